@@ -1,0 +1,77 @@
+"""Speed of the command line as ratios measured in one run; prints a table, exits 1 where a limit is missed.
+
+Usage: python benchmarks/speed.py [FILES]
+"""
+
+from __future__ import annotations
+
+import ast
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from make_tree import make_tree, script as training_script
+
+REPEATS = 15
+
+
+def wall(command: Sequence[str], repeats: int = REPEATS) -> float:
+    """Median wall time of a command in seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        subprocess.run(command, check=False, capture_output=True)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def cpu_of_children(command: Sequence[str]) -> float:
+    """CPU time of a command and its children in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def parse_baseline(root: Path) -> float:
+    """CPU time to read every file and to `ast.parse` those that mention an optimizer."""
+    start = time.process_time()
+    for path in sorted(root.rglob("*.py")):
+        data = path.read_bytes()
+        if b"optim" in data:
+            ast.parse(data)
+    return time.process_time() - start
+
+
+def main(files: int) -> int:
+    python = sys.executable
+    optmap = [python, "-m", "optmap"]
+    rows = []
+    bare = wall([python, "-c", "import typer"])
+    rows.append(("optmap --version / import typer", wall([*optmap, "--version"]) / bare, 1.3))
+    with tempfile.TemporaryDirectory() as directory:
+        script = Path(directory, "train.py")
+        script.write_text(training_script(7).replace("{{", "{").replace("}}", "}"), encoding="utf-8")
+        lines = script.read_text().count("\n")
+        rows.append((f"translate one file of {lines} lines / import typer", wall([*optmap, "translate", str(script)]) / bare, 2.0))
+        root = Path(directory, "tree")
+        make_tree(root, files)
+        baseline = min(parse_baseline(root) for _ in range(3))
+        cpu = min(cpu_of_children([*optmap, "translate", "--check", str(root)]) for _ in range(3))
+        rows.append((f"translate a tree of {files} files / read all, parse those with optimizers", cpu / baseline, 2.0))
+        shutil.rmtree(root)
+    for name, ratio, limit in rows:
+        print(f"{name:<75} {ratio:6.2f}  (at most {limit})")
+    return int(any(ratio > limit for _, ratio, limit in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))

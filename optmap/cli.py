@@ -1,0 +1,142 @@
+"""The command line: options and exit codes. Every import that a command needs is made inside it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from optmap import __version__
+
+app = typer.Typer(
+    name="optmap",
+    help="Move optimizers between PyTorch, TensorFlow/Keras and MindSpore, and prove that they do the same arithmetic.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Mappings = Annotated[
+    Optional[list[Path]], typer.Option("--mappings", metavar="DIR", help="More tables, besides optmap's own.")  # noqa: UP045
+]
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"optmap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def translate(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")],
+    source: Annotated[str, typer.Option("--from", help="auto, torch, tensorflow or mindspore.")] = "",
+    to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch or tensorflow.")] = "",
+    write: Annotated[bool, typer.Option("--write", help="Rewrite the files.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print a unified diff.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say which files would change; exit 1 if any.")] = False,
+    output: Annotated[str, typer.Option("--output", metavar="PATH", help="Write the results to PATH.")] = "",
+    faithful: Annotated[bool, typer.Option("--faithful", help="Prefer the class with the same arithmetic.")] = False,
+    params: Annotated[
+        str, typer.Option("--params", metavar="EXPR", help="The parameters, where the source call names none.")
+    ] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings, too.")] = False,
+    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0 for one a core.")] = 1,
+    mappings: _Mappings = None,
+) -> None:
+    """Rewrite optimizer constructor calls for another framework.
+
+    Exit codes: 0 all done; 1 something was refused (with --check: would change; with --strict: was warned about);
+    2 wrong usage, or a path that cannot be read, decoded or parsed.
+    """
+    from optmap.commands import translate as command
+
+    modes = {"--write": write, "--diff": diff, "--check": check, "--output": bool(output)}
+    raise typer.Exit(
+        command.run(
+            command.Request(
+                paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output or None,
+                faithful, params or None, strict, format, jobs, tuple(mappings or ()),
+            )
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def explain(
+    api: Annotated[str, typer.Argument(help="A class, such as torch.optim.Adam or Adam.")],
+    to: Annotated[str, typer.Option("--to", help="The framework to compare with; all others by default.")] = "",
+    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    mappings: _Mappings = None,
+) -> None:
+    """Show the side-by-side table of a class and its counterparts, with causes and what to do."""
+    from optmap.commands import explain as command
+
+    raise typer.Exit(command.run(api, to or None, format, tuple(mappings or ())))
+
+
+@app.command("list")
+def list_(
+    source: Annotated[str, typer.Option("--from", help="Only this framework's classes.")] = "",
+    to: Annotated[str, typer.Option("--to", help="Only counterparts in this framework.")] = "",
+    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    mappings: _Mappings = None,
+) -> None:
+    """Print the support matrix: every class and its counterparts."""
+    from optmap.commands import matrix
+
+    raise typer.Exit(matrix.run(source or None, to or None, format, tuple(mappings or ())))
+
+
+@app.command()
+def rules(
+    code: Annotated[str, typer.Argument(help="A code such as OM203, or a name such as unpacked-arguments.")] = "",
+    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """List every diagnostic code: meaning, example, remedy."""
+    from optmap.commands import rules as command
+
+    raise typer.Exit(command.run(code or None, format))
+
+
+def main() -> None:
+    """Run the command line. No traceback reaches a user: a surprise is one line and exit code 3."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("optmap: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        _close_quietly()
+        sys.exit(141)
+    except Exception as error:
+        import os
+
+        if os.environ.get("OPTMAP_DEBUG"):
+            raise
+        sys.stderr.write(
+            f"optmap: internal error: {type(error).__name__}: {error}\n"
+            "This is a fault in optmap; set OPTMAP_DEBUG=1 to see where, and please report it.\n"
+        )
+        sys.exit(3)
+
+
+def _close_quietly() -> None:
+    """Keep Python from complaining about the closed pipe once more at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

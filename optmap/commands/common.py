@@ -1,0 +1,66 @@
+"""What several commands share: usage errors, framework names, loading tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+from optmap.config import ConfigError, Settings, find_settings
+from optmap.mapping.load import MappingError, load
+from optmap.mapping.model import Framework, MappingSet
+
+P = ParamSpec("P")
+
+
+class UsageError(Exception):
+    """The command was used wrongly; the message says what was found and what was expected."""
+
+
+def reports_usage_errors(run: Callable[P, int]) -> Callable[P, int]:
+    """Turn the errors that a user can cause into messages on stderr and exit code 2."""
+
+    @wraps(run)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return run(*args, **kwargs)
+        except (UsageError, ConfigError) as error:
+            sys.stderr.write(f"optmap: error: {error}\n")
+        except MappingError as error:
+            sys.stderr.write("".join(f"{line}\n" for line in error.lines))
+            sys.stderr.write(f"optmap: error: {len(error.lines)} in the mapping tables\n")
+        return 2
+
+    return wrapped
+
+
+def framework(text: str, option: str) -> Framework:
+    """Read a framework's name. Raises UsageError."""
+    from optmap.mapping.yamlnodes import nearest
+
+    names = {"tf": "tensorflow", "keras": "tensorflow", "pytorch": "torch"}
+    try:
+        return Framework(names.get(text.lower(), text.lower()))
+    except ValueError:
+        raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(Framework)}{nearest(text, Framework)}"
+                         .split("; expected")[0]) from None  # fmt: skip
+
+
+def choice(text: str, option: str, known: tuple[str, ...]) -> str:
+    """Check an option's value against a closed set. Raises UsageError."""
+    if text not in known:
+        raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(known)}")
+    return text
+
+
+def settings() -> Settings:
+    """Settings of the nearest pyproject.toml. Raises ConfigError."""
+    return find_settings(Path.cwd())
+
+
+def tables(extra: tuple[Path, ...], configured: Settings | None = None) -> MappingSet:
+    """Load optmap's tables and the user's. Raises MappingError, ConfigError."""
+    configured = configured if configured is not None else settings()
+    return load((*configured.mappings, *extra))

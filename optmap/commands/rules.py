@@ -1,0 +1,49 @@
+"""`optmap rules`: what every diagnostic code means."""
+
+from __future__ import annotations
+
+import json
+
+from optmap.commands.common import UsageError, choice, reports_usage_errors
+from optmap.diagnostics import CODES, Code
+
+
+@reports_usage_errors
+def run(wanted: str | None, format: str) -> int:
+    """Print one code, or all of them."""
+    choice(format, "--format", ("text", "json"))
+    codes = list(CODES.values()) if wanted is None else [_find(wanted)]
+    if format == "json":
+        print(json.dumps({"version": 1, "rules": [_as_dict(code) for code in codes]}, indent=2))
+        return 0
+    if wanted is not None:
+        print(_whole(codes[0]))
+        return 0
+    for code in codes:
+        print(f"{code.id}  {code.severity:<7}  {code.name:<32}  {code.meaning}")
+    return 0
+
+
+def _find(wanted: str) -> Code:
+    from optmap.mapping.yamlnodes import nearest
+
+    for code in CODES.values():
+        if wanted.upper() == code.id or wanted.lower() == code.name:
+            return code
+    raise UsageError(
+        f"unknown code {wanted!r}{nearest(wanted.upper(), [*CODES, *(code.name for code in CODES.values())])}"
+    )
+
+
+def _as_dict(code: Code) -> dict[str, str]:
+    return {
+        "code": code.id, "name": code.name, "severity": str(code.severity), "meaning": code.meaning,
+        "example": code.example, "remedy": code.remedy,
+    }  # fmt: skip
+
+
+def _whole(code: Code) -> str:
+    return (
+        f"{code.id} {code.name} ({code.severity})\n\n{code.meaning}\n\nExample: {code.example}\nRemedy:  {code.remedy}\n"
+        f"Silence: # optmap: ignore[{code.id}]"
+    )

@@ -1,0 +1,182 @@
+"""`optmap translate`: modes, outputs and the exit code."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, settings, tables
+from optmap.config import Settings
+from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
+from optmap.files import Found, find_files
+from optmap.mapping.model import Framework, MappingSet
+from optmap.report import REPORTS
+from optmap.report.text import show_diagnostics, show_summary, unified_diff
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.run import Outcome, translate_files
+from optmap.translate.write import WriteError, replace_file, write_new
+
+STDIN = "-"
+
+
+class Request(NamedTuple):
+    """The options as given."""
+
+    paths: Sequence[str]
+    source: str | None
+    to: str | None
+    modes: tuple[str, ...]
+    output: str | None
+    faithful: bool
+    params: str | None
+    strict: bool
+    format: str
+    jobs: int
+    mappings: tuple[Path, ...]
+
+
+@reports_usage_errors
+def run(request: Request) -> int:
+    """Carry out the request and return the exit code."""
+    configured = settings()
+    choice(request.format, "--format", ("text", *REPORTS))
+    if len(request.modes) > 1:
+        raise UsageError(f"found {' and '.join(request.modes)}, expected at most one of them")
+    if STDIN in request.paths and (len(request.paths) > 1 or "--write" in request.modes):
+        raise UsageError("found - (standard input) together with other paths or --write, expected - alone")
+    options = _options(request, configured)
+    extra = (*configured.mappings, *request.mappings)
+    loaded = tables(request.mappings, configured)
+    single = len(request.paths) == 1 and not Path(request.paths[0]).is_dir()
+    mode = request.modes[0] if request.modes else "--stdout" if single else "--diff"
+    gc.disable()  # syntax trees hold no cycles; looking for some takes a third of the time
+    outcomes = _outcomes(request, configured, loaded, options, extra)
+    return _Session(request, mode, request.strict or configured.strict, single).run(outcomes)
+
+
+def _options(request: Request, configured: Settings) -> Options:
+    target = framework(request.to, "--to") if request.to else configured.to or Framework.MINDSPORE
+    given = request.source or configured.source or "auto"
+    sources = frozenset(Framework) - {target} if given == "auto" else frozenset({framework(given, "--from")})
+    if target in sources:
+        raise UsageError(f"found --from {target} and --to {target}, expected two different frameworks")
+    params = request.params if request.params is not None else configured.params
+    if params is not None:
+        _check_expression(params)
+    return Options(target, sources, request.faithful or configured.faithful, params)
+
+
+def _check_expression(text: str) -> None:
+    try:
+        ast.parse(f"({text}\n)", mode="eval")
+        ast.parse(f"f({text}, x=1)", mode="eval")
+    except (SyntaxError, ValueError):
+        raise UsageError(f"--params: found {text!r}, expected one Python expression") from None
+    if "\n" in text or "#" in text:
+        raise UsageError(f"--params: found {text!r}, expected an expression on one line without a comment")
+
+
+def _outcomes(
+    request: Request, configured: Settings, loaded: MappingSet, options: Options, extra: tuple[Path, ...]
+) -> Iterator[Outcome]:
+    if list(request.paths) == [STDIN]:
+        data = sys.stdin.buffer.read()
+        yield Outcome(Path(STDIN), Path(STDIN), data, translate_bytes(data, loaded, options))
+        return
+    found: Iterable[Found] = find_files([Path(path) for path in request.paths], configured.exclude)
+    jobs = request.jobs or os.cpu_count() or 1
+    yield from translate_files(found, loaded, options, jobs=jobs, mappings=extra)
+
+
+class _Session:
+    """Consumes the outcomes one by one, shows or writes what the mode asks for, and keeps score."""
+
+    def __init__(self, request: Request, mode: str, strict: bool, single: bool) -> None:
+        self.request = request
+        self.mode = mode
+        self.strict = strict
+        self.single = single
+        self.reporting = request.format in REPORTS
+        self.kept: list[Outcome] = []
+        self.failed = self.refused = self.warned = self.changed = False
+
+    def run(self, outcomes: Iterable[Outcome]) -> int:
+        for outcome in outcomes:
+            outcome = self._store(outcome)
+            self._score(outcome)
+            self._show(outcome)
+            if self.reporting or outcome.result.diagnostics or outcome.result.calls:
+                light = outcome._replace(before=b"", result=replace(outcome.result, output=b""))
+                self.kept.append(light)
+        if self.reporting:
+            sys.stdout.write(REPORTS[self.request.format]([(str(item.path), item.result) for item in self.kept]))
+        elif self.mode != "--stdout":
+            show_summary([item.result for item in self.kept], self.mode)
+        sys.stdout.flush()
+        return self._exit_code()
+
+    def _exit_code(self) -> int:
+        if self.failed:
+            return 2
+        would_change = self.mode == "--check" and self.changed
+        return int(self.refused or would_change or (self.strict and self.warned))
+
+    def _score(self, outcome: Outcome) -> None:
+        result = outcome.result
+        self.failed = self.failed or result.error is not None
+        self.refused = self.refused or (result.refused and result.error is None)
+        self.warned = self.warned or any(item.severity is Severity.WARNING for item in result.diagnostics)
+        self.changed = self.changed or result.changed
+
+    def _store(self, outcome: Outcome) -> Outcome:
+        """Write the file if the mode says so; a failure to write becomes part of the outcome."""
+        try:
+            if self.mode == "--write" and outcome.result.changed:
+                replace_file(outcome.path, outcome.before, outcome.result.output)
+            elif self.mode == "--output" and not _unread(outcome):
+                write_new(self._destination(outcome), _content(outcome), like=outcome.path)
+        except WriteError as error:
+            message = f"cannot be written: {error}"
+            diagnostics = (*outcome.result.diagnostics, Diagnostic(UNREADABLE, message, 1, 1))
+            result = replace(outcome.result, changed=False, error=message, diagnostics=diagnostics)
+            return outcome._replace(result=result)
+        return outcome
+
+    def _destination(self, outcome: Outcome) -> Path:
+        assert self.request.output is not None
+        output = Path(self.request.output)
+        if self.single and not output.is_dir():
+            return output
+        if outcome.path == outcome.base:
+            return output / outcome.path.name
+        base = output if len(self.request.paths) == 1 else output / outcome.base.resolve().name
+        return base / outcome.path.relative_to(outcome.base)
+
+    def _show(self, outcome: Outcome) -> None:
+        if self.reporting:
+            return
+        name = "<stdin>" if str(outcome.path) == STDIN else str(outcome.path)
+        if self.mode == "--stdout":
+            sys.stdout.flush()
+            sys.stdout.buffer.write(_content(outcome))
+            sys.stdout.buffer.flush()
+        elif self.mode == "--diff" and outcome.result.changed:
+            unified_diff(name, outcome.before, outcome.result.output)
+        elif self.mode == "--check" and outcome.result.changed:
+            print(f"would change {name}")
+        show_diagnostics(name, outcome.result)
+
+
+def _unread(outcome: Outcome) -> bool:
+    return outcome.result.error is not None and not outcome.before
+
+
+def _content(outcome: Outcome) -> bytes:
+    """The bytes to give out: a file that was not changed comes out as it went in."""
+    return outcome.result.output if outcome.result.changed else outcome.before

@@ -1,0 +1,92 @@
+"""`[tool.optmap]` of the nearest pyproject.toml as Settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from optmap.mapping.model import Framework
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; the message names file, key, what was found and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Defaults for the command line. Relative directories are relative to the file that names them."""
+
+    source: str | None = None
+    to: Framework | None = None
+    faithful: bool = False
+    strict: bool = False
+    params: str | None = None
+    exclude: tuple[str, ...] = ()
+    mappings: tuple[Path, ...] = field(default_factory=tuple)
+
+
+_KEYS: Final[dict[str, type[Any]]] = {
+    "from": str, "to": str, "faithful": bool, "strict": bool, "params": str, "exclude": list, "mappings": list,
+}  # fmt: skip
+_EXPECTED: Final = {str: "a string", bool: "true or false", list: "a list of strings"}
+
+
+def find_settings(start: Path) -> Settings:
+    """Read the nearest pyproject.toml at or above a directory; without one, or without a section, the defaults hold.
+
+    Raises ConfigError.
+    """
+    directory = start.resolve()
+    for candidate in (directory, *directory.parents):
+        path = candidate / "pyproject.toml"
+        if path.is_file():
+            return read_settings(path)
+    return Settings()
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the settings of one pyproject.toml. Raises ConfigError."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    tool = document.get("tool", {})
+    section: Any = tool.get("optmap", {}) if isinstance(tool, dict) else {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: [tool.optmap]: found {section!r}, expected a table")
+    for key, value in section.items():
+        _check(path, key, value)
+    return Settings(
+        source=section.get("from"),
+        to=_framework(path, section.get("to")),
+        faithful=section.get("faithful", False),
+        strict=section.get("strict", False),
+        params=section.get("params"),
+        exclude=tuple(section.get("exclude", ())),
+        mappings=tuple(path.parent / name for name in section.get("mappings", ())),
+    )
+
+
+def _check(path: Path, key: str, value: Any) -> None:
+    from optmap.mapping.yamlnodes import nearest
+
+    if key not in _KEYS:
+        raise ConfigError(f"{path}: [tool.optmap]: unknown key {key!r}{nearest(key, _KEYS)}")
+    kind = _KEYS[key]
+    if not isinstance(value, kind) or (kind is list and not all(isinstance(item, str) for item in value)):
+        raise ConfigError(f"{path}: [tool.optmap] {key}: found {value!r}, expected {_EXPECTED[kind]}")
+    if key == "from" and value != "auto":
+        _framework(path, value)
+
+
+def _framework(path: Path, value: str | None) -> Framework | None:
+    if value is None:
+        return None
+    try:
+        return Framework(value)
+    except ValueError:
+        expected = ", ".join(Framework)
+        raise ConfigError(f"{path}: [tool.optmap]: found framework {value!r}, expected one of {expected}") from None

@@ -1,0 +1,1 @@
+"""Running optimizers side by side and judging whether they agree."""

@@ -1,0 +1,92 @@
+"""MindSpore's update rules in numpy: one module per algorithm, one registry by full API name.
+
+Every rule was compared with MindSpore 2.10.0 on CPU, kernel threads set to one; `tests/conformance/goldens` has the traces.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import numpy as np
+
+from optmap.conformance.rules.adadelta import Adadelta, ExperimentalAdadelta
+from optmap.conformance.rules.adafactor import AdaFactor
+from optmap.conformance.rules.adagrad import Adagrad, ExperimentalAdagrad
+from optmap.conformance.rules.adam import Adam, ExperimentalAdam
+from optmap.conformance.rules.adamax import AdaMax, ExperimentalAdamax
+from optmap.conformance.rules.adamoffload import AdamOffload
+from optmap.conformance.rules.adamw import AdamWeightDecay, ExperimentalAdamW
+from optmap.conformance.rules.asgd import ASGD, ExperimentalASGD
+from optmap.conformance.rules.ftrl import FTRL
+from optmap.conformance.rules.lazyadam import LazyAdam
+from optmap.conformance.rules.momentum import Momentum
+from optmap.conformance.rules.nadam import NAdam
+from optmap.conformance.rules.proximal_adagrad import ProximalAdagrad
+from optmap.conformance.rules.radam import RAdam
+from optmap.conformance.rules.rmsprop import ExperimentalRMSprop, RMSProp
+from optmap.conformance.rules.rprop import ExperimentalRprop, Rprop
+from optmap.conformance.rules.rule import Rule, SparseRows
+from optmap.conformance.rules.sgd import SGD, ExperimentalSGD
+
+__all__ = ["RULES", "Rule", "SparseRows", "build"]
+
+RULES: dict[str, type[Rule]] = {
+    "mindspore.nn.ASGD": ASGD,
+    "mindspore.nn.AdaFactor": AdaFactor,
+    "mindspore.nn.AdaMax": AdaMax,
+    "mindspore.nn.Adadelta": Adadelta,
+    "mindspore.nn.Adagrad": Adagrad,
+    "mindspore.nn.Adam": Adam,
+    "mindspore.nn.AdamOffload": AdamOffload,
+    "mindspore.nn.AdamWeightDecay": AdamWeightDecay,
+    "mindspore.nn.FTRL": FTRL,
+    "mindspore.nn.LazyAdam": LazyAdam,
+    "mindspore.nn.Momentum": Momentum,
+    "mindspore.nn.ProximalAdagrad": ProximalAdagrad,
+    "mindspore.nn.RMSProp": RMSProp,
+    "mindspore.nn.Rprop": Rprop,
+    "mindspore.nn.SGD": SGD,
+    "mindspore.experimental.optim.ASGD": ExperimentalASGD,
+    "mindspore.experimental.optim.Adadelta": ExperimentalAdadelta,
+    "mindspore.experimental.optim.Adagrad": ExperimentalAdagrad,
+    "mindspore.experimental.optim.Adam": ExperimentalAdam,
+    "mindspore.experimental.optim.AdamW": ExperimentalAdamW,
+    "mindspore.experimental.optim.Adamax": ExperimentalAdamax,
+    "mindspore.experimental.optim.NAdam": NAdam,
+    "mindspore.experimental.optim.RAdam": RAdam,
+    "mindspore.experimental.optim.RMSprop": ExperimentalRMSprop,
+    "mindspore.experimental.optim.Rprop": ExperimentalRprop,
+    "mindspore.experimental.optim.SGD": ExperimentalSGD,
+}
+
+
+def build(api: str, hyperparameters: Mapping[str, object]) -> Rule:
+    """The rule of an API with its hyperparameters, omitted ones at the API's own defaults.
+
+    Raises:
+        ValueError: the API has no rule, or a hyperparameter is unknown, missing, or has a value that MindSpore rejects.
+    """
+    if api not in RULES:
+        raise ValueError(f"no rule for {api!r}{_nearest(api, list(RULES))}")
+    rule = RULES[api]
+    fields = {field.name: field for field in dataclasses.fields(rule)}
+    for name in hyperparameters:
+        if name not in fields:
+            raise ValueError(f"{api} has no hyperparameter {name!r}{_nearest(name, list(fields))}")
+    for name, field in fields.items():
+        if field.default is dataclasses.MISSING and name not in hyperparameters:
+            raise ValueError(f"{api} needs the hyperparameter {name!r}")
+    plain = {
+        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        for name, value in hyperparameters.items()
+    }
+    try:
+        return rule(**plain)
+    except ValueError as error:
+        raise ValueError(f"{api}: {error}") from None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """The end of an error message: the known names most like a name that is not known."""
+    close = get_close_matches(name, known, n=2, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else f"; known are {', '.join(sorted(known))}"

@@ -1,0 +1,74 @@
+"""Rounding-exact building blocks: fused multiply-add, vector lanes against scalar tails, powers.
+
+MindSpore's CPU kernels come in two kinds. Those in plain C++ round after every operation. Those of its NNACL library are
+compiled with contraction, so `a * b + c` rounds once, and handle an array in vector blocks first and a scalar tail after;
+in the tail C's `sqrt` promotes to double. All helpers keep the dtype of their operands: in float64 a fused operation is
+plain arithmetic and lanes and tails round alike.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+"""A float32 or float64 array; every array in one computation has the same dtype."""
+
+LANES = 8
+"""float32 values in one AVX register, the block width of NNACL's optimizer kernels."""
+
+
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """`a * b + c` rounded once to the operands' dtype.
+
+    A float32 product is exact in float64, so only the sum is rounded before the final rounding. The two roundings differ
+    from one only where the float64 sum lands within 2**-29 relative of a float32 tie.
+    """
+    if a.dtype == np.float64:
+        return a * b + c
+    return np.add(np.multiply(a, b, dtype=np.float64), c, dtype=np.float64).astype(np.float32)
+
+
+def wide(value: Any) -> Any:
+    """The value in float64, where C's usual conversions would promote it to double."""
+    return value.astype(np.float64)
+
+
+def by_lanes(lanes: Callable[..., Array], tail: Callable[..., Array], *operands: Array, width: int = LANES) -> Array:
+    """Apply `lanes` to the leading whole blocks and `tail` to the rest, element order being the C order.
+
+    Args:
+        lanes: elementwise formula of the vector block; takes the operands as 1-D arrays.
+        tail: elementwise formula of the scalar remainder, likewise.
+        operands: arrays of one common shape.
+        width: elements in a block.
+
+    Returns:
+        An array shaped like the operands.
+    """
+    shape, size = operands[0].shape, operands[0].size
+    cut = size - size % width
+    flat = [operand.reshape(-1) for operand in operands]
+    if cut == size:
+        return lanes(*flat).reshape(shape)
+    if cut == 0:
+        return tail(*flat).reshape(shape)
+    head = lanes(*(operand[:cut] for operand in flat))
+    rest = tail(*(operand[cut:] for operand in flat))
+    return np.concatenate([head, rest]).reshape(shape)
+
+
+def sign(value: Array) -> Array:
+    """-1, 0 or 1 in the array's dtype; 0 for NaN, where numpy's own would hand NaN on."""
+    return np.subtract(value > 0, value < 0, dtype=value.dtype)
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """`base ** exponent` of two scalars of one dtype: C's `powf` or `pow`, which numpy calls for scalars as well."""
+    return base ** type(base)(exponent)
+
+
+def powers(base: Array, exponent: Any) -> Array:
+    """`base ** exponent` of an array, computed in double and rounded to the array's dtype."""
+    return np.power(base, float(exponent), dtype=np.float64).astype(base.dtype)

@@ -1,0 +1,65 @@
+"""Follow the regularized leader: `mindspore.nn.FTRL`.
+
+    n = a + g**2
+    z = z + g - (n**(-lr_power) - a**(-lr_power)) / lr * w
+    w = (l1 - z) / (n**(-lr_power) / lr + 2 * l2)  where |z| > l1, else 0
+    a = n
+
+Source: McMahan and others, https://research.google.com/pubs/archive/41159.pdf. The paper and tf.compat.v1.train.FtrlOptimizer
+have `l1 * sign(z) - z` in the numerator.
+
+Followed on purpose: MindSpore's CPU kernel lacks the sign, so l1 > 0 pushes parameters with negative z the wrong way.
+Parameters are decayed whatever their name. lr may neither change nor differ by group.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from optmap.conformance.rules.arithmetic import Array, powers
+from optmap.conformance.rules.gradients import nn_gradient
+from optmap.conformance.rules.options import NON_NEGATIVE, POSITIVE, Flag, Rate, Rates, Real, option
+from optmap.conformance.rules.rule import At, ScaledRule, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class FTRL(ScaledRule):
+    """`mindspore.nn.FTRL`."""
+
+    filters_names: ClassVar[bool] = False
+
+    initial_accum: float = option(NON_NEGATIVE, 0.1)
+    learning_rate: Rates = option(Rate(each=POSITIVE, sequences=False), 0.001)
+    lr_power: float = option(Real(at_most=0.0), -0.5)
+    l1: float = option(NON_NEGATIVE, 0.0)
+    l2: float = option(NON_NEGATIVE, 0.0)
+    use_locking: bool = option(Flag(), False)
+
+    @property
+    def takes_scalars(self) -> bool:
+        """See the base class."""
+        return False
+
+    def overrides(self, group: Mapping[str, object]) -> dict[str, object]:
+        """See the base class."""
+        if "lr" in group:
+            raise ValueError("MindSpore rejects a learning rate of a group")
+        return super().overrides(group)
+
+    def start(self, weight: Array) -> State:
+        """See the base class."""
+        return {"accum": np.full_like(weight, self.initial_accum), "linear": np.zeros_like(weight)}
+
+    def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
+        """See the base class."""
+        real = weight.dtype.type
+        l1, exponent = real(self.l1), real(-self.lr_power)
+        gradient = nn_gradient(self, weight, gradient, at)
+        grown = state["accum"] + gradient * gradient
+        before, after = powers(state["accum"], exponent), powers(grown, exponent)
+        linear = state["linear"] + (gradient - (after - before) / at.lr * weight)
+        moved = (l1 - linear) / (after / at.lr + real(2) * real(self.l2))
+        state["accum"], state["linear"] = grown, linear
+        return np.where(np.abs(linear) > l1, moved, real(0))

@@ -1,0 +1,205 @@
+"""Replay gradients through MindSpore's update rules, without MindSpore."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optmap.conformance.rules import Rule, SparseRows, build
+from optmap.conformance.rules.gradients import decays
+from optmap.conformance.rules.rule import At, NnRule, State
+
+__all__ = ["Group", "SparseRows", "simulate"]
+
+Array: TypeAlias = NDArray[Any]
+Gradients: TypeAlias = Mapping[str, "Array | SparseRows"]
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A parameter group.
+
+    Attributes:
+        parameters: names of its parameters.
+        hyperparameters: what differs from the optimizer's, spelled as in MindSpore's group dictionaries: `lr` and
+            `weight_decay` for `mindspore.nn`, any keyword of the constructor for `mindspore.experimental.optim`.
+    """
+
+    parameters: Sequence[str]
+    hyperparameters: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclass
+class _Slot:
+    """One parameter on its way through the steps: where it stands, and what its rule remembers."""
+
+    name: str
+    rule: Rule
+    rates: Sequence[Any]
+    decayed: bool
+    weight: Array
+    state: State
+
+
+def simulate(
+    api: str,
+    hyperparameters: Mapping[str, object],
+    parameters: Mapping[str, Array],
+    gradients: Sequence[Gradients],
+    *,
+    groups: Sequence[Group] | None = None,
+    dtype: str = "float32",
+) -> list[dict[str, Array]]:
+    """The parameters after every step of a MindSpore optimizer that is given these gradients.
+
+    In float32 every step is bit-equal to MindSpore 2.10.0 on CPU with kernel threads set to one. float64 is the same
+    formula, quirks included, in double precision; MindSpore itself cannot run it.
+
+    Args:
+        api: full name, such as "mindspore.nn.Adam"; `optmap.conformance.rules.RULES` has them all.
+        hyperparameters: by the API's own keyword names; omitted ones take the API's own defaults. The learning rate is a
+            number, or a sequence with at least one number a step.
+        parameters: initial values by name; floats of any shape but an empty one. Names matter: `mindspore.nn` does not
+            decay ungrouped parameters whose name contains `beta` or `gamma`.
+        gradients: one mapping a step, holding for every parameter a float array of its shape, or SparseRows where the
+            rule takes them (`nn.LazyAdam` and `nn.Adam(use_lazy=True)`). Names that are no parameter's are an error.
+        groups: parameter groups; together they must name every parameter once. None: all parameters, ungrouped.
+        dtype: "float32" or "float64"; floats of another width are cast to it on entry.
+
+    Returns:
+        One dict a step, from parameter name to a new array of the parameter's shape and of `dtype`. No input is changed,
+        and no two arrays share memory.
+
+    Raises:
+        ValueError: unknown API, hyperparameter or dtype; a value that MindSpore rejects; a gradient that is missing, of
+            another shape, or not a float array (integers and bools are rejected, not cast); groups that leave out, repeat
+            or invent a parameter; fewer learning rates than steps; no parameters.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    real = np.dtype(dtype)
+    slots = _slots(api, hyperparameters, parameters, groups, len(gradients), real)
+    history: list[dict[str, Array]] = []
+    with np.errstate(all="ignore"):
+        for index, given in enumerate(gradients):
+            for name in given:
+                if name not in parameters:
+                    raise ValueError(f"step {index + 1}: gradient for {name!r}, which is no parameter")
+            for slot in slots:
+                _advance(slot, index, given, real)
+            history.append({slot.name: slot.weight.copy() for slot in slots})
+    return history
+
+
+def _advance(slot: _Slot, index: int, given: Gradients, real: np.dtype[Any]) -> None:
+    """Take one parameter through the step of this index."""
+    where = f"step {index + 1}: gradient for {slot.name!r}"
+    if slot.name not in given:
+        raise ValueError(f"{where} is missing")
+    gradient = given[slot.name]
+    at = At(index + 1, slot.rates[index], slot.decayed)
+    if isinstance(gradient, SparseRows):
+        if not slot.rule.takes_rows:
+            raise ValueError(f"{where} is sparse, which only nn.LazyAdam and nn.Adam(use_lazy=True) take")
+        slot.weight = slot.rule.update_rows(slot.weight, _rows(where, gradient, slot.weight), slot.state, at)
+        return
+    dense = _floats(where, gradient, real)
+    if dense.shape != slot.weight.shape:
+        raise ValueError(f"{where} has shape {dense.shape}, the parameter {slot.weight.shape}")
+    slot.weight = slot.rule.update(slot.weight, dense, slot.state, at)
+
+
+def _slots(
+    api: str,
+    hyperparameters: Mapping[str, object],
+    parameters: Mapping[str, Array],
+    groups: Sequence[Group] | None,
+    steps: int,
+    real: np.dtype[Any],
+) -> list[_Slot]:
+    """Every parameter at its start, in the order of `parameters`."""
+    if not parameters:
+        raise ValueError("there must be at least one parameter")
+    common = build(api, hyperparameters)
+    rules = _rules(api, hyperparameters, common, groups, list(parameters))
+    changing = any(isinstance(rule.rates, Sequence) for rule in (common, *rules.values()))
+    slots = []
+    for name, value in parameters.items():
+        weight = _floats(f"parameter {name!r}", value, real).copy()
+        if weight.size == 0:
+            raise ValueError(f"parameter {name!r} is empty")
+        rule = rules[name]
+        if weight.ndim == 0 and not rule.takes_scalars:
+            raise ValueError(f"parameter {name!r} has no axes, which MindSpore rejects here")
+        filtered = rule.filters_names and groups is None
+        rates = _rates(api, rule, steps, real, shifted=changing and groups is not None)
+        slots.append(_Slot(name, rule, rates, not filtered or decays(name), weight, common.start(weight)))
+    return slots
+
+
+def _rules(
+    api: str, hyperparameters: Mapping[str, object], common: Rule, groups: Sequence[Group] | None, names: list[str]
+) -> dict[str, Rule]:
+    """The rule of each parameter."""
+    if groups is None:
+        return dict.fromkeys(names, common)
+    rules: dict[str, Rule] = {}
+    for group in groups:
+        try:
+            overrides = common.overrides(group.hyperparameters)
+        except ValueError as error:
+            raise ValueError(f"{api}: {error}") from None
+        rule = build(api, {**hyperparameters, **overrides})
+        for name in group.parameters:
+            if name not in names:
+                raise ValueError(f"a group names {name!r}, which is no parameter")
+            if name in rules:
+                raise ValueError(f"parameter {name!r} is named twice in the groups")
+            rules[name] = rule
+    left_out = [name for name in names if name not in rules]
+    if left_out:
+        raise ValueError(f"no group names {', '.join(map(repr, left_out))}")
+    return rules
+
+
+def _rates(api: str, rule: Rule, steps: int, real: np.dtype[Any], *, shifted: bool) -> Sequence[Any]:
+    """The learning rate of each step as scalars of the dtype.
+
+    Where some group's rate changes, `mindspore.nn` turns the constant rates of the others into schedules by `lr + 1 - 1`,
+    which rounds them; `shifted` says that this is so.
+    """
+    rates = rule.rates
+    if isinstance(rates, Sequence):
+        if len(rates) < steps:
+            raise ValueError(f"{api}: {len(rates)} learning rates for {steps} steps")
+        return [real.type(rate) for rate in rates]
+    rate = real.type(rates)
+    if shifted and isinstance(rule, NnRule):
+        rate = rate + real.type(1) - real.type(1)
+    return [rate] * steps
+
+
+def _floats(what: str, value: object, real: np.dtype[Any]) -> Array:
+    """The value as a float array of this dtype; the same object where it is one already."""
+    array = np.asarray(value)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"{what} must be an array of floats, got {array.dtype}")
+    return array.astype(real, copy=False)
+
+
+def _rows(where: str, rows: SparseRows, weight: Array) -> SparseRows:
+    """Sparse rows with their values in the parameter's dtype, checked against the parameter's shape."""
+    indices = np.asarray(rows.indices)
+    values = _floats(where, rows.values, weight.dtype)
+    if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(f"{where}: indices must be a vector of integers, got {indices.dtype} of shape {indices.shape}")
+    if weight.ndim == 0 or values.shape != (len(indices), *weight.shape[1:]):
+        raise ValueError(f"{where}: values of shape {values.shape} do not fit {len(indices)} rows of {weight.shape}")
+    if indices.size and (indices.min() < 0 or indices.max() >= weight.shape[0]):
+        raise ValueError(f"{where}: a row is out of range 0..{weight.shape[0] - 1}")
+    return SparseRows(indices, values)

@@ -1,0 +1,219 @@
+"""Every message that optmap can give about a user's code: stable codes, severities, meanings, examples, remedies."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Severity(StrEnum):
+    """How bad it is: an error means something was left undone."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Code(NamedTuple):
+    """A kind of message."""
+
+    id: str
+    name: str
+    severity: Severity
+    meaning: str
+    example: str
+    remedy: str
+
+
+class Diagnostic(NamedTuple):
+    """One message about one place; line and column count from 1, columns in characters.
+
+    `table` is the place in the mapping tables that the message follows from, as `file:line:column`.
+    """
+
+    code: Code
+    message: str
+    line: int
+    column: int
+    table: str | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return self.code.severity
+
+
+_CODES: dict[str, Code] = {}
+
+
+def _code(id: str, name: str, severity: Severity, meaning: str, example: str, remedy: str) -> Code:
+    code = Code(id, name, severity, meaning, example, remedy)
+    assert id not in _CODES
+    _CODES[id] = code
+    return code
+
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+# 0xx: files
+UNREADABLE: Final = _code(
+    "OM001", "unreadable-file", _E, "The file cannot be read or written.", "a file without read permission",
+    "Check the path and its permissions.",
+)  # fmt: skip
+UNDECODABLE: Final = _code(
+    "OM002", "undecodable-file", _E, "The file's bytes do not fit its encoding.", "Latin-1 bytes without a coding cookie",
+    "Declare the encoding on one of the first two lines, or save the file as UTF-8.",
+)  # fmt: skip
+UNPARSABLE: Final = _code(
+    "OM003", "unparsable-file", _E, "Python cannot parse the file.", "print 'hello'",
+    "Make the file valid for the Python that runs optmap; Python 2 sources need converting first.",
+)  # fmt: skip
+UNVERIFIED: Final = _code(
+    "OM004", "unverified-result", _E,
+    "The rewritten file failed optmap's own proof (it parses, only the edits differ, a second run changes nothing).",
+    "a fault in optmap", "The file was left untouched. Please report it with the file.",
+)  # fmt: skip
+
+# 1xx: what a translation did
+DEFAULT_FILLED: Final = _code(
+    "OM101", "default-filled", _I, "The two defaults differ, so the source's default was written out.",
+    "torch.optim.Adamax(params) -> mindspore.nn.AdaMax(params, learning_rate=0.002)", "Nothing to do.",
+)  # fmt: skip
+EXECUTION_DROPPED: Final = _code(
+    "OM102", "execution-argument-dropped", _I, "An argument that changes how, not what, is computed was dropped.",
+    "torch.optim.Adam(params, fused=True)", "Nothing to do.",
+)  # fmt: skip
+RETARGETED: Final = _code(
+    "OM103", "other-class-chosen", _I, "The usual counterpart cannot express the call; another class can.",
+    "torch.optim.Adam(params, maximize=True) -> mindspore.experimental.optim.Adam",
+    "Nothing to do; write the call differently if you want the usual class.",
+)  # fmt: skip
+API_NOTE: Final = _code(
+    "OM104", "note-on-target", _I, "Something to know about the class that the call now constructs.",
+    "mindspore.nn.LazyAdam sums duplicate rows only with optimizer.target = 'CPU'", "Read the note.",
+)  # fmt: skip
+DEPRECATED_TARGET: Final = _code(
+    "OM105", "deprecated-target", _I, "The class that the call now constructs is marked for removal.",
+    "mindspore.nn.AdamWeightDecay", "Use the class that the message names, or --faithful.",
+)  # fmt: skip
+SMALL_DIFFERENCE: Final = _code(
+    "OM110", "small-numeric-difference", _I,
+    "The two update rules differ in a way that is small for usual hyperparameters and gradients.",
+    "torch.optim.Adam -> mindspore.nn.Adam (where epsilon is added)", "`optmap check` measures it; --faithful avoids it.",
+)  # fmt: skip
+NUMERIC_DIFFERENCE: Final = _code(
+    "OM111", "numeric-difference", _W, "The two update rules differ, and training will differ visibly.",
+    "torch.optim.AdamW -> mindspore.nn.AdamWeightDecay (no bias correction)",
+    "Use --faithful, or follow the message's advice.",
+)  # fmt: skip
+PARAMETERS_KEPT: Final = _code(
+    "OM112", "parameters-passed-through", _W,
+    "The parameters argument was left as written: what it holds cannot be seen at the call.",
+    "torch.optim.Adam(params)", "See that it holds the target framework's parameters (model.trainable_params()).",
+)  # fmt: skip
+
+# 2xx: calls left untouched
+UNSUPPORTED_ARGUMENT: Final = _code(
+    "OM201", "unsupported-argument", _E, "No class of the target framework can express an argument of the call.",
+    "tf.keras.optimizers.Adam(clipnorm=1.0)", "Follow the message's advice, then remove the argument.",
+)  # fmt: skip
+INVALID_CALL: Final = _code(
+    "OM202", "invalid-call", _E, "The source framework itself would reject the call.",
+    "torch.optim.Adam(params, learning_rate=0.1)", "Correct the call, or choose the version that it was written for.",
+)  # fmt: skip
+UNPACKED_ARGUMENTS: Final = _code(
+    "OM203", "unpacked-arguments", _E, "`*args` or `**kwargs` hide which arguments the call has.",
+    "torch.optim.Adam(params, **options)", "Write the arguments out.",
+)  # fmt: skip
+NO_PARAMETERS: Final = _code(
+    "OM204", "parameters-unknown", _E, "The target needs the parameters, and the file does not show which they are.",
+    "opt = tf.keras.optimizers.Adam()", "Pass --params 'model.trainable_params()', or use the optimizer in the same file.",
+)  # fmt: skip
+SCHEDULE_ARGUMENT: Final = _code(
+    "OM205", "learning-rate-object", _E, "The learning rate is a schedule, a variable or a tensor of the source framework.",
+    "tf.keras.optimizers.SGD(tf.keras.optimizers.schedules.ExponentialDecay(...))",
+    "Replace it by a number or by a schedule of the target framework.",
+)  # fmt: skip
+GROUP_KEY: Final = _code(
+    "OM206", "unsupported-group-key", _E, "A parameter group sets what the target cannot set for each group.",
+    "[{'params': p, 'betas': (0.8, 0.9)}]", "Set it for all groups, or use one optimizer for each group.",
+)  # fmt: skip
+INSEPARABLE_VALUE: Final = _code(
+    "OM207", "inseparable-value", _E, "A value must be taken apart, which would evaluate its expression twice.",
+    "betas=get_betas()", "Bind it to a name first, then pass the name.",
+)  # fmt: skip
+NO_COUNTERPART: Final = _code(
+    "OM208", "no-counterpart", _E, "The tables have no class of the target framework for this optimizer.",
+    "torch.optim.LBFGS", "See `optmap list`; keep the source optimizer or write the update by hand.",
+)  # fmt: skip
+UNKNOWN_OPTIMIZER: Final = _code(
+    "OM209", "unknown-optimizer", _E, "The name stands in an optimizer module, but no table describes it.",
+    "torch.optim.Lion", "Check the spelling, or add a table with --mappings.",
+)  # fmt: skip
+AMBIGUOUS_NAME: Final = _code(
+    "OM210", "ambiguous-name", _E, "The name is bound to several things, and which one is used here cannot be proved.",
+    "from torch.optim import AdamW ... except ImportError: from other import AdamW", "Use different names.",
+)  # fmt: skip
+MISSING_IMPORT: Final = _code(
+    "OM211", "missing-import", _W, "The expression looks like an optimizer, but its first name is never bound in the file.",
+    "torch.optim.Adam(...) without `import torch`", "Add the import.",
+)  # fmt: skip
+NAME_TAKEN: Final = _code(
+    "OM212", "target-name-taken", _E, "The file binds the names that the target would need to something else.",
+    "mindspore = None", "Rename the binding.",
+)  # fmt: skip
+UNEDITABLE: Final = _code(
+    "OM213", "uneditable-place", _E, "The call stands where source text cannot be edited safely.",
+    "a call inside an f-string", "Move the call out of the string.",
+)  # fmt: skip
+UNSAFE_VALUE: Final = _code(
+    "OM214", "value-rejected-by-target", _E, "The target's constructor rejects this value.",
+    "mindspore.nn.Adam(beta1=0.0)", "Choose a value in the range that the message gives.",
+)  # fmt: skip
+
+# 3xx: mentions that are not constructor calls
+ALIAS: Final = _code(
+    "OM301", "optimizer-alias", _W, "The class is bound to another name or stored; what is done with it was left alone.",
+    "OPTIMIZERS = {'adam': torch.optim.Adam}", "Translate the uses by hand.",
+)  # fmt: skip
+TYPE_CHECK: Final = _code(
+    "OM302", "optimizer-type-check", _W, "isinstance or issubclass with a source class fails for the translated optimizer.",
+    "isinstance(opt, torch.optim.SGD)", "Name the target class as well.",
+)  # fmt: skip
+ANNOTATION: Final = _code(
+    "OM303", "optimizer-annotation", _W, "An annotation names a source class.", "def f(opt: torch.optim.Optimizer)",
+    "Name the target class.",
+)  # fmt: skip
+SUBCLASS: Final = _code(
+    "OM304", "optimizer-subclass", _W, "A class derives from a source optimizer.", "class MyAdam(torch.optim.Adam)",
+    "Derive from the target class and port the overridden methods.",
+)  # fmt: skip
+PARTIAL: Final = _code(
+    "OM305", "optimizer-partial", _W, "functools.partial holds a source class; its arguments were left alone.",
+    "functools.partial(torch.optim.Adam, lr=1e-3)", "Translate the partial by hand.",
+)  # fmt: skip
+DYNAMIC: Final = _code(
+    "OM306", "dynamic-lookup", _W, "An optimizer is looked up by name at run time.", "getattr(torch.optim, name)",
+    "Look it up in the target's module, and translate the arguments.",
+)  # fmt: skip
+DOTTED_STRING: Final = _code(
+    "OM307", "optimizer-in-string", _W, "A string names a source class.", "'torch.optim.Adam'",
+    "Name the target class.",
+)  # fmt: skip
+DEFAULT_ARGUMENT: Final = _code(
+    "OM308", "optimizer-as-default", _W, "A source class is the default of a function's parameter.",
+    "def fit(model, optimizer=torch.optim.Adam)", "Make the target class the default, and translate the call inside.",
+)  # fmt: skip
+OTHER_MENTION: Final = _code(
+    "OM309", "optimizer-mention", _W, "A member of an optimizer module is used in a way that optmap does not translate.",
+    "torch.optim.Optimizer", "Translate it by hand.",
+)  # fmt: skip
+SCHEDULER: Final = _code(
+    "OM310", "learning-rate-schedule", _W, "A learning-rate schedule of the source framework is used.",
+    "torch.optim.lr_scheduler.StepLR(optimizer, 30)", "Use a schedule of the target framework.",
+)  # fmt: skip
+ARGUMENT: Final = _code(
+    "OM311", "optimizer-as-argument", _W, "A source class is passed to a function.", "build(model, torch.optim.Adam)",
+    "Pass the target class, and translate the call that it ends in.",
+)  # fmt: skip
+
+CODES: Final = dict(_CODES)

@@ -1,0 +1,349 @@
+"""What follows from two sections of the tables for one call: how the target says it, what is lost, what will differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+from optmap.mapping.model import PARAMETERS, Api, Effect, Framework, Literal, MappingSet, Parameter, Trait, same_value
+from optmap.mapping.values import Conversion, Value, conversion, literal_value
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument of the source call, bound to a parameter; `index` is its place among the call's arguments."""
+
+    parameter: Parameter
+    value: Value
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromArgument:
+    """The target takes the text of a source argument, or of one element of it."""
+
+    index: int
+    element: int | None
+    conversion: Conversion = Conversion.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The target takes a literal that the tables give."""
+
+    literal: Literal
+
+
+class Inferred(NamedTuple):
+    """The target takes parameters that the source call does not name; the file or the user tells which."""
+
+
+Piece = FromArgument | Constant | Inferred
+
+
+class TargetArgument(NamedTuple):
+    """One argument of the target call; several pieces make a tuple. `filled` marks a default that was written out."""
+
+    parameter: Parameter
+    pieces: tuple[Piece, ...]
+    filled: bool = False
+
+    @property
+    def compound(self) -> bool:
+        return len(self.pieces) > 1
+
+
+class Loss(Enum):
+    """Why a class of the target cannot express a call."""
+
+    MISSING = auto()
+    REJECTED_VALUE = auto()
+    INSEPARABLE = auto()
+    UNKNOWN_SWITCH = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that the target cannot express. `index` is the source argument, None for a default."""
+
+    loss: Loss
+    hyperparameter: str
+    parameter: Parameter | None
+    index: int | None
+    message: str
+    remedy: str | None
+
+
+class Cause(NamedTuple):
+    """One reason why two update rules differ for a call."""
+
+    trait: str
+    effect: Effect
+    source: str
+    target: str
+    advice: str | None
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A source argument that the target call does not have. `execution` arguments change no numbers."""
+
+    index: int
+    parameter: Parameter
+    execution: bool
+
+
+class Plan(NamedTuple):
+    """How one class of the target expresses a call. It can be carried out if there are no problems."""
+
+    source: Api
+    target: Api
+    arguments: tuple[TargetArgument, ...]
+    dropped: tuple[Dropped, ...]
+    problems: tuple[Problem, ...]
+    causes: tuple[Cause, ...]
+
+    @property
+    def divergent(self) -> bool:
+        return any(cause.effect is Effect.DIVERGENT for cause in self.causes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Effective:
+    """The value that one canonical hyperparameter has in the source call, and where it comes from."""
+
+    value: Value
+    parameter: Parameter | None
+    index: int | None = None
+    element: int | None = None
+    fixed: bool = False
+
+
+def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api, ...]:
+    """Return the target's classes that may express a call of the source, in order of preference."""
+    own = tables.algorithms[source.algorithm]
+    algorithms = (own, *(tables.algorithms[name] for name in own.alternatives))
+    return tuple(api for algorithm in algorithms for api in algorithm.apis if api.framework is target)
+
+
+def plan(tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, grouped: bool = False) -> Plan:
+    """Derive how `target` expresses the call of `source` with these arguments. Never raises for a valid table."""
+    return _Planner(tables, source, given, target, grouped).plan()
+
+
+def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
+    """Pick the first plan without problems; if faithful, the first of those whose numerics differ least."""
+    possible = [plan for plan in plans if not plan.problems]
+    if not possible or not faithful:
+        return possible[0] if possible else None
+    return min(possible, key=lambda plan: (plan.divergent, bool(plan.causes)))
+
+
+class _Planner:
+    def __init__(self, tables: MappingSet, source: Api, given: Sequence[Given], target: Api, grouped: bool) -> None:
+        self.tables = tables
+        self.source = source
+        self.given = {item.parameter.name: item for item in given}
+        self.target = target
+        self.grouped = grouped
+        self.problems: list[Problem] = []
+        self.causes: list[Cause] = []
+        self.effective = self._effective()
+
+    def plan(self) -> Plan:
+        arguments = [argument for parameter in self.target.current if (argument := self._argument(parameter))]
+        self._check_lost()
+        used = {piece.index for argument in arguments for piece in argument.pieces if isinstance(piece, FromArgument)}
+        dropped = tuple(
+            Dropped(item.index, item.parameter, item.parameter.execution)
+            for item in self.given.values()
+            if item.index not in used
+        )
+        self.causes[:0] = self._trait_causes()
+        return Plan(self.source, self.target, tuple(arguments), dropped, tuple(self.problems), tuple(self.causes))
+
+    def _effective(self) -> dict[str, _Effective]:
+        """Canonical name -> value, for all hyperparameters that the source has."""
+        found: dict[str, _Effective] = {
+            name: _Effective(literal_value(literal), None, fixed=True) for name, literal in self.source.fixed.items()
+        }
+        for parameter in self.source.current:
+            item = self.given.get(parameter.name)
+            if item is None and parameter.required:
+                continue
+            for position, tie in enumerate(parameter.ties):
+                element = position if len(parameter.ties) > 1 else None
+                if item is not None:
+                    found[tie] = _Effective(_element(item.value, element), parameter, item.index, element)
+                else:
+                    default = literal_value(parameter.default)  # type: ignore[arg-type]
+                    found[tie] = _Effective(_element(default, element), parameter, None, element)
+        self._apply_switches(found)
+        return found
+
+    def _apply_switches(self, found: dict[str, _Effective]) -> None:
+        for parameter in self.source.parameters:
+            if not parameter.switches:
+                continue
+            item = self.given.get(parameter.name)
+            on = item.value.literal if item is not None else parameter.default
+            known = item is None or item.value.known
+            for old, new in parameter.switches.items():
+                if old not in found or self._neutral(old, found[old].value):
+                    continue
+                if not known:
+                    message = f"whether {parameter.name} is set decides what {found[old].parameter.name} means"  # type: ignore[union-attr]
+                    index = item.index if item else None
+                    self.problems.append(Problem(Loss.UNKNOWN_SWITCH, old, parameter, index, message, None))
+                elif on:
+                    found[new] = found.pop(old)
+
+    def _neutral(self, name: str, value: Value) -> bool:
+        hyperparameter = self.tables.hyperparameters.get(name)
+        return hyperparameter is not None and value.known and hyperparameter.is_neutral(value.literal)  # type: ignore[arg-type]
+
+    def _inert(self, name: str) -> bool:
+        """Tell whether the hyperparameter does nothing in this call: neutral, absent, or inert without another."""
+        if name not in self.effective:
+            return True
+        if self._neutral(name, self.effective[name].value):
+            return True
+        needs = self.tables.hyperparameters[name].inert_without
+        return needs is not None and self._inert(needs)
+
+    def _argument(self, parameter: Parameter) -> TargetArgument | None:
+        """Derive the value of one parameter of the target; None where it can be left out."""
+        if not parameter.ties:
+            return None
+        if parameter.is_parameters:
+            found = self.effective.get(PARAMETERS)
+            piece: Piece = Inferred() if found is None or found.index is None else FromArgument(found.index, None)
+            return TargetArgument(parameter, (piece,))
+        values = [self.effective.get(tie) for tie in parameter.ties]
+        whole = self._whole(parameter, values)
+        if whole is not None:
+            return TargetArgument(parameter, (whole,))
+        return self._from_pieces(parameter, values)
+
+    def _whole(self, parameter: Parameter, values: Sequence[_Effective | None]) -> Piece | None:
+        """Pass a tuple on as it is where both sides tie the same hyperparameters to it in the same order."""
+        first = values[0]
+        if len(values) < 2 or first is None or first.index is None or first.parameter is None:
+            return None
+        if first.parameter.ties != parameter.ties or any(
+            value is None or value.index != first.index for value in values
+        ):
+            return None
+        known = [value.value for value in values if value is not None and value.value.known]
+        if any(conversion(value, parameter.accepts) is not Conversion.NONE for value in known):
+            return None
+        return FromArgument(first.index, None)
+
+    def _from_pieces(self, parameter: Parameter, values: Sequence[_Effective | None]) -> TargetArgument | None:
+        default = (None,) * len(values) if parameter.required else parameter.default
+        defaults = default if len(values) > 1 and isinstance(default, tuple) else (default,)
+        pieces: list[Piece] = []
+        for tie, value, own_default in zip(parameter.ties, values, defaults, strict=True):
+            piece = self._piece(parameter, tie, value, own_default)  # type: ignore[arg-type]
+            if piece is None:
+                return None
+            pieces.append(piece)
+        if not any(isinstance(piece, FromArgument) for piece in pieces):
+            literals = tuple(piece.literal for piece in pieces if isinstance(piece, Constant))
+            wanted = literals if len(literals) > 1 else literals[0]
+            if not parameter.required and same_value(wanted, parameter.default):  # type: ignore[arg-type]
+                return None
+            given = any(value is not None and value.index is not None for value in values)
+            return TargetArgument(parameter, tuple(pieces), filled=not given)
+        return TargetArgument(parameter, tuple(pieces))
+
+    def _piece(self, parameter: Parameter, tie: str, value: _Effective | None, own_default: Literal) -> Piece | None:
+        hyperparameter = self.tables.hyperparameters[tie]
+        if value is None:
+            if tie in self.source.by_tie:  # required by the source and not given: binding has reported it
+                return None
+            return Constant(
+                self._typed(parameter, hyperparameter.neutral if hyperparameter.has_neutral else own_default)
+            )
+        if value.value.known:
+            literal: Literal = value.value.literal  # type: ignore[assignment]
+            if literal is None and hyperparameter.has_neutral and hyperparameter.is_neutral(None):
+                return Constant(self._typed(parameter, hyperparameter.neutral))
+            if not self._accepted(parameter, literal):
+                message = f"{self.target.name} accepts {parameter.name} only in {parameter.interval}, found {literal!r}"
+                self._problem(Loss.REJECTED_VALUE, tie, value, message, None)
+        if value.index is None:
+            return Constant(self._typed(parameter, value.value.literal))  # type: ignore[arg-type]
+        if value.element is not None and not self._separable(value):
+            message = f"{self.target.name} takes {' and '.join(value.parameter.ties)} apart"  # type: ignore[union-attr]
+            self._problem(Loss.INSEPARABLE, tie, value, message, "bind the value to a name first and pass the name")
+        return FromArgument(value.index, value.element, conversion(value.value, parameter.accepts))
+
+    def _typed(self, parameter: Parameter, literal: Literal) -> Literal:
+        return float(literal) if parameter.accepts == "float" and type(literal) is int else literal
+
+    def _accepted(self, parameter: Parameter, literal: Literal) -> bool:
+        if parameter.interval is None or isinstance(literal, bool) or not isinstance(literal, int | float):
+            return True
+        return literal in parameter.interval
+
+    def _separable(self, value: _Effective) -> bool:
+        item = self.given[value.parameter.name]  # type: ignore[union-attr]
+        return item.value.elements is not None or item.value.is_name
+
+    def _problem(self, loss: Loss, tie: str, value: _Effective, message: str, remedy: str | None) -> None:
+        self.problems.append(Problem(loss, tie, value.parameter, value.index, message, remedy))
+
+    def _check_lost(self) -> None:
+        """Find hyperparameters that are awake in the call and that the target has no argument for."""
+        for name, value in self.effective.items():
+            if name == PARAMETERS or name in self.target.by_tie:
+                continue
+            if name in self.target.fixed:
+                self._check_fixed(name, value)
+            elif not self._inert(name):
+                what = value.parameter.name if value.parameter else name
+                message = f"{self.target.name} has no counterpart of {what} ({self.tables.hyperparameters[name].about})"
+                self._problem(Loss.MISSING, name, value, message, self.tables.hyperparameters[name].remedy)
+
+    def _check_fixed(self, name: str, value: _Effective) -> None:
+        constant = self.target.fixed[name]
+        if value.value.known and same_value(value.value.literal, constant):  # type: ignore[arg-type]
+            return
+        if value.index is not None:
+            message = f"{self.target.name} has no argument for {name} and always uses {constant!r}"
+            self._problem(Loss.MISSING, name, value, message, None)
+            return
+        self.causes.append(
+            Cause(
+                name, Effect.CLOSE, f"uses {name} {value.value.literal!r}", f"always uses {name} {constant!r}",
+                None, str(self.target.at),
+            )
+        )  # fmt: skip
+
+    def _trait_causes(self) -> Iterator[Cause]:
+        for trait in self.tables.traits.values():
+            source = self.source.rule.get(trait.name, trait.default)
+            target = self.target.rule.get(trait.name, trait.default)
+            if source is None or target is None or source == target or not self._awake(trait):
+                continue
+            yield Cause(
+                trait.name, trait.effect, trait.values[source], trait.values[target], trait.advice, str(self.target.at)
+            )
+
+    def _awake(self, trait: Trait) -> bool:
+        if trait.ungrouped_only and self.grouped:
+            return False
+        return not trait.active_with or not all(map(self._inert, trait.active_with))
+
+
+def _element(value: Value, element: int | None) -> Value:
+    """The value of one element of a tuple, as far as it is known."""
+    if element is None:
+        return value
+    if value.elements is not None and element < len(value.elements):
+        return value.elements[element]
+    return Value()

@@ -1,0 +1,272 @@
+"""What the tables say, as frozen values that remember the line they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final, NamedTuple, TypeAlias
+
+
+class Framework(StrEnum):
+    """A framework whose optimizers the tables describe."""
+
+    TORCH = "torch"
+    TENSORFLOW = "tensorflow"
+    MINDSPORE = "mindspore"
+
+
+class Effect(StrEnum):
+    """How far two update rules drift apart where they differ in a trait."""
+
+    CLOSE = "close"
+    DIVERGENT = "divergent"
+
+
+class Accepts(StrEnum):
+    """The Python type that a constructor insists on; ANY where it takes any number."""
+
+    ANY = "any"
+    FLOAT = "float"
+    BOOL = "bool"
+
+
+Literal: TypeAlias = "bool | int | float | str | tuple[Literal, ...] | None"
+
+PARAMETERS: Final = "parameters"
+"""The canonical name of the argument that holds the trainable parameters."""
+
+
+class Position(NamedTuple):
+    """A place in a table file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The values that a constructor accepts, such as `(0, 1]`."""
+
+    low: float
+    high: float
+    closed_low: bool
+    closed_high: bool
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.closed_low else value > self.low
+        below = value <= self.high if self.closed_high else value < self.high
+        return above and below
+
+    def __str__(self) -> str:
+        return f"{'[' if self.closed_low else '('}{self.low:g}, {self.high:g}{']' if self.closed_high else ')'}"
+
+
+class Required:
+    """The default of a parameter that has none."""
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = Required()
+
+
+class Hyperparameter(NamedTuple):
+    """A canonical hyperparameter. Where a framework lacks it, a neutral value may be dropped."""
+
+    name: str
+    about: str
+    has_neutral: bool
+    neutral: Literal
+    also_neutral: tuple[Literal, ...]
+    inert_without: str | None
+    remedy: str | None
+    at: Position
+
+    def is_neutral(self, value: Literal) -> bool:
+        """Tell whether the value makes the hyperparameter do nothing."""
+        if not self.has_neutral:
+            return False
+        return any(same_value(value, neutral) for neutral in (self.neutral, *self.also_neutral))
+
+
+class Trait(NamedTuple):
+    """A property of an update rule by which two frameworks may differ."""
+
+    name: str
+    values: dict[str, str]
+    default: str | None
+    effect: Effect
+    active_with: tuple[str, ...]
+    ungrouped_only: bool
+    advice: str | None
+    at: Position
+
+
+class Parameter(NamedTuple):
+    """One parameter of a constructor, tied to canonical hyperparameters or to execution only.
+
+    `ties` holds one canonical name, or several where the value is a tuple of them (betas). `default` is REQUIRED or a
+    literal. `switches` maps a canonical name to the one it becomes while this (boolean) parameter is true.
+    """
+
+    name: str
+    ties: tuple[str, ...]
+    execution: bool
+    default: Literal | Required
+    keyword_only: bool
+    accepts: Accepts
+    interval: Interval | None
+    switches: dict[str, str]
+    since: str | None
+    until: str | None
+    note: str | None
+    at: Position
+
+    @property
+    def required(self) -> bool:
+        return isinstance(self.default, Required)
+
+    @property
+    def is_parameters(self) -> bool:
+        return self.ties == (PARAMETERS,)
+
+
+class Module(NamedTuple):
+    """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups."""
+
+    name: str
+    framework: Framework
+    docs_template: str | None
+    paths: tuple[str, ...]
+    exclusive: bool
+    others: tuple[str, ...]
+    schedules: tuple[str, ...]
+    group_keys: dict[str, tuple[str, ...]]
+    groups_take_all: bool
+    at: Position
+
+
+@dataclass(frozen=True)
+class Api:
+    """An optimizer class as one framework defines it."""
+
+    name: str
+    module: Module
+    algorithm: str
+    verified: str
+    parameters: tuple[Parameter, ...]
+    extra_keywords: bool
+    rule: dict[str, str]
+    fixed: dict[str, Literal]
+    deprecated: str | None
+    note: str | None
+    at: Position
+
+    @property
+    def framework(self) -> Framework:
+        return self.module.framework
+
+    @property
+    def class_name(self) -> str:
+        return self.name.rpartition(".")[2]
+
+    @property
+    def docs(self) -> str | None:
+        """The address of the class's page."""
+        template = self.module.docs_template
+        return template and template.replace("{api}", self.name).replace("{class}", self.class_name)
+
+    @cached_property
+    def by_name(self) -> dict[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
+
+    @cached_property
+    def by_tie(self) -> dict[str, Parameter]:
+        """Canonical name to the parameter of the verified version that carries it."""
+        return {tie: parameter for parameter in self.current for tie in parameter.ties}
+
+    @cached_property
+    def current(self) -> tuple[Parameter, ...]:
+        """The parameters that the verified version has."""
+        return tuple(parameter for parameter in self.parameters if parameter.until is None)
+
+    @property
+    def parameters_argument(self) -> Parameter | None:
+        return self.by_tie.get(PARAMETERS)
+
+
+class Algorithm(NamedTuple):
+    """One optimization algorithm and the classes that implement it, in order of preference for each framework."""
+
+    name: str
+    title: str
+    reference: str | None
+    alternatives: tuple[str, ...]
+    apis: tuple[Api, ...]
+    at: Position
+
+
+@dataclass(frozen=True)
+class MappingSet:
+    """All tables together."""
+
+    hyperparameters: dict[str, Hyperparameter]
+    traits: dict[str, Trait]
+    modules: dict[str, Module]
+    algorithms: dict[str, Algorithm]
+    apis: dict[str, Api] = field(default_factory=dict)
+    answers: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What `translate.resolve` has answered so far, by question."""
+
+    @cached_property
+    def modules_by_path(self) -> dict[str, Module]:
+        return {path: module for module in self.modules.values() for path in module.paths}
+
+    @cached_property
+    def roots(self) -> dict[Framework, tuple[str, ...]]:
+        """The packages through which each framework's optimizers are imported."""
+        found: dict[Framework, dict[str, None]] = {framework: {} for framework in Framework}
+        for path, module in self.modules_by_path.items():
+            found[module.framework][path.partition(".")[0]] = None
+        return {framework: tuple(names) for framework, names in found.items()}
+
+    def find(self, path: str) -> tuple[Module, str] | None:
+        """Split a dotted path into the optimizer module that it leads into and the rest, empty for the module itself."""
+        head, rest = path, ""
+        while head:
+            module = self.modules_by_path.get(head)
+            if module is not None:
+                return module, rest
+            head, _, last = head.rpartition(".")
+            rest = f"{last}.{rest}" if rest else last
+        return None
+
+    def api_at(self, path: str) -> Api | None:
+        """Return the API that a dotted import path names, also through the submodule that defines it."""
+        found = self.find(path)
+        if found is None:
+            return None
+        module, rest = found
+        inner, _, name = rest.rpartition(".")
+        if inner.replace("_", "") not in ("", name.lower()):
+            return None
+        return self.apis.get(f"{module.name}.{name}")
+
+    @cached_property
+    def class_names(self) -> frozenset[str]:
+        return frozenset(api.class_name for api in self.apis.values())
+
+
+def same_value(left: Literal, right: Literal) -> bool:
+    """Compare two literals as hyperparameter values: 0 equals 0.0, but False does not."""
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(same_value, left, right))
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return left == right

@@ -1,0 +1,92 @@
+"""The shape of a table file, as data: the loader checks against it and the JSON Schema is generated from it."""
+
+from __future__ import annotations
+
+from optmap.mapping.model import Accepts, Effect, Framework
+from optmap.mapping.yamlnodes import Any_, Field, Flag, ListOf, MapOf, Record, Text
+
+PARAMETER = Record(
+    "parameter",
+    {
+        "name": Field(Text(), "the name in the signature", required=True),
+        "is": Field(ListOf(Text(), or_one=True), "the canonical hyperparameter, or the list of those in a tuple"),
+        "affects": Field(Text(("execution",)), "the parameter changes how, not what, is computed"),
+        "default": Field(Any_(), "the default; a parameter without this key is required"),
+        "keyword_only": Field(Flag(), "true after the `*` of the signature"),
+        "accepts": Field(Text(tuple(Accepts)), "the Python type that the constructor insists on"),
+        "range": Field(Text(), "the interval of accepted values, such as `(0, 1)` or `[0, inf)`"),
+        "switches": Field(MapOf(Text()), "while this flag is true: canonical name -> the one that it stands for"),
+        "since": Field(Text(), "first version that has the parameter"),
+        "until": Field(Text(), "first version that no longer has it"),
+        "note": Field(Text(), "what a user should know"),
+    },
+)
+INCLUDE = Record(
+    "parameter or include",
+    {**PARAMETER.fields, "name": Field(Text(), "the name in the signature"),
+     "include": Field(Text(), "a list from `parameter_lists`, inserted here")},
+)  # fmt: skip
+API = Record(
+    "api",
+    {
+        "verified": Field(Text(), "the version whose live signature the rows equal", required=True),
+        "parameters": Field(ListOf(INCLUDE), "the signature, in order", required=True),
+        "extra_keywords": Field(Flag(), "the signature ends in **kwargs"),
+        "rule": Field(MapOf(Text()), "trait -> value"),
+        "fixed": Field(MapOf(Any_()), "hyperparameters that the class has no argument for -> the constant it uses"),
+        "deprecated": Field(Text(), "since when, and what replaces it"),
+        "note": Field(Text(), "what a user should know"),
+    },
+)
+HYPERPARAMETER = Record(
+    "hyperparameter",
+    {
+        "about": Field(Text(), "what it is", required=True),
+        "neutral": Field(Any_(), "the value at which it does nothing"),
+        "also_neutral": Field(ListOf(Any_()), "other spellings of neutral, such as null"),
+        "inert_without": Field(Text(), "the hyperparameter without which it does nothing"),
+        "remedy": Field(Text(), "what to do where a framework lacks it"),
+    },
+)
+TRAIT = Record(
+    "trait",
+    {
+        "values": Field(
+            MapOf(Text()), "value -> what the framework does, as the predicate of a sentence", required=True
+        ),
+        "default": Field(Text(), "the value of APIs that do not state the trait"),
+        "effect": Field(Text(tuple(Effect)), "how far rules drift apart that differ here", required=True),
+        "active_with": Field(ListOf(Text()), "the trait matters only while one of these is not neutral"),
+        "ungrouped_only": Field(Flag(), "the trait matters only without parameter groups"),
+        "advice": Field(Text(), "what removes the difference"),
+    },
+)
+MODULE = Record(
+    "module",
+    {
+        "framework": Field(Text(tuple(Framework)), "the framework", required=True),
+        "docs": Field(Text(), "address of a class's page; `{api}` and `{class}` stand for its full and its short name"),
+        "paths": Field(ListOf(Text()), "every import path of the module; the first is written", required=True),
+        "exclusive": Field(Flag(), "every class in the module is an optimizer"),
+        "others": Field(ListOf(Text()), "members that are not optimizers"),
+        "schedules": Field(ListOf(Text()), "members that are learning-rate schedules or hold them"),
+        "group_keys": Field(MapOf(ListOf(Text())), "key of a parameter group -> the canonical names it may stand for"),
+        "groups_take_all": Field(Flag(), "a parameter group takes every hyperparameter by its own name"),
+    },
+)
+TABLE = Record(
+    "table",
+    {
+        "algorithm": Field(Text(), "the algorithm's canonical name; also the file's name"),
+        "title": Field(Text(), "the algorithm's name for people"),
+        "reference": Field(Text(), "paper or page that defines the algorithm"),
+        "alternatives": Field(
+            ListOf(Text()), "algorithms whose classes may stand in when this one's cannot express a call"
+        ),
+        "apis": Field(MapOf(API), "class -> section, in order of preference for each framework"),
+        "hyperparameters": Field(MapOf(HYPERPARAMETER), "canonical hyperparameters"),
+        "traits": Field(MapOf(TRAIT), "traits of update rules"),
+        "modules": Field(MapOf(MODULE), "modules that hold optimizers"),
+        "parameter_lists": Field(MapOf(ListOf(PARAMETER)), "runs of parameters that several signatures share"),
+    },
+)

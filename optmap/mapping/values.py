@@ -1,0 +1,126 @@
+"""What is known of a hyperparameter's value, and the closed set of conversions that a target's types may need."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from optmap.mapping.model import Accepts, Literal
+
+
+class _Unknown:
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = _Unknown()
+
+
+class Value(NamedTuple):
+    """A value as far as it can be known without running anything.
+
+    `literal` is UNKNOWN unless the expression is made of literals; `elements` are the items of a tuple or list display;
+    `is_name` says that reading the expression twice is harmless; `is_float` that it can only be a float.
+    """
+
+    literal: Literal | _Unknown = UNKNOWN
+    elements: tuple[Value, ...] | None = None
+    is_name: bool = False
+    is_float: bool = False
+
+    @property
+    def known(self) -> bool:
+        return not isinstance(self.literal, _Unknown)
+
+
+def literal_value(literal: Literal) -> Value:
+    """Return the Value of a Python literal."""
+    elements = tuple(map(literal_value, literal)) if isinstance(literal, tuple) else None
+    return Value(literal, elements, is_float=isinstance(literal, float))
+
+
+_OPERATORS: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+
+
+def read_value(node: ast.expr) -> Value:
+    """Learn what the expression tells about its value, without evaluating names or calls."""
+    if isinstance(node, ast.Tuple | ast.List) and not any(isinstance(item, ast.Starred) for item in node.elts):
+        elements = tuple(map(read_value, node.elts))
+        literals = tuple(element.literal for element in elements if not isinstance(element.literal, _Unknown))
+        return Value(literals if len(literals) == len(elements) else UNKNOWN, elements)
+    if isinstance(node, ast.Constant):
+        if node.value is None or isinstance(node.value, bool | int | float | str):
+            return literal_value(node.value)
+        return Value()
+    if isinstance(node, ast.UnaryOp | ast.BinOp):
+        number = _fold(node)
+        return Value() if number is None else literal_value(number)
+    if isinstance(node, ast.Name):
+        return Value(is_name=True)
+    makes_float = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
+    return Value(is_float=makes_float)
+
+
+def _fold(node: ast.expr) -> float | None:
+    """Compute arithmetic on number literals such as `1 / 3` or `-5e-4`; None where it is anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        inner = _fold(node.operand)
+        return None if inner is None else -inner if isinstance(node.op, ast.USub) else inner
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        left, right = _fold(node.left), _fold(node.right)
+        if left is None or right is None or (isinstance(node.op, ast.Pow) and max(abs(left), abs(right)) > 1e3):
+            return None
+        try:
+            result = _OPERATORS[type(node.op)](left, right)
+        except ArithmeticError:
+            return None
+        return result if isinstance(result, int | float) and math.isfinite(result) else None
+    return None
+
+
+class Conversion(StrEnum):
+    """What a target's strict types may ask for. NONE copies the text."""
+
+    NONE = "none"
+    FLOAT = "float"
+    BOOL = "bool"
+
+
+def conversion(value: Value, accepts: Accepts) -> Conversion:
+    """Choose the conversion that makes the value acceptable."""
+    if accepts is Accepts.FLOAT and not value.is_float and not isinstance(value.literal, float):
+        return Conversion.FLOAT
+    if accepts is Accepts.BOOL and value.known and not isinstance(value.literal, bool):
+        return Conversion.BOOL
+    return Conversion.NONE
+
+
+def convert(literal: Literal, how: Conversion) -> Literal:
+    """Apply a conversion to a literal. Raises TypeError for what is neither a number nor a flag."""
+    if how is Conversion.NONE:
+        return literal
+    if not isinstance(literal, bool | int | float):
+        raise TypeError(f"cannot convert {literal!r} to {how}")
+    return float(literal) if how is Conversion.FLOAT else bool(literal)
+
+
+def write_literal(literal: Literal) -> str:
+    """Write a literal as Python source; numbers in the shortest form that reads back equal."""
+    if isinstance(literal, tuple):
+        inner = ", ".join(map(write_literal, literal))
+        return f"({inner},)" if len(literal) == 1 else f"({inner})"
+    if isinstance(literal, float) and not math.isfinite(literal):
+        return f'float("{literal}")'
+    return repr(literal)

@@ -1,0 +1,19 @@
+"""Results as text or JSON. Reports read result types and print or format; they decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from optmap.translate.apply import FileResult
+
+
+def _json(files: Sequence[tuple[str, FileResult]]) -> str:
+    from optmap.report.json import translation_report
+
+    return translation_report(files)
+
+
+REPORTS: Final[dict[str, Callable[[Sequence[tuple[str, FileResult]]], str]]] = {"json": _json}
+"""Formats of `optmap translate --format` other than text; each module is imported when it is used."""

@@ -1,0 +1,54 @@
+"""The machine-readable report of `translate`; its keys are a contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from optmap.diagnostics import Severity
+from optmap.translate.apply import FileResult, Status
+
+
+def translation_report(files: Sequence[tuple[str, FileResult]]) -> str:
+    """Format the results of all files, in order, as one JSON document with a final newline."""
+    document = {"version": 1, "files": [_file(path, result) for path, result in files], "summary": summary(files)}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def summary(files: Sequence[tuple[str, FileResult]]) -> dict[str, int]:
+    """Count files, calls by what became of them, and diagnostics by severity."""
+    results = [result for _, result in files]
+    calls = [call.status for result in results for call in result.calls]
+    severities = [item.severity for result in results for item in result.diagnostics]
+    return {
+        "files": len(results),
+        "changed": sum(result.changed for result in results),
+        "failed": sum(result.error is not None for result in results),
+        **{str(status): calls.count(status) for status in Status},
+        **{
+            f"{severity}s" if severity is not Severity.INFO else "infos": severities.count(severity)
+            for severity in Severity
+        },
+    }
+
+
+def _file(path: str, result: FileResult) -> dict[str, Any]:
+    calls = [
+        {
+            "line": call.line,
+            "column": call.column,
+            "source": call.source,
+            "target": call.target,
+            "status": str(call.status),
+        }
+        for call in result.calls
+    ]
+    diagnostics = [
+        {
+            "code": item.code.id, "severity": str(item.severity), "message": item.message,
+            "line": item.line, "column": item.column, "table": item.table,
+        }
+        for item in result.diagnostics
+    ]  # fmt: skip
+    return {"path": path, "changed": result.changed, "error": result.error, "calls": calls, "diagnostics": diagnostics}

@@ -1,0 +1,74 @@
+"""Text for people: plain when piped, coloured by Rich on a terminal."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import IO, Final
+
+from optmap.diagnostics import Diagnostic, Severity
+from optmap.report.json import summary
+from optmap.translate.apply import FileResult
+
+_STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+def show_diagnostics(path: str, result: FileResult) -> None:
+    """Print a file's diagnostics to stderr, one a line, as `path:line:column: severity CODE message`."""
+    for item in result.diagnostics:
+        where = f"{path}:{item.line}:{item.column}"
+        origin = f" [{item.table}]" if item.table else ""
+        plain = f"{where}: {item.severity} {item.code.id} {item.message}{origin}\n"
+        _print(sys.stderr, plain, lambda where=where, item=item, origin=origin: _rich_line(where, item, origin))
+
+
+def _rich_line(where: str, item: Diagnostic, origin: str) -> list[tuple[str, str]]:
+    return [
+        (f"{where}: ", "bold"), (f"{item.severity} {item.code.id}", _STYLES[item.severity]), (f" {item.message}", ""),
+        (origin, "dim"),
+    ]  # fmt: skip
+
+
+def show_summary(results: Sequence[FileResult], mode: str) -> None:
+    """Print one line to stderr that says what happened."""
+    counts = summary([("", result) for result in results])
+    verb = {"--write": "rewrote", "--output": "wrote changes to"}.get(mode, "would change")
+    calls = f"{counts['translated']} translated, {counts['refused']} refused, {counts['unchanged']} unchanged"
+    failed = f", {counts['failed']} files failed" if counts["failed"] else ""
+    plural = "" if counts["changed"] == 1 else "s"
+    _print(sys.stderr, f"optmap: {verb} {counts['changed']} file{plural}; calls: {calls}{failed}\n", None)
+
+
+def unified_diff(path: str, before: bytes, after: bytes) -> None:
+    """Print a unified diff to stdout that `patch` and `git apply` accept, byte for byte."""
+    import difflib
+
+    old, new = (_LINE.findall(text.decode("utf-8", "surrogateescape")) for text in (before, after))
+    name = path.lstrip("/") if path.startswith("/") else path
+    for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
+        ending = "" if line.endswith("\n") else "\n\\ No newline at end of file\n"
+        raw = (line + ending).encode("utf-8", "surrogateescape")
+        if sys.stdout.isatty():
+            _coloured(line + ending)
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(raw)
+
+
+def _coloured(line: str) -> None:
+    style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+    _print(sys.stdout, line, lambda: [(line.rstrip("\r\n"), "bold" if line[:3] in ("+++", "---") else style)])
+
+
+def _print(stream: IO[str], plain: str, styled: object) -> None:
+    """Write plain text, or the styled segments where the stream is a terminal."""
+    if not stream.isatty() or not callable(styled):
+        stream.write(plain)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    segments: list[tuple[str, str]] = styled()
+    Console(file=stream, highlight=False).print(Text.assemble(*segments), soft_wrap=True)

@@ -1,0 +1,464 @@
+"""Which dotted name does an expression stand for? Imports, aliases and Python's scope rules, flow-insensitively.
+
+A name bound to several things stands for several paths; the caller decides what to make of that. Only names that can
+lead to the modules of interest are followed, and statements that mention none of them are never entered.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
+
+from optmap.source.text import Source
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
+
+
+class ScopeKind(Enum):
+    MODULE = auto()
+    FUNCTION = auto()
+    CLASS = auto()
+
+
+class Binding(NamedTuple):
+    """One way a name gets its value: an import of `path`, another name's chain (`alias`), or anything else."""
+
+    node: ast.AST
+    path: str | None = None
+    alias: ast.expr | None = None
+    harmless: bool = False
+
+
+@dataclass(eq=False)
+class Scope:
+    """A module, function, class, lambda or comprehension, with the bindings of the names that are followed."""
+
+    kind: ScopeKind
+    node: ast.AST
+    parent: Scope | None
+    bindings: dict[str, list[Binding]] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+
+    def owner(self, name: str) -> Scope | None:
+        """The scope whose binding of the name is seen from here; None where the name is not bound."""
+        scope: Scope | None = self
+        if self.elsewhere.get(name) == "global":
+            scope = self.module
+            return scope if name in scope.bindings else None
+        while scope is not None:
+            visible = scope is self or scope.kind is not ScopeKind.CLASS
+            if visible and name in scope.bindings and name not in scope.elsewhere:
+                return scope
+            scope = scope.parent
+        return None
+
+    @property
+    def module(self) -> Scope:
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    def enclosing(self) -> Iterator[Scope]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+
+class Reference(NamedTuple):
+    """An attribute chain or a name, as long as it goes, with the nodes around it, outermost first."""
+
+    node: ast.expr
+    chain: tuple[str, ...]
+    scope: Scope
+    ancestors: tuple[ast.AST, ...]
+
+
+class TextMention(NamedTuple):
+    """A string constant that is a dotted name."""
+
+    node: ast.Constant
+    ancestors: tuple[ast.AST, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedName:
+    """One name of an import statement: `local` is what it binds, `path` what that stands for."""
+
+    statement: ast.Import | ast.ImportFrom
+    index: int
+    local: str
+    path: str
+    scope: Scope
+    ancestors: tuple[ast.AST, ...]
+
+
+@dataclass
+class Names:
+    """What a file says about the names of interest."""
+
+    module: Scope
+    scopes: list[Scope] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    mentions: list[TextMention] = field(default_factory=list)
+    imports: list[ImportedName] = field(default_factory=list)
+    uses: dict[str, list[tuple[ast.Name, Scope]]] = field(default_factory=dict)
+    stars: list[tuple[str, Scope]] = field(default_factory=list)
+
+    def paths(self, chain: tuple[str, ...], scope: Scope, seen: frozenset[int] = frozenset()) -> frozenset[str | None]:
+        """Return every dotted path that the chain may stand for; None stands for something unknown."""
+        owner = scope.owner(chain[0])
+        if owner is None:
+            return frozenset()
+        found: set[str | None] = set()
+        for binding in owner.bindings[chain[0]]:
+            if binding.harmless or id(binding) in seen:
+                continue
+            if binding.path is not None:
+                found.add(".".join((binding.path, *chain[1:])))
+            elif binding.alias is not None and (inner := chain_of(binding.alias)) is not None:
+                found |= self.paths(inner + chain[1:], owner, seen | {id(binding)}) or {None}
+            else:
+                found.add(None)
+        return frozenset(found)
+
+
+def chain_of(node: ast.expr) -> tuple[str, ...] | None:
+    """Return the names of `a.b.c`; None for anything else."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    names.append(node.id)
+    return tuple(reversed(names))
+
+
+def imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[int, str, str]]:
+    """Yield (index, local name, dotted path) for every name of an import; relative paths start with dots."""
+    for index, alias in enumerate(statement.names):
+        if isinstance(statement, ast.Import):
+            yield (
+                index,
+                alias.asname or alias.name.partition(".")[0],
+                (alias.name if alias.asname else alias.name.partition(".")[0]),
+            )
+        else:
+            base = "." * statement.level + (statement.module or "")
+            separator = "" if base.endswith(".") else "."
+            yield index, alias.asname or alias.name, f"{base}{separator}{alias.name}"
+
+
+def statements(body: Iterable[ast.AST], *, same_scope: bool = False) -> Iterator[ast.AST]:
+    """Yield every statement below in order, without entering expressions, nor other scopes where `same_scope` says so."""
+    stack = list(reversed(list(body)))
+    while stack:
+        node = stack.pop()
+        yield node
+        if same_scope and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        for block in _BLOCKS:
+            inner = getattr(node, block, None)
+            if isinstance(inner, list):
+                stack.extend(reversed(inner))
+
+
+def possible_paths(tree: ast.Module, roots: Collection[str]) -> dict[str, set[str]]:
+    """Map each local name that may lead to a path under one of the root packages to the paths it may stand for."""
+    found: dict[str, set[str]] = {}
+    aliases: list[tuple[str, tuple[str, ...]]] = []
+    for node in statements(tree.body):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for _, local, path in imported(node):
+                if local != "*" and path.partition(".")[0] in roots:
+                    found.setdefault(local, set()).add(path)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            chain = chain_of(node.value)
+            if chain is not None:
+                aliases += [(target.id, chain) for target in targets if isinstance(target, ast.Name)]
+    changed = bool(found)
+    while changed:
+        changed = False
+        for local, chain in aliases:
+            for path in tuple(found.get(chain[0], ())):
+                whole = ".".join((path, *chain[1:]))
+                if len(chain) + path.count(".") < 8 and whole not in found.setdefault(local, set()):
+                    found[local].add(whole)
+                    changed = True
+    return {name: paths for name, paths in found.items() if paths}
+
+
+class Interest(NamedTuple):
+    """What to look for: root packages, and dotted prefixes under which every reference is wanted."""
+
+    roots: frozenset[str]
+    prefixes: tuple[str, ...]
+    string_hint: str = "optim"
+
+    def wants(self, path: str) -> bool:
+        return any(path == prefix or path.startswith(prefix + ".") for prefix in self.prefixes)
+
+
+def collect(source: Source, interest: Interest, unbound: Collection[str] = ()) -> Names:
+    """Walk the tree once and collect bindings, references, imports and dotted strings of interest.
+
+    `unbound` holds conventional names (torch, tf) that are worth reporting even where nothing binds them.
+    """
+    possible = possible_paths(source.tree, interest.roots)
+    collector = _Collector(source, interest, possible, frozenset(unbound))
+    collector.block(source.tree.body, collector.names.module)
+    return collector.names
+
+
+class _Collector:
+    """The one walk over a file."""
+
+    def __init__(
+        self, source: Source, interest: Interest, possible: dict[str, set[str]], unbound: frozenset[str]
+    ) -> None:
+        self.source = source
+        self.interest = interest
+        self.possible = possible
+        self.followed = frozenset(possible) | unbound
+        module = Scope(ScopeKind.MODULE, source.tree, None)
+        self.names = Names(module, [module])
+        self.stack: list[ast.AST] = []
+        self.wanted: dict[tuple[str, ...], bool] = {}
+        self.hits = self._hit_lines()
+        self.declares = b"global" in source.body or b"nonlocal" in source.body
+
+    def _hit_lines(self) -> list[int]:
+        """Running count of lines that hold a followed name or the string hint."""
+        words = "|".join(sorted(map(re.escape, (*self.followed, r"import"))))
+        in_string = rf"['\"][^'\"\r\n]*{re.escape(self.interest.string_hint)}"
+        pattern = re.compile(rf"\b(?:{words})\b|{in_string}".encode())
+        starts = self.source.line_starts
+        flags = [0] * (len(starts) + 1)
+        for match in pattern.finditer(self.source.body):
+            flags[bisect_right(starts, match.start())] = 1
+        return list(accumulate(flags))
+
+    def _idle(self, node: ast.AST) -> bool:
+        first: int = node.lineno  # type: ignore[attr-defined]
+        for decorator in getattr(node, "decorator_list", ()):
+            first = min(first, decorator.lineno)
+        return self.hits[node.end_lineno] == self.hits[first - 1]  # type: ignore[attr-defined]
+
+    def block(self, body: Iterable[ast.AST], scope: Scope) -> None:
+        for statement in body:
+            if not self._idle(statement):
+                self.visit(statement, scope)
+
+    def visit(self, node: ast.AST, scope: Scope) -> None:
+        handler = _HANDLERS.get(node.__class__)
+        if handler is not None:
+            handler(self, node, scope)
+        else:
+            self.children(node, scope)
+
+    def children(self, node: ast.AST, scope: Scope, skip: Collection[str] = ()) -> None:
+        self.stack.append(node)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value.__class__ is list:
+                if name in _BLOCKS and value and isinstance(value[0], ast.stmt):
+                    self.block(value, scope)
+                elif name not in skip:
+                    for item in value:
+                        if isinstance(item, ast.AST):
+                            self.visit(item, scope)
+            elif isinstance(value, ast.AST) and name not in skip:
+                self.visit(value, scope)
+        self.stack.pop()
+
+    def bind(self, scope: Scope, name: str, binding: Binding) -> None:
+        if name not in self.followed:
+            return
+        where = scope.elsewhere.get(name)
+        if where == "global":
+            scope = scope.module
+        elif where == "nonlocal":
+            owner = scope.parent.owner(name) if scope.parent else None
+            scope = owner or scope
+        scope.bindings.setdefault(name, []).append(binding)
+
+    def name(self, node: ast.Name, scope: Scope) -> None:
+        if node.id not in self.followed:
+            return
+        if isinstance(node.ctx, ast.Load):
+            self.names.uses.setdefault(node.id, []).append((node, scope))
+            self._refer(node, (node.id,), scope)
+        else:
+            self.bind(scope, node.id, Binding(node))
+
+    def attribute(self, node: ast.Attribute, scope: Scope) -> None:
+        chain = chain_of(node)
+        if chain is None:
+            self.children(node, scope)
+        elif chain[0] in self.followed:
+            root: ast.expr = node
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            assert isinstance(root, ast.Name)
+            self.names.uses.setdefault(chain[0], []).append((root, scope))
+            self._refer(node, chain, scope)
+
+    def _refer(self, node: ast.expr, chain: tuple[str, ...], scope: Scope) -> None:
+        wanted = self.wanted.get(chain)
+        if wanted is None:
+            paths = self.possible.get(chain[0]) or {chain[0]}
+            wanted = any(self.interest.wants(".".join((path, *chain[1:]))) for path in paths)
+            wanted = wanted or chain[0] not in self.possible
+            self.wanted[chain] = wanted
+        if wanted:
+            self.names.references.append(Reference(node, chain, scope, tuple(self.stack)))
+
+    def constant(self, node: ast.Constant, scope: Scope) -> None:
+        value = node.value
+        if isinstance(value, str) and self.interest.string_hint in value and "." in value and len(value) < 200:
+            self.names.mentions.append(TextMention(node, tuple(self.stack)))
+
+    def imports(self, node: ast.Import | ast.ImportFrom, scope: Scope) -> None:
+        for index, local, path in imported(node):
+            if local == "*":
+                self.names.stars.append((path.removesuffix(".*"), scope))
+                continue
+            self.names.imports.append(ImportedName(node, index, local, path, scope, tuple(self.stack)))
+            self.bind(scope, local, Binding(node, path=path))
+
+    def assign(self, node: ast.Assign | ast.AnnAssign, scope: Scope) -> None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        harmless = isinstance(node.value, ast.Constant) and node.value.value is None
+        for target in targets:
+            if isinstance(target, ast.Name):
+                alias = node.value if node.value is not None and chain_of(node.value) else None
+                bound = node.value is not None
+                self.bind(scope, target.id, Binding(node, alias=alias, harmless=harmless or not bound))
+            else:
+                self._inside(node, target, scope)
+        if isinstance(node, ast.AnnAssign):
+            self._inside(node, node.annotation, scope)
+        if node.value is not None:
+            self._inside(node, node.value, scope)
+
+    def _inside(self, parent: ast.AST, node: ast.AST, scope: Scope) -> None:
+        self.stack.append(parent)
+        self.visit(node, scope)
+        self.stack.pop()
+
+    def function(self, node: Function, scope: Scope) -> None:
+        self.bind(scope, node.name, Binding(node))
+        for outer in (*node.decorator_list, *_defaults(node.args), *_annotations(node)):
+            self._inside(node, outer, scope)
+        inner = self._scope(ScopeKind.FUNCTION, node, scope, node.args)
+        if self.declares:
+            self._declarations(node, inner)
+        self.stack.append(node)
+        self.block(node.body, inner)
+        self.stack.pop()
+
+    def lambda_(self, node: ast.Lambda, scope: Scope) -> None:
+        for outer in _defaults(node.args):
+            self._inside(node, outer, scope)
+        self._inside(node, node.body, self._scope(ScopeKind.FUNCTION, node, scope, node.args))
+
+    def class_(self, node: ast.ClassDef, scope: Scope) -> None:
+        self.bind(scope, node.name, Binding(node))
+        for outer in (*node.decorator_list, *node.bases, *node.keywords):
+            self._inside(node, outer, scope)
+        inner = self._scope(ScopeKind.CLASS, node, scope, None)
+        if self.declares:
+            self._declarations(node, inner)
+        self.stack.append(node)
+        self.block(node.body, inner)
+        self.stack.pop()
+
+    def comprehension(self, node: Comprehension, scope: Scope) -> None:
+        self.stack.append(node)
+        self.visit(node.generators[0].iter, scope)
+        inner = self._scope(ScopeKind.FUNCTION, node, scope, None)
+        for position, generator in enumerate(node.generators):
+            if position:
+                self.visit(generator.iter, inner)
+            for part in (generator.target, *generator.ifs):
+                self.visit(part, inner)
+        parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
+        for part in parts:
+            self.visit(part, inner)
+        self.stack.pop()
+
+    def named(self, node: ast.NamedExpr, scope: Scope) -> None:
+        while isinstance(scope.node, Comprehension) and scope.parent is not None:
+            scope = scope.parent
+        self.bind(scope, node.target.id, Binding(node))
+        self._inside(node, node.value, scope)
+
+    def named_node(self, node: ast.AST, scope: Scope) -> None:
+        """`except E as name`, `case [*name]`, `case {**name}`, `case x as name`: the name is a plain string."""
+        for key in ("name", "rest"):
+            name = getattr(node, key, None)
+            if isinstance(name, str):
+                self.bind(scope, name, Binding(node))
+        self.children(node, scope)
+
+    def _scope(self, kind: ScopeKind, node: ast.AST, parent: Scope, arguments: ast.arguments | None) -> Scope:
+        scope = Scope(kind, node, parent)
+        self.names.scopes.append(scope)
+        for argument in _arguments(arguments) if arguments else ():
+            self.bind(scope, argument.arg, Binding(argument))
+        return scope
+
+    def _declarations(self, node: Function | ast.ClassDef, scope: Scope) -> None:
+        for statement in statements(node.body, same_scope=True):
+            if isinstance(statement, ast.Global | ast.Nonlocal):
+                kind = "global" if isinstance(statement, ast.Global) else "nonlocal"
+                scope.elsewhere.update(dict.fromkeys(statement.names, kind))
+
+
+def _arguments(arguments: ast.arguments) -> Iterator[ast.arg]:
+    yield from (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    yield from (argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None)
+
+
+def _defaults(arguments: ast.arguments) -> list[ast.expr]:
+    return [*arguments.defaults, *(default for default in arguments.kw_defaults if default is not None)]
+
+
+def _annotations(node: Function) -> list[ast.expr]:
+    found = [argument.annotation for argument in _arguments(node.args) if argument.annotation is not None]
+    return [*found, *([node.returns] if node.returns is not None else [])]
+
+
+_HANDLERS: Final[dict[type[ast.AST], Callable[[_Collector, Any, Scope], None]]] = {
+    ast.Name: _Collector.name,
+    ast.Attribute: _Collector.attribute,
+    ast.Constant: _Collector.constant,
+    ast.Import: _Collector.imports,
+    ast.ImportFrom: _Collector.imports,
+    ast.Assign: _Collector.assign,
+    ast.AnnAssign: _Collector.assign,
+    ast.FunctionDef: _Collector.function,
+    ast.AsyncFunctionDef: _Collector.function,
+    ast.Lambda: _Collector.lambda_,
+    ast.ClassDef: _Collector.class_,
+    ast.ListComp: _Collector.comprehension,
+    ast.SetComp: _Collector.comprehension,
+    ast.DictComp: _Collector.comprehension,
+    ast.GeneratorExp: _Collector.comprehension,
+    ast.NamedExpr: _Collector.named,
+    ast.ExceptHandler: _Collector.named_node,
+    ast.MatchAs: _Collector.named_node,
+    ast.MatchStar: _Collector.named_node,
+    ast.MatchMapping: _Collector.named_node,
+}

@@ -1,0 +1,143 @@
+"""A source file as bytes, as text and as a syntax tree, with one coordinate system: offsets into its UTF-8 form.
+
+`ast` counts columns in UTF-8 bytes whatever the file's encoding, so edits are made in UTF-8 and encoded back at the end.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+_NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class SourceError(Exception):
+    """The source cannot be used. `line` and `column` count from 1 where known."""
+
+    def __init__(self, message: str, *, line: int = 1, column: int = 1, decoding: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.decoding = decoding
+
+
+@dataclass(frozen=True)
+class Source:
+    """Python source: `body` is its UTF-8 form without byte order mark, `encoding` and `bom` say how to go back."""
+
+    body: bytes
+    encoding: str
+    bom: bytes
+    tree: ast.Module
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """Offset of the first byte of each line, as Python counts lines."""
+        return [0, *(match.end() for match in _NEWLINE.finditer(self.body))]
+
+    @cached_property
+    def newline(self) -> str:
+        """The line ending that the file uses; the first one decides."""
+        match = _NEWLINE.search(self.body)
+        return match[0].decode() if match else "\n"
+
+    def offset(self, line: int, column: int) -> int:
+        """Offset of a position that `ast` gives: line from 1, column in bytes from 0."""
+        return self.line_starts[line - 1] + column
+
+    def start(self, node: ast.expr | ast.stmt | ast.keyword) -> int:
+        return self.offset(node.lineno, node.col_offset)
+
+    def end(self, node: ast.expr | ast.stmt | ast.keyword) -> int:
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return self.offset(node.end_lineno, node.end_col_offset)
+
+    def text(self, start: int, end: int) -> str:
+        return self.body[start:end].decode("utf-8")
+
+    def column(self, line: int, byte_column: int) -> int:
+        """Column from 1 in characters, for people."""
+        start = self.line_starts[line - 1]
+        return len(self.body[start : start + byte_column].decode("utf-8", "replace")) + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line, without its ending."""
+        end = self.line_starts[number] if number < len(self.line_starts) else len(self.body)
+        return self.text(self.line_starts[number - 1], end).rstrip("\r\n")
+
+    def encode(self, body: bytes) -> bytes:
+        """Turn an edited body back into the file's own bytes. Raises SourceError where its encoding lacks a character."""
+        if self.encoding == "utf-8":
+            return self.bom + body
+        try:
+            return self.bom + body.decode("utf-8").encode(self.encoding)
+        except UnicodeEncodeError as error:
+            raise SourceError(f"the result cannot be written in the file's encoding: {error}", decoding=True) from None
+
+
+def read_source(data: bytes) -> Source:
+    """Decode and parse a file's bytes. Raises SourceError."""
+    bom = _BOM if data.startswith(_BOM) else b""
+    encoding = _encoding(data)
+    if encoding == "utf-8":
+        body = data[len(bom) :]
+        _require_utf8(body)
+    else:
+        body = _to_utf8(data, encoding)
+    return Source(body, encoding, bom, parse_body(body))
+
+
+def _encoding(data: bytes) -> str:
+    try:
+        found, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except (SyntaxError, UnicodeDecodeError) as error:
+        message = getattr(error, "msg", None) or str(error)
+        raise SourceError(f"cannot be decoded: {message}", decoding=True) from None
+    return "utf-8" if found == "utf-8-sig" else found
+
+
+def _require_utf8(body: bytes) -> None:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise SourceError(
+            f"cannot be decoded: found byte 0x{body[error.start]:02x}, expected UTF-8 (no other encoding is declared)",
+            line=line,
+            decoding=True,
+        ) from None
+
+
+def _to_utf8(data: bytes, encoding: str) -> bytes:
+    try:
+        text = data.decode(encoding)
+        back = text.encode(encoding)
+    except (UnicodeError, LookupError) as error:
+        raise SourceError(f"cannot be decoded as the declared {encoding}: {error}", decoding=True) from None
+    if back != data:
+        raise SourceError(f"does not survive decoding and encoding as the declared {encoding}", decoding=True)
+    return text.encode("utf-8")
+
+
+def parse_body(body: bytes) -> ast.Module:
+    """Parse a UTF-8 body. Raises SourceError with the place where Python gave up."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(body.decode("utf-8"))
+    except SyntaxError as error:
+        raise SourceError(
+            f"cannot be parsed: {error.msg}", line=max(error.lineno or 1, 1), column=max(error.offset or 1, 1)
+        ) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError | MemoryError) else str(error)
+        raise SourceError(f"cannot be parsed: {reason}") from None

@@ -1,0 +1,1 @@
+"""From call sites and tables to edits, and from edits to files."""

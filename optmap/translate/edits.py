@@ -1,0 +1,105 @@
+"""Edits as values, and the one pure function that applies them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from optmap.source.calls import Items, Span, comments_in
+from optmap.source.text import Source
+
+
+class Edit(NamedTuple):
+    """Replace the body's bytes from `start` up to `end` by `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class OverlapError(Exception):
+    """Two edits want the same bytes."""
+
+
+def apply_edits(body: bytes, edits: Iterable[Edit]) -> bytes:
+    """Return the body with all edits made. Raises OverlapError; insertions at one place keep the order given."""
+    parts: list[bytes] = []
+    position = 0
+    for edit in ordered(edits):
+        if edit.start < position:
+            raise OverlapError(f"edits overlap at offset {edit.start}")
+        parts += (body[position : edit.start], edit.text.encode())
+        position = edit.end
+    return b"".join((*parts, body[position:]))
+
+
+def ordered(edits: Iterable[Edit]) -> list[Edit]:
+    """Sort edits by place; an insertion comes before a replacement that starts where it stands."""
+    return sorted(dict.fromkeys(edits), key=lambda edit: (edit.start, edit.end))
+
+
+def moved(offset: int, edits: Sequence[Edit]) -> int:
+    """Return where an offset that no edit touches lies once the edits are made; insertions at it come behind it."""
+    delta = 0
+    for edit in edits:
+        if edit.end < offset or (edit.end == offset and edit.start < edit.end):
+            delta += len(edit.text.encode()) - (edit.end - edit.start)
+    return offset + delta
+
+
+def remove_pieces(source: Source, items: Items, gone: Sequence[int]) -> list[Edit]:
+    """Remove some of the comma-separated pieces with their commas; comments between them stay."""
+    edits: list[Edit] = []
+    kept = [index for index in range(len(items.pieces)) if index not in set(gone)]
+    if not kept:
+        last = items.trailing_comma or items.pieces[-1]
+        return [remove_range(source, items.pieces[0].start, last.end)]
+    for index in kept:
+        previous = max((other for other in kept if other < index), default=None)
+        first_gone = 0 if previous is None else previous + 1
+        if first_gone < index:
+            edits.append(remove_range(source, items.pieces[first_gone].start, items.pieces[index].start))
+    last_kept = kept[-1]
+    if last_kept < len(items.pieces) - 1:
+        if items.trailing_comma is not None:
+            edits.append(remove_range(source, items.commas[last_kept].end, items.trailing_comma.end))
+        else:
+            edits.append(remove_range(source, items.pieces[last_kept].end, items.pieces[-1].end))
+    return edits
+
+
+def remove_range(source: Source, start: int, end: int) -> Edit:
+    """Delete a range of pieces, commas and white space, but keep the comments that stand in it."""
+    text = source.text(start, end)
+    comments = comments_in(source, start, end)
+    if not comments:
+        return Edit(start, end, "")
+    newline = source.newline
+    indent = line_indent(source, start)
+    kept = (newline + indent).join(comment.strip() for comment in comments)
+    tail = text[len(text.rstrip(" \t")) :]
+    needs_break = not text.rstrip(" \t").endswith(("\n", "\r")) and end < len(source.body)
+    lead = "  " if text[:1] in (" ", "\t") else ""
+    return Edit(start, end, lead + kept + newline + (indent if needs_break else tail))
+
+
+def line_indent(source: Source, offset: int) -> str:
+    """The white space that the line of this offset begins with."""
+    start = source.body.rfind(b"\n", 0, offset) + 1
+    start = max(start, source.body.rfind(b"\r", 0, offset) + 1)
+    match = re.match(rb"[ \t\f]*", source.body[start:offset])
+    return match[0].decode() if match else ""
+
+
+def starts_line(source: Source, offset: int) -> bool:
+    """Tell whether only white space stands before the offset on its line."""
+    start = max(source.body.rfind(b"\n", 0, offset), source.body.rfind(b"\r", 0, offset)) + 1
+    return not source.body[start:offset].strip()
+
+
+def rest_of_line(source: Source, offset: int) -> Span:
+    """The span from the offset to the end of its line, line ending excluded."""
+    match = re.compile(rb"[^\r\n]*").match(source.body, offset)
+    assert match is not None
+    return Span(match.start(), match.end())

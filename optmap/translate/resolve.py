@@ -1,0 +1,258 @@
+"""A constructor call and the tables to a Rewrite or a Refusal. Knows values, not text, so that `check` can ask it too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from optmap.diagnostics import (
+    API_NOTE,
+    DEFAULT_FILLED,
+    DEPRECATED_TARGET,
+    EXECUTION_DROPPED,
+    GROUP_KEY,
+    INSEPARABLE_VALUE,
+    INVALID_CALL,
+    NO_COUNTERPART,
+    NUMERIC_DIFFERENCE,
+    RETARGETED,
+    SMALL_DIFFERENCE,
+    UNPACKED_ARGUMENTS,
+    UNSAFE_VALUE,
+    UNSUPPORTED_ARGUMENT,
+    Code,
+)
+from optmap.mapping.derive import Constant, Given, Loss, Plan, candidates, choose, plan
+from optmap.mapping.model import Api, Effect, Framework, MappingSet
+from optmap.mapping.values import Value, write_literal
+from optmap.source.calls import Form
+
+_PROBLEM_CODES = {
+    Loss.MISSING: UNSUPPORTED_ARGUMENT,
+    Loss.REJECTED_VALUE: UNSAFE_VALUE,
+    Loss.INSEPARABLE: INSEPARABLE_VALUE,
+    Loss.UNKNOWN_SWITCH: UNSUPPORTED_ARGUMENT,
+}
+
+
+class CallArgument(NamedTuple):
+    """One argument of a call as the resolver sees it."""
+
+    form: Form
+    name: str | None
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A message about a call; `index` is the argument that it is about, None for the whole call."""
+
+    code: Code
+    message: str
+    index: int | None = None
+    table: str | None = None
+
+
+class Rewrite(NamedTuple):
+    """The call can be expressed: how, and what to say about it."""
+
+    plan: Plan
+    notes: tuple[Note, ...]
+
+
+class Refusal(NamedTuple):
+    """The call cannot be expressed, and why."""
+
+    notes: tuple[Note, ...]
+
+
+class Groups(NamedTuple):
+    """Parameter groups written at the call; `keys` are all their keys but `params`."""
+
+    keys: tuple[str, ...] = ()
+
+
+def resolve(
+    tables: MappingSet,
+    api: Api,
+    arguments: Sequence[CallArgument],
+    target: Framework,
+    *,
+    faithful: bool = False,
+    groups: Groups | None = None,
+) -> Rewrite | Refusal:
+    """Find how the target framework expresses the call; one of its classes is chosen, or the reasons against all given."""
+    # Files repeat themselves; equal calls have equal answers. repr() keeps 1, 1.0 and True apart.
+    key = (api.name, target, faithful, groups, repr(arguments))
+    known = tables.answers.get(key)
+    if known is None:
+        known = tables.answers[key] = _resolve(tables, api, arguments, target, faithful, groups)
+    return known
+
+
+def _resolve(
+    tables: MappingSet,
+    api: Api,
+    arguments: Sequence[CallArgument],
+    target: Framework,
+    faithful: bool,
+    groups: Groups | None,
+) -> Rewrite | Refusal:
+    bound = bind(api, arguments)
+    if isinstance(bound, Refusal):
+        return bound
+    classes = candidates(tables, api, target)
+    if not classes:
+        message = f"{api.name} has no counterpart in {target}"
+        return Refusal((Note(NO_COUNTERPART, message, table=str(api.at)),))
+    plans = [plan(tables, api, bound, each, grouped=groups is not None) for each in classes]
+    chosen = choose(plans, faithful=faithful)
+    if chosen is None:
+        return Refusal(tuple(_problem_notes(plans)))
+    if groups is not None and (refused := _check_groups(api, chosen, groups)):
+        return Refusal(tuple(refused))
+    return Rewrite(chosen, tuple(_notes(tables, plans, chosen, faithful)))
+
+
+def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
+    """Bind arguments to the signature as Python would; what Python or the API would reject is a Refusal."""
+    positional = [parameter for parameter in api.current if not parameter.keyword_only]
+    known = {parameter.name: parameter for parameter in api.current}
+    bound: dict[str, Given] = {}
+    notes: list[Note] = []
+    for index, argument in enumerate(arguments):
+        if argument.form in (Form.UNPACKED_LIST, Form.UNPACKED_MAPPING):
+            star = "*" if argument.form is Form.UNPACKED_LIST else "**"
+            notes.append(Note(UNPACKED_ARGUMENTS, f"{star} hides which arguments {api.name} gets", index, str(api.at)))
+            continue
+        if argument.name is None:
+            if index >= len(positional):
+                message = (
+                    f"{api.name} takes at most {len(positional)} positional arguments, found {_positionals(arguments)}"
+                )
+                notes.append(Note(INVALID_CALL, message, index, str(api.at)))
+                break
+            parameter = positional[index]
+        elif argument.name in known:
+            parameter = known[argument.name]
+        else:
+            notes.append(Note(INVALID_CALL, _unknown(api, argument.name), index, str(api.at)))
+            continue
+        if parameter.name in bound:
+            notes.append(Note(INVALID_CALL, f"{api.name} gets {parameter.name} twice", index, str(parameter.at)))
+        else:
+            bound[parameter.name] = Given(parameter, argument.value, index)
+    hidden = any(note.code is UNPACKED_ARGUMENTS for note in notes)
+    absent = [parameter for parameter in api.current if parameter.required and parameter.name not in bound]
+    if absent and not hidden:
+        names = ", ".join(parameter.name for parameter in absent)
+        notes.append(Note(INVALID_CALL, f"{api.name} requires {names}", None, str(api.at)))
+    notes += _wrong_lengths(api, bound)
+    return Refusal(tuple(notes)) if notes else tuple(bound.values())
+
+
+def _positionals(arguments: Sequence[CallArgument]) -> int:
+    return sum(argument.name is None for argument in arguments)
+
+
+def _unknown(api: Api, name: str) -> str:
+    old = api.by_name.get(name)
+    if old is not None and old.until is not None:
+        return (
+            f"{api.name} has no argument {name!r} since version {old.until}; it takes {api.by_tie[old.ties[0]].name!r}"
+        )
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, [parameter.name for parameter in api.current], n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{api.name} has no argument {name!r}{hint}"
+
+
+def _wrong_lengths(api: Api, bound: dict[str, Given]) -> list[Note]:
+    notes = []
+    for given in bound.values():
+        elements, ties = given.value.elements, given.parameter.ties
+        if len(ties) > 1 and elements is not None and len(elements) != len(ties):
+            message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {len(elements)}"
+            notes.append(Note(INVALID_CALL, message, given.index, str(given.parameter.at)))
+    return notes
+
+
+def _problem_notes(plans: Sequence[Plan]) -> list[Note]:
+    """Report what the preferred class cannot express; the others failed too."""
+    preferred = plans[0]
+    notes: dict[Note, None] = {}
+    for problem in preferred.problems:
+        remedy = f"; {problem.remedy}" if problem.remedy else ""
+        at = problem.parameter.at if problem.parameter else preferred.source.at
+        notes[Note(_PROBLEM_CODES[problem.loss], f"{problem.message}{remedy}", problem.index, str(at))] = None
+    return list(notes)
+
+
+def _check_groups(api: Api, chosen: Plan, groups: Groups) -> list[Note]:
+    notes = []
+    for key in dict.fromkeys(groups.keys):
+        if group_key(api, chosen.target, key) is None:
+            module = chosen.target.module
+            allowed = ", ".join(["params", *module.group_keys])
+            message = f"parameter groups of {module.name} cannot set {key!r} (only {allowed})"
+            notes.append(Note(GROUP_KEY, message, None, str(module.at)))
+    return notes
+
+
+def group_key(source: Api, target: Api, key: str) -> str | None:
+    """Return the target's name for a key of a source's parameter group, or None where it has none."""
+    parameter = source.by_name.get(key)
+    if parameter is None:
+        return None
+    if target.module.groups_take_all:
+        return next((mine.name for mine in target.current if mine.ties == parameter.ties and mine.ties), None)
+    for name, canonical in target.module.group_keys.items():
+        if len(parameter.ties) == 1 and parameter.ties[0] in canonical and parameter.ties[0] in target.by_tie:
+            return name
+    return None
+
+
+def _notes(tables: MappingSet, plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Note]:
+    source, target = chosen.source, chosen.target
+    notes = [Note(EXECUTION_DROPPED, f"{item.parameter.name} was dropped: it changes how, not what, {source.name} computes",
+                  item.index, str(item.parameter.at)) for item in chosen.dropped if item.execution]  # fmt: skip
+    for argument in chosen.arguments:
+        if argument.filled:
+            literals = tuple(piece.literal for piece in argument.pieces if isinstance(piece, Constant))
+            text = write_literal(literals if argument.compound else literals[0])
+            message = (
+                f"{argument.parameter.name}={text} was written out: {target.name} would otherwise use another value"
+            )
+            notes.append(Note(DEFAULT_FILLED, message, None, str(argument.parameter.at)))
+    preferred = plans[0]
+    if chosen is not preferred:
+        why = (
+            "; ".join(dict.fromkeys(problem.message for problem in preferred.problems))
+            or f"it does the same arithmetic as {source.name}"
+        )
+        notes.append(
+            Note(RETARGETED, f"{target.name} was chosen over {preferred.target.name}: {why}", None, str(target.at))
+        )
+    notes += _cause_notes(plans, chosen, faithful)
+    if target.deprecated:
+        notes.append(Note(DEPRECATED_TARGET, f"{target.name} is deprecated {target.deprecated}", None, str(target.at)))
+    if target.note:
+        notes.append(Note(API_NOTE, f"{target.name}: {target.note}", None, str(target.at)))
+    return notes
+
+
+def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Note]:
+    better = None if faithful else choose(plans, faithful=True)
+    notes = []
+    for cause in chosen.causes:
+        message = f"{chosen.source.name} {cause.source}; {chosen.target.name} {cause.target}"
+        gone = better is not None and all(other.trait != cause.trait for other in better.causes)
+        if better is not None and better.target is not chosen.target and gone:
+            message += f". --faithful chooses {better.target.name}, which agrees"
+        elif cause.advice:
+            message += f". To avoid it, {cause.advice}"
+        code = NUMERIC_DIFFERENCE if cause.effect is Effect.DIVERGENT else SMALL_DIFFERENCE
+        notes.append(Note(code, message, None, cause.table))
+    return notes

@@ -1,0 +1,84 @@
+"""Many files: read each, translate it, hand the results on in order. A file that cannot be used never stops the run."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from optmap.diagnostics import UNREADABLE, Diagnostic
+from optmap.files import Found
+from optmap.mapping.load import load
+from optmap.mapping.model import MappingSet
+from optmap.translate.apply import FileResult, Options, translate_bytes
+
+MAXIMUM_BYTES: Final = 32 * 1024 * 1024
+"""Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
+
+
+class Outcome(NamedTuple):
+    """One file: where it is, what was read, and what became of it."""
+
+    path: Path
+    base: Path
+    before: bytes
+    result: FileResult
+
+
+def translate_files(
+    files: Iterable[Found], tables: MappingSet, options: Options, *, jobs: int = 1, mappings: tuple[Path, ...] = ()
+) -> Iterator[Outcome]:
+    """Translate the files, in order; with several jobs in that many processes, each loading the tables once."""
+    if jobs <= 1:
+        for found in files:
+            yield _one(found, tables, options)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(jobs, initializer=_start, initargs=(mappings, options)) as pool:
+        yield from pool.map(_in_worker, files, chunksize=64)
+
+
+_WORKER: dict[str, tuple[MappingSet, Options]] = {}
+
+
+def _start(mappings: tuple[Path, ...], options: Options) -> None:
+    _WORKER["state"] = (load(mappings), options)
+
+
+def _in_worker(found: Found) -> Outcome:
+    tables, options = _WORKER["state"]
+    outcome = _one(found, tables, options)
+    return outcome if outcome.result.changed else _light(outcome)
+
+
+def _light(outcome: Outcome) -> Outcome:
+    """Leave out the bytes of an unchanged file: nobody needs them in the parent process."""
+    result = outcome.result
+    return Outcome(
+        outcome.path, outcome.base, b"", FileResult(b"", False, result.error, result.calls, result.diagnostics)
+    )
+
+
+def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
+    if found.error is not None:
+        return Outcome(found.path, found.base, b"", unreadable(found.error))
+    try:
+        status = found.path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return Outcome(found.path, found.base, b"", unreadable("not a regular file"))
+        if status.st_size > MAXIMUM_BYTES:
+            reason = f"found {status.st_size} bytes, expected at most {MAXIMUM_BYTES}"
+            return Outcome(found.path, found.base, b"", unreadable(reason))
+        data = found.path.read_bytes()
+    except OSError as error:
+        return Outcome(found.path, found.base, b"", unreadable(error.strerror or str(error)))
+    return Outcome(found.path, found.base, data, translate_bytes(data, tables, options))
+
+
+def unreadable(reason: str) -> FileResult:
+    """The result for a file that cannot be read."""
+    return FileResult(b"", error=f"cannot be read: {reason}", diagnostics=(
+        Diagnostic(UNREADABLE, f"cannot be read: {reason}", 1, 1),
+    ))  # fmt: skip

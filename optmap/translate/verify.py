@@ -1,0 +1,115 @@
+"""Proof that an edited file is what was meant: it parses, and its tree differs from the old one only as planned."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from optmap.mapping.derive import FromArgument, Plan
+from optmap.mapping.values import Conversion
+from optmap.source.calls import CallText
+from optmap.source.text import Source, parse_body
+from optmap.translate.edits import Edit, moved, ordered
+
+
+class VerificationError(Exception):
+    """The edited file is not provably right; nothing of it may be used."""
+
+
+class EditedCall(NamedTuple):
+    """A call that was edited: its text before, what was planned, and the callee that was written."""
+
+    call: CallText
+    plan: Plan
+    callee: str
+
+
+def verify(source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall]) -> Source:
+    """Parse the edited body and compare the trees. Raises SourceError or VerificationError."""
+    result = Source(body, source.encoding, source.bom, parse_body(body))
+    steps = ordered(edits)
+    spans = {(source.start(item.call.node), source.end(item.call.node)): item for item in edited}
+    moved_spans = {(moved(start, steps), moved(end, steps)): item for (start, end), item in spans.items()}
+    _Comparison(source, result, frozenset(spans), moved_spans).block(source.tree.body, result.tree.body)
+    return result
+
+
+class _Comparison:
+    """Walks both trees side by side; statements whose text is the same are not entered."""
+
+    def __init__(
+        self, source: Source, result: Source, old: frozenset[tuple[int, int]], new: dict[tuple[int, int], EditedCall]
+    ) -> None:
+        self.source = source
+        self.result = result
+        self.old = old
+        self.new = new
+        self.edited = {id(item.call.node) for item in new.values()}
+
+    def block(self, old: Sequence[ast.AST], new: Sequence[ast.AST]) -> None:
+        """Compare two lists of statements, imports left out."""
+        left, right = _without_imports(old), _without_imports(new)
+        if len(left) != len(right):
+            raise VerificationError("statements were added or lost")
+        for before, after in zip(left, right, strict=True):
+            if not self._same_text(before, after):
+                self.node(before, after)
+
+    def _same_text(self, old: ast.AST, new: ast.AST) -> bool:
+        if not isinstance(old, ast.stmt) or not isinstance(new, ast.stmt):
+            return False
+        before = self.source.body[self.source.start(old) : self.source.end(old)]
+        return before == self.result.body[self.result.start(new) : self.result.end(new)]
+
+    def node(self, old: object, new: object) -> None:
+        """Compare two nodes or field values; an edited call must be what was planned."""
+        if type(old) is not type(new):
+            raise VerificationError("the syntax tree changed outside the edited calls")
+        if isinstance(old, list) and isinstance(new, list):
+            if any(isinstance(item, ast.stmt | ast.ExceptHandler | ast.match_case) for item in (*old, *new)):
+                return self.block(old, new)
+            if len(old) != len(new):
+                raise VerificationError("the syntax tree changed outside the edited calls")
+            for before, after in zip(old, new, strict=True):
+                self.node(before, after)
+        elif isinstance(old, ast.Call) and (self.source.start(old), self.source.end(old)) in self.old:
+            self._call(new)
+        elif isinstance(old, ast.AST):
+            for name in old._fields:
+                self.node(getattr(old, name, None), getattr(new, name, None))
+        elif old != new:
+            raise VerificationError("the syntax tree changed outside the edited calls")
+        return None
+
+    def _call(self, new: object) -> None:
+        assert isinstance(new, ast.Call)
+        item = self.new.get((self.result.start(new), self.result.end(new)))
+        if item is None:
+            raise VerificationError("an edited call is not where it was expected")
+        _verify_call(new, item, self.edited)
+
+
+def _verify_call(node: ast.Call, item: EditedCall, edited: set[int]) -> None:
+    if ast.unparse(node.func) != item.callee:
+        raise VerificationError(f"found {ast.unparse(node.func)}, expected {item.callee}")
+    expected = {argument.parameter.name: argument for argument in item.plan.arguments}
+    names = [keyword.arg for keyword in node.keywords]
+    if node.args:
+        names.append(next((name for name, argument in expected.items() if argument.parameter.is_parameters), None))
+    if len(node.args) > 1 or sorted(map(str, names)) != sorted(expected):
+        raise VerificationError(f"{item.callee} has the arguments {names}, expected {list(expected)}")
+    for keyword in node.keywords:
+        argument = expected[str(keyword.arg)]
+        piece = argument.pieces[0]
+        if argument.compound or argument.parameter.is_parameters or not isinstance(piece, FromArgument):
+            continue
+        value = item.call.arguments[piece.index].node
+        nested = any(id(inner) in edited for inner in ast.walk(value))
+        copied = piece.element is None and piece.conversion is Conversion.NONE and not nested
+        if copied and ast.dump(value) != ast.dump(keyword.value):
+            raise VerificationError(f"the value of {keyword.arg} changed")
+
+
+def _without_imports(body: Sequence[ast.AST]) -> list[ast.AST]:
+    return [statement for statement in body if not isinstance(statement, ast.Import | ast.ImportFrom)]

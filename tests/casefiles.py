@@ -1,0 +1,53 @@
+"""Reads the before/after cases of tests/cases/*.md.
+
+A case is a `## title`, an optional line `options: ...` (as on the command line), a ```python block with the source, then
+either a second ```python block with the result or the word `unchanged`, and a list of the diagnostics that are expected,
+one `- CODE line` each, in order. Codes of severity info may be left out of the list; the others may not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+DIRECTORY = Path(__file__).parent / "cases"
+_TITLE = re.compile(r"^## (.+)$", re.MULTILINE)
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_DIAGNOSTIC = re.compile(r"^- (OM\d+) (\d+)$", re.MULTILINE)
+_OPTIONS = re.compile(r"^options: (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    options: dict[str, str]
+    before: str
+    after: str
+    diagnostics: tuple[tuple[str, int], ...]
+
+
+def cases() -> Iterator[Case]:
+    for path in sorted(DIRECTORY.glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        parts = _TITLE.split(text)[1:]
+        for title, body in zip(parts[::2], parts[1::2], strict=True):
+            yield _case(f"{path.stem}: {title}", body)
+
+
+def _case(name: str, body: str) -> Case:
+    blocks = _BLOCK.findall(body)
+    rest = _BLOCK.sub("", body)
+    unchanged = re.search(r"^unchanged$", rest, re.MULTILINE) is not None
+    if len(blocks) != (1 if unchanged else 2):
+        raise ValueError(f"{name}: found {len(blocks)} python blocks, expected {1 if unchanged else 2}")
+    found = _OPTIONS.search(rest)
+    options = dict(_option(item) for item in re.findall(r"--\S+(?: (?!--)\S+)*", found[1])) if found else {}
+    diagnostics = tuple((code, int(line)) for code, line in _DIAGNOSTIC.findall(rest))
+    return Case(name, options, blocks[0], blocks[-1], diagnostics)
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, _, value = text.removeprefix("--").partition(" ")
+    return name, value

@@ -1,0 +1,47 @@
+"""What every rewrite must satisfy, whatever it is."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import io
+import tokenize
+from collections import Counter
+
+from optmap.mapping.model import MappingSet
+from optmap.translate.apply import FileResult, Options, translate_bytes
+
+
+def prove(before: bytes, result: FileResult, tables: MappingSet, options: Options) -> None:
+    """The output parses, a second pass changes nothing, comments and untouched lines stay."""
+    ast.parse(result.output)
+    again = translate_bytes(result.output, tables, options)
+    assert again.output == result.output, "a second pass changes the result"
+    assert not again.changed
+    if not result.changed:
+        assert result.output == before
+        return
+    lost = comments(before) - comments(result.output)
+    assert not lost, f"comments are gone: {dict(lost)}"
+    edited = _edited_lines(before, result)
+    old, new = before.splitlines(keepends=True), result.output.splitlines(keepends=True)
+    for tag, first, last, _, _ in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag in ("replace", "delete"):
+            outside = set(range(first + 1, last + 1)) - edited
+            assert not outside, f"lines {sorted(outside)} changed, which hold neither a translated call nor an import"
+
+
+def comments(data: bytes) -> Counter[str]:
+    return Counter(
+        token.string for token in tokenize.tokenize(io.BytesIO(data).readline) if token.type == tokenize.COMMENT
+    )
+
+
+def _edited_lines(before: bytes, result: FileResult) -> set[int]:
+    starts = {call.line for call in result.calls if call.status == "translated"}
+    lines: set[int] = set()
+    for node in ast.walk(ast.parse(before)):
+        called = isinstance(node, ast.Call) and node.lineno in starts
+        if called or isinstance(node, ast.Import | ast.ImportFrom):
+            lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))  # type: ignore[attr-defined]
+    return lines

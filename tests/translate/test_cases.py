@@ -1,0 +1,58 @@
+"""Every case of tests/cases, with the proofs that hold for any rewrite."""
+
+from __future__ import annotations
+
+import pytest
+
+from optmap.diagnostics import Severity
+from optmap.mapping.model import Framework, MappingSet
+from optmap.translate.apply import FileResult, Options, translate_bytes
+from tests.casefiles import Case, cases
+from tests.translate.proofs import prove
+
+CASES = list(cases())
+
+
+def options_of(case: Case) -> Options:
+    target = Framework(case.options.get("to", "mindspore"))
+    source = case.options.get("from", "auto")
+    sources = frozenset(Framework) - {target} if source == "auto" else frozenset({Framework(source)})
+    return Options(target, sources, "faithful" in case.options, case.options.get("params"))
+
+
+def shown(result: FileResult, expected: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """All diagnostics but those infos that the case does not mention."""
+    return tuple(
+        (item.code.id, item.line)
+        for item in result.diagnostics
+        if item.severity is not Severity.INFO or (item.code.id, item.line) in expected
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_case(case: Case, tables: MappingSet) -> None:
+    options = options_of(case)
+    before = case.before.encode()
+    result = translate_bytes(before, tables, options)
+    assert result.output.decode() == case.after
+    assert shown(result, case.diagnostics) == case.diagnostics, [f"{d.line}: {d.code.id} {d.message}" for d in result.diagnostics]
+    prove(before, result, tables, options)
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_case_with_other_line_endings(case: Case, newline: str, tables: MappingSet) -> None:
+    before = case.before.replace("\n", newline).encode()
+    result = translate_bytes(before, tables, options_of(case))
+    assert result.output.decode() == case.after.replace("\n", newline)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_case_without_final_newline_and_with_byte_order_mark(case: Case, tables: MappingSet) -> None:
+    before = b"\xef\xbb\xbf" + case.before.rstrip("\n").encode()
+    result = translate_bytes(before, tables, options_of(case))
+    assert result.output == b"\xef\xbb\xbf" + case.after.rstrip("\n").encode()
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) > 20
