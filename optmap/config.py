@@ -53,6 +53,8 @@ def read_settings(path: Path) -> Settings:
         document = tomllib.loads(path.read_bytes().decode("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply") from None
     tool = document.get("tool", {})
     section: Any = tool.get("optmap", {}) if isinstance(tool, dict) else {}
     if not isinstance(section, dict):

@@ -111,6 +111,12 @@ PARAMETERS_KEPT: Final = _code(
     "torch.optim.Adam(params)", "See that it holds the target framework's parameters (model.trainable_params()).",
 )  # fmt: skip
 
+NAMES_DIFFER: Final = _code(
+    "OM113", "parameter-names-differ", _W, "Parameters are picked by name, and the frameworks name them differently.",
+    "[p for n, p in net.named_parameters() if 'bias' not in n]",
+    "Check the condition: MindSpore calls the scale and shift of normalization layers gamma and beta.",
+)  # fmt: skip
+
 # 2xx: calls left untouched
 UNSUPPORTED_ARGUMENT: Final = _code(
     "OM201", "unsupported-argument", _E, "No class of the target framework can express an argument of the call.",

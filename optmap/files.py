@@ -32,7 +32,10 @@ class _Ignores(NamedTuple):
 
 
 def find_files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Found]:
-    """Yield every source file of the paths, each once; files named outright are taken whatever their name."""
+    """Yield every source file of the paths, each once; files named outright are taken whatever their name.
+
+    Links inside a directory are not followed: they may lead out of the paths given.
+    """
     if len(paths) == 1:  # one walk meets no file twice
         yield from _find(paths[0], exclude)
         return
@@ -82,7 +85,7 @@ def _walk(directory: Path, base: Path, ignores: list[_Ignores]) -> Iterator[Foun
                 continue
             yield from _walk(directory / entry.name, base, ignores)
             continue
-        source = entry.name.endswith(SUFFIXES) and entry.is_file()
+        source = entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False)
         if source and not (ignores and _ignored(os.path.join(where, entry.name), ignores)):
             yield Found(directory / entry.name, base)
 
@@ -92,10 +95,28 @@ def _ignored(path: str, ignores: Sequence[_Ignores]) -> bool:
     ignored = False
     for rules in ignores:
         relative = os.path.relpath(path, rules.directory) + ("/" if path.endswith("/") else "")
-        verdict = rules.spec.check_file(relative).include
+        verdict = _verdict(rules.spec, relative)
         if verdict is not None:
             ignored = verdict
     return ignored
+
+
+def _verdict(spec: GitIgnoreSpec, path: str) -> bool | None:
+    """What the last pattern that matches the path itself says; ignored directories are never entered.
+
+    pathspec also matches what lies below a matched directory, and marks the slash where it does by a group of that name.
+    """
+    for pattern in reversed(list(spec.patterns)):
+        found = pattern.regex.match(path) if pattern.include is not None else None
+        if found is None:
+            continue
+        slash = found.start("ps_d") if found.groupdict().get("ps_d") else None
+        itself = slash is None or slash == len(path) - 1
+        if slash is None and path.endswith("/"):  # `d/**` means what is in d, not d
+            itself = pattern.regex.match(path[:-1]) is not None
+        if itself:
+            return bool(pattern.include)
+    return None
 
 
 def _read_ignores(directory: Path) -> Iterator[_Ignores]:

@@ -44,8 +44,9 @@ def framework(text: str, option: str) -> Framework:
     try:
         return Framework(names.get(text.lower(), text.lower()))
     except ValueError:
-        raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(Framework)}{nearest(text, Framework)}"
-                         .split("; expected")[0]) from None  # fmt: skip
+        known = [*(["auto"] if option == "--from" else []), *Framework]
+        hint = nearest(text, known).partition("; expected")[0]
+        raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(known)}{hint}") from None
 
 
 def choice(text: str, option: str, known: tuple[str, ...]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,6 +47,11 @@ def run(request: Request) -> int:
     choice(request.format, "--format", ("text", *REPORTS))
     if len(request.modes) > 1:
         raise UsageError(f"found {' and '.join(request.modes)}, expected at most one of them")
+    for name, value in (("--output", request.output), ("--params", request.params), ("PATH", min(request.paths))):
+        if value == "":
+            raise UsageError(f"{name}: found an empty text")
+    if STDIN in request.paths and request.output is not None and Path(request.output).is_dir():
+        raise UsageError(f"--output: found the directory {request.output}, expected a file name for standard input")
     if STDIN in request.paths and (len(request.paths) > 1 or "--write" in request.modes):
         raise UsageError("found - (standard input) together with other paths or --write, expected - alone")
     options = _options(request, configured)
@@ -55,7 +59,6 @@ def run(request: Request) -> int:
     loaded = tables(request.mappings, configured)
     single = len(request.paths) == 1 and not Path(request.paths[0]).is_dir()
     mode = request.modes[0] if request.modes else "--stdout" if single else "--diff"
-    gc.disable()  # syntax trees hold no cycles; looking for some takes a third of the time
     outcomes = _outcomes(request, configured, loaded, options, extra)
     return _Session(request, mode, request.strict or configured.strict, single).run(outcomes)
 
@@ -73,13 +76,15 @@ def _options(request: Request, configured: Settings) -> Options:
 
 
 def _check_expression(text: str) -> None:
+    """Raise UsageError unless the text is one argument of a call, on one line."""
     try:
-        ast.parse(f"({text}\n)", mode="eval")
-        ast.parse(f"f({text}, x=1)", mode="eval")
+        call = ast.parse(f"f({text}, x=1)", mode="eval").body
     except (SyntaxError, ValueError):
-        raise UsageError(f"--params: found {text!r}, expected one Python expression") from None
-    if "\n" in text or "#" in text:
-        raise UsageError(f"--params: found {text!r}, expected an expression on one line without a comment")
+        call = None
+    single = isinstance(call, ast.Call) and len(call.args) == 1 and len(call.keywords) == 1
+    odd = (ast.Starred, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.GeneratorExp)
+    if not isinstance(call, ast.Call) or not single or isinstance(call.args[0], odd) or "\n" in text or "#" in text:
+        raise UsageError(f"--params: found {text!r}, expected one Python expression such as 'model.trainable_params()'")
 
 
 def _outcomes(
@@ -104,6 +109,7 @@ class _Session:
         self.single = single
         self.reporting = request.format in REPORTS
         self.kept: list[Outcome] = []
+        self.written: dict[str, Path] = {}
         self.failed = self.refused = self.warned = self.changed = False
 
     def run(self, outcomes: Iterable[Outcome]) -> int:
@@ -140,7 +146,11 @@ class _Session:
             if self.mode == "--write" and outcome.result.changed:
                 replace_file(outcome.path, outcome.before, outcome.result.output)
             elif self.mode == "--output" and not _unread(outcome):
-                write_new(self._destination(outcome), _content(outcome), like=outcome.path)
+                destination = self._destination(outcome)
+                first = self.written.setdefault(os.path.realpath(destination), outcome.path)
+                if first != outcome.path:
+                    raise WriteError(f"{destination} already holds the result of {first}")
+                write_new(destination, _content(outcome), like=outcome.path)
         except WriteError as error:
             message = f"cannot be written: {error}"
             diagnostics = (*outcome.result.diagnostics, Diagnostic(UNREADABLE, message, 1, 1))
@@ -170,7 +180,7 @@ class _Session:
             unified_diff(name, outcome.before, outcome.result.output)
         elif self.mode == "--check" and outcome.result.changed:
             print(f"would change {name}")
-        show_diagnostics(name, outcome.result)
+        show_diagnostics(name, outcome.result, infos=self.single)
 
 
 def _unread(outcome: Outcome) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -11,26 +11,23 @@ from optmap.mapping.model import PARAMETERS, Api, Effect, Framework, Literal, Ma
 from optmap.mapping.values import Conversion, Value, conversion, literal_value
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """An argument of the source call, bound to a parameter; `index` is its place among the call's arguments."""
 
     parameter: Parameter
     value: Value
-    index: int
+    index: int  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
-class FromArgument:
+class FromArgument(NamedTuple):
     """The target takes the text of a source argument, or of one element of it."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     element: int | None
     conversion: Conversion = Conversion.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(NamedTuple):
     """The target takes a literal that the tables give."""
 
     literal: Literal
@@ -61,17 +58,17 @@ class Loss(Enum):
     MISSING = auto()
     REJECTED_VALUE = auto()
     INSEPARABLE = auto()
+    GROUP_KEY = auto()
     UNKNOWN_SWITCH = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that the target cannot express. `index` is the source argument, None for a default."""
 
     loss: Loss
     hyperparameter: str
     parameter: Parameter | None
-    index: int | None
+    index: int | None  # type: ignore[assignment]
     message: str
     remedy: str | None
 
@@ -87,11 +84,10 @@ class Cause(NamedTuple):
     table: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """A source argument that the target call does not have. `execution` arguments change no numbers."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     parameter: Parameter
     execution: bool
 
@@ -105,19 +101,19 @@ class Plan(NamedTuple):
     dropped: tuple[Dropped, ...]
     problems: tuple[Problem, ...]
     causes: tuple[Cause, ...]
+    switched: Mapping[str, str]
 
     @property
     def divergent(self) -> bool:
         return any(cause.effect is Effect.DIVERGENT for cause in self.causes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Effective:
+class _Effective(NamedTuple):
     """The value that one canonical hyperparameter has in the source call, and where it comes from."""
 
     value: Value
     parameter: Parameter | None
-    index: int | None = None
+    index: int | None = None  # type: ignore[assignment]
     element: int | None = None
     fixed: bool = False
 
@@ -129,9 +125,40 @@ def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api,
     return tuple(api for algorithm in algorithms for api in algorithm.apis if api.framework is target)
 
 
-def plan(tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, grouped: bool = False) -> Plan:
-    """Derive how `target` expresses the call of `source` with these arguments. Never raises for a valid table."""
-    return _Planner(tables, source, given, target, grouped).plan()
+def plan(
+    tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, group_keys: Sequence[str] | None = None
+) -> Plan:
+    """Derive how `target` expresses the call of `source` with these arguments. Never raises for a valid table.
+
+    `group_keys` are the keys that parameter groups at the call set, `params` left out; None where there are no groups.
+    """
+    return _Planner(tables, source, given, target, group_keys).plan()
+
+
+def group_key(source: Api, target: Api, key: str, switched: Mapping[str, str] | None = None) -> str | None:
+    """Return the target's name for a key of a source's parameter group, or None where it has none.
+
+    `switched` maps canonical names to those that they stand for in this call (torch's decoupled_weight_decay).
+    """
+    ties = group_ties(source, key, switched)
+    if not ties:
+        return None
+    if target.module.groups_take_all:
+        return next((mine.name for mine in target.current if mine.ties == ties), None)
+    for name, canonical in target.module.group_keys.items():
+        if len(ties) == 1 and ties[0] in canonical and ties[0] in target.by_tie:
+            return name
+    return None
+
+
+def group_ties(source: Api, key: str, switched: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the canonical names that a key of a parameter group sets."""
+    if key in source.module.group_keys:
+        ties = tuple(tie for tie in source.module.group_keys[key] if tie in source.by_tie)
+    else:
+        parameter = source.by_name.get(key)
+        ties = parameter.ties if parameter is not None else ()
+    return tuple((switched or {}).get(tie, tie) for tie in ties)
 
 
 def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
@@ -143,19 +170,24 @@ def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
 
 
 class _Planner:
-    def __init__(self, tables: MappingSet, source: Api, given: Sequence[Given], target: Api, grouped: bool) -> None:
+    def __init__(
+        self, tables: MappingSet, source: Api, given: Sequence[Given], target: Api, keys: Sequence[str] | None
+    ) -> None:
         self.tables = tables
         self.source = source
         self.given = {item.parameter.name: item for item in given}
         self.target = target
-        self.grouped = grouped
+        self.keys = keys
         self.problems: list[Problem] = []
+        self.switched: dict[str, str] = {}
         self.causes: list[Cause] = []
         self.effective = self._effective()
+        self.in_groups = {tie for key in keys or () for tie in group_ties(source, key, self.switched)}
 
     def plan(self) -> Plan:
         arguments = [argument for parameter in self.target.current if (argument := self._argument(parameter))]
         self._check_lost()
+        self._check_groups()
         used = {piece.index for argument in arguments for piece in argument.pieces if isinstance(piece, FromArgument)}
         dropped = tuple(
             Dropped(item.index, item.parameter, item.parameter.execution)
@@ -163,7 +195,9 @@ class _Planner:
             if item.index not in used
         )
         self.causes[:0] = self._trait_causes()
-        return Plan(self.source, self.target, tuple(arguments), dropped, tuple(self.problems), tuple(self.causes))
+        return Plan(
+            self.source, self.target, tuple(arguments), dropped, tuple(self.problems), tuple(self.causes), self.switched
+        )
 
     def _effective(self) -> dict[str, _Effective]:
         """Canonical name -> value, for all hyperparameters that the source has."""
@@ -192,7 +226,8 @@ class _Planner:
             on = item.value.literal if item is not None else parameter.default
             known = item is None or item.value.known
             for old, new in parameter.switches.items():
-                if old not in found or self._neutral(old, found[old].value):
+                in_groups = any(old in group_ties(self.source, key) for key in self.keys or ())
+                if old not in found or (self._neutral(old, found[old].value) and not in_groups):
                     continue
                 if not known:
                     message = f"whether {parameter.name} is set decides what {found[old].parameter.name} means"  # type: ignore[union-attr]
@@ -200,6 +235,7 @@ class _Planner:
                     self.problems.append(Problem(Loss.UNKNOWN_SWITCH, old, parameter, index, message, None))
                 elif on:
                     found[new] = found.pop(old)
+                    self.switched[old] = new
 
     def _neutral(self, name: str, value: Value) -> bool:
         hyperparameter = self.tables.hyperparameters.get(name)
@@ -207,6 +243,8 @@ class _Planner:
 
     def _inert(self, name: str) -> bool:
         """Tell whether the hyperparameter does nothing in this call: neutral, absent, or inert without another."""
+        if name in self.in_groups:
+            return False
         if name not in self.effective:
             return True
         if self._neutral(name, self.effective[name].value):
@@ -223,10 +261,24 @@ class _Planner:
             piece: Piece = Inferred() if found is None or found.index is None else FromArgument(found.index, None)
             return TargetArgument(parameter, (piece,))
         values = [self.effective.get(tie) for tie in parameter.ties]
+        if self._omitted(parameter):
+            return None
         whole = self._whole(parameter, values)
         if whole is not None:
             return TargetArgument(parameter, (whole,))
         return self._from_pieces(parameter, values)
+
+    def _omitted(self, parameter: Parameter) -> bool:
+        """Leave out what does nothing in this call, such as nesterov without momentum: the target may reject it."""
+        if len(parameter.ties) != 1 or parameter.required:
+            return False
+        tie = parameter.ties[0]
+        hyperparameter = self.tables.hyperparameters[tie]
+        if hyperparameter.inert_without is None or not self._inert(tie):
+            return False
+        found = self.effective.get(tie)
+        neutral = found is None or self._neutral(tie, found.value)
+        return not neutral and hyperparameter.is_neutral(parameter.default)  # type: ignore[arg-type]
 
     def _whole(self, parameter: Parameter, values: Sequence[_Effective | None]) -> Piece | None:
         """Pass a tuple on as it is where both sides tie the same hyperparameters to it in the same order."""
@@ -256,9 +308,18 @@ class _Planner:
             wanted = literals if len(literals) > 1 else literals[0]
             if not parameter.required and same_value(wanted, parameter.default):  # type: ignore[arg-type]
                 return None
+            both_neutral = len(literals) == 1 and self._both_neutral(parameter, literals[0])
+            if both_neutral:
+                return None
             given = any(value is not None and value.index is not None for value in values)
             return TargetArgument(parameter, tuple(pieces), filled=not given)
         return TargetArgument(parameter, tuple(pieces))
+
+    def _both_neutral(self, parameter: Parameter, literal: Literal) -> bool:
+        """Two spellings of nothing, such as a weight decay of 0.0 and of None, need no argument."""
+        hyperparameter = self.tables.hyperparameters[parameter.ties[0]]
+        default = parameter.default
+        return not parameter.required and hyperparameter.is_neutral(literal) and hyperparameter.is_neutral(default)  # type: ignore[arg-type]
 
     def _piece(self, parameter: Parameter, tie: str, value: _Effective | None, own_default: Literal) -> Piece | None:
         hyperparameter = self.tables.hyperparameters[tie]
@@ -273,22 +334,30 @@ class _Planner:
             if literal is None and hyperparameter.has_neutral and hyperparameter.is_neutral(None):
                 return Constant(self._typed(parameter, hyperparameter.neutral))
             if not self._accepted(parameter, literal):
-                message = f"{self.target.name} accepts {parameter.name} only in {parameter.interval}, found {literal!r}"
+                expected = f"only in {parameter.interval}" if parameter.interval else "as a finite number"
+                message = f"{self.target.name} accepts {parameter.name} {expected}, found {literal!r}"
                 self._problem(Loss.REJECTED_VALUE, tie, value, message, None)
         if value.index is None:
             return Constant(self._typed(parameter, value.value.literal))  # type: ignore[arg-type]
         if value.element is not None and not self._separable(value):
             message = f"{self.target.name} takes {' and '.join(value.parameter.ties)} apart"  # type: ignore[union-attr]
             self._problem(Loss.INSEPARABLE, tie, value, message, "bind the value to a name first and pass the name")
-        return FromArgument(value.index, value.element, conversion(value.value, parameter.accepts))
+        how = conversion(value.value, parameter.accepts)
+        if tie == "learning_rate" and not value.value.known:
+            how = Conversion.NONE  # it may be a schedule
+        return FromArgument(value.index, value.element, how)
 
     def _typed(self, parameter: Parameter, literal: Literal) -> Literal:
         return float(literal) if parameter.accepts == "float" and type(literal) is int else literal
 
     def _accepted(self, parameter: Parameter, literal: Literal) -> bool:
-        if parameter.interval is None or isinstance(literal, bool) or not isinstance(literal, int | float):
+        if isinstance(literal, bool):
             return True
-        return literal in parameter.interval
+        if not isinstance(literal, int | float):
+            return not isinstance(parameter.default, bool | int | float) or literal == parameter.default
+        if isinstance(literal, int) and abs(literal) > sys.float_info.max:
+            return False
+        return parameter.interval is None or literal in parameter.interval
 
     def _separable(self, value: _Effective) -> bool:
         item = self.given[value.parameter.name]  # type: ignore[union-attr]
@@ -304,16 +373,33 @@ class _Planner:
                 continue
             if name in self.target.fixed:
                 self._check_fixed(name, value)
-            elif not self._inert(name):
+            elif not self._inert(name) and not self._told(name):
                 what = value.parameter.name if value.parameter else name
                 message = f"{self.target.name} has no counterpart of {what} ({self.tables.hyperparameters[name].about})"
                 self._problem(Loss.MISSING, name, value, message, self.tables.hyperparameters[name].remedy)
+
+    def _told(self, name: str) -> bool:
+        """What does nothing without another that is missing too, such as ema_momentum, needs no message of its own."""
+        needs = self.tables.hyperparameters[name].inert_without
+        return needs is not None and needs in self.effective and needs not in self.target.by_tie
+
+    def _check_groups(self) -> None:
+        module = self.target.module
+        for key in dict.fromkeys(self.keys or ()):
+            if group_key(self.source, self.target, key, self.switched) is None:
+                allowed = (
+                    "its own hyperparameters" if module.groups_take_all else ", ".join(("params", *module.group_keys))
+                )
+                message = f"parameter groups of {self.target.name} cannot set {key!r} (only {allowed})"
+                self.problems.append(Problem(Loss.GROUP_KEY, key, None, None, message, None))
 
     def _check_fixed(self, name: str, value: _Effective) -> None:
         constant = self.target.fixed[name]
         if value.value.known and same_value(value.value.literal, constant):  # type: ignore[arg-type]
             return
-        if value.index is not None:
+        default = value.parameter.default if value.parameter is not None else None
+        is_default = value.value.known and same_value(value.value.literal, default)  # type: ignore[arg-type]
+        if value.index is not None and not is_default:
             message = f"{self.target.name} has no argument for {name} and always uses {constant!r}"
             self._problem(Loss.MISSING, name, value, message, None)
             return
@@ -335,7 +421,7 @@ class _Planner:
             )
 
     def _awake(self, trait: Trait) -> bool:
-        if trait.ungrouped_only and self.grouped:
+        if trait.ungrouped_only and self.keys is not None:
             return False
         return not trait.active_with or not all(map(self._inert, trait.active_with))
 

@@ -48,8 +48,7 @@ class Position(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """The values that a constructor accepts, such as `(0, 1]`."""
 
     low: float
@@ -57,7 +56,7 @@ class Interval:
     closed_low: bool
     closed_high: bool
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: float) -> bool:  # type: ignore[override]
         above = value >= self.low if self.closed_low else value > self.low
         below = value <= self.high if self.closed_high else value < self.high
         return above and below

@@ -24,13 +24,14 @@ class Value(NamedTuple):
     """A value as far as it can be known without running anything.
 
     `literal` is UNKNOWN unless the expression is made of literals; `elements` are the items of a tuple or list display;
-    `is_name` says that reading the expression twice is harmless; `is_float` that it can only be a float.
+    `is_name` says that reading the expression twice is harmless; `is_float` and `is_bool` that it can only be one.
     """
 
     literal: Literal | _Unknown = UNKNOWN
     elements: tuple[Value, ...] | None = None
     is_name: bool = False
     is_float: bool = False
+    is_bool: bool = False
 
     @property
     def known(self) -> bool:
@@ -42,6 +43,9 @@ def literal_value(literal: Literal) -> Value:
     elements = tuple(map(literal_value, literal)) if isinstance(literal, tuple) else None
     return Value(literal, elements, is_float=isinstance(literal, float))
 
+
+_MANY_BITS: Final = 1024
+"""No float reaches a larger integer, and Python does not print them."""
 
 _OPERATORS: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
     ast.Add: operator.add,
@@ -59,14 +63,20 @@ def read_value(node: ast.expr) -> Value:
         literals = tuple(element.literal for element in elements if not isinstance(element.literal, _Unknown))
         return Value(literals if len(literals) == len(elements) else UNKNOWN, elements)
     if isinstance(node, ast.Constant):
+        if isinstance(node.value, int) and node.value.bit_length() > _MANY_BITS:
+            return Value()
         if node.value is None or isinstance(node.value, bool | int | float | str):
             return literal_value(node.value)
         return Value()
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return Value(is_bool=True)
     if isinstance(node, ast.UnaryOp | ast.BinOp):
         number = _fold(node)
         return Value() if number is None else literal_value(number)
     if isinstance(node, ast.Name):
         return Value(is_name=True)
+    if isinstance(node, ast.Compare):
+        return Value(is_bool=True)
     makes_float = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
     return Value(is_float=makes_float)
 
@@ -84,9 +94,11 @@ def _fold(node: ast.expr) -> float | None:
             return None
         try:
             result = _OPERATORS[type(node.op)](left, right)
+            if isinstance(result, int) and result.bit_length() > _MANY_BITS:
+                return None
+            return result if isinstance(result, int | float) and math.isfinite(result) else None
         except ArithmeticError:
             return None
-        return result if isinstance(result, int | float) and math.isfinite(result) else None
     return None
 
 
@@ -102,7 +114,7 @@ def conversion(value: Value, accepts: Accepts) -> Conversion:
     """Choose the conversion that makes the value acceptable."""
     if accepts is Accepts.FLOAT and not value.is_float and not isinstance(value.literal, float):
         return Conversion.FLOAT
-    if accepts is Accepts.BOOL and value.known and not isinstance(value.literal, bool):
+    if accepts is Accepts.BOOL and not value.is_bool and not isinstance(value.literal, bool):
         return Conversion.BOOL
     return Conversion.NONE
 

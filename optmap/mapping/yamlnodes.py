@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -78,10 +78,11 @@ Shape = Any_ | Text | Flag | ListOf | MapOf | Record
 
 
 class Parsed(NamedTuple):
-    """A value and its place. Records and maps hold Parsed values; `key_at` is where the key of this value stands."""
+    """A value and its place. Records and maps hold Parsed values; a broken record has errors that were reported."""
 
     value: Any
     at: Position
+    broken: bool = False
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the bare value under a key of a record, or the default."""
@@ -138,6 +139,9 @@ def parse(data: bytes, file: str, shape: Shape, problems: Problems) -> Parsed | 
         column = error.start - data.rfind(b"\n", 0, error.start)
         problems.add(Position(file, line, column), f"not UTF-8: found byte 0x{data[error.start]:02x}")
         return None
+    if _depth(text) > _DEEPEST:
+        problems.add(Position(file, 1, 1), f"nested too deeply; expected at most {_DEEPEST} levels")
+        return None
     try:
         node = _compose(text)
     except yaml.MarkedYAMLError as error:
@@ -146,8 +150,9 @@ def parse(data: bytes, file: str, shape: Shape, problems: Problems) -> Parsed | 
         problems.add(where, f"not valid YAML: {error.problem or error.context}")
         return None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        problems.add(Position(file, line, 1), f"not valid YAML: character #x{error.character:04x} is not allowed")
+        offset = next((place for place, char in enumerate(text) if ord(char) == error.character), 0)
+        line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+        problems.add(Position(file, line, column), f"not valid YAML: character #x{error.character:04x} is not allowed")
         return None
     except RecursionError:
         problems.add(Position(file, 1, 1), "nested too deeply")
@@ -156,6 +161,20 @@ def parse(data: bytes, file: str, shape: Shape, problems: Problems) -> Parsed | 
         problems.add(Position(file, 1, 1), "the file is empty; expected a mapping")
         return None
     return _Checker(file, problems).check(node, shape)
+
+
+_DEEPEST: Final = 100
+
+
+def _depth(text: str) -> int:
+    """An upper bound of the nesting, found without the parser, which overflows the C stack on hostile input."""
+    deepest = depth = 0
+    for bracket in re.finditer(r"[\[\]{}]", text):
+        depth += 1 if bracket[0] in "[{" else -1
+        deepest = max(deepest, depth)
+    dashes = max((line.count("- ") + line.count("? ") for line in text.splitlines()), default=0)
+    indent = max((len(match) for match in re.findall(r"^ +", text, re.MULTILINE)), default=0)
+    return deepest + dashes + indent
 
 
 def _compose(text: str) -> Any:
@@ -216,7 +235,12 @@ class _Checker:
             return None if None in items else Parsed(items, self.at(node))
         if not isinstance(node, yaml.ScalarNode):
             return self._wrong(node, "a scalar or a list of scalars")
-        return Parsed(_read_scalar(node.tag, node.value), self.at(node))
+        try:
+            return Parsed(_read_scalar(node.tag, node.value), self.at(node))
+        except ValueError:
+            shown = node.value if len(node.value) <= 30 else f"{node.value[:30]}..."
+            self.problems.add(self.at(node), f"found {shown!r}, expected a number")
+            return None
 
     def _list(self, node: yaml.Node, shape: ListOf) -> Parsed | None:
         if not isinstance(node, yaml.SequenceNode):
@@ -261,7 +285,7 @@ class _Checker:
         absent = [name for name, item in shape.fields.items() if item.required and name not in items]
         if absent and len(self.problems.found) == before:
             self.problems.add(self.at(node), f"{shape.name} lacks {', '.join(map(repr, absent))}")
-        return None if absent else Parsed(items, self.at(node))
+        return None if absent else Parsed(items, self.at(node), len(self.problems.found) > before)
 
 
 def _read_scalar(tag: str, text: str) -> Literal:

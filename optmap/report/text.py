@@ -15,9 +15,11 @@ _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severi
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
-def show_diagnostics(path: str, result: FileResult) -> None:
+def show_diagnostics(path: str, result: FileResult, *, infos: bool = True) -> None:
     """Print a file's diagnostics to stderr, one a line, as `path:line:column: severity CODE message`."""
     for item in result.diagnostics:
+        if item.severity is Severity.INFO and not infos:
+            continue
         where = f"{path}:{item.line}:{item.column}"
         origin = f" [{item.table}]" if item.table else ""
         plain = f"{where}: {item.severity} {item.code.id} {item.message}{origin}\n"
@@ -36,9 +38,10 @@ def show_summary(results: Sequence[FileResult], mode: str) -> None:
     counts = summary([("", result) for result in results])
     verb = {"--write": "rewrote", "--output": "wrote changes to"}.get(mode, "would change")
     calls = f"{counts['translated']} translated, {counts['refused']} refused, {counts['unchanged']} unchanged"
-    failed = f", {counts['failed']} files failed" if counts["failed"] else ""
+    failed = f", {counts['failed']} file{'s' * (counts['failed'] != 1)} failed" if counts["failed"] else ""
+    messages = f"; {counts['errors']} errors, {counts['warnings']} warnings, {counts['infos']} notes"
     plural = "" if counts["changed"] == 1 else "s"
-    _print(sys.stderr, f"optmap: {verb} {counts['changed']} file{plural}; calls: {calls}{failed}\n", None)
+    _print(sys.stderr, f"optmap: {verb} {counts['changed']} file{plural}; calls: {calls}{failed}{messages}\n", None)
 
 
 def unified_diff(path: str, before: bytes, after: bytes) -> None:

@@ -25,6 +25,7 @@ class Form(Enum):
     KEYWORD = auto()
     UNPACKED_LIST = auto()
     UNPACKED_MAPPING = auto()
+    EMPTY = auto()
 
 
 class Span(NamedTuple):
@@ -205,7 +206,7 @@ def _look_through(source: Source, call: CallText) -> CallText:
         inner = _display(source, argument)
         if inner is None:
             pieces.append(argument.span)
-            arguments.append(argument)
+            arguments.append(argument._replace(form=Form.EMPTY) if _is_empty(argument) else argument)
         else:
             items, found = inner
             pieces += [item.span for item in found]
@@ -217,6 +218,14 @@ def _look_through(source: Source, call: CallText) -> CallText:
         commas += call.items.commas[index : index + 1]
     items = call.items._replace(pieces=tuple(pieces), commas=tuple(commas))
     return CallText(call.node, call.callee, items, tuple(arguments), tuple(wrapping))
+
+
+def _is_empty(argument: Argument) -> bool:
+    """`*[]`, `*()` and `**{}` pass nothing."""
+    node = argument.node
+    if argument.form is Form.UNPACKED_LIST:
+        return isinstance(node, ast.List | ast.Tuple) and not node.elts
+    return argument.form is Form.UNPACKED_MAPPING and isinstance(node, ast.Dict) and not node.keys
 
 
 def _display(source: Source, argument: Argument) -> tuple[Items, list[Argument]] | None:
@@ -245,12 +254,16 @@ def _entry(source: Source, piece: Span, key: ast.expr | None, value: ast.expr) -
     name = key.value if isinstance(key, ast.Constant) else None
     if key is None or not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         return None
-    colon = source.body.index(b":", skip_gap(source, source.end(key)))
+    colon = skip_gap(source, source.end(key))
+    while source.body[colon] == _CLOSE:
+        colon = skip_gap(source, colon + 1)
+    if source.body[colon : colon + 1] != b":":
+        raise SourceError("the text and its syntax tree disagree")
     start = skip_gap(source, colon + 1)
     return Argument(Form.KEYWORD, name, value, piece, Span(start, piece.end), Span(piece.start, colon + 1), entry=True)
 
 
-_DICT_BOUND = re.compile(rb"\bdict\s*=[^=]|\b(?:def|class|as|import)\s+dict\b")
+_DICT_BOUND = re.compile(rb"\bdict\s*(?:=(?!=)|,|\)|:|\bin\b)|\b(?:def|class|as|import)\s+dict\b")
 
 
 def _is_dict_call(source: Source, node: ast.expr) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import accumulate
@@ -19,7 +19,7 @@ from optmap.source.text import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-_BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
+_BLOCKS: Final = ("body", "handlers", "orelse", "finalbody", "cases")
 
 
 class ScopeKind(Enum):
@@ -29,12 +29,16 @@ class ScopeKind(Enum):
 
 
 class Binding(NamedTuple):
-    """One way a name gets its value: an import of `path`, another name's chain (`alias`), or anything else."""
+    """One way a name gets its value: an import of `path`, another name's chain (`alias`), or anything else.
+
+    `value` is what a plain assignment assigns.
+    """
 
     node: ast.AST
     path: str | None = None
     alias: ast.expr | None = None
     harmless: bool = False
+    value: ast.expr | None = None
 
 
 @dataclass(eq=False)
@@ -90,12 +94,11 @@ class TextMention(NamedTuple):
     ancestors: tuple[ast.AST, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedName:
+class ImportedName(NamedTuple):
     """One name of an import statement: `local` is what it binds, `path` what that stands for."""
 
     statement: ast.Import | ast.ImportFrom
-    index: int
+    index: int  # type: ignore[assignment]
     local: str
     path: str
     scope: Scope
@@ -167,36 +170,70 @@ def statements(body: Iterable[ast.AST], *, same_scope: bool = False) -> Iterator
         yield node
         if same_scope and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        for block in _BLOCKS:
+        for block in reversed(_BLOCKS):
             inner = getattr(node, block, None)
             if isinstance(inner, list):
                 stack.extend(reversed(inner))
 
 
-def possible_paths(tree: ast.Module, roots: Collection[str]) -> dict[str, set[str]]:
+def hit_lines(source: Source, words: Iterable[str], hint: str = "") -> list[int]:
+    """Running count, line by line, of lines that hold one of the words, or the hint inside a string."""
+    pattern = rf"\b(?:{'|'.join(sorted(map(re.escape, words)))})\b"
+    if hint:
+        pattern += rf"|['\"][^'\"\r\n]*{re.escape(hint)}"
+    starts = source.line_starts
+    flags = [0] * (len(starts) + 1)
+    for match in re.finditer(pattern.encode(), source.body):
+        flags[bisect_right(starts, match.start())] = 1
+    return list(accumulate(flags))
+
+
+def is_idle(node: ast.AST, hits: Sequence[int]) -> bool:
+    """Tell whether no line of the statement was hit."""
+    first: int = node.lineno  # type: ignore[attr-defined]
+    for decorator in getattr(node, "decorator_list", ()):
+        first = min(first, decorator.lineno)
+    return hits[node.end_lineno] == hits[first - 1]  # type: ignore[attr-defined]
+
+
+def _busy(body: Iterable[ast.AST], hits: Sequence[int]) -> Iterator[ast.AST]:
+    """Yield the statements that were hit, outer ones first, without entering expressions."""
+    for node in body:
+        if isinstance(node, ast.stmt) and is_idle(node, hits):
+            continue
+        yield node
+        for block in _BLOCKS:
+            inner = getattr(node, block, None)
+            if isinstance(inner, list):
+                yield from _busy(inner, hits)
+
+
+def possible_paths(source: Source, roots: Collection[str]) -> dict[str, set[str]]:
     """Map each local name that may lead to a path under one of the root packages to the paths it may stand for."""
     found: dict[str, set[str]] = {}
-    aliases: list[tuple[str, tuple[str, ...]]] = []
-    for node in statements(tree.body):
+    for node in _busy(source.tree.body, hit_lines(source, ["import"])):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for _, local, path in imported(node):
                 if local != "*" and path.partition(".")[0] in roots:
                     found.setdefault(local, set()).add(path)
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            chain = chain_of(node.value)
-            if chain is not None:
-                aliases += [(target.id, chain) for target in targets if isinstance(target, ast.Name)]
-    changed = bool(found)
-    while changed:
-        changed = False
-        for local, chain in aliases:
-            for path in tuple(found.get(chain[0], ())):
-                whole = ".".join((path, *chain[1:]))
-                if len(chain) + path.count(".") < 8 and whole not in found.setdefault(local, set()):
-                    found[local].add(whole)
-                    changed = True
-    return {name: paths for name, paths in found.items() if paths}
+    known = 0
+    while known < len(found):
+        known = len(found)
+        for node in _busy(source.tree.body, hit_lines(source, found)):
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                _add_alias(found, node, chain_of(node.value))
+    return found
+
+
+def _add_alias(found: dict[str, set[str]], node: ast.Assign | ast.AnnAssign, chain: tuple[str, ...] | None) -> None:
+    """`name = chain`: the name may stand for whatever the chain may stand for."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    for target in targets:
+        if chain is None or not isinstance(target, ast.Name) or len(chain) > 8:
+            continue
+        for path in tuple(found.get(chain[0], ())):
+            if path.count(".") < 8:
+                found.setdefault(target.id, set()).add(".".join((path, *chain[1:])))
 
 
 class Interest(NamedTuple):
@@ -215,7 +252,7 @@ def collect(source: Source, interest: Interest, unbound: Collection[str] = ()) -
 
     `unbound` holds conventional names (torch, tf) that are worth reporting even where nothing binds them.
     """
-    possible = possible_paths(source.tree, interest.roots)
+    possible = possible_paths(source, interest.roots)
     collector = _Collector(source, interest, possible, frozenset(unbound))
     collector.block(source.tree.body, collector.names.module)
     return collector.names
@@ -235,29 +272,12 @@ class _Collector:
         self.names = Names(module, [module])
         self.stack: list[ast.AST] = []
         self.wanted: dict[tuple[str, ...], bool] = {}
-        self.hits = self._hit_lines()
+        self.hits = hit_lines(source, (*self.followed, "import"), interest.string_hint)
         self.declares = b"global" in source.body or b"nonlocal" in source.body
-
-    def _hit_lines(self) -> list[int]:
-        """Running count of lines that hold a followed name or the string hint."""
-        words = "|".join(sorted(map(re.escape, (*self.followed, r"import"))))
-        in_string = rf"['\"][^'\"\r\n]*{re.escape(self.interest.string_hint)}"
-        pattern = re.compile(rf"\b(?:{words})\b|{in_string}".encode())
-        starts = self.source.line_starts
-        flags = [0] * (len(starts) + 1)
-        for match in pattern.finditer(self.source.body):
-            flags[bisect_right(starts, match.start())] = 1
-        return list(accumulate(flags))
-
-    def _idle(self, node: ast.AST) -> bool:
-        first: int = node.lineno  # type: ignore[attr-defined]
-        for decorator in getattr(node, "decorator_list", ()):
-            first = min(first, decorator.lineno)
-        return self.hits[node.end_lineno] == self.hits[first - 1]  # type: ignore[attr-defined]
 
     def block(self, body: Iterable[ast.AST], scope: Scope) -> None:
         for statement in body:
-            if not self._idle(statement):
+            if not is_idle(statement, self.hits):
                 self.visit(statement, scope)
 
     def visit(self, node: ast.AST, scope: Scope) -> None:
@@ -332,7 +352,8 @@ class _Collector:
     def imports(self, node: ast.Import | ast.ImportFrom, scope: Scope) -> None:
         for index, local, path in imported(node):
             if local == "*":
-                self.names.stars.append((path.removesuffix(".*"), scope))
+                base = path[:-2] if path[:-2].strip(".") else path[:-1]
+                self.names.stars.append((base, scope))
                 continue
             self.names.imports.append(ImportedName(node, index, local, path, scope, tuple(self.stack)))
             self.bind(scope, local, Binding(node, path=path))
@@ -344,7 +365,9 @@ class _Collector:
             if isinstance(target, ast.Name):
                 alias = node.value if node.value is not None and chain_of(node.value) else None
                 bound = node.value is not None
-                self.bind(scope, target.id, Binding(node, alias=alias, harmless=harmless or not bound))
+                self.bind(
+                    scope, target.id, Binding(node, alias=alias, harmless=harmless or not bound, value=node.value)
+                )
             else:
                 self._inside(node, target, scope)
         if isinstance(node, ast.AnnAssign):

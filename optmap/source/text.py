@@ -12,6 +12,7 @@ import tokenize
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Final
 
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
@@ -41,7 +42,7 @@ class Source:
     @cached_property
     def line_starts(self) -> list[int]:
         """Offset of the first byte of each line, as Python counts lines."""
-        return [0, *(match.end() for match in _NEWLINE.finditer(self.body))]
+        return list(accumulate(map(len, self.body.splitlines(keepends=True)), initial=0)) if self.body else [0]
 
     @cached_property
     def newline(self) -> str:
@@ -119,8 +120,10 @@ def _require_utf8(body: bytes) -> None:
 
 def _to_utf8(data: bytes, encoding: str) -> bytes:
     try:
-        text = data.decode(encoding)
-        back = text.encode(encoding)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = data.decode(encoding)
+            back = text.encode(encoding)
     except (UnicodeError, LookupError) as error:
         raise SourceError(f"cannot be decoded as the declared {encoding}: {error}", decoding=True) from None
     if back != data:

@@ -93,9 +93,9 @@ def line_indent(source: Source, offset: int) -> str:
 
 
 def starts_line(source: Source, offset: int) -> bool:
-    """Tell whether only white space stands before the offset on its line."""
+    """Tell whether only white space stands before the offset on its line, which continues no other."""
     start = max(source.body.rfind(b"\n", 0, offset), source.body.rfind(b"\r", 0, offset)) + 1
-    return not source.body[start:offset].strip()
+    return not source.body[start:offset].strip() and not source.body[:start].rstrip(b"\r\n").endswith(b"\\")
 
 
 def rest_of_line(source: Source, offset: int) -> Span:

@@ -62,9 +62,8 @@ def _reusable(names: Names, path: str) -> list[ImportedName]:
 
 
 def _runs_before(source: Source, found: ImportedName, site: CallSite) -> bool:
-    """A module-level import has run by the time of the call if it stands above it, or the call is inside a function."""
-    in_function = any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) for node in site.ancestors)
-    return in_function or source.start(found.statement) < source.start(site.node)
+    """A module-level import has surely run by the time of the call if it stands above it."""
+    return source.start(found.statement) < source.start(site.node)
 
 
 def _free(source: Source, names: Names, name: str, scope: Scope) -> bool:
@@ -167,7 +166,7 @@ def _remove_names(source: Source, items: Sequence[ImportedName]) -> list[Edit]:
     if len(items) < len(statement.names):
         return remove_pieces(source, _name_items(source, statement), [item.index for item in items])
     start = source.start(statement)
-    line_start = max(source.body.rfind(b"\n", 0, start), source.body.rfind(b"\r", 0, start)) + 1
+    line_start = len(source.body[:start].rstrip(b" \t"))
     match = re.compile(rb"[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n)?").match(source.body, source.end(statement))
     assert match is not None
     return [Edit(line_start, match.end(), "")]

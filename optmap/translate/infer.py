@@ -17,9 +17,10 @@ _VARIABLES = (_TENSORFLOW.trainable, *_TENSORFLOW.also)
 
 
 class Failure(NamedTuple):
-    """The parameters cannot be inferred; `reason` is a clause that says why."""
+    """The parameters cannot be inferred; `reason` is a clause that says why, `remedy` what to do if it is special."""
 
     reason: str
+    remedy: str | None = None
 
 
 class _Use(NamedTuple):
@@ -94,8 +95,26 @@ def _through_holder(source: Source, holder: tuple[str, ...], site: CallSite) -> 
         call = _call_of(reference, holder)
         if call is not None:
             calls.append((call, reference.node))
-    every = _collect(source, {root for call, _ in calls for root in _roots_in(call)} | {holder[0]})
-    return [found for call, optimizer in calls if (found := _variables(call, every, optimizer))]
+    roots = {root for call, _ in calls for root in _roots_in(call)} | {holder[0]}
+    every = _collect(source, roots | _roots_behind(source, roots))
+    uses = []
+    for call, optimizer in calls:
+        found = _variables(call, every, optimizer)
+        if not found:
+            return Failure(f"what it trains on line {call.lineno} cannot be read off")
+        uses.append(found)
+    return uses
+
+
+def _roots_behind(source: Source, names: set[str]) -> set[str]:
+    """Names in the values that are assigned to the given names anywhere in the file."""
+    return {
+        root
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id in names for target in node.targets)
+        for root in _roots_in(node.value)
+    }
 
 
 def _collect(source: Source, roots: set[str]) -> Names:
@@ -139,7 +158,7 @@ def _call_of(reference: Reference, holder: tuple[str, ...]) -> ast.Call | None:
 def _variables(call: ast.Call, names: Names, optimizer: ast.expr) -> list[_Use]:
     """Return the models whose variables the call trains, several where their variables are added up."""
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    if method == "compile" and isinstance(call.func, ast.Attribute) and _is_optimizer(call, optimizer):
+    if method == "compile" and isinstance(call.func, ast.Attribute) and _is_optimizer(call, optimizer, names):
         return _models(call.func.value, names)
     if method == "apply_gradients":
         pairs = _argument(call, 0, "grads_and_vars")
@@ -156,7 +175,11 @@ def _variables(call: ast.Call, names: Names, optimizer: ast.expr) -> list[_Use]:
     return []
 
 
-def _is_optimizer(call: ast.Call, optimizer: ast.expr) -> bool:
+def _is_optimizer(call: ast.Call, optimizer: ast.expr, names: Names) -> bool:
+    """Keras' own compile takes one optimizer; a class of the file that defines compile may take several."""
+    tree = names.module.node
+    if any(isinstance(node, ast.FunctionDef) and node.name == "compile" for node in ast.walk(tree)):
+        return False
     given = _argument(call, 0, "optimizer")
     return given is not None and source_position(given) == source_position(optimizer)
 
@@ -190,12 +213,9 @@ def _assigned(node: ast.Name, names: Names) -> list[_Use]:
     reference = next((item for item in names.references if item.node is node), None)
     owner = reference.scope.owner(node.id) if reference else None
     bindings = owner.bindings[node.id] if owner else []
-    if len(bindings) != 1 or bindings[0].alias is None or owner is None:
+    if len(bindings) != 1 or bindings[0].value is None or isinstance(bindings[0].value, ast.Name):
         return []
-    chain = chain_of(bindings[0].alias)
-    if chain is None or len(chain) < 2 or chain[-1] not in _VARIABLES:
-        return []
-    return [_Use(chain[:-1], bindings[0].alias, owner)]
+    return _trained(bindings[0].value, names)
 
 
 def _models(node: ast.expr, names: Names) -> list[_Use]:
@@ -234,7 +254,9 @@ def _unusable(source: Source, site: CallSite, use: _Use) -> Failure | None:
     inside = any(scope.node is here.node for scope in [site.scope])
     starts = [source.start(b.node) for b in here.bindings[name] if isinstance(b.node, ast.expr | ast.stmt)]
     if inside and starts and min(starts) > source.start(site.node):
-        return Failure(f"{shown} is created after the optimizer; construct the optimizer after the model")
+        return Failure(f"{shown} is created after the optimizer", "construct the optimizer after the model")
+    if inside and starts and max(starts) > source.start(site.node):
+        return Failure(f"{shown} is bound again after the optimizer is constructed", "use another name")
     return None
 
 

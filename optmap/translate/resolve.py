@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from optmap.diagnostics import (
@@ -33,6 +32,7 @@ _PROBLEM_CODES = {
     Loss.REJECTED_VALUE: UNSAFE_VALUE,
     Loss.INSEPARABLE: INSEPARABLE_VALUE,
     Loss.UNKNOWN_SWITCH: UNSUPPORTED_ARGUMENT,
+    Loss.GROUP_KEY: GROUP_KEY,
 }
 
 
@@ -44,13 +44,12 @@ class CallArgument(NamedTuple):
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A message about a call; `index` is the argument that it is about, None for the whole call."""
 
     code: Code
     message: str
-    index: int | None = None
+    index: int | None = None  # type: ignore[assignment]
     table: str | None = None
 
 
@@ -106,12 +105,11 @@ def _resolve(
     if not classes:
         message = f"{api.name} has no counterpart in {target}"
         return Refusal((Note(NO_COUNTERPART, message, table=str(api.at)),))
-    plans = [plan(tables, api, bound, each, grouped=groups is not None) for each in classes]
+    keys = None if groups is None else groups.keys
+    plans = [plan(tables, api, bound, each, group_keys=keys) for each in classes]
     chosen = choose(plans, faithful=faithful)
     if chosen is None:
         return Refusal(tuple(_problem_notes(plans)))
-    if groups is not None and (refused := _check_groups(api, chosen, groups)):
-        return Refusal(tuple(refused))
     return Rewrite(chosen, tuple(_notes(tables, plans, chosen, faithful)))
 
 
@@ -121,19 +119,23 @@ def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Ref
     known = {parameter.name: parameter for parameter in api.current}
     bound: dict[str, Given] = {}
     notes: list[Note] = []
+    place = 0  # among the positional arguments, which Python binds in their own order
     for index, argument in enumerate(arguments):
+        if argument.form is Form.EMPTY:
+            continue
         if argument.form in (Form.UNPACKED_LIST, Form.UNPACKED_MAPPING):
             star = "*" if argument.form is Form.UNPACKED_LIST else "**"
             notes.append(Note(UNPACKED_ARGUMENTS, f"{star} hides which arguments {api.name} gets", index, str(api.at)))
             continue
         if argument.name is None:
-            if index >= len(positional):
+            if place >= len(positional):
                 message = (
                     f"{api.name} takes at most {len(positional)} positional arguments, found {_positionals(arguments)}"
                 )
                 notes.append(Note(INVALID_CALL, message, index, str(api.at)))
                 break
-            parameter = positional[index]
+            parameter = positional[place]
+            place += 1
         elif argument.name in known:
             parameter = known[argument.name]
         else:
@@ -173,6 +175,9 @@ def _wrong_lengths(api: Api, bound: dict[str, Given]) -> list[Note]:
     notes = []
     for given in bound.values():
         elements, ties = given.value.elements, given.parameter.ties
+        if len(ties) > 1 and given.value.known and elements is None:
+            message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {given.value.literal!r}"
+            notes.append(Note(INVALID_CALL, message, given.index, str(given.parameter.at)))
         if len(ties) > 1 and elements is not None and len(elements) != len(ties):
             message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {len(elements)}"
             notes.append(Note(INVALID_CALL, message, given.index, str(given.parameter.at)))
@@ -188,30 +193,6 @@ def _problem_notes(plans: Sequence[Plan]) -> list[Note]:
         at = problem.parameter.at if problem.parameter else preferred.source.at
         notes[Note(_PROBLEM_CODES[problem.loss], f"{problem.message}{remedy}", problem.index, str(at))] = None
     return list(notes)
-
-
-def _check_groups(api: Api, chosen: Plan, groups: Groups) -> list[Note]:
-    notes = []
-    for key in dict.fromkeys(groups.keys):
-        if group_key(api, chosen.target, key) is None:
-            module = chosen.target.module
-            allowed = ", ".join(["params", *module.group_keys])
-            message = f"parameter groups of {module.name} cannot set {key!r} (only {allowed})"
-            notes.append(Note(GROUP_KEY, message, None, str(module.at)))
-    return notes
-
-
-def group_key(source: Api, target: Api, key: str) -> str | None:
-    """Return the target's name for a key of a source's parameter group, or None where it has none."""
-    parameter = source.by_name.get(key)
-    if parameter is None:
-        return None
-    if target.module.groups_take_all:
-        return next((mine.name for mine in target.current if mine.ties == parameter.ties and mine.ties), None)
-    for name, canonical in target.module.group_keys.items():
-        if len(parameter.ties) == 1 and parameter.ties[0] in canonical and parameter.ties[0] in target.by_tie:
-            return name
-    return None
 
 
 def _notes(tables: MappingSet, plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Note]:
@@ -250,7 +231,7 @@ def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[No
         message = f"{chosen.source.name} {cause.source}; {chosen.target.name} {cause.target}"
         gone = better is not None and all(other.trait != cause.trait for other in better.causes)
         if better is not None and better.target is not chosen.target and gone:
-            message += f". --faithful chooses {better.target.name}, which agrees"
+            message += f". --faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
         elif cause.advice:
             message += f". To avoid it, {cause.advice}"
         code = NUMERIC_DIFFERENCE if cause.effect is Effect.DIVERGENT else SMALL_DIFFERENCE

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from optmap.mapping.derive import Constant, FromArgument, Plan, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
-from optmap.source.calls import Argument, CallText, Form, Span, comments_in, display_items
+from optmap.source.calls import Argument, CallText, Form, Items, Span, comments_in, display_items
 from optmap.source.text import Source
 from optmap.translate.edits import (
     Edit,
@@ -81,9 +81,21 @@ class _CallRewriter:
             for span in self.call.wrapping
             if span.start < span.end and not any(edit.start <= span.start and span.end <= edit.end for edit in removed)
         ]
+        if len(self.plan.arguments) > 1:
+            self._bracket_lone_generator()
         before, behind = self._insertions(front, back, gone)
         callee_edit = Edit(self.call.callee.start, self.call.callee.end, callee)
         return [callee_edit, *before, *self.changes, *behind, *unwrapped, *removed]
+
+    def _bracket_lone_generator(self) -> None:
+        """A generator expression needs brackets of its own as soon as it is not the only argument."""
+        for argument in self.call.arguments:
+            if (
+                isinstance(argument.node, ast.GeneratorExp)
+                and self.source.start(argument.node) == self.call.items.open.start
+            ):
+                span = argument.span
+                self.changes[:0] = [Edit(span.start, span.start, "("), Edit(span.end, span.end, ")")]
 
     def _reuse_place(self, back: list[str], gone: list[int]) -> list[str]:
         """Write new arguments where the last run of old ones goes away, so that commas and line breaks stay."""
@@ -154,21 +166,34 @@ class _CallRewriter:
             return
         assert isinstance(argument.node, ast.Tuple | ast.List)
         items = display_items(self.source, argument.node)
+        if comments_in(self.source, argument.span.start, argument.span.end):
+            self.changes.append(
+                Edit(argument.span.start, argument.span.end, self._split_with_comments(items, pieces, elements))
+            )
+            return
         separator = self.layout.separator(self.source.newline)
-        last = items.pieces[-1]
         previous = argument.span.start
         for position, span in enumerate(items.pieces):
-            target = pieces[position]
             lead = "" if position == 0 else separator
-            between = comments_in(self.source, previous, span.start)
-            if between:  # keep the comments, and the line breaks that they need
-                lead += self.source.newline.join(between) + self.source.newline + (self.layout.indent or "    ")
-            self.changes.append(Edit(previous, span.start, f"{lead}{target.parameter.name}="))
-            self._convert(span, elements[position], _conversion(target))
+            self.changes.append(Edit(previous, span.start, f"{lead}{pieces[position].parameter.name}="))
+            self._convert(span, elements[position], _conversion(pieces[position]))
             previous = span.end
-        tail = comments_in(self.source, last.end, argument.value_span.end)
-        kept = "  " + self.source.newline.join(tail) + self.source.newline if tail else ""
-        self.changes.append(Edit(last.end, argument.value_span.end, kept))
+        self.changes.append(Edit(previous, argument.value_span.end, ""))
+
+    def _split_with_comments(self, items: Items, pieces: dict[int, TargetArgument], elements: tuple[Value, ...]) -> str:
+        """Write each element on a line of its own, its comments above it: behind it a comma may have to follow."""
+        lines: list[str] = []
+        for position, span in enumerate(items.pieces):
+            following = items.pieces[position + 1].start if position + 1 < len(items.pieces) else items.close.start
+            lines += comments_in(self.source, span.end, following)
+            how, value = _conversion(pieces[position]), elements[position]
+            text = self.source.text(span.start, span.end)
+            if how is not Conversion.NONE:
+                text = write_literal(convert(value.literal, how)) if value.known else f"{how}({text})"  # type: ignore[arg-type]
+            comma = "," if position + 1 < len(items.pieces) else ""
+            lines.append(f"{pieces[position].parameter.name}={text}{comma}")
+        lines[:0] = comments_in(self.source, items.open.end, items.pieces[0].start)
+        return (self.source.newline + (self.layout.indent or "    ")).join(lines)
 
     def _wrap(self, text: str, target: TargetArgument) -> str:
         how = _conversion(target)
@@ -177,7 +202,6 @@ class _CallRewriter:
     def _piece_text(self, piece: FromArgument | Constant) -> str:
         if isinstance(piece, Constant):
             return write_literal(piece.literal)
-        self.used.add(piece.index)
         span = self.call.arguments[piece.index].value_span
         text = self.source.text(span.start, span.end)
         if piece.element is not None:
@@ -191,6 +215,8 @@ class _CallRewriter:
         if piece.conversion is Conversion.NONE:
             return text
         value = self.values[piece.index]
+        if piece.element is not None and value.elements is not None:
+            value = value.elements[piece.element]
         return write_literal(convert(value.literal, piece.conversion)) if value.known else f"{piece.conversion}({text})"  # type: ignore[arg-type]
 
     def _insertions(self, front: list[str], back: list[str], gone: Sequence[int]) -> tuple[list[Edit], list[Edit]]:

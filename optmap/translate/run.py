@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from optmap.diagnostics import UNREADABLE, Diagnostic
+from optmap.diagnostics import UNREADABLE, UNVERIFIED, Diagnostic
 from optmap.files import Found
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
@@ -74,7 +75,14 @@ def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
         data = found.path.read_bytes()
     except OSError as error:
         return Outcome(found.path, found.base, b"", unreadable(error.strerror or str(error)))
-    return Outcome(found.path, found.base, data, translate_bytes(data, tables, options))
+    try:
+        return Outcome(found.path, found.base, data, translate_bytes(data, tables, options))
+    except Exception as error:  # a fault in optmap must not keep the other files from being done
+        if os.environ.get("OPTMAP_DEBUG"):
+            raise
+        message = f"internal error, the file was left alone: {type(error).__name__}: {error}"
+        failed = FileResult(data, error=message, diagnostics=(Diagnostic(UNVERIFIED, message, 1, 1),))
+        return Outcome(found.path, found.base, data, failed)
 
 
 def unreadable(reason: str) -> FileResult:

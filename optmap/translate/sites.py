@@ -92,6 +92,16 @@ def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework])
     return any(root.encode() in data for framework in sources for root in tables.roots[framework])
 
 
+def is_shadowed(source: Source, site: CallSite, name: str) -> bool:
+    """Tell whether a builtin's name means something else where the call stands."""
+    names = collect(source, Interest(frozenset(), (), string_hint="\0"), {name})
+    for place in site.scope.enclosing():
+        scope = next((scope for scope in names.scopes if scope.node is place.node), None)
+        if scope is not None:
+            return scope.owner(name) is not None
+    return False
+
+
 def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework], target: Framework) -> Sites:
     """Find every call and mention of an optimizer of the source frameworks."""
     wanted = frozenset(sources) | {target}
@@ -160,10 +170,10 @@ class _Finder:
         return True
 
     def _ambiguous(self, reference: Reference, paths: frozenset[str | None], known: list[_Member]) -> None:
-        if not any(member.api for member in known):
-            return
         parent = reference.ancestors[-1] if reference.ancestors else None
         call = isinstance(parent, ast.Call) and parent.func is reference.node
+        if not call or not any(member.api for member in known):
+            return
         meanings = sorted(path or "something that is not an import" for path in paths)
         name = ".".join(reference.chain)
         self.mentions.append(
@@ -200,8 +210,7 @@ class _Finder:
         first, _, deeper = member.rest.partition(".")
         text = ".".join(reference.chain)
         if first in member.module.schedules:
-            parent = reference.ancestors[-1] if reference.ancestors else None
-            if isinstance(parent, ast.Call) and parent.func is reference.node:
+            if deeper or member.rest != "lr_scheduler":
                 self._add(reference, SCHEDULER, f"{text} is a learning-rate schedule of {member.module.framework}")
         elif first == "__dict__" or first in ("get", "deserialize"):
             self._add(reference, DYNAMIC, f"{text} looks an optimizer up by name")
@@ -211,8 +220,12 @@ class _Finder:
             code, how = _context(reference.node, reference.ancestors)
             if code is DYNAMIC:
                 self._add(reference, DYNAMIC, f"{text} {how}")
-            elif code is not ALIAS:
-                self._add(reference, OTHER_MENTION, f"the module {text} is used as a value")
+            elif not _is_followed(reference):
+                self._add(
+                    reference,
+                    OTHER_MENTION,
+                    f"the module {text} is used as a value; what is done with it was left alone",
+                )
         elif self.tables.api_at(f"{member.module.paths[0]}.{first}") is not None:
             self._add(reference, OTHER_MENTION, f"{text} is a member of a class that optmap does not look into")
         elif (first[0].isupper() or deeper) and (member.module.exclusive or first.endswith("Optimizer")):
@@ -224,6 +237,10 @@ class _Finder:
                 self.mentions.append(Mention(reference.node, UNKNOWN_OPTIMIZER, message, call))
 
     def _mention(self, reference: Reference, member: _Member) -> None:
+        if _chosen_at_run_time(reference):
+            message = "which class is constructed here is decided at run time"
+            self.mentions.append(Mention(reference.node, UNEDITABLE, message, call=True))
+            return
         code, how = _context(reference.node, reference.ancestors)
         self._add(reference, code, f"{member.module.name}.{member.rest} {how}")
 
@@ -232,6 +249,8 @@ class _Finder:
 
     def _string(self, node: ast.Constant, ancestors: tuple[ast.AST, ...]) -> None:
         text = str(node.value)
+        partial = text.endswith(".") or "%" in text or "{" in text
+        text = re.split(r"[%{]", text)[0].removesuffix(".")
         if not _DOTTED.fullmatch(text):
             return
         first, _, rest = text.partition(".")
@@ -239,18 +258,49 @@ class _Finder:
         member = self._member(path)
         if member is None or member.module.framework not in self.sources:
             return
-        if member.api is not None or not member.rest:
+        first = member.rest.partition(".")[0]
+        if partial and not member.rest:
+            self.mentions.append(
+                Mention(node, DYNAMIC, f"a string that begins with {text!r} looks an optimizer up by name")
+            )
+        elif member.api is not None or first in ("", *member.module.others, *member.module.schedules):
             self.mentions.append(Mention(node, DOTTED_STRING, f"the string {text!r} names an optimizer or its module"))
+
+
+def _is_followed(reference: Reference) -> bool:
+    """`optim = torch.optim` binds a plain name, which is followed; a module stored anywhere else is lost from sight."""
+    parent = reference.ancestors[-1] if reference.ancestors else None
+    if isinstance(parent, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in parent.targets)
+    return isinstance(parent, ast.AnnAssign) and isinstance(parent.target, ast.Name) and parent.value is reference.node
+
+
+def _chosen_at_run_time(reference: Reference) -> bool:
+    """`(A if x else B)(...)` and `{"a": A}[name](...)` construct one of several classes."""
+    child: ast.AST = reference.node
+    for parent in reversed(reference.ancestors):
+        if isinstance(parent, ast.Call):
+            return child is parent.func and child is not reference.node
+        if not isinstance(parent, ast.IfExp | ast.Dict | ast.Subscript | ast.List | ast.Tuple | ast.BoolOp):
+            return False
+        child = parent
+    return False
 
 
 def _context(node: ast.expr, ancestors: tuple[ast.AST, ...]) -> tuple[Code, str]:
     """Say how a class is used where it is not called: the code, and the predicate of a sentence."""
+    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        return OTHER_MENTION, "is assigned to or deleted"
     child: ast.AST = node
     for parent in reversed(ancestors):
         if isinstance(parent, ast.Call):
-            return _call_context(parent)
+            return (
+                (OTHER_MENTION, "is called; optmap does not translate it")
+                if child is parent.func
+                else _call_context(parent)
+            )
         if isinstance(parent, ast.Compare):
-            return TYPE_CHECK, "is compared with"
+            return TYPE_CHECK, "is compared"
         if isinstance(parent, ast.ClassDef):
             return (
                 (SUBCLASS, f"is a base of {parent.name}") if child in parent.bases else (OTHER_MENTION, "is mentioned")
@@ -277,7 +327,7 @@ def _call_context(call: ast.Call) -> tuple[Code, str]:
     if name in ("partial", "partialmethod"):
         return PARTIAL, f"is held by {name}; its arguments were not translated"
     if name in _LOOKUPS:
-        return DYNAMIC, f"is looked up by {name}"
+        return DYNAMIC, f"is used by {name}"
     return ARGUMENT, f"is passed to {name or 'a call'}"
 
 

@@ -107,8 +107,19 @@ def _verify_call(node: ast.Call, item: EditedCall, edited: set[int]) -> None:
         value = item.call.arguments[piece.index].node
         nested = any(id(inner) in edited for inner in ast.walk(value))
         copied = piece.element is None and piece.conversion is Conversion.NONE and not nested
-        if copied and ast.dump(value) != ast.dump(keyword.value):
+        if copied and not _same_tree(value, keyword.value):
             raise VerificationError(f"the value of {keyword.arg} changed")
+
+
+def _same_tree(left: object, right: object) -> bool:
+    """Compare two trees; `ast.dump` would print every constant, which Python refuses for huge integers."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same_tree, left, right))
+    if isinstance(left, ast.AST):
+        return all(_same_tree(getattr(left, name, None), getattr(right, name, None)) for name in left._fields)
+    return left == right
 
 
 def _without_imports(body: Sequence[ast.AST]) -> list[ast.AST]:

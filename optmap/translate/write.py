@@ -45,7 +45,7 @@ def write_new(path: Path, content: bytes, like: Path | None = None) -> None:
 
 def _write_beside(path: Path, content: bytes, mode: int | None) -> None:
     """Write to a temporary file in the same directory, then rename it over the path."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".optmap")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".optmap")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -38,7 +38,7 @@ apis:
     verified: "1.0"
     parameters:
 """
-EXACT, ON_LINE = "‸", "‹"
+EXACT, ON_LINE = "‸", "§"
 """Marks in a text: an error is expected at this very place, or somewhere on this line."""
 
 
@@ -107,31 +107,67 @@ def test_a_small_table_loads() -> None:
 
 PARAMETER_ERRORS = {
     "unknown key": ("      - {name: lr, ‸too: learning_rate, affects: execution}\n", ("unknown key 'too'",)),
-    "unknown key, nearest": ("      - {name: lr, is: learning_rate, ‸defualt: 1}\n", ("'defualt'", "did you mean 'default'")),
+    "unknown key, nearest": (
+        "      - {name: lr, is: learning_rate, ‸defualt: 1}\n",
+        ("'defualt'", "did you mean 'default'"),
+    ),
     "duplicate key": ("      - {name: lr, is: learning_rate, ‸name: eta}\n", ("duplicate key 'name'", "line 6")),
-    "unknown hyperparameter": ("      - {name: lr, is: ‸learing_rate}\n", ("unknown hyperparameter 'learing_rate'", "did you mean 'learning_rate'")),
-    "unknown hyperparameter in a tuple": ("      - {name: betas, ‹is: [beta1, beta3]}\n", ("unknown hyperparameter 'beta3'", "did you mean 'beta")),
-    "unknown switched hyperparameter": ("      - {name: s, ‹switches: {l2: l3}, default: false}\n", ("unknown hyperparameter 'l3'", "l2")),
+    "unknown hyperparameter": (
+        "      - {name: lr, is: ‸learing_rate}\n",
+        ("unknown hyperparameter 'learing_rate'", "did you mean 'learning_rate'"),
+    ),
+    "unknown hyperparameter in a tuple": (
+        "      - {name: betas, §is: [beta1, beta3]}\n",
+        ("unknown hyperparameter 'beta3'", "did you mean 'beta"),
+    ),
+    "unknown switched hyperparameter": (
+        "      - {name: s, §switches: {l2: l3}, default: false}\n",
+        ("unknown hyperparameter 'l3'", "l2"),
+    ),
     "unknown list": ("      - {include: ‸shred}\n", ("unknown parameter list 'shred'", "did you mean 'shared'")),
     "unknown choice": ("      - {name: x, affects: ‸numerics}\n", ("'numerics'", "execution")),
     "no name": ("      - ‸{is: learning_rate}\n", ("without 'name'",)),
     "ties to nothing": ("      - ‸{name: lr}\n", ("'lr'", "exactly one of", "'is'", "'affects'", "'switches'")),
     "ties to two things": ("      - ‸{name: lr, is: learning_rate, affects: execution}\n", ("'lr'", "exactly one of")),
-    "scalar for betas": ("      - {name: betas, is: [beta1, beta2], default: ‸0.9}\n", ("found default 0.9", "list of 2", "beta1, beta2")),
+    "scalar for betas": (
+        "      - {name: betas, is: [beta1, beta2], default: ‸0.9}\n",
+        ("found default 0.9", "list of 2", "beta1, beta2"),
+    ),
     "three betas": ("      - {name: betas, is: [beta1, beta2], default: ‸[0.9, 0.99, 0.999]}\n", ("list of 2",)),
     "list for one": ("      - {name: lr, is: learning_rate, default: ‸[0.1, 0.2]}\n", ("found default (0.1, 0.2)",)),
     "bool for a number": ("      - {name: wd, is: l2, default: ‸false}\n", ("found default False", "'l2'", "a number")),
-    "number for a bool": ("      - {name: amsgrad, is: amsgrad, default: ‸0}\n", ("found default 0", "'amsgrad'", "true or false")),
-    "string for a bool": ("      - {name: amsgrad, is: amsgrad, default: ‸no}\n", ("found default 'no'", "true or false")),
-    "int for a float": ("      - {name: lr, is: learning_rate, default: ‸1, accepts: float}\n", ("found default 1", "expected a float")),
-    "number where bool is insisted on": ("      - {name: name, affects: execution, default: ‸0.0, accepts: bool}\n", ("found default 0.0",)),
-    "out of range": ("      - {name: lr, is: learning_rate, default: ‸0.0, range: \"(0, 1]\"}\n", ("found default 0.0", "(0, 1]")),
-    "beta out of range": ("      - {name: betas, is: [beta1, beta2], default: ‸[0.9, 1.0], range: \"[0, 1)\"}\n", ("1.0", "[0, 1)")),
-    "range without brackets": ("      - {name: lr, is: learning_rate, range: ‸0..1}\n", ("found range '0..1'", "expected an interval")),
-    "range with one end": ("      - {name: lr, is: learning_rate, range: ‸\"(0)\"}\n", ("expected an interval",)),
-    "range of letters": ("      - {name: lr, is: learning_rate, range: ‸\"(e, 1)\"}\n", ("expected an interval",)),
-    "range of dots": ("      - {name: lr, is: learning_rate, range: ‸\"(1.2.3, 4)\"}\n", ("expected an interval",)),
-    "range upside down": ("      - {name: lr, is: learning_rate, range: ‸\"(5, 1)\"}\n", ("(5, 1)",)),
+    "number for a bool": (
+        "      - {name: amsgrad, is: amsgrad, default: ‸0}\n",
+        ("found default 0", "'amsgrad'", "true or false"),
+    ),
+    "string for a bool": (
+        "      - {name: amsgrad, is: amsgrad, default: ‸no}\n",
+        ("found default 'no'", "true or false"),
+    ),
+    "int for a float": (
+        "      - {name: lr, is: learning_rate, default: ‸1, accepts: float}\n",
+        ("found default 1", "expected a float"),
+    ),
+    "number where bool is insisted on": (
+        "      - {name: name, affects: execution, default: ‸0.0, accepts: bool}\n",
+        ("found default 0.0",),
+    ),
+    "out of range": (
+        '      - {name: lr, is: learning_rate, default: ‸0.0, range: "(0, 1]"}\n',
+        ("found default 0.0", "(0, 1]"),
+    ),
+    "beta out of range": (
+        '      - {name: betas, is: [beta1, beta2], default: ‸[0.9, 1.0], range: "[0, 1)"}\n',
+        ("1.0", "[0, 1)"),
+    ),
+    "range without brackets": (
+        "      - {name: lr, is: learning_rate, range: ‸0..1}\n",
+        ("found range '0..1'", "expected an interval"),
+    ),
+    "range with one end": ('      - {name: lr, is: learning_rate, range: ‸"(0)"}\n', ("expected an interval",)),
+    "range of letters": ('      - {name: lr, is: learning_rate, range: ‸"(e, 1)"}\n', ("expected an interval",)),
+    "range of dots": ('      - {name: lr, is: learning_rate, range: ‸"(1.2.3, 4)"}\n', ("expected an interval",)),
+    "range upside down": ('      - {name: lr, is: learning_rate, range: ‸"(5, 1)"}\n', ("(5, 1)",)),
     "required after optional": (
         "      - {name: params, is: parameters, default: null}\n      - ‸{name: lr, is: learning_rate}\n",
         ("'lr' has no default", "'params'"),
@@ -141,23 +177,40 @@ PARAMETER_ERRORS = {
         ("'params' is positional", "'lr'"),
     ),
     "parameter given twice": (
-        "      - {name: lr, is: learning_rate}\n      - ‸{name: lr, is: l2}\n", ("'lr'", "twice"),
+        "      - {name: lr, is: learning_rate}\n      - ‸{name: lr, is: l2}\n",
+        ("'lr'", "twice"),
     ),
     "hyperparameter tied twice": (
-        "      - {name: lr, is: learning_rate}\n      - ‹{name: rate, is: learning_rate}\n", ("'learning_rate'",),
+        "      - {name: lr, is: learning_rate}\n      - §{name: rate, is: learning_rate}\n",
+        ("'learning_rate'",),
     ),
-    "unknown trait": ("      - {name: lr, is: learning_rate}\n    rule: {‹bais: full}\n", ("unknown trait 'bais'", "did you mean 'bias'")),
-    "unknown trait value": ("      - {name: lr, is: learning_rate}\n    rule: {bias: ‸ful}\n", ("'ful'", "'bias'", "did you mean 'full'")),
-    "unknown fixed hyperparameter": ("      - {name: lr, is: learning_rate}\n    fixed: {‹l3: 0.0}\n", ("unknown hyperparameter 'l3'",)),
+    "unknown trait": (
+        "      - {name: lr, is: learning_rate}\n    rule: {§bais: full}\n",
+        ("unknown trait 'bais'", "did you mean 'bias'"),
+    ),
+    "unknown trait value": (
+        "      - {name: lr, is: learning_rate}\n    rule: {bias: ‸ful}\n",
+        ("'ful'", "'bias'", "did you mean 'full'"),
+    ),
+    "unknown fixed hyperparameter": (
+        "      - {name: lr, is: learning_rate}\n    fixed: {§l3: 0.0}\n",
+        ("unknown hyperparameter 'l3'",),
+    ),
     "mapping as default": ("      - {name: lr, is: learning_rate, default: ‸{a: 1}}\n", ("found a mapping", "scalar")),
-    "list as mapping": ("      - {name: lr, is: learning_rate}\n    rule: ‸[bias]\n", ("found a list", "expected a mapping")),
+    "list as mapping": (
+        "      - {name: lr, is: learning_rate}\n    rule: ‸[bias]\n",
+        ("found a list", "expected a mapping"),
+    ),
     "string as flag": ("      - {name: lr, is: learning_rate, keyword_only: ‸yes}\n", ("found 'yes'", "true or false")),
     "key that is a list": ("      - {name: lr, is: learning_rate, ‸[a]: b}\n", ("found a list", "key")),
-    "alias": ("      - {name: lr, is: learning_rate, ‹since: &one '1.0', note: *one}\n", ("alias",)),
+    "alias": ("      - {name: lr, is: learning_rate, §since: &one '1.0', note: *one}\n", ("alias",)),
     "integer of 5000 digits": (f"      - {{name: lr, is: learning_rate, default: ‸{'9' * 5000}}}\n", ("found",)),
     "tag that the text contradicts": ("      - {name: lr, is: learning_rate, default: ‸!!int abc}\n", ("'abc'",)),
-    "float tag that the text contradicts": ("      - {name: lr, is: learning_rate, default: ‸!!float abc}\n", ("'abc'",)),
-}  # fmt: skip
+    "float tag that the text contradicts": (
+        "      - {name: lr, is: learning_rate, default: ‸!!float abc}\n",
+        ("'abc'",),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", PARAMETER_ERRORS)
@@ -167,23 +220,41 @@ def test_error_in_a_section(name: str) -> None:
 
 
 FILE_ERRORS = {
-    "unknown top-level key": ("‸hyperparameter: {}\n", ("unknown key 'hyperparameter'", "did you mean 'hyperparameters'")),
+    "unknown top-level key": (
+        "‸hyperparameter: {}\n",
+        ("unknown key 'hyperparameter'", "did you mean 'hyperparameters'"),
+    ),
     "key that a trait lacks": ("traits: {t: ‸{values: {a: b}}}\n", ("trait lacks 'effect'",)),
-    "default that a trait lacks": ("traits: {t: ‹{values: {full: b}, effect: close, default: ful}}\n", ("'ful'", "did you mean 'full'")),
+    "default that a trait lacks": (
+        "traits: {t: §{values: {full: b}, effect: close, default: ful}}\n",
+        ("'ful'", "did you mean 'full'"),
+    ),
     "effect": ("traits: {t: {values: {a: b}, effect: ‸cloze}}\n", ("'cloze'", "did you mean 'close'")),
-    "awake with what": ("traits: {t: ‹{values: {a: b}, effect: close, active_with: [l3]}}\n", ("unknown hyperparameter 'l3'",)),
-    "inert without what": ("hyperparameters: {h: ‹{about: x, inert_without: l3}}\n", ("unknown hyperparameter 'l3'",)),
-    "inert without itself": ("hyperparameters: {h: ‹{about: x, inert_without: h}}\n", ("'h'",)),
+    "awake with what": (
+        "traits: {t: §{values: {a: b}, effect: close, active_with: [l3]}}\n",
+        ("unknown hyperparameter 'l3'",),
+    ),
+    "inert without what": ("hyperparameters: {h: §{about: x, inert_without: l3}}\n", ("unknown hyperparameter 'l3'",)),
+    "inert without itself": ("hyperparameters: {h: §{about: x, inert_without: h}}\n", ("'h'",)),
     "framework": ("modules: {m: {framework: ‸trch, paths: [m]}}\n", ("'trch'", "did you mean 'torch'")),
-    "group key": ("modules: {m: ‹{framework: torch, paths: [m], group_keys: {lr: [l3]}}}\n", ("unknown hyperparameter 'l3'",)),
-    "sections without algorithm": ("‹apis: {torch.optim.A: {verified: v, parameters: []}}\n", ("'apis' without 'algorithm'",)),
-    "module of a section": ("algorithm: a\napis: {torch.optin.A: ‹{verified: v, parameters: []}}\n", ("'torch.optin.A'", "did you mean 'torch.optim.A'")),
-    "section without module": ("algorithm: a\napis: {Adam: ‹{verified: v, parameters: []}}\n", ("'Adam'",)),
+    "group key": (
+        "modules: {m: §{framework: torch, paths: [m], group_keys: {lr: [l3]}}}\n",
+        ("unknown hyperparameter 'l3'",),
+    ),
+    "sections without algorithm": (
+        "§apis: {torch.optim.A: {verified: v, parameters: []}}\n",
+        ("'apis' without 'algorithm'",),
+    ),
+    "module of a section": (
+        "algorithm: a\napis: {torch.optin.A: §{verified: v, parameters: []}}\n",
+        ("'torch.optin.A'", "did you mean 'torch.optim.A'"),
+    ),
+    "section without module": ("algorithm: a\napis: {Adam: §{verified: v, parameters: []}}\n", ("'Adam'",)),
     "section that lacks a key": ("algorithm: a\napis: {torch.optim.A: ‸{parameters: []}}\n", ("api lacks 'verified'",)),
-    "alternative": ("algorithm: a\nalternatives: ‹[b]\n", ("unknown algorithm 'b'",)),
+    "alternative": ("algorithm: a\nalternatives: §[b]\n", ("unknown algorithm 'b'",)),
     "trait that siblings state": (
         "algorithm: a\napis:\n  torch.optim.A: {verified: v, parameters: [], rule: {bias: full}}\n"
-        "  mindspore.nn.A: ‹{verified: v, parameters: []}\n",
+        "  mindspore.nn.A: §{verified: v, parameters: []}\n",
         ("mindspore.nn.A", "does not state bias"),
     ),
     "empty file": ("", ("empty",)),
@@ -191,14 +262,14 @@ FILE_ERRORS = {
     "list at the top": ("‸- a\n", ("found a list", "expected a mapping")),
     "scalar at the top": ("‸text\n", ("found 'text'", "expected a mapping")),
     "tab": ("hyperparameters:\n‸\ta: {about: x}\n", ("not valid YAML",)),
-    "unclosed quote": ("algorithm: a\ntitle: \"x\n‹", ("not valid YAML",)),
-    "unclosed bracket": ("algorithm: [a\n‹", ("not valid YAML",)),
+    "unclosed quote": ('algorithm: a\ntitle: "x\n§', ("not valid YAML",)),
+    "unclosed bracket": ("algorithm: [a\n§", ("not valid YAML",)),
     "undefined alias": ("algorithm: ‸*a\n", ("not valid YAML", "alias")),
-    "second document": ("algorithm: a\n‹---\nalgorithm: b\n", ("not valid YAML", "document")),
+    "second document": ("algorithm: a\n§---\nalgorithm: b\n", ("not valid YAML", "document")),
     "merge key": ("hyperparameters:\n  h: {about: x, ‸<<: {neutral: 1}}\n", ("unknown key '<<'",)),
     "NUL": ("algorithm: a\ntitle: ab‸\0c\n", ("#x0000",)),
     "control character": ("algorithm: a\ntitle: é‸\x07c\n", ("#x0007",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILE_ERRORS)
@@ -218,11 +289,11 @@ def test_hyperparameters_that_are_inert_without_each_other() -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("hyperparameter", "hyperparameters: {h: ‹{about: x}}\n"),
-        ("trait", "traits: {h: ‹{values: {a: b}, effect: close}}\n"),
-        ("module", "modules: {h: ‹{framework: torch, paths: [h]}}\n"),
-        ("parameter list", "parameter_lists: {h: ‹[]}\n"),
-        ("api", "algorithm: a\napis: {torch.optim.A: ‹{verified: v, parameters: []}}\n"),
+        ("hyperparameter", "hyperparameters: {h: §{about: x}}\n"),
+        ("trait", "traits: {h: §{values: {a: b}, effect: close}}\n"),
+        ("module", "modules: {h: §{framework: torch, paths: [h]}}\n"),
+        ("parameter list", "parameter_lists: {h: §[]}\n"),
+        ("api", "algorithm: a\napis: {torch.optim.A: §{verified: v, parameters: []}}\n"),
     ],
 )
 def test_the_same_name_in_two_files(kind: str, text: str) -> None:
@@ -241,8 +312,13 @@ def test_all_errors_of_all_files_at_once_in_order() -> None:
 """
     check(
         {"common.yaml": COMMON, "a.yaml": HEAD + rows, "b.yaml": "‸nonsense: 1\ntraits: ‸[]\n"},
-        ("learning_rat",), ("found default 0.9",), ("note_",), ("ful",), ("nonsense",), ("found a list",),
-    )  # fmt: skip
+        ("learning_rat",),
+        ("found default 0.9",),
+        ("note_",),
+        ("ful",),
+        ("nonsense",),
+        ("found a list",),
+    )
 
 
 def test_an_error_in_a_shared_list_is_reported_once() -> None:
@@ -258,11 +334,16 @@ apis:
 
 
 def test_an_error_in_a_shared_list_that_no_section_includes() -> None:
-    check({"common.yaml": COMMON, "t.yaml": "parameter_lists: {x: [{name: x, is: ‸lr}]}\n"}, ("unknown hyperparameter 'lr'",))
+    check(
+        {"common.yaml": COMMON, "t.yaml": "parameter_lists: {x: [{name: x, is: ‸lr}]}\n"},
+        ("unknown hyperparameter 'lr'",),
+    )
 
 
 def test_bytes_that_are_not_utf_8() -> None:
-    assert errors(("t.yaml", b"algorithm: a\ntitle: caf\xe9\n"))[0].startswith("t.yaml:2:11: not UTF-8: found byte 0xe9")
+    assert errors(("t.yaml", b"algorithm: a\ntitle: caf\xe9\n"))[0].startswith(
+        "t.yaml:2:11: not UTF-8: found byte 0xe9"
+    )
     assert errors(("t.yaml", "algorithm: a\n".encode("utf-16")))[0].startswith("t.yaml:1:1: not UTF-8")
 
 
@@ -273,13 +354,35 @@ def test_a_byte_order_mark_is_harmless() -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-8", 1e-8), ("1E5", 1e5), (".5", 0.5), ("-1.5e+3", -1500.0), ("1.", 1.0), (".inf", float("inf")),
-        ("-.inf", float("-inf")), ("7", 7), ("-7", -7), ("0x10", "0x10"), ("1_000", "1_000"), ("010", 10), ("12:30", "12:30"),
-        ("on", "on"), ("off", "off"), ("yes", "yes"), ("no", "no"), ("y", "y"), ("Null", "Null"), ("null", None), ("~", None),
-        ("true", True), ("false", False), ("2020-01-01", "2020-01-01"), ("'1'", "1"), ('"true"', "true"),
+        ("1e-8", 1e-8),
+        ("1E5", 1e5),
+        (".5", 0.5),
+        ("-1.5e+3", -1500.0),
+        ("1.", 1.0),
+        (".inf", float("inf")),
+        ("-.inf", float("-inf")),
+        ("7", 7),
+        ("-7", -7),
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        ("010", 10),
+        ("12:30", "12:30"),
+        ("on", "on"),
+        ("off", "off"),
+        ("yes", "yes"),
+        ("no", "no"),
+        ("y", "y"),
+        ("Null", "Null"),
+        ("null", None),
+        ("~", None),
+        ("true", True),
+        ("false", False),
+        ("2020-01-01", "2020-01-01"),
+        ("'1'", "1"),
+        ('"true"', "true"),
         ("[0.9, 1e-3]", (0.9, 1e-3)),
     ],
-)  # fmt: skip
+)
 def test_scalars_are_read_as_yaml_1_2_reads_them(text: str, value: object) -> None:
     tables = load_files([("t.yaml", f"hyperparameters: {{h: {{about: x, neutral: {text}}}}}\n".encode())])
     found = tables.hyperparameters["h"].neutral
@@ -331,10 +434,7 @@ def test_deep_nesting_is_an_error(opening: str, depth: int) -> None:
 @pytest.mark.parametrize("depth", [300, 3000])
 def test_a_default_that_is_nested_deeply(depth: int) -> None:
     text = f"hyperparameters: {{h: {{about: x, neutral: {'[' * depth}{']' * depth}}}}}"
-    try:
-        load_files([("t.yaml", text.encode())])
-    except MappingError as error:
-        assert error.lines[0].startswith("t.yaml:1:")
+    must_load_or_say_why([("t.yaml", text.encode())])
 
 
 # Directories
@@ -413,19 +513,61 @@ def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:
 
 REAL = {path.name: path.read_bytes() for path in sorted(default_directory().glob("*.yaml"))}
 SPOILERS = [
-    b"null", b"~", b"[]", b"{}", b"- ", b": ", b"*a", b"&a ", b"!!int ", b"!!float ", b"!!bool ", b"!x ", b"? ", b"\n", b"\t", b"'",
-    b'"', b"#", b"---\n", b"%", b"|", b">", b"[[", b"]", b"}", b"{", b",", b"1e999", b".nan", b"9" * 5000, b"true", b"\x00", b"\xff",
-    b"\xc2\x85", b"\xe2\x80\xa8", b"<<: ", b"(e, 1)", b"is", b"name", b"parameters", b"default: ", b"''",
-]  # fmt: skip
+    b"null",
+    b"~",
+    b"[]",
+    b"{}",
+    b"- ",
+    b": ",
+    b"*a",
+    b"&a ",
+    b"!!int ",
+    b"!!float ",
+    b"!!bool ",
+    b"!x ",
+    b"? ",
+    b"\n",
+    b"\t",
+    b"'",
+    b'"',
+    b"#",
+    b"---\n",
+    b"%",
+    b"|",
+    b">",
+    b"[[",
+    b"]",
+    b"}",
+    b"{",
+    b",",
+    b"1e999",
+    b".nan",
+    b"9" * 5000,
+    b"true",
+    b"\x00",
+    b"\xff",
+    b"\xc2\x85",
+    b"\xe2\x80\xa8",
+    b"<<: ",
+    b"(e, 1)",
+    b"is",
+    b"name",
+    b"parameters",
+    b"default: ",
+    b"''",
+]
 
 
 def must_load_or_say_why(files: list[tuple[str, bytes]]) -> None:
     try:
         load_files(files)
     except MappingError as error:
-        assert error.lines
-        for line in error.lines:
-            assert re.match(r"[^:\n]+:[1-9]\d*:[1-9]\d*: \S", line), line
+        lines = error.lines
+    else:
+        return
+    assert lines
+    for line in lines:
+        assert re.match(r"[^:\n]+:[1-9]\d*:[1-9]\d*: \S", line), line
 
 
 @settings(max_examples=150, deadline=None)
@@ -450,7 +592,8 @@ def test_spoilt_copies_of_the_real_tables(data: st.DataObject) -> None:
         words = [match.span() for match in re.finditer(rb"[\w.]+|[^\w\s]|\n *", text)]
         start, end = data.draw(st.sampled_from(words))
         kind = data.draw(st.sampled_from(("replace", "insert", "delete", "truncate", "copy")))
-        spoiler = data.draw(st.sampled_from(SPOILERS) | st.sampled_from(words).map(lambda w: text[w[0] : w[1]]))
+        first, last = data.draw(st.sampled_from(words))
+        spoiler = data.draw(st.sampled_from([*SPOILERS, text[first:last]]))
         if kind == "truncate":
             text = text[:end] if end > len(text) // 2 else text
         elif kind == "copy":

@@ -79,7 +79,8 @@ def test_an_unknown_key_is_rejected(place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "key"), [("api", "verified"), ("api", "parameters"), ("trait", "effect"), ("module", "framework"), ("list", "name")]
+    ("place", "key"),
+    [("api", "verified"), ("api", "parameters"), ("trait", "effect"), ("module", "framework"), ("list", "name")],
 )
 def test_a_missing_key_is_rejected(place: str, key: str) -> None:
     document = small()
@@ -90,12 +91,22 @@ def test_a_missing_key_is_rejected(place: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("place", "key", "value"),
     [
-        ("parameter", "accepts", "int"), ("parameter", "keyword_only", "true"), ("parameter", "default", {"a": 1}),
-        ("parameter", "is", 3), ("parameter", "affects", "numerics"), ("parameter", "range", [0, 1]), ("module", "framework", "jax"),
-        ("module", "paths", "torch.optim"), ("trait", "effect", "none"), ("trait", "values", ["a"]), ("api", "parameters", {}),
-        ("api", "rule", {"a": 1}), ("top", "apis", []), ("hyperparameter", "also_neutral", 1),
+        ("parameter", "accepts", "int"),
+        ("parameter", "keyword_only", "true"),
+        ("parameter", "default", {"a": 1}),
+        ("parameter", "is", 3),
+        ("parameter", "affects", "numerics"),
+        ("parameter", "range", [0, 1]),
+        ("module", "framework", "jax"),
+        ("module", "paths", "torch.optim"),
+        ("trait", "effect", "none"),
+        ("trait", "values", ["a"]),
+        ("api", "parameters", {}),
+        ("api", "rule", {"a": 1}),
+        ("top", "apis", []),
+        ("hyperparameter", "also_neutral", 1),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_rejected(place: str, key: str, value: object) -> None:
     document = small()
     at(document, PLACES[place])[key] = value
@@ -106,6 +117,8 @@ def test_every_key_is_described() -> None:
     def described(part: Any) -> bool:
         properties = part.get("properties", {}).values()
         inner = [part.get("items"), part.get("additionalProperties"), *properties]
-        return all("description" in item for item in properties) and all(described(x) for x in inner if isinstance(x, dict))
+        return all("description" in item for item in properties) and all(
+            described(x) for x in inner if isinstance(x, dict)
+        )
 
     assert described(schema())

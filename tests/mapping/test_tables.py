@@ -6,7 +6,7 @@ import importlib
 import inspect
 import os
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,10 +28,9 @@ Row = tuple[str, str, str]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _quiet() -> Iterator[None]:
+def _quiet() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_v", "3")
-    yield
 
 
 def live_class(api: Api) -> type[Any]:
@@ -53,13 +52,15 @@ def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
     while id(function) not in seen:
         seen.add(id(function))
         kinds = [parameter.kind for parameter in inspect.signature(function, follow_wrapped=False).parameters.values()]
-        hidden = [kind for kind in kinds[1:] if kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)]
+        hidden = [
+            kind for kind in kinds[1:] if kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        ]
         if hidden or inspect.Parameter.VAR_POSITIONAL not in kinds:
             break
         inner = [cell.cell_contents for cell in function.__closure__ or ()]
         wrapped = [item for item in inner if isinstance(item, types.FunctionType)]
         assert wrapped or hasattr(function, "__wrapped__"), f"{function} hides its signature"
-        function = wrapped[0] if wrapped else function.__wrapped__
+        function = wrapped[0] if wrapped else vars(function)["__wrapped__"]
     return function
 
 

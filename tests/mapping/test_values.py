@@ -30,12 +30,31 @@ def read(text: str) -> Value:
 @pytest.mark.parametrize(
     ("text", "literal"),
     [
-        ("1", 1), ("1e-3", 1e-3), ("-5e-4", -5e-4), ("+2", 2), ("--2", 2), ("1 / 3", 1 / 3), ("1 - 0.1", 0.9), ("2 ** 0.5", 2**0.5),
-        ("10 ** -3", 10**-3), ("(1e-3)", 1e-3), ("3 * 4", 12), ("True", True), ("False", False), ("None", None), ("'x'", "x"),
-        ("(0.9, 0.99)", (0.9, 0.99)), ("[0.9, 1 - 0.5]", (0.9, 0.5)), ("()", ()), ("(1,)", (1,)), ("((1, 2), 'a')", ((1, 2), "a")),
-        ("0x10", 16), ("1_000", 1000), ("1e999", math.inf),
+        ("1", 1),
+        ("1e-3", 1e-3),
+        ("-5e-4", -5e-4),
+        ("+2", 2),
+        ("--2", 2),
+        ("1 / 3", 1 / 3),
+        ("1 - 0.1", 0.9),
+        ("2 ** 0.5", 2**0.5),
+        ("10 ** -3", 10**-3),
+        ("(1e-3)", 1e-3),
+        ("3 * 4", 12),
+        ("True", True),
+        ("False", False),
+        ("None", None),
+        ("'x'", "x"),
+        ("(0.9, 0.99)", (0.9, 0.99)),
+        ("[0.9, 1 - 0.5]", (0.9, 0.5)),
+        ("()", ()),
+        ("(1,)", (1,)),
+        ("((1, 2), 'a')", ((1, 2), "a")),
+        ("0x10", 16),
+        ("1_000", 1000),
+        ("1e999", math.inf),
     ],
-)  # fmt: skip
+)
 def test_what_is_known(text: str, literal: Literal) -> None:
     found = read(text)
     assert found.known
@@ -47,11 +66,43 @@ def test_what_is_known(text: str, literal: Literal) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "x", "x.y", "f()", "float(x)", "x + 1", "1 + x", "not True", "~1", "1 if x else 2", "1 / 0", "0 ** -1", "10 ** 10 ** 10",
-        "9.0 ** 999", "10 ** 999", "-(10 ** 400)", "(-1) ** 0.5", "1j", "b'x'", "...", "1 < 2", "True + 1", "-True", "5 // 2", "5 % 2", "f'{x}'", "(a := 1)", "x[0]",
-        "[*a]", "(1, *a)", "{1, 2}", "{}", "lambda: 1", "[x for x in y]", "1 << 99", "1e308 * 10",
+        "x",
+        "x.y",
+        "f()",
+        "float(x)",
+        "x + 1",
+        "1 + x",
+        "not True",
+        "~1",
+        "1 if x else 2",
+        "1 / 0",
+        "0 ** -1",
+        "10 ** 10 ** 10",
+        "9.0 ** 999",
+        "10 ** 999",
+        "-(10 ** 400)",
+        "(-1) ** 0.5",
+        "1j",
+        "b'x'",
+        "...",
+        "1 < 2",
+        "True + 1",
+        "-True",
+        "5 // 2",
+        "5 % 2",
+        "f'{x}'",
+        "(a := 1)",
+        "x[0]",
+        "[*a]",
+        "(1, *a)",
+        "{1, 2}",
+        "{}",
+        "lambda: 1",
+        "[x for x in y]",
+        "1 << 99",
+        "1e308 * 10",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_known(text: str) -> None:
     assert read(text).literal is UNKNOWN
     assert not read(text).known
@@ -83,14 +134,24 @@ def test_deep_arithmetic_is_given_up_or_folded() -> None:
 @pytest.mark.parametrize(
     ("text", "accepts", "expected"),
     [
-        ("1", Accepts.ANY, Conversion.NONE), ("x", Accepts.ANY, Conversion.NONE), ("None", Accepts.ANY, Conversion.NONE),
-        ("1", Accepts.FLOAT, Conversion.FLOAT), ("1.0", Accepts.FLOAT, Conversion.NONE), ("1 / 2", Accepts.FLOAT, Conversion.NONE),
-        ("True", Accepts.FLOAT, Conversion.FLOAT), ("x", Accepts.FLOAT, Conversion.FLOAT), ("f()", Accepts.FLOAT, Conversion.FLOAT),
-        ("float(x)", Accepts.FLOAT, Conversion.NONE), ("'1'", Accepts.FLOAT, Conversion.FLOAT),
-        ("True", Accepts.BOOL, Conversion.NONE), ("1", Accepts.BOOL, Conversion.BOOL), ("0.0", Accepts.BOOL, Conversion.BOOL),
-        ("x", Accepts.BOOL, Conversion.NONE),
+        ("1", Accepts.ANY, Conversion.NONE),
+        ("x", Accepts.ANY, Conversion.NONE),
+        ("None", Accepts.ANY, Conversion.NONE),
+        ("1", Accepts.FLOAT, Conversion.FLOAT),
+        ("1.0", Accepts.FLOAT, Conversion.NONE),
+        ("1 / 2", Accepts.FLOAT, Conversion.NONE),
+        ("True", Accepts.FLOAT, Conversion.FLOAT),
+        ("x", Accepts.FLOAT, Conversion.FLOAT),
+        ("f()", Accepts.FLOAT, Conversion.FLOAT),
+        ("float(x)", Accepts.FLOAT, Conversion.NONE),
+        ("'1'", Accepts.FLOAT, Conversion.FLOAT),
+        ("True", Accepts.BOOL, Conversion.NONE),
+        ("1", Accepts.BOOL, Conversion.BOOL),
+        ("0.0", Accepts.BOOL, Conversion.BOOL),
+        ("x", Accepts.BOOL, Conversion.BOOL),
+        ("not x", Accepts.BOOL, Conversion.NONE),
     ],
-)  # fmt: skip
+)
 def test_the_conversion_that_a_target_asks_for(text: str, accepts: Accepts, expected: Conversion) -> None:
     assert conversion(read(text), accepts) is expected
 
@@ -100,14 +161,18 @@ def test_no_conversion_changes_nothing(literal: Literal) -> None:
     assert convert(literal, Conversion.NONE) is literal
 
 
-@pytest.mark.parametrize(("literal", "expected"), [(1, 1.0), (0, 0.0), (1.5, 1.5), (True, 1.0), (False, 0.0), (-3, -3.0)])
+@pytest.mark.parametrize(
+    ("literal", "expected"), [(1, 1.0), (0, 0.0), (1.5, 1.5), (True, 1.0), (False, 0.0), (-3, -3.0)]
+)
 def test_float(literal: Literal, expected: float) -> None:
     found = convert(literal, Conversion.FLOAT)
     assert found == expected
     assert type(found) is float
 
 
-@pytest.mark.parametrize(("literal", "expected"), [(1, True), (0, False), (0.0, False), (2.5, True), (True, True), (False, False)])
+@pytest.mark.parametrize(
+    ("literal", "expected"), [(1, True), (0, False), (0.0, False), (2.5, True), (True, True), (False, False)]
+)
 def test_bool(literal: Literal, expected: bool) -> None:
     assert convert(literal, Conversion.BOOL) is expected
 
@@ -126,17 +191,29 @@ def test_every_conversion_is_tested_here() -> None:
 @pytest.mark.parametrize(
     ("literal", "text"),
     [
-        (1e-8, "1e-08"), (0.001, "0.001"), (1.0, "1.0"), (0, "0"), (True, "True"), (None, "None"), ("a'b", '"a\'b"'),
-        ((0.9, 0.999), "(0.9, 0.999)"), ((1,), "(1,)"), ((), "()"), (math.inf, 'float("inf")'), (-math.inf, 'float("-inf")'),
+        (1e-8, "1e-08"),
+        (0.001, "0.001"),
+        (1.0, "1.0"),
+        (0, "0"),
+        (True, "True"),
+        (None, "None"),
+        ("a'b", '"a\'b"'),
+        ((0.9, 0.999), "(0.9, 0.999)"),
+        ((1,), "(1,)"),
+        ((), "()"),
+        (math.inf, 'float("inf")'),
+        (-math.inf, 'float("-inf")'),
         (((1, 2), None), "((1, 2), None)"),
     ],
-)  # fmt: skip
+)
 def test_writing(literal: Literal, text: str) -> None:
     assert write_literal(literal) == text
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-LITERALS: st.SearchStrategy[Any] = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6)
+LITERALS: st.SearchStrategy[Any] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -163,11 +240,22 @@ def test_nan_is_written_as_a_call() -> None:
 @pytest.mark.parametrize(
     ("left", "right", "same"),
     [
-        (0, 0.0, True), (1, 1.0, True), (0, False, False), (1, True, False), (True, True, True), (None, None, True), (None, 0, False),
-        (None, False, False), ((0, 1), (0.0, 1.0), True), ((0, 1), (0, True), False), ((0,), (0, 0), False), ("a", "a", True),
-        ((0.9, 0.999), 0.9, False), (1e-8, 1e-7, False),
+        (0, 0.0, True),
+        (1, 1.0, True),
+        (0, False, False),
+        (1, True, False),
+        (True, True, True),
+        (None, None, True),
+        (None, 0, False),
+        (None, False, False),
+        ((0, 1), (0.0, 1.0), True),
+        ((0, 1), (0, True), False),
+        ((0,), (0, 0), False),
+        ("a", "a", True),
+        ((0.9, 0.999), 0.9, False),
+        (1e-8, 1e-7, False),
     ],
-)  # fmt: skip
+)
 def test_same_value(left: Literal, right: Literal, same: bool) -> None:
     assert same_value(left, right) is same
     assert same_value(right, left) is same

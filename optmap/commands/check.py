@@ -1,0 +1,126 @@
+"""`optmap check`: options to a report and an exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, settings, tables
+from optmap.conformance.api import check
+from optmap.conformance.results import Report
+from optmap.conformance.select import CheckError, read_setting
+from optmap.mapping.model import Framework
+from optmap.report.check_reports import CHECK_FORMATS, render
+
+PASSED: Final = 0
+NOT_AS_EXPECTED: Final = 1
+NOTHING_RAN: Final = 2
+
+_PROBE: Final = "import sys; print('optmap', sys.version_info >= (3, 11), *sys.version_info[:2])"
+
+
+class Request(NamedTuple):
+    """The options as given."""
+
+    paths: Sequence[str] = ()
+    optimizers: Sequence[str] = ()
+    everything: bool = False
+    sources: Sequence[str] = ()
+    to: str | None = None
+    steps: int | None = None
+    seed: int = 0
+    dtypes: Sequence[str] = ()
+    scenarios: Sequence[str] = ()
+    set: Sequence[str] = ()
+    require: Sequence[str] = ()
+    python: Sequence[str] = ()
+    format: str = "text"
+    report: str | None = None
+    mappings: tuple[Path, ...] = ()
+
+
+@reports_usage_errors
+def run(request: Request) -> int:
+    """Carry out the request, print the report, and return the exit code."""
+    choice(request.format, "--format", tuple(name for name in CHECK_FORMATS if name != "html"))
+    page = _page(request.report)
+    try:
+        found = _check(request)
+    except CheckError as error:
+        raise UsageError(str(error)) from None
+    if page is not None:
+        _write(page, render(found, "html"))
+    sys.stdout.write(render(found, request.format))
+    sys.stdout.flush()
+    return _exit_code(found)
+
+
+def _check(request: Request) -> Report:
+    configured = settings()
+    to = framework(request.to, "--to") if request.to else configured.to or Framework.MINDSPORE
+    sources = [framework(name, "--from") for name in request.sources if name != "auto"]
+    return check(
+        request.optimizers,
+        paths=request.paths,
+        everything=request.everything,
+        sources=sources or None,
+        to=to,
+        steps=request.steps,
+        seed=request.seed,
+        dtypes=request.dtypes or ("float32", "float64"),
+        scenarios=request.scenarios or None,
+        hyperparameters=dict(map(read_setting, request.set)),
+        require=request.require,
+        interpreters=dict(map(_interpreter, request.python)),
+        tables=tables(request.mappings, configured),
+    )
+
+
+def _exit_code(report: Report) -> int:
+    if report.passed and not report.refused:
+        return PASSED
+    if report.ran:
+        return NOT_AS_EXPECTED
+    reasons = "".join(f"\n  {name}: {reason}" for name, reason in report.failures.items())
+    sys.stderr.write(f"optmap: error: nothing ran{reasons or ': no class of the target expresses a call in these scenarios'}\n")
+    return NOTHING_RAN
+
+
+def _interpreter(text: str) -> tuple[str, str]:
+    """Read `ENGINE=INTERPRETER` and make sure that a Python answers there. Raises UsageError."""
+    engine, equals, path = text.partition("=")
+    if not equals or not engine or not path:
+        raise UsageError(f"--python: found {text!r}, expected ENGINE=INTERPRETER")
+    try:
+        answer = subprocess.run([path, "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False).stdout.split()
+    except OSError as error:
+        raise UsageError(f"--python {engine}: {path} cannot be run: {error.strerror}") from None
+    except (subprocess.TimeoutExpired, UnicodeDecodeError):
+        answer = []
+    if answer[:1] != ["optmap"]:
+        raise UsageError(f"--python {engine}: found {path}, which is no Python interpreter")
+    if answer[1] != "True":
+        raise UsageError(f"--python {engine}: found Python {'.'.join(answer[2:])}, expected 3.11 or later")
+    return engine, path
+
+
+def _page(path: str | None) -> Path | None:
+    """Where the HTML page goes; found out before anything is run. Raises UsageError."""
+    if path is None:
+        return None
+    page = Path(path)
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--report: found {path!r}, expected a name that ends in .html")
+    if not page.parent.is_dir():
+        raise UsageError(f"--report: there is no directory {page.parent}")
+    return page
+
+
+def _write(page: Path, text: str) -> None:
+    try:
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--report: {page} cannot be written: {error.strerror}") from None

@@ -1,0 +1,154 @@
+"""Two traces to a Divergence: how far apart, how bad, since when and where."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from optmap.conformance.scenario import Array, Trace
+
+
+class Level(StrEnum):
+    """How well two runs agree; the order is that of the definition, best first."""
+
+    IDENTICAL = "IDENTICAL"
+    EQUIVALENT = "EQUIVALENT"
+    CLOSE = "CLOSE"
+    DIVERGENT = "DIVERGENT"
+
+    @property
+    def rank(self) -> int:
+        """0 for the best."""
+        return _ORDER.index(self)
+
+
+_ORDER: Final = tuple(Level)
+
+
+class Tolerance(NamedTuple):
+    """How far two parameters may lie apart: `weight` times the largest weight, plus `travel` times the distance travelled.
+
+    The distance travelled is the largest that any element of the parameter moves from its start during the run.
+    """
+
+    weight: float
+    travel: float
+    reason: str
+
+
+TOLERANCES: Final = {
+    ("float32", Level.EQUIVALENT): Tolerance(
+        3e-6, 2e-5,
+        "100 steps that each round a weight of size 1 by at most 6e-8, half of it lost to signs, and a step whose own factors "
+        "are rounded some 100 times; an epsilon of 1e-7 in place of 1e-8 moves small gradients by over 1e-1",
+    ),
+    ("float32", Level.CLOSE): Tolerance(
+        3e-6, 1e-2, "nobody sees one percent of the way travelled: another seed or batch order moves the end point further",
+    ),
+    ("float64", Level.EQUIVALENT): Tolerance(
+        1e-14, 1e-11,
+        "rounding at 1e-16, amplified by differences of nearly equal numbers; the least effect of a differing formula, an "
+        "epsilon of 1e-8 beside gradients of size 1, is above 1e-9",
+    ),
+    ("float64", Level.CLOSE): Tolerance(1e-14, 1e-2, "as in float32: the practical tolerance knows no dtype"),
+}  # fmt: skip
+
+
+class Divergence(NamedTuple):
+    """How far two runs of the same scenario lie apart.
+
+    Attributes:
+        max_abs: largest difference of an element at any step; infinite where only one side is a number.
+        max_ulp: the same in units in the last place of the dtype, counted across zero.
+        drift: distance of the two end points over the distance that the first run travelled (Euclidean norms).
+        first_step_over: first step, counted from 1, over the tolerance of EQUIVALENT; None where there is none.
+        parameter: where that was.
+        level: measured level.
+    """
+
+    max_abs: float
+    max_ulp: int
+    drift: float
+    first_step_over: int | None
+    parameter: str | None
+    level: Level
+
+
+def compare(first: Trace, second: Trace, start: dict[str, Array], dtype: str) -> Divergence:
+    """Compare the parameters of two traces after every step. Both have the same parameters, shapes and dtype."""
+    gaps = {name: _gaps(first.parameters[name], second.parameters[name]) for name in first.parameters}
+    level, over = Level.IDENTICAL, None
+    for name, gap in gaps.items():
+        values = first.parameters[name].astype(np.float64)
+        reach = _norms(values - start[name]).max()
+        size = max(_norms(values).max(), float(np.abs(start[name]).max()))
+        level = max(level, _level(gap, size, reach, dtype), key=lambda item: item.rank)
+        since = _first_over(gap, allowed(dtype, Level.EQUIVALENT, size, reach))
+        if since is not None and (over is None or since < over[0]):
+            over = since, name
+    ulp = max(_ulps(first.parameters[name], second.parameters[name]) for name in gaps)
+    return Divergence(
+        float(max(gap.max() for gap in gaps.values())), ulp, drift(first, second, start),
+        over and over[0], over and over[1], level,
+    )  # fmt: skip
+
+
+def allowed(dtype: str, level: Level, size: float, reach: float) -> float:
+    """The largest difference that a level allows between parameters of this size that travel this far."""
+    tolerance = TOLERANCES[dtype, level]
+    return tolerance.weight * size + tolerance.travel * reach
+
+
+def _gaps(first: Array, second: Array) -> Array:
+    """Largest difference at each step: (steps,) float64. Two equal non-numbers do not differ."""
+    with np.errstate(all="ignore"):
+        gap = np.abs(first.astype(np.float64) - second.astype(np.float64))
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    return _norms(np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap)))
+
+
+def _norms(values: Array) -> Array:
+    """Largest magnitude along all axes but the first."""
+    largest: Array = np.abs(values.reshape(len(values), -1)).max(axis=1)
+    return largest
+
+
+def _level(gap: Array, size: float, reach: float, dtype: str) -> Level:
+    if not gap.any():
+        return Level.IDENTICAL
+    worst = gap.max()
+    for level in (Level.EQUIVALENT, Level.CLOSE):
+        if worst <= allowed(dtype, level, size, reach):
+            return level
+    return Level.DIVERGENT
+
+
+def _first_over(gap: Array, limit: float) -> int | None:
+    over = np.flatnonzero(~(gap <= limit))
+    return int(over[0]) + 1 if len(over) else None
+
+
+def _ulps(first: Array, second: Array) -> int:
+    """Largest distance in representable numbers; 0 for equal values and for two non-numbers."""
+    kind = np.uint32 if first.dtype == np.float32 else np.uint64
+    sign = kind(1) << kind(8 * first.dtype.itemsize - 1)
+    differ = (first != second) & ~(np.isnan(first) & np.isnan(second))
+    if not differ.any():
+        return 0
+    bits = [item[differ].view(kind) for item in (first, second)]
+    one, other = (np.where(item & sign, ~item, item | sign) for item in bits)
+    return int((np.maximum(one, other) - np.minimum(one, other)).max())
+
+
+def drift(first: Trace, second: Trace, start: dict[str, Array]) -> float:
+    """Distance of the two end points over the distance that the first run travelled."""
+    apart = travelled = 0.0
+    for name, values in first.parameters.items():
+        one, other = values[-1].astype(np.float64), second.parameters[name][-1].astype(np.float64)
+        apart += float(np.sum((one - other) ** 2))
+        travelled += float(np.sum((one - start[name]) ** 2))
+    if apart == 0.0:
+        return 0.0
+    return float(np.sqrt(apart / travelled)) if travelled and np.isfinite(apart + travelled) else float("inf")

@@ -1,0 +1,68 @@
+"""TensorFlow on CPU: Keras 3 optimizers and those of `tf.compat.v1.train`, whole runs compiled with `tf.function`.
+
+Tracing costs far more than running, so jobs that call the same constructor share one program: their parameters lie side by
+side in one variable, which changes nothing for an optimizer that works element by element.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import tensorflow as tf
+
+from optmap.conformance.engines.tensorflow_program import Program
+from optmap.conformance.scenario import Failure, Job, Outcome
+
+tf.config.threading.set_inter_op_parallelism_threads(1)
+tf.config.threading.set_intra_op_parallelism_threads(1)
+
+COUPLED: Final = ("Adafactor", "Lamb", "Muon")
+"""Classes whose update of an element depends on others."""
+COUPLING: Final = ("clipnorm", "global_clipnorm")
+"""Arguments that make it so."""
+
+
+def version() -> str:
+    """See `Engine`."""
+    return str(tf.__version__)
+
+
+def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
+    """See `Engine`."""
+    programs: dict[str, list[int]] = {}
+    for index, job in enumerate(jobs):
+        programs.setdefault(_key(job, index), []).append(index)
+    outcomes: dict[int, Outcome] = {}
+    for indices in programs.values():
+        outcomes |= zip(indices, _outcomes([jobs[index] for index in indices]), strict=True)
+    for index in range(len(jobs)):
+        yield outcomes[index]
+
+
+def _coupled(job: Job) -> bool:
+    """Whether the update of an element depends on other elements."""
+    return job.api.rpartition(".")[2] in COUPLED or any(job.arguments.get(name) for name in COUPLING)
+
+
+def _key(job: Job, index: int) -> str:
+    """Equal for jobs that may share a program."""
+    arguments = {name: value for name, value in job.arguments.items() if name != job.rate_argument or job.rates is None}
+    free = job.gradients is None
+    return repr((job.api, sorted(arguments.items()), job.dtype, job.steps, free, job.rates, _coupled(job) and index))
+
+
+def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
+    if jobs[0].groups is not None:
+        return [Failure("TensorFlow's optimizers have no parameter groups")] * len(jobs)
+    if jobs[0].scenario.sparse:
+        return [Failure("sparse gradients are not run in TensorFlow")] * len(jobs)
+    try:
+        return list(Program(jobs, separate=_coupled(jobs[0])).run())
+    except Exception as error:  # whatever a constructor or a kernel rejects
+        text = str(error).strip().partition("\n")[0]
+        return [Failure(f"{type(error).__name__}: {text}")] * len(jobs)

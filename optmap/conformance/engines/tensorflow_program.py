@@ -1,0 +1,165 @@
+"""One compiled program that runs an optimizer on the parameters of several jobs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from optmap.conformance.scenario import Array, Job, Loss, Model, Scenario, Trace
+
+V1: Final = "tf.compat.v1.train."
+
+
+class _View(NamedTuple):
+    """Where a parameter lies: in which variable, and from where to where if it is not all of it."""
+
+    variable: int
+    span: slice | None
+    shape: tuple[int, ...]
+
+    def tensor(self, values: Sequence[Any]) -> Any:
+        value = values[self.variable]
+        return value if self.span is None else tf.reshape(value[self.span], self.shape)
+
+    def cut(self, recorded: Sequence[Array]) -> Array:
+        values = recorded[self.variable]
+        return values if self.span is None else values[:, self.span].reshape(len(values), *self.shape)
+
+
+class Program:
+    """The jobs agree in constructor, dtype, steps, mode and learning rates.
+
+    Args:
+        jobs: at least one; ungrouped, with dense gradients.
+        separate: give every parameter a variable of its own instead of laying all side by side in one.
+    """
+
+    def __init__(self, jobs: Sequence[Job], *, separate: bool) -> None:
+        self.jobs = jobs
+        self.steps = jobs[0].steps
+        self.dtype = tf.dtypes.as_dtype(jobs[0].dtype)
+        keras.backend.set_floatx(jobs[0].dtype)
+        self.views, starts = _layout(jobs, separate)
+        self.variables = [tf.Variable(start, dtype=self.dtype) for start in starts]
+        self.rates = None if jobs[0].rates is None else tf.constant(jobs[0].rates, self.dtype)
+        self.optimizer, self.rate = _optimizer(jobs[0], self.variables, self.dtype)
+
+    def run(self) -> Iterator[Trace]:
+        """Run all steps and cut what was recorded into one Trace for each job."""
+        forced = self.jobs[0].gradients is not None
+        step = self._forced() if forced else self._free()
+        losses, *rest = (item.numpy() for item in tf.function(lambda: self._loop(step), autograph=False)())
+        gradients, parameters = rest[: len(self.variables)], rest[len(self.variables) :]
+        for index, (job, views) in enumerate(zip(self.jobs, self.views, strict=True)):
+            found = {name: view.cut(parameters) for name, view in views.items()}
+            given = job.gradients or {name: view.cut(gradients) for name, view in views.items()}
+            yield Trace(losses[:, index].astype(np.float64), given, found)
+
+    def _loop(self, step: Callable[[Any], tuple[Any, list[Any]]]) -> list[Any]:
+        """Stack losses, gradients and parameters of all steps."""
+
+        def body(index: Any, *arrays: Any) -> tuple[Any, ...]:
+            if self.rates is not None:
+                self.rate.assign(self.rates[index])
+            losses, gradients = step(index)
+            self.optimizer.apply_gradients(list(zip(gradients, self.variables, strict=True)))
+            values = [losses, *gradients, *(variable.read_value() for variable in self.variables)]
+            return index + 1, *(array.write(index, value) for array, value in zip(arrays, values, strict=True))
+
+        arrays = [tf.TensorArray(self.dtype, self.steps) for _ in range(1 + 2 * len(self.variables))]
+        _, *filled = tf.while_loop(lambda index, *_: index < self.steps, body, (0, *arrays), parallel_iterations=1)
+        return [array.stack() for array in filled]
+
+    def _forced(self) -> Callable[[Any], tuple[Any, list[Any]]]:
+        """A step that replays the jobs' gradients."""
+        pieces: list[list[Array]] = [[] for _ in self.variables]
+        for job, views in zip(self.jobs, self.views, strict=True):
+            for name, view in views.items():
+                value: Any = job.gradients[name]  # type: ignore[index]
+                pieces[view.variable].append(value if view.span is None else value.reshape(self.steps, -1))
+        given = [tf.constant(np.concatenate(found, axis=-1), self.dtype) for found in pieces]
+        unknown = tf.fill([len(self.jobs)], tf.constant(np.nan, self.dtype))
+        return lambda index: (unknown, [gradient[index] for gradient in given])
+
+    def _free(self) -> Callable[[Any], tuple[Any, list[Any]]]:
+        """A step that computes losses and gradients; the jobs share no parameter, so their losses can be added."""
+        losses = [_loss(job.scenario, self.dtype) for job in self.jobs]
+
+        def step(index: Any) -> tuple[Any, list[Any]]:
+            with tf.GradientTape() as tape:
+                values = [variable.read_value() for variable in self.variables]
+                found = [
+                    loss({name: view.tensor(values) for name, view in views.items()}, index)
+                    for loss, views in zip(losses, self.views, strict=True)
+                ]
+                total = tf.add_n(found)
+            return tf.stack(found), tape.gradient(total, self.variables)
+
+        return step
+
+
+def _layout(jobs: Sequence[Job], separate: bool) -> tuple[list[dict[str, _View]], list[Array]]:
+    """Where each job's parameters lie, and what the variables start at."""
+    views: list[dict[str, _View]] = []
+    starts: list[Array] = []
+    position = 0
+    for job in jobs:
+        views.append({})
+        for name, value in job.scenario.start.items():
+            span = None if separate else slice(position, position + value.size)
+            views[-1][name] = _View(len(starts) if separate else 0, span, value.shape)
+            starts.append(value if separate else value.reshape(-1))
+            position += value.size
+    return views, starts if separate else [np.concatenate(starts)]
+
+
+def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any]:
+    """The optimizer, and the variable that holds its learning rate (None where that never changes)."""
+    name = job.api.rpartition(".")[2]
+    arguments = dict(job.arguments)
+    if job.rates is not None:
+        arguments[job.rate_argument] = job.rates[0]
+    if not job.api.startswith(V1):
+        optimizer = getattr(keras.optimizers, name)(**arguments)
+        _keep_precision(optimizer, dtype)
+        optimizer.build(variables)
+        return optimizer, optimizer.learning_rate
+    rate = None
+    if job.rates is not None:
+        rate = arguments[job.rate_argument] = tf.Variable(job.rates[0], dtype=dtype)
+    optimizer = getattr(tf.compat.v1.train, name)(**arguments)
+    _keep_precision(optimizer, dtype)
+    optimizer._create_slots(variables)
+    return optimizer, rate
+
+
+def _keep_precision(optimizer: Any, dtype: Any) -> None:
+    """Give a float64 run its hyperparameters in float64: TensorFlow turns a Python number into a float32 tensor first."""
+    if dtype == tf.float64:
+        for key, value in list(vars(optimizer).items()):
+            if type(value) is float:
+                setattr(optimizer, key, np.float64(value))
+
+
+def _loss(scenario: Scenario, dtype: Any) -> Callable[[dict[str, Any], Any], Any]:
+    """The loss of a scenario as a function of its parameters and the step."""
+    inputs, targets = tf.constant(scenario.inputs, dtype), tf.constant(scenario.targets, dtype)
+
+    def loss(parameters: dict[str, Any], step: Any) -> Any:
+        batch = step % len(scenario.inputs)
+        result = tf.matmul(inputs[batch], parameters["weight"], transpose_b=True) + parameters["bias"]
+        if scenario.model is Model.SCALED:
+            result = result * parameters["norm.gamma"] + parameters["norm.beta"]
+        if scenario.loss is Loss.CROSS_ENTROPY:
+            value = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets[batch], result))
+        elif scenario.loss is Loss.MAE:
+            value = tf.reduce_mean(tf.abs(result - targets[batch]))
+        else:
+            value = tf.reduce_mean(tf.square(result - targets[batch]))
+        return value * scenario.scale
+
+    return loss

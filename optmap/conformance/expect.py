@@ -1,0 +1,71 @@
+"""What the tables lead us to expect of one plan in one scenario: the causes that are awake there, and how far they may show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from optmap.conformance.compare import Level
+from optmap.conformance.rules.gradients import UNDECAYED
+from optmap.conformance.scenario import Scenario
+from optmap.mapping.derive import Cause, Plan
+from optmap.mapping.model import Effect, Literal
+
+
+class Expectation(NamedTuple):
+    """The worst level that the causes excuse, and the causes in words."""
+
+    level: Level
+    causes: tuple[str, ...]
+
+
+def _changes_rate(scenario: Scenario) -> bool:
+    return bool(scenario.rate_factors)
+
+
+def _filters_names(scenario: Scenario) -> bool:
+    return any(part in name for name in scenario.start for part in UNDECAYED)
+
+
+NEEDS: Final[Mapping[str, Callable[[Scenario], bool]]] = {
+    "momentum_learning_rate": _changes_rate,
+    "decay_filter": _filters_names,
+}
+"""Traits that show only in scenarios that have something; elsewhere the two rules must agree."""
+
+SIZED: Final[Mapping[str, str]] = {"epsilon_placement": "epsilon", "epsilon": "epsilon"}
+"""Causes whose effect grows with a hyperparameter: whatever the tables declare, it is a matter of its size."""
+
+NEGLIGIBLE: Final = 1e-5
+"""An epsilon below this share of the gradients (and of their squares, which is what stands beside it inside a root) moves a
+run by less than the practical tolerance, even where young second moments are 1 / (1 - beta2), a thousand times, too small."""
+
+
+def expectation(plan: Plan, scenario: Scenario, values: Mapping[str, Literal]) -> Expectation:
+    """The level that a forced run must reach.
+
+    Args:
+        plan: how the target expresses the source's call.
+        scenario: where both are run.
+        values: the source call's hyperparameters by canonical name, as far as they are numbers.
+    """
+    level, texts = Level.EQUIVALENT, []
+    for cause in plan.causes:
+        if cause.trait in NEEDS and not NEEDS[cause.trait](scenario):
+            continue
+        level = max(level, _effect(cause, scenario, values), key=lambda item: item.rank)
+        texts.append(describe(plan, cause))
+    return Expectation(level, tuple(texts))
+
+
+def describe(plan: Plan, cause: Cause) -> str:
+    """A cause in one line."""
+    return f"{cause.trait.replace('_', ' ')}: {plan.source.name} {cause.source}; {plan.target.name} {cause.target}"
+
+
+def _effect(cause: Cause, scenario: Scenario, values: Mapping[str, Literal]) -> Level:
+    size = values.get(SIZED.get(cause.trait, ""))
+    if isinstance(size, bool) or not isinstance(size, int | float):
+        return Level.DIVERGENT if cause.effect is Effect.DIVERGENT else Level.CLOSE
+    beside = min(scenario.gradient_size, scenario.gradient_size**2)
+    return Level.CLOSE if size <= NEGLIGIBLE * beside else Level.DIVERGENT

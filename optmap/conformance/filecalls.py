@@ -1,0 +1,150 @@
+"""The optimizer calls of a user's file with the values written there. The file is parsed, never executed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from optmap.conformance.calls import SAMPLES, Call
+from optmap.conformance.results import Refused
+from optmap.conformance.select import CheckError
+from optmap.mapping.model import Framework, Literal, MappingSet, Parameter
+from optmap.mapping.values import Value, read_value
+from optmap.source.calls import CallText, read_call
+from optmap.source.names import statements
+from optmap.source.text import Source, SourceError, read_source
+from optmap.translate.resolve import CallArgument, Refusal, bind
+from optmap.translate.sites import CallSite, find_sites
+
+
+def file_calls(
+    path: Path, tables: MappingSet, sources: Collection[Framework], target: Framework, settings: Mapping[str, Literal]
+) -> tuple[list[Call], list[Refused], set[str]]:
+    """The calls of one file, those that cannot be bound, and the names of the settings that were used.
+
+    `settings` gives values to what the file leaves open: by the text of the expression (`args.lr`), or by the name of the
+    argument. What stays open is taken from the defaults and noted in the call. Raises CheckError.
+    """
+    try:
+        source = read_source(path.read_bytes())
+        sites = find_sites(source, tables, sources, target).calls
+        read = [(site, read_call(source, site.node)) for site in sites]
+    except OSError as error:
+        raise CheckError(f"{path} cannot be read: {error.strerror}") from None
+    except SourceError as error:
+        raise CheckError(f"{path}:{error.line}:{error.column}: {error.message}") from None
+    calls: list[Call] = []
+    refused: list[Refused] = []
+    used: set[str] = set()
+    for site, text in read:
+        reader = _Reader(source, site, text, settings)
+        made = reader.call(f"{path}:{site.node.lineno}")
+        if isinstance(made, Call):
+            calls.append(made)
+            used |= reader.used
+        else:
+            reasons = tuple(note.message for note in made.notes)
+            refused.append(Refused(site.api.name, target.value, {}, f"{path}:{site.node.lineno}", reasons))
+    return calls, refused, used
+
+
+class _Reader:
+    """Finds the values of one call's arguments."""
+
+    def __init__(self, source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal]) -> None:
+        self.source = source
+        self.site = site
+        self.text = text
+        self.settings = settings
+        self.used: set[str] = set()
+
+    def call(self, origin: str) -> Call | Refusal:
+        """The call, or why it cannot be bound."""
+        nodes = [argument.node for argument in self.text.arguments]
+        values = [read_value(self._followed(node)) for node in nodes]
+        arguments = [CallArgument(item.form, item.name, value) for item, value in zip(self.text.arguments, values, strict=True)]
+        bound = bind(self.site.api, arguments)
+        if isinstance(bound, Refusal):
+            return bound
+        given: dict[str, Literal] = {}
+        assumed: list[str] = []
+        for item in bound:
+            if item.parameter.is_parameters or item.parameter.execution:
+                continue
+            found = self._value(item.parameter, item.value, nodes[item.index])
+            if found is None:
+                assumed.append(_assumption(item.parameter, ast.unparse(nodes[item.index])))
+            else:
+                given[item.parameter.name] = found[0]
+        absent = {name: value for name, value in self.settings.items() if name in self.site.api.by_name and name not in given}
+        self.used |= set(absent)
+        return Call(self.site.api, {**given, **absent}, tuple(assumed), origin)
+
+    def _value(self, parameter: Parameter, value: Value, node: ast.expr) -> tuple[Literal] | None:
+        """The value in a tuple of one, None where it is not known."""
+        for name in (ast.unparse(node), parameter.name):
+            if name in self.settings:
+                self.used.add(name)
+                return (self.settings[name],)
+        return (value.literal,) if value.known else None  # type: ignore[return-value]
+
+    def _followed(self, node: ast.expr) -> ast.expr:
+        """The expression with names replaced by the constants that they are bound to, once, in this file."""
+        names = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+        known = {name: value for name in names if (value := self._constant(name)) is not None}
+        return _Replacer(known).visit(ast.parse(ast.unparse(node), mode="eval").body) if known else node  # type: ignore[no-any-return]
+
+    def _constant(self, name: str, depth: int = 0) -> ast.expr | None:
+        for scope in (*reversed(self.site.ancestors), self.source.tree):
+            if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module) and (values := _bindings(scope, name)):
+                value = values[0]
+                if len(values) != 1 or value is None or depth > 8:
+                    return None
+                inner = self._constant(value.id, depth + 1) if isinstance(value, ast.Name) else value
+                return inner if inner is not None and read_value(inner).known else None
+        return None
+
+
+def _bindings(scope: ast.AST, name: str) -> list[ast.expr | None]:
+    """The values that a name is bound to in one scope; None for each binding that is no simple assignment."""
+    found: list[ast.expr | None] = []
+    if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
+        found += [None for item in ast.walk(scope.args) if isinstance(item, ast.arg) and item.arg == name]
+    for statement in statements(scope.body, same_scope=True):  # type: ignore[attr-defined]
+        if isinstance(statement, ast.Assign) and any(_is_name(item, name) for item in statement.targets):
+            found.append(statement.value)
+        elif isinstance(statement, ast.AnnAssign) and _is_name(statement.target, name):
+            found.append(statement.value)
+        elif any(_is_name(item, name) and isinstance(item.ctx, ast.Store) for item in _expressions(statement)):
+            found.append(None)
+    return found
+
+
+def _expressions(statement: ast.stmt) -> Sequence[Any]:
+    """The nodes of a statement but for the statements inside it."""
+    found: list[ast.AST] = []
+    todo: list[ast.AST] = [statement]
+    while todo:
+        node = todo.pop()
+        found.append(node)
+        todo += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+    return found
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+class _Replacer(ast.NodeTransformer):
+    def __init__(self, known: Mapping[str, ast.expr]) -> None:
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.known.get(node.id, node)
+
+
+def _assumption(parameter: Parameter, text: str) -> str:
+    value = SAMPLES.get(parameter.ties[0], 0.1) if parameter.required and parameter.ties else parameter.default
+    return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE gives another"

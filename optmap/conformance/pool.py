@@ -1,0 +1,149 @@
+"""Worker processes: started side by side, asked with a time limit, and reported with their last words when they fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+from optmap.conformance.engines import ENGINES, load_engine
+from optmap.conformance.scenario import Job, Outcome
+from optmap.conformance.wire import WireError, jobs_message, read_frame, read_outcome, write_frame
+
+START_LIMIT: Final = 120.0
+"""Seconds that an interpreter may take to import its framework."""
+WORK_LIMIT: Final = 300.0
+"""Seconds that a worker may take for one batch of jobs."""
+TAIL: Final = 12
+"""Lines of stderr that are shown of a failed worker."""
+
+_BOOTSTRAP: Final = (
+    "import sys, importlib.util as u; p, e = sys.argv[1:]; "
+    "s = u.spec_from_file_location('optmap', p + '/__init__.py', submodule_search_locations=[p]); "
+    "m = u.module_from_spec(s); sys.modules['optmap'] = m; s.loader.exec_module(m); "
+    "from optmap.conformance.worker import main; main(e)"
+)
+"""Loads this very optmap into an interpreter that may have none, without putting anything else on its path."""
+
+
+class EngineError(Exception):
+    """An engine cannot be used; the message says why, and what to do or what its worker said last."""
+
+
+class Session:
+    """One engine at work: in this process for the numpy engine, else in a worker process."""
+
+    def __init__(self, engine: str, interpreter: str | None = None, *, limits: tuple[float, float] = (START_LIMIT, WORK_LIMIT)) -> None:
+        self.engine = engine
+        self.limits = limits
+        self.local = ENGINES[engine].in_process and interpreter is None
+        self._lock = threading.Lock()
+        self._version: str | None = None
+        self._failure: EngineError | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
+        if not self.local:
+            self._start(interpreter or sys.executable)
+
+    def _start(self, interpreter: str) -> None:
+        package = str(Path(__file__).resolve().parents[1])
+        self._stderr = tempfile.TemporaryFile()
+        try:
+            self._process = subprocess.Popen(
+                [interpreter, "-c", _BOOTSTRAP, package, self.engine],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
+            )  # fmt: skip
+        except OSError as error:
+            self._failure = EngineError(f"{interpreter} cannot be run: {error.strerror}")
+
+    def version(self) -> str:
+        """The framework's version; waits for its import. Raises EngineError."""
+        with self._lock:
+            return self._hello()
+
+    def _hello(self) -> str:
+        if self._failure is not None:
+            raise self._failure
+        if self._version is None:
+            if self.local:
+                self._version = load_engine(self.engine).version()
+            else:
+                self._version = self._welcome(self._exchange(None, self.limits[0], "to start"))
+        return self._version
+
+    def _welcome(self, message: Any) -> str:
+        if "version" in message:
+            return str(message["version"])
+        info = ENGINES[self.engine]
+        if message.get("missing"):
+            self._failure = EngineError(f"{info.package} is not installed; {info.install}")
+        else:
+            self._failure = EngineError(f"{info.package} cannot be imported: {message.get('error')}{self._last_words()}")
+        raise self._failure
+
+    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Do the jobs in order. Raises EngineError if the worker dies, hangs or answers nonsense."""
+        with self._lock:
+            self._hello()
+            if not jobs:
+                return []
+            if self.local:
+                return list(load_engine(self.engine).run(jobs))
+            answer = self._exchange(jobs_message(jobs), self.limits[1], f"for {len(jobs)} runs")
+            return [read_outcome(item) for item in answer["outcomes"]]
+
+    def _exchange(self, message: object, limit: float, what: str) -> Any:
+        """Send a message, if any, and wait for the answer; a thread does it, so that a worker that hangs can be left."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        box: list[Any] = []
+
+        def talk(stdin: IO[bytes] = process.stdin, stdout: IO[bytes] = process.stdout) -> None:
+            try:
+                if message is not None:
+                    write_frame(stdin, message)
+                box.append(read_frame(stdout))
+            except (OSError, WireError, ValueError, KeyError, TypeError) as error:
+                box.append(error)
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        thread.join(limit)
+        if box and isinstance(box[0], dict):
+            return box[0]
+        raise self._broken(box, limit, what)
+
+    def _broken(self, box: list[Any], limit: float, what: str) -> EngineError:
+        assert self._process is not None
+        if not box:
+            self._process.kill()
+            text = f"the {self.engine} worker did not answer within the {limit:g} seconds that it has {what}"
+        elif isinstance(box[0], WireError):
+            self._process.kill()
+            text = f"the {self.engine} worker printed what is no answer: {box[0]}"
+        else:
+            text = f"the {self.engine} worker ended with exit code {self._process.wait(10)}"
+        self._process.wait(10)
+        self._failure = EngineError(text + self._last_words())
+        return self._failure
+
+    def _last_words(self) -> str:
+        assert self._stderr is not None
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()[-TAIL:]
+        return "".join(f"\n    {line}" for line in lines)
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            for stream in (self._process.stdin, self._process.stdout, self._stderr):
+                if stream is not None:
+                    stream.close()

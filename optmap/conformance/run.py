@@ -1,0 +1,160 @@
+"""Runs trials: the source freely, its gradients forced into the target, the target freely; then compares and judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+from optmap.conformance.calls import canonical_values
+from optmap.conformance.compare import compare, drift
+from optmap.conformance.expect import Expectation, expectation
+from optmap.conformance.pool import EngineError, Session
+from optmap.conformance.results import Mode, Result, Verdict
+from optmap.conformance.scenario import Failure, Job, Outcome, Trace
+from optmap.conformance.trials import Trial, sources_of
+from optmap.conformance.verdict import judge
+from optmap.mapping.model import Framework
+
+NOISE_DTYPE: Final = "float64"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How every trial is run. `dtypes` are judged; `steps` is for calls, `row_steps` for single hyperparameters."""
+
+    steps: int
+    row_steps: int
+    dtypes: tuple[str, ...]
+    free: bool = True
+
+    def steps_of(self, trial: Trial) -> int:
+        """Steps of a trial."""
+        return self.row_steps if trial.call.row else self.steps
+
+
+def run_trials(trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options) -> list[Result]:
+    """Run all trials, the source frameworks side by side, and return the results in the order of the trials."""
+    shares = list(sources_of(trials).items())
+    with ThreadPoolExecutor(max(len(shares), 1)) as pool:
+        found = list(pool.map(lambda item: _share(item[0], item[1], sessions, options), shares))
+    by_trial: dict[int, list[Result]] = {}
+    for results in found:
+        by_trial |= results
+    return [result for trial in trials for result in by_trial[id(trial)]]
+
+
+def _share(
+    framework: Framework, trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options
+) -> dict[int, list[Result]]:
+    """The trials of one source framework, class by class, so that the targets start before the sources have finished."""
+    found: dict[int, list[Result]] = {}
+    batches: dict[str, list[Trial]] = {}
+    for trial in trials:
+        batches.setdefault(trial.plan.source.name, []).append(trial)
+    for batch in batches.values():
+        found |= _Batch(framework, batch, sessions, options).results()
+    return found
+
+
+class _Batch:
+    """Trials of one source class, run with as few questions to the workers as possible."""
+
+    def __init__(
+        self, framework: Framework, trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options
+    ) -> None:
+        self.framework = framework
+        self.trials = trials
+        self.sessions = sessions
+        self.options = options
+        self.sources: dict[tuple[int, str, str], Outcome] = {}
+
+    def results(self) -> dict[int, list[Result]]:
+        self._run_sources()
+        found: dict[int, list[Result]] = {id(trial): [] for trial in self.trials}
+        for framework in Framework:
+            mine = [trial for trial in self.trials if trial.plan.target.framework is framework]
+            for engine in self._engines(framework) if mine else ():
+                self._run_targets(engine, mine, found)
+        return found
+
+    def _engines(self, framework: Framework) -> list[str]:
+        return [name for name in self.sessions if name == framework.value or name.startswith(f"{framework.value}-")]
+
+    def _free(self, trial: Trial) -> bool:
+        return self.options.free and not trial.call.row
+
+    def _key(self, trial: Trial, dtype: str) -> tuple[int, str, str]:
+        return id(trial.call), trial.scenario.name, dtype
+
+    def _run_sources(self) -> None:
+        """Run each call once in every scenario and dtype; also in float64 where a noise floor is wanted."""
+        jobs: dict[tuple[int, str, str], Job] = {}
+        for trial in self.trials:
+            for dtype in dict.fromkeys((*self.options.dtypes, *([NOISE_DTYPE] if self._free(trial) else []))):
+                key = self._key(trial, dtype)
+                if key not in jobs:
+                    jobs[key] = trial.source_job(self.options.steps_of(trial), dtype)
+        outcomes = _ask(self.sessions, self.framework.value, list(jobs.values()))
+        self.sources = dict(zip(jobs, outcomes, strict=True))
+
+    def _run_targets(self, engine: str, trials: Sequence[Trial], found: dict[int, list[Result]]) -> None:
+        asked: list[tuple[Trial, str, Mode]] = []
+        jobs: list[Job] = []
+        for trial in trials:
+            for dtype in self.options.dtypes:
+                if engine.endswith("-real") and (dtype != "float32" or trial.scenario.sparse):
+                    continue
+                source = self.sources[self._key(trial, dtype)]
+                if isinstance(source, Failure):
+                    found[id(trial)].append(self._not_run(trial, engine, dtype, source.reason))
+                    continue
+                job = trial.target_job(self.options.steps_of(trial), dtype)
+                for mode in Mode if self._free(trial) else (Mode.FORCED,):
+                    asked.append((trial, dtype, mode))
+                    jobs.append(replace(job, gradients=source.gradients) if mode is Mode.FORCED else job)
+        outcomes = _ask(self.sessions, engine, jobs)
+        for (trial, dtype, mode), outcome in zip(asked, outcomes, strict=True):
+            found[id(trial)].append(self._result(trial, engine, dtype, mode, outcome, found[id(trial)]))
+
+    def _expectation(self, trial: Trial) -> Expectation:
+        return expectation(trial.plan, trial.scenario, canonical_values(trial.call))
+
+    def _not_run(self, trial: Trial, engine: str, dtype: str, reason: str, mode: Mode = Mode.FORCED) -> Result:
+        expected = self._expectation(trial)
+        return Result(trial.pair, engine, trial.scenario.name, dtype, mode, self.options.steps_of(trial), None,
+                      expected.level, expected.causes, Verdict.NOT_RUN, reason)  # fmt: skip
+
+    def _result(
+        self, trial: Trial, engine: str, dtype: str, mode: Mode, outcome: Outcome, earlier: Sequence[Result]
+    ) -> Result:
+        source = self.sources[self._key(trial, dtype)]
+        assert isinstance(source, Trace)
+        if isinstance(outcome, Failure):
+            return self._not_run(trial, engine, dtype, outcome.reason, mode)
+        start = trial.scenario.start
+        measured, expected = compare(source, outcome, start, dtype), self._expectation(trial)
+        made = Result(trial.pair, engine, trial.scenario.name, dtype, mode, self.options.steps_of(trial), measured,
+                      expected.level, expected.causes, Verdict.AS_EXPECTED)  # fmt: skip
+        if mode is Mode.FORCED:
+            verdict, reason = judge(measured, expected)
+            return replace(made, verdict=verdict, reason=reason)
+        forced = next(item for item in reversed(earlier) if item.dtype == dtype and item.mode is Mode.FORCED)
+        return replace(made, verdict=forced.verdict, reason=forced.reason, noise_floor=self._noise(trial))
+
+    def _noise(self, trial: Trial) -> float | None:
+        """Drift between the source's own runs in float32 and float64."""
+        single, double = (self.sources.get(self._key(trial, dtype)) for dtype in ("float32", NOISE_DTYPE))
+        if not isinstance(single, Trace) or not isinstance(double, Trace):
+            return None
+        return drift(double, single, trial.scenario.start)
+
+
+def _ask(sessions: Mapping[str, Session], engine: str, jobs: Iterable[Job]) -> list[Outcome]:
+    """Run jobs in an engine; where the engine fails, every job fails with its reason."""
+    listed = list(jobs)
+    try:
+        return list(sessions[engine].run(listed))
+    except EngineError as error:
+        return [Failure(str(error))] * len(listed)

@@ -1,0 +1,153 @@
+"""What is trained: a tiny model with its weights, batches and loss, written out as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Model(StrEnum):
+    """The forward pass. All models are linear, so that every framework computes the same thing in a few operations."""
+
+    DENSE = "dense"
+    """`x @ weight.T + bias`, weight of shape (outputs, inputs)."""
+    SCALED = "scaled"
+    """A dense layer, then `* norm.gamma + norm.beta`, as the last half of a normalization layer."""
+    EMBEDDING = "embedding"
+    """Rows of `embedding` picked by index, whose gradient is sparse where the framework can do that."""
+
+
+class Loss(StrEnum):
+    """What is minimized, as the mean over all elements (cross-entropy: over the samples)."""
+
+    MAE = "mae"
+    MSE = "mse"
+    CROSS_ENTROPY = "softmax-cross-entropy"
+
+
+@dataclass(frozen=True)
+class GroupChange:
+    """A parameter group, and what it changes: the learning rate by a factor, the weight decay to a value."""
+
+    parameters: tuple[str, ...]
+    rate_factor: float | None = None
+    weight_decay: float | None = None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One training run, but for the optimizer.
+
+    Attributes:
+        name: what `--scenario` calls it.
+        about: one line for people.
+        start: initial parameters by name, float32; a float64 run starts at the same values.
+        inputs: (batches, samples, features) float32, or (batches, samples) int64 rows of an embedding. Step t, counted from
+            0, takes batch t modulo their number.
+        targets: (batches, samples, outputs) float32; for cross-entropy the probabilities of the classes.
+        scale: factor on the loss, and so on the gradients.
+        gradient_size: order of magnitude of the gradients, which says what an epsilon has to be compared with.
+        rate_factors: what the learning rate is multiplied by in each quarter of the run; empty for a constant rate.
+        groups: parameter groups; empty for a plain list of parameters.
+    """
+
+    name: str
+    about: str
+    model: Model
+    loss: Loss
+    start: dict[str, Array] = field(repr=False)
+    inputs: Array = field(repr=False)
+    targets: Array = field(repr=False)
+    scale: float = 1.0
+    gradient_size: float = 0.1
+    rate_factors: tuple[float, ...] = ()
+    groups: tuple[GroupChange, ...] = ()
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the gradient is sparse."""
+        return self.model is Model.EMBEDDING
+
+    def rates(self, rate: float, steps: int) -> tuple[float, ...] | None:
+        """The learning rate of every step; None where it does not change."""
+        if not self.rate_factors:
+            return None
+        parts = len(self.rate_factors)
+        return tuple(rate * self.rate_factors[step * parts // steps] for step in range(steps))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A sparse gradient: `indices` (steps, n) int64 rows of the parameter, `values` (steps, n, width) floats."""
+
+    indices: Array
+    values: Array
+
+
+Gradients: TypeAlias = "dict[str, Array | Rows]"
+"""Gradients by parameter name, each with the steps along its first axis."""
+
+
+@dataclass(frozen=True)
+class JobGroup:
+    """A parameter group as the optimizer under test takes it: hyperparameters by the framework's own keys."""
+
+    parameters: tuple[str, ...]
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that an engine is asked for.
+
+    Attributes:
+        api: full name of the optimizer class.
+        arguments: keyword arguments of its constructor but for the parameters.
+        scenario: the training run.
+        steps: how many.
+        dtype: "float32" or "float64".
+        gradients: gradients to replay (a forced run); None for a free run, in which the framework computes its own.
+        rate_argument: the constructor's name for the learning rate.
+        rates: learning rate of each step, in place of the constructor's; None where it is constant.
+        groups: parameter groups; None for a plain list.
+    """
+
+    api: str
+    arguments: dict[str, Any]
+    scenario: Scenario
+    steps: int
+    dtype: str
+    gradients: Gradients | None = field(default=None, repr=False)
+    rate_argument: str = ""
+    rates: tuple[float, ...] | None = None
+    groups: tuple[JobGroup, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a run did.
+
+    Attributes:
+        loss: (steps,) float64, before each step; NaN in a forced run.
+        gradients: what the optimizer was given.
+        parameters: by name, (steps, *shape) in the run's dtype, after each step.
+    """
+
+    loss: Array
+    gradients: Gradients
+    parameters: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that could not be done, in the words of the framework."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Trace | Failure

@@ -1,0 +1,116 @@
+"""Which calls to check: names of optimizers, settings of their hyperparameters, everything in the tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from optmap.conformance.calls import Call, rows
+from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
+from optmap.mapping.yamlnodes import nearest
+
+
+class CheckError(ValueError):
+    """The check was asked for wrongly; the message says what was found and what was expected."""
+
+
+def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) -> list[Api]:
+    """The classes of some frameworks that a name may mean: a full name, or a class name alone. Raises CheckError."""
+    head, _, rest = name.partition(".")
+    path = f"{ {'tf': 'tensorflow', 'ms': 'mindspore'}.get(head, head) }.{rest}" if rest else name
+    exact = tables.apis.get(name) or tables.api_at(path)
+    named = [exact] if exact else [api for api in tables.apis.values() if api.class_name.lower() == name.lower()]
+    if not named:
+        raise CheckError(f"unknown optimizer {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
+    found = [api for api in named if api.framework in frameworks]
+    if not found:
+        owners = " and ".join(dict.fromkeys(api.framework.value for api in named))
+        raise CheckError(f"{name!r} is {owners}'s, expected a class of {' or '.join(sorted(frameworks))}")
+    return found
+
+
+def table_calls(tables: MappingSet, frameworks: Collection[Framework]) -> list[Call]:
+    """Every class of the frameworks: at its defaults, and with each hyperparameter away from its default in turn."""
+    found = []
+    for api in tables.apis.values():
+        if api.framework in frameworks:
+            found += [Call(api), *rows(tables, api)]
+    return found
+
+
+def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal]) -> list[Call]:
+    """The calls with hyperparameters set; each setting must be understood by one of them. Raises CheckError.
+
+    A name is one of the source's parameters, a canonical hyperparameter, or what a sibling of the class calls it.
+    """
+    used: set[str] = set()
+    found = []
+    for call in calls:
+        given = dict(call.given)
+        for name, value in settings.items():
+            if (tie := _tie(tables, call.api, name)) is not None:
+                used.add(name)
+                given |= _set(call.api, tie, name, value, given)
+        found.append(replace(call, given=given))
+    for name in settings:
+        if name not in used:
+            known = sorted({parameter.name for call in calls for parameter in call.api.current if parameter.ties})
+            raise CheckError(f"--set {name}: found a name that no class here takes{nearest(name, known)}")
+    return found
+
+
+def _tie(tables: MappingSet, api: Api, name: str) -> str | None:
+    """The canonical hyperparameter that a name means for a class; its own parameter's name where that ties several."""
+    own = api.by_name.get(name)
+    if own is not None and own in api.current and not own.is_parameters:
+        return own.ties[0] if len(own.ties) == 1 else name
+    if name in api.by_tie:
+        return name
+    for sibling in tables.algorithms[api.algorithm].apis:
+        other = sibling.by_name.get(name)
+        if other is not None and len(other.ties) == 1 and other.ties[0] in api.by_tie and not other.is_parameters:
+            return other.ties[0]
+    return None
+
+
+def _set(api: Api, tie: str, name: str, value: Literal, given: Mapping[str, Literal]) -> dict[str, Literal]:
+    parameter = api.by_tie.get(tie) or api.by_name[tie]
+    _check_value(name, value, parameter)
+    if len(parameter.ties) < 2 or tie not in parameter.ties:
+        return {parameter.name: value}
+    old: Any = given.get(parameter.name, parameter.default)
+    return {parameter.name: tuple(value if own == tie else item for own, item in zip(parameter.ties, old, strict=True))}
+
+
+def _check_value(name: str, value: Literal, parameter: Parameter) -> None:
+    """Raise CheckError for what no optimizer can be called with."""
+    parts = value if isinstance(value, tuple) else (value,)
+    for part in parts:
+        if isinstance(part, str) or (isinstance(part, float) and not math.isfinite(part)):
+            raise CheckError(f"--set {name}: found {part!r}, expected a finite number, True, False or None")
+        if parameter.interval and isinstance(part, int | float) and part not in parameter.interval:
+            raise CheckError(f"--set {name}: found {part!r}, expected a value in {parameter.interval}")
+    if isinstance(parameter.default, tuple) and isinstance(value, tuple) and len(value) != len(parameter.default):
+        raise CheckError(f"--set {name}: found {len(value)} values, expected {len(parameter.default)}")
+
+
+def read_setting(text: str) -> tuple[str, Literal]:
+    """Read `NAME=VALUE`, where the value is a Python literal. Raises CheckError."""
+    import ast
+
+    from optmap.mapping.values import read_value
+
+    name, equals, written = text.partition("=")
+    if not equals or not name.strip():
+        raise CheckError(f"--set: found {text!r}, expected NAME=VALUE")
+    if written.strip().lower() in ("nan", "inf", "-inf", "+inf", "infinity"):
+        raise CheckError(f"--set {name}: found {written.strip()}, expected a finite number")
+    try:
+        value = read_value(ast.parse(written.strip(), mode="eval").body)
+    except (SyntaxError, ValueError):
+        value = None
+    if value is None or not value.known:
+        raise CheckError(f"--set {name}: found {written.strip()!r}, expected a number, True, False, None or a tuple of these")
+    return name.strip(), value.literal  # type: ignore[return-value]

@@ -1,0 +1,181 @@
+"""From calls to the runs that have to be made: which plans, which scenarios, which jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from optmap.conformance.calls import Call, arguments_of, canonical_values, choices, completed, plans, target_arguments
+from optmap.conformance.expect import describe
+from optmap.conformance.results import Pair, Refused
+from optmap.conformance.rules import build
+from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
+from optmap.mapping.derive import Plan, group_key
+from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.translate.resolve import Refusal, resolve
+
+ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
+"""Where a single hyperparameter is moved: names, epsilon and a changing learning rate show up in these."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A translated call in one scenario; the plan is that of the scenario, whose groups it may depend on."""
+
+    call: Call
+    pair: Pair
+    plan: Plan
+    scenario: Scenario
+    groups: tuple[str, ...] = ()
+
+    @cached_property
+    def rate(self) -> float:
+        """The learning rate of the call."""
+        value = canonical_values(self.call).get("learning_rate")
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    def source_job(self, steps: int, dtype: str) -> Job:
+        """The source's own run."""
+        return self._job(self.plan.source, completed(self.call), steps, dtype)
+
+    def target_job(self, steps: int, dtype: str) -> Job:
+        """The target's own run."""
+        return self._job(self.plan.target, dict(self.pair.arguments), steps, dtype)
+
+    def _job(self, api: Api, arguments: dict[str, Any], steps: int, dtype: str) -> Job:
+        carrier = api.by_tie.get("learning_rate")
+        return Job(
+            api.name, arguments, self.scenario, steps, dtype, rate_argument=carrier.name if carrier else "",
+            rates=self.scenario.rates(self.rate, steps), groups=self._groups(api),
+        )  # fmt: skip
+
+    def _groups(self, api: Api) -> tuple[JobGroup, ...] | None:
+        if not self.scenario.groups:
+            return None
+        source, plan = self.plan.source, self.plan
+        return tuple(
+            JobGroup(
+                group.parameters,
+                {key if api is source else group_key(source, api, key, plan.switched) or key: value
+                 for key, value in _changes(source, group, self.rate).items()},
+            )
+            for group in self.scenario.groups
+        )  # fmt: skip
+
+
+def _changes(source: Api, group: GroupChange, rate: float) -> dict[str, float]:
+    """What a group changes, by the keys that the source's groups take."""
+    wanted = (("learning_rate", group.rate_factor and group.rate_factor * rate), ("l2", group.weight_decay),
+              ("decoupled_decay", group.weight_decay))  # fmt: skip
+    keys = {tie: key for key, ties in source.module.group_keys.items() for tie in ties}
+    return {
+        keys.get(tie, source.by_tie[tie].name): value for tie, value in wanted if value is not None and tie in source.by_tie
+    }
+
+
+class Trials:
+    """Finds the trials of calls; what cannot be translated at all is kept in `refused`."""
+
+    def __init__(self, tables: MappingSet, scenarios: Mapping[str, Scenario], *, every_target: bool) -> None:
+        self.tables = tables
+        self.scenarios = scenarios
+        self.every_target = every_target
+        self.refused: list[Refused] = []
+
+    def find(self, calls: Iterable[tuple[Call, Framework]]) -> list[Trial]:
+        """All trials, in order."""
+        return [trial for call, target in calls for trial in self._of_call(call, target)]
+
+    def _of_call(self, call: Call, target: Framework) -> Iterator[Trial]:
+        found = plans(self.tables, call, target)
+        picked = choices(found) if not isinstance(found, str) else None
+        if picked is None or isinstance(found, str):
+            if not call.row:
+                self._refuse(call, target)
+            return
+        usual, faithful = picked
+        for plan in found:
+            if not self.every_target and plan.target not in (usual.target, faithful.target):
+                continue
+            pair = self._pair(call, plan, usual, faithful)
+            for scenario in self.scenarios.values():
+                if trial := self._trial(call, pair, plan, scenario):
+                    yield trial
+
+    def _refuse(self, call: Call, target: Framework) -> None:
+        resolved = resolve(self.tables, call.api, arguments_of(call), target)
+        reasons = tuple(note.message for note in resolved.notes) if isinstance(resolved, Refusal) else ()
+        self.refused.append(Refused(call.api.name, target.value, completed(call), call.origin, reasons))
+
+    def _pair(self, call: Call, plan: Plan, usual: Plan, faithful: Plan) -> Pair:
+        return Pair(
+            plan.source.name, plan.target.name, completed(call), target_arguments(plan, arguments_of(call)),
+            call.origin, call.row, call.assumed, plan is usual, plan is faithful,
+            tuple(describe(plan, cause) for cause in plan.causes), advice(plan, faithful),
+        )  # fmt: skip
+
+    def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario) -> Trial | None:
+        if call.row and scenario.name not in ROW_SCENARIOS and not scenario.sparse:
+            return None
+        trial = Trial(call, pair, plan, scenario)
+        if scenario.groups:
+            grouped = self._grouped(trial) if _fits(trial) else None
+            return grouped and replace(trial, plan=grouped)
+        return trial if _fits(trial) else None
+
+    def _grouped(self, trial: Trial) -> Plan | None:
+        """The plan of the call with the scenario's groups; None where either side has no groups with such keys."""
+        source, target = trial.plan.source, trial.plan.target
+        if not all(api.module.groups_take_all or api.module.group_keys for api in (source, target)):
+            return None
+        keys = dict.fromkeys(key for group in trial.scenario.groups for key in _changes(source, group, 1.0))
+        found = plans(self.tables, trial.call, target.framework, group_keys=tuple(keys)) if keys else []
+        return next((plan for plan in found if not isinstance(plan, str) and plan.target is target), None)
+
+
+def _fits(trial: Trial) -> bool:
+    """Whether both sides can be trained in the scenario at all."""
+    lazy = canonical_values(trial.call).get("lazy") is True
+    if trial.scenario.sparse:
+        return lazy and Framework.TENSORFLOW not in (trial.plan.source.framework, trial.plan.target.framework)
+    if lazy and trial.plan.source.framework is Framework.TORCH:
+        return False  # torch's rejects dense gradients
+    return not trial.scenario.rate_factors or all(
+        _takes_rates(api, arguments)
+        for api, arguments in ((trial.plan.source, completed(trial.call)), (trial.plan.target, trial.pair.arguments))
+    )
+
+
+def _takes_rates(api: Api, arguments: Mapping[str, Any]) -> bool:
+    """Whether the class can be given a changing learning rate; of MindSpore's, the rules know."""
+    carrier = api.by_tie.get("learning_rate")
+    if carrier is None:
+        return False
+    if api.framework is not Framework.MINDSPORE:
+        return True
+    try:
+        build(api.name, {**arguments, carrier.name: [0.1, 0.1]})
+    except ValueError:
+        return False
+    return True
+
+
+def advice(plan: Plan, faithful: Plan) -> tuple[str, ...]:
+    """What to do about the causes of a plan."""
+    if not plan.causes:
+        return ()
+    found = [cause.advice for cause in plan.causes if cause.advice]
+    if faithful.target is not plan.target and len(faithful.causes) < len(plan.causes):
+        rest = "agrees" if not faithful.causes else f"differs in {', '.join(cause.trait for cause in faithful.causes)} alone"
+        found.insert(0, f"translate with --faithful: {faithful.target.name} {rest}")
+    return tuple(dict.fromkeys(found))
+
+
+def sources_of(trials: Sequence[Trial]) -> dict[Framework, list[Trial]]:
+    """The trials of each source framework."""
+    found: dict[Framework, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(trial.plan.source.framework, []).append(trial)
+    return found

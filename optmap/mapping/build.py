@@ -1,0 +1,327 @@
+"""Parsed table files to a MappingSet: check what shapes cannot say of each other, and report every error at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from optmap.mapping.model import (
+    PARAMETERS,
+    REQUIRED,
+    Accepts,
+    Algorithm,
+    Api,
+    Effect,
+    Framework,
+    Hyperparameter,
+    Interval,
+    Literal,
+    MappingSet,
+    Module,
+    Parameter,
+    Position,
+    Trait,
+)
+from optmap.mapping.shape import TABLE
+from optmap.mapping.yamlnodes import Parsed, Problems, parse
+
+_INTERVAL = re.compile(r"([\[(])\s*(-?(?:inf|[0-9.eE+-]+))\s*,\s*(-?(?:inf|[0-9.eE+-]+))\s*([\])])")
+
+
+class Builder:
+    """Collects parsed sections from several files, then resolves what they say of each other."""
+
+    def __init__(self) -> None:
+        self.problems = Problems()
+        self.hyperparameters: dict[str, Hyperparameter] = {}
+        self.traits: dict[str, Trait] = {}
+        self.modules: dict[str, Module] = {}
+        self.lists: dict[str, list[Parsed]] = {}
+        self.shared: dict[str, list[Parameter]] = {}
+        self.heads: dict[str, Parsed] = {}
+        self.sections: dict[str, tuple[str, Parsed]] = {}
+
+    def add_directory(self, directory: Path) -> None:
+        """Add the tables of a directory; one without tables is an error."""
+        files = sorted(directory.glob("*.yaml")) if directory.is_dir() else []
+        if not files:
+            self.problems.add(Position(str(directory), 1, 1), "no table (*.yaml) found in this directory")
+        contents = []
+        for path in files:
+            try:
+                contents.append((str(path), path.read_bytes()))
+            except OSError as error:
+                self.problems.add(Position(str(path), 1, 1), f"cannot be read: {error.strerror}")
+        self.add_contents(contents)
+
+    def add_contents(self, contents: Sequence[tuple[str, bytes]]) -> None:
+        seen: dict[tuple[str, str], Position] = {}
+        for name, data in contents:
+            table = parse(data, name, TABLE, self.problems)
+            if table is not None:
+                self._add_table(table, seen)
+
+    def _add_table(self, table: Parsed, seen: dict[tuple[str, str], Position]) -> None:
+        def fresh(kind: str, name: str, at: Position) -> bool:
+            first = seen.setdefault((kind, name), at)
+            if first is not at:
+                self.problems.add(at, f"{kind} {name!r} is already defined at {first}")
+            return first is at
+
+        for name, item in self._entries(table, "hyperparameters"):
+            if fresh("hyperparameter", name, item.at):
+                self.hyperparameters[name] = _hyperparameter(name, item)
+        for name, item in self._entries(table, "traits"):
+            if fresh("trait", name, item.at):
+                self.traits[name] = _trait(name, item)
+        for name, item in self._entries(table, "modules"):
+            if fresh("module", name, item.at):
+                self.modules[name] = _module(name, item)
+        for name, item in self._entries(table, "parameter_lists"):
+            if fresh("parameter list", name, item.at):
+                self.lists[name] = item.value
+        algorithm = table.get("algorithm")
+        apis = self._entries(table, "apis")
+        if apis and algorithm is None:
+            self.problems.add(table.at, "found 'apis' without 'algorithm'; expected the algorithm that they implement")
+        if algorithm is not None:
+            self.heads.setdefault(algorithm, table)
+        for name, item in apis:
+            if algorithm is not None and fresh("api", name, item.at):
+                self.sections[name] = (algorithm, item)
+
+    def _entries(self, table: Parsed, key: str) -> list[tuple[str, Parsed]]:
+        found = table.value.get(key)
+        return list(found.items()) if found else []
+
+    def build(self) -> MappingSet | None:
+        """Put everything together; None where `problems` has errors."""
+        self._check_vocabulary()
+        for name, rows in self.lists.items():
+            self.shared[name] = [parameter for row in rows for parameter in self._parameter(row)]
+        apis = {
+            name: api for name, (algorithm, item) in self.sections.items() if (api := self._api(name, algorithm, item))
+        }
+        algorithms = {}
+        for name, head in self.heads.items():
+            own = tuple(api for api in apis.values() if api.algorithm == name)
+            algorithms[name] = Algorithm(
+                name, head.get("title", name), head.get("reference"), head.get("alternatives", ()), own, head.at
+            )
+            for other in head.get("alternatives", ()):
+                if other not in self.heads:
+                    self.problems.unknown(head.value["alternatives"].at, "algorithm", other, self.heads)
+            self._check_rules(own)
+        if self.problems.found:
+            return None
+        return MappingSet(self.hyperparameters, self.traits, self.modules, algorithms, apis)
+
+    def _check_vocabulary(self) -> None:
+        for hyperparameter in self.hyperparameters.values():
+            seen = {hyperparameter.name}
+            needs = hyperparameter.inert_without
+            if needs is not None:
+                self._known(needs, hyperparameter.at)
+            while needs is not None and needs in self.hyperparameters:
+                if needs in seen:
+                    self.problems.add(hyperparameter.at, f"{hyperparameter.name!r} is inert without itself")
+                    break
+                seen.add(needs)
+                needs = self.hyperparameters[needs].inert_without
+        for trait in self.traits.values():
+            if trait.default is not None and trait.default not in trait.values:
+                self.problems.unknown(trait.at, "default value of trait", trait.default, trait.values)
+            for name in trait.active_with:
+                self._known(name, trait.at)
+        for module in self.modules.values():
+            for names in module.group_keys.values():
+                for name in names:
+                    self._known(name, module.at)
+
+    def _known(self, name: str, at: Position) -> bool:
+        if name in self.hyperparameters or name == PARAMETERS:
+            return True
+        self.problems.unknown(at, "hyperparameter", name, [*self.hyperparameters, PARAMETERS])
+        return False
+
+    def _api(self, name: str, algorithm: str, item: Parsed) -> Api | None:
+        module = self.modules.get(name.rpartition(".")[0])
+        if module is None:
+            known = [f"{path}.{name.rpartition('.')[2]}" for path in self.modules]
+            self.problems.unknown(item.at, "module in the name of API", name, known)
+            return None
+        parameters = tuple(self._parameters(item.value["parameters"].value))
+        self._check_order(parameters)
+        for trait, value in self._entries(item, "rule"):
+            self._check_trait(trait, value)
+        fixed = item.get("fixed", {})
+        for hyperparameter in fixed:
+            self._known(hyperparameter, item.value["fixed"].at)
+        return Api(
+            name, module, algorithm, item.get("verified"), parameters,
+            item.get("extra_keywords", False), item.get("rule", {}), fixed, item.get("deprecated"), item.get("note"), item.at,
+        )  # fmt: skip
+
+    def _parameters(self, rows: list[Parsed]) -> list[Parameter]:
+        found: list[Parameter] = []
+        for row in rows:
+            include = row.get("include")
+            if include is None:
+                found += self._parameter(row)
+            elif include in self.shared:
+                found += self.shared[include]
+            else:
+                self.problems.unknown(row.value["include"].at, "parameter list", include, self.lists)
+        return found
+
+    def _parameter(self, row: Parsed) -> list[Parameter]:
+        """Return the parameter, or nothing where the row is wrong."""
+        ties = row.get("is", ())
+        name = row.get("name")
+        if row.broken:
+            return []
+        if name is None:
+            self.problems.add(row.at, "found a parameter without 'name'; expected 'name' or 'include'")
+            return []
+        if sum(key in row.value for key in ("is", "affects", "switches")) != 1:
+            self.problems.add(row.at, f"parameter {name!r} needs exactly one of 'is', 'affects' and 'switches'")
+            return []
+        known = [self._known(tie, row.value["is"].at) for tie in ties]
+        if not all(known):
+            return []
+        switches = row.get("switches", {})
+        for pair in switches.items():
+            for canonical in pair:
+                self._known(canonical, row.value["switches"].at)
+        default: Any = row.value["default"].plain() if "default" in row.value else REQUIRED
+        interval = self._interval(row)
+        self._check_default(row, ties, default, interval)
+        return [
+            Parameter(
+                name, ties, "affects" in row.value, default, row.get("keyword_only", False), Accepts(row.get("accepts", "any")),
+                interval, switches, row.get("since"), row.get("until"), row.get("note"), row.at,
+            )
+        ]  # fmt: skip
+
+    def _interval(self, row: Parsed) -> Interval | None:
+        text = row.get("range")
+        if text is None:
+            return None
+        match = _INTERVAL.fullmatch(text)
+        if match is None:
+            self.problems.add(row.value["range"].at, f"found range {text!r}, expected an interval such as '(0, 1]'")
+            return None
+        try:
+            low, high = float(match[2]), float(match[3])
+        except ValueError:
+            low, high = 0.0, -1.0
+        if low > high:
+            self.problems.add(row.value["range"].at, f"found range {text!r}, expected an interval such as '(0, 1]'")
+            return None
+        return Interval(low, high, match[1] == "[", match[4] == "]")
+
+    def _check_default(self, row: Parsed, ties: tuple[str, ...], default: Any, interval: Interval | None) -> None:
+        if default is REQUIRED:
+            return
+        at = row.value["default"].at
+        if len(ties) > 1 and default is not None and (not isinstance(default, tuple) or len(default) != len(ties)):
+            self.problems.add(
+                at, f"found default {default!r}, expected a list of {len(ties)}: one for each of {', '.join(ties)}"
+            )
+            return
+        if len(ties) < 2 and isinstance(default, tuple) and ties:
+            self.problems.add(at, f"found default {default!r}, expected a single value")
+            return
+        accepts = row.get("accepts", "any")
+        values = default if isinstance(default, tuple) else (default,)
+        for value in values:
+            if accepts == "float" and not isinstance(value, float) and value is not None:
+                self.problems.add(at, f"found default {value!r}, expected a float as 'accepts: float' says")
+            if accepts == "bool" and not isinstance(value, bool) and value is not None:
+                self.problems.add(at, f"found default {value!r}, expected true or false as 'accepts: bool' says")
+            if interval is not None and _is_number(value) and value not in interval:
+                self.problems.add(at, f"found default {value!r}, expected a value in {interval}")
+        for tie, value in zip(ties, values, strict=False):
+            self._check_kind(self.hyperparameters.get(tie), value, at)
+
+    def _check_kind(self, hyperparameter: Hyperparameter | None, value: Literal, at: Position) -> None:
+        """A default and the neutral value of the same hyperparameter are both flags, or neither is."""
+        if hyperparameter is None or not hyperparameter.has_neutral or value is None or hyperparameter.neutral is None:
+            return
+        if isinstance(value, bool) != isinstance(hyperparameter.neutral, bool):
+            expected = "true or false" if isinstance(hyperparameter.neutral, bool) else "a number"
+            self.problems.add(at, f"found default {value!r} for {hyperparameter.name!r}, expected {expected}")
+
+    def _check_order(self, parameters: tuple[Parameter, ...]) -> None:
+        seen: dict[str, Parameter] = {}
+        tied: dict[str, Parameter] = {}
+        optional: Parameter | None = None
+        keyword_only: Parameter | None = None
+        for parameter in parameters:
+            if parameter.name in seen:
+                self.problems.add(parameter.at, f"parameter {parameter.name!r} is given twice in the signature")
+            seen[parameter.name] = parameter
+            for tie in parameter.ties if parameter.until is None else ():
+                if tied.setdefault(tie, parameter) is not parameter:
+                    self.problems.add(parameter.at, f"{tie!r} is already tied to parameter {tied[tie].name!r}")
+            if parameter.keyword_only:
+                keyword_only = keyword_only or parameter
+                continue
+            if keyword_only:
+                self.problems.add(
+                    parameter.at,
+                    f"parameter {parameter.name!r} is positional, but {keyword_only.name!r} before it is not",
+                )
+            if parameter.required and optional:
+                self.problems.add(
+                    parameter.at,
+                    f"parameter {parameter.name!r} has no default, but {optional.name!r} before it has one",
+                )
+            optional = optional or (None if parameter.required else parameter)
+
+    def _check_trait(self, name: str, value: Parsed) -> None:
+        trait = self.traits.get(name)
+        if trait is None:
+            self.problems.unknown(value.at, "trait", name, self.traits)
+        elif value.value not in trait.values:
+            self.problems.unknown(value.at, f"value of trait {name!r}", value.value, trait.values)
+
+    def _check_rules(self, apis: tuple[Api, ...]) -> None:
+        """Every API of an algorithm states the same traits, but for those that have a default."""
+        stated = {
+            name for api in apis for name in api.rule if name in self.traits and self.traits[name].default is None
+        }
+        for api in apis:
+            absent = sorted(stated - set(api.rule))
+            if absent:
+                self.problems.add(
+                    api.at, f"the rule of {api.name} does not state {', '.join(absent)}, as its siblings do"
+                )
+
+
+def _hyperparameter(name: str, item: Parsed) -> Hyperparameter:
+    return Hyperparameter(
+        name, item.get("about"), "neutral" in item.value, item.get("neutral"), item.get("also_neutral", ()),
+        item.get("inert_without"), item.get("remedy"), item.at,
+    )  # fmt: skip
+
+
+def _trait(name: str, item: Parsed) -> Trait:
+    return Trait(
+        name, item.get("values"), item.get("default"), Effect(item.get("effect")), item.get("active_with", ()),
+        item.get("ungrouped_only", False), item.get("advice"), item.at,
+    )  # fmt: skip
+
+
+def _module(name: str, item: Parsed) -> Module:
+    return Module(
+        name, Framework(item.get("framework")), item.get("docs"), item.get("paths"), item.get("exclusive", False),
+        item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}),
+        item.get("groups_take_all", False), item.at,
+    )  # fmt: skip
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,37 @@
+"""`check` as GitHub workflow commands: an annotation for everything that did not come out as expected."""
+
+from __future__ import annotations
+
+from optmap.conformance.results import Report, Result, Verdict
+from optmap.report.check_summary import call_text, summaries
+
+
+def render(report: Report) -> str:
+    """One line for each pair and verdict that does not pass, at the call's place where it has one."""
+    lines = []
+    for summary in summaries(report):
+        for verdict in dict.fromkeys(result.verdict for result in summary.failed):
+            lines.append(_line([result for result in summary.failed if result.verdict is verdict]))
+    for item in report.refused:
+        text = f"{call_text(item.source, item.hyperparameters)} is not translated: {'; '.join(item.reasons)}"
+        lines.append(f"::warning {_place(item.origin)}title=optmap check::{_escape(text)}")
+    if not report.ran:
+        lines.append("::error title=optmap check::nothing ran")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(results: list[Result]) -> str:
+    first = results[0]
+    level = "error" if first.verdict is not Verdict.NOT_RUN else "warning"
+    scenarios = ", ".join(dict.fromkeys(f"{result.scenario} ({result.dtype})" for result in results))
+    text = f"{call_text(first.pair.source, first.pair.hyperparameters)} -> {first.pair.target} in {scenarios}: {first.reason}"
+    return f"::{level} {_place(first.pair.origin)}title={first.verdict}::{_escape(text)}"
+
+
+def _place(origin: str) -> str:
+    path, _, line = origin.rpartition(":")
+    return f"file={_escape(path).replace(':', '%3A').replace(',', '%2C')},line={line}," if path else ""
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

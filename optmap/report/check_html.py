@@ -1,0 +1,74 @@
+"""`check --report FILE.html`: one page that stands alone."""
+
+from __future__ import annotations
+
+from html import escape
+
+from optmap.conformance.results import Report, Result, Verdict
+from optmap.report.check_summary import Summary, call_text, counts, engines_text, number, summaries
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1d2129; }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
+th, td { border-bottom: 1px solid #d8dce2; padding: .3rem .6rem; text-align: left; vertical-align: top; }
+td.number { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
+details { margin: .4rem 0; } summary { cursor: pointer; } code { font-size: .92em; }
+.AS_EXPECTED { color: #17692e; } .WORSE, .NOT_RUN { color: #a3190f; } .BETTER { color: #8a5a00; }
+"""
+
+
+def render(report: Report) -> str:
+    """The report as HTML; pairs that did not come out as expected are unfolded."""
+    found = counts(report)
+    listed = summaries(report)
+    refused = "".join(
+        f"<li><code>{escape(call_text(item.source, item.hyperparameters))}</code>: {escape('; '.join(item.reasons))}</li>"
+        for item in report.refused
+    )
+    failures = "".join(f"<li>{escape(name)}: <pre>{escape(text)}</pre></li>" for name, text in report.failures.items())
+    title = f"optmap check: {'passed' if report.passed else 'failed'}"
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n<body>\n'
+        f"<h1>{title}</h1>\n<p>{found['pairs']} calls, {found['results']} forced runs with {escape(engines_text(report))}.</p>\n"
+        + (f"<h2>Engines that could not be used</h2><ul>{failures}</ul>\n" if failures else "")
+        + "\n".join(map(_pair, listed))
+        + (f"\n<h2>Not translated</h2><ul>{refused}</ul>" if refused else "")
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _pair(summary: Summary) -> str:
+    pair = summary.pair
+    head = (
+        f"<code>{escape(call_text(pair.source, pair.hyperparameters))}</code> &rarr; "
+        f"<code>{escape(call_text(pair.target, pair.arguments))}</code>"
+    )
+    where = f"{escape(pair.origin)}: " if pair.origin else ""
+    notes = "".join(f"<li>{escape(text)}</li>" for text in (*pair.assumed, *pair.causes, *pair.advice))
+    rows = "".join(_row(result) for result in summary.results)
+    headings = "".join(
+        f"<th>{text}</th>" for text in
+        ("scenario", "dtype", "mode", "engine", "level", "expected", "max abs", "max ulp", "drift", "over since", "verdict")
+    )  # fmt: skip
+    return (
+        f"<details{' open' if summary.failed else ''}><summary>{where}{head}: "
+        f'<strong class="{summary.verdict}">{summary.level or "not run"}, {summary.verdict}</strong></summary>'
+        + (f"<ul>{notes}</ul>" if notes else "")
+        + f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></details>"
+    )
+
+
+def _row(result: Result) -> str:
+    measured = result.divergence
+    texts = [result.scenario, result.dtype, str(result.mode), result.engine, measured.level if measured else "-", result.expected]
+    numbers = ["-"] * 4
+    if measured:
+        numbers = [number(measured.max_abs), str(measured.max_ulp), number(measured.drift), str(measured.first_step_over or "-")]
+    reason = f"<br>{escape(result.reason)}" if result.reason and result.verdict is not Verdict.AS_EXPECTED else ""
+    return (
+        "<tr>"
+        + "".join(f"<td>{escape(text)}</td>" for text in texts)
+        + "".join(f'<td class="number">{text}</td>' for text in numbers)
+        + f'<td class="{result.verdict}">{result.verdict}{reason}</td></tr>'
+    )

@@ -1,0 +1,64 @@
+"""The machine-readable report of `check`; its keys are a contract."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from optmap.conformance.results import Report, Result
+from optmap.report.check_summary import counts
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain values. Equal reports give equal documents: no time, no path of this machine."""
+    return {
+        "version": 1,
+        "engines": dict(report.engines),
+        "failures": dict(report.failures),
+        "results": [_row(result) for result in report.results],
+        "refused": [{**vars(item), "hyperparameters": dict(item.hyperparameters), "reasons": list(item.reasons)}
+                    for item in report.refused],
+        "summary": {**counts(report), "passed": report.passed},
+    }  # fmt: skip
+
+
+def render(report: Report) -> str:
+    """The report as one JSON document with a final newline."""
+    return json.dumps(document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _row(result: Result) -> dict[str, Any]:
+    pair, measured = result.pair, result.divergence
+    return {
+        "source": pair.source,
+        "target": pair.target,
+        "scenario": result.scenario,
+        "dtype": result.dtype,
+        "hyperparameters": dict(pair.hyperparameters),
+        "target_arguments": dict(pair.arguments),
+        "mode": str(result.mode),
+        "steps": result.steps,
+        "max_abs": measured and _finite(measured.max_abs),
+        "max_ulp": measured and measured.max_ulp,
+        "drift": measured and _finite(measured.drift),
+        "first_step_over": measured and measured.first_step_over,
+        "parameter": measured and measured.parameter,
+        "level": measured and str(measured.level),
+        "expected": str(result.expected),
+        "causes": list(result.causes),
+        "verdict": str(result.verdict),
+        "reason": result.reason,
+        "engine": result.engine,
+        "noise_floor": None if result.noise_floor is None else _finite(result.noise_floor),
+        "origin": pair.origin or None,
+        "row": pair.row or None,
+        "assumed": list(pair.assumed),
+        "chosen": pair.chosen,
+        "chosen_faithful": pair.chosen_faithful,
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no infinity: null stands for it, and the level is DIVERGENT."""
+    return value if math.isfinite(value) else None

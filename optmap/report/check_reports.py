@@ -1,0 +1,23 @@
+"""The formats of `optmap check`, each in a module of its own that is imported when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+from optmap.conformance.results import Report
+
+CHECK_FORMATS: Final = {
+    "text": "optmap.report.check_text",
+    "json": "optmap.report.check_json",
+    "junit": "optmap.report.check_junit",
+    "github": "optmap.report.check_github",
+    "markdown": "optmap.report.check_markdown",
+    "html": "optmap.report.check_html",
+}
+
+
+def render(report: Report, form: str) -> str:
+    """The report in one of the formats, as text with a final newline (empty where there is nothing to say)."""
+    text: str = importlib.import_module(CHECK_FORMATS[form]).render(report)
+    return text

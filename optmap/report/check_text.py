@@ -1,0 +1,128 @@
+"""The report of `check` for people: one block a pair, or one line a pair where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from optmap.conformance.compare import Level
+from optmap.conformance.results import Report, Result, Verdict
+from optmap.report.check_summary import Summary, call_text, counts, engines_text, number, severity, summaries
+
+FEW = 12
+"""Up to so many pairs get a block each."""
+LONGEST = 20
+"""Failures that are told in full where there are many."""
+
+
+def render(report: Report) -> str:
+    """The report as lines, with a final newline."""
+    listed = summaries(report)
+    body = [line for summary in listed for line in _block(summary)] if len(listed) <= FEW else list(_many(listed))
+    lines = [f"engines  {engines_text(report)}", *_failures(report), "", *body, *_refused(report), _last(report)]
+    return "\n".join(lines) + "\n"
+
+
+def _failures(report: Report) -> Iterator[str]:
+    for name, reason in report.failures.items():
+        yield f"  {name}: {reason}"
+
+
+def _block(summary: Summary) -> Iterator[str]:
+    pair = summary.pair
+    where = f"{pair.origin}: " if pair.origin else ""
+    yield f"{where}{call_text(pair.source, pair.hyperparameters)} -> {call_text(pair.target, pair.arguments)}{_choice(summary)}"
+    for text in pair.assumed:
+        yield f"  assumed  {text}"
+    head = "forced"
+    for level, results in summary.by_level():
+        yield f"  {head:<8} {level:<10} {_measured(level, results)}"
+        head = ""
+    yield from _beside(summary)
+    yield f"  verdict  {summary.verdict}"
+    for text in dict.fromkeys(result.reason for result in summary.failed if result.reason):
+        yield f"           {text}"
+    for text in pair.advice:
+        yield f"  to do    {text}"
+    yield ""
+
+
+def _choice(summary: Summary) -> str:
+    return "" if summary.pair.chosen else "   (with --faithful)" if summary.pair.chosen_faithful else "   (another class)"
+
+
+def _measured(level: Level, results: list[Result]) -> str:
+    """What was measured in the scenarios of one level, and the worst of them."""
+    names = ", ".join(result.scenario for result in results)
+    if level is Level.IDENTICAL:
+        return f"in {names}: every bit equal"
+    worst = max(results, key=severity)
+    assert worst.divergence is not None
+    of = f", worst {worst.scenario} in {worst.dtype}" if len(results) > 1 else f" in {worst.dtype}"
+    since = worst.divergence.first_step_over
+    over = f"; over rounding since step {since} ({worst.divergence.parameter})" if since is not None else ""
+    return (
+        f"in {names}{of}: max abs {number(worst.divergence.max_abs)}, {worst.divergence.max_ulp} ulp, "
+        f"drift {number(worst.divergence.drift)}{over}"
+    )
+
+
+def _beside(summary: Summary) -> Iterator[str]:
+    """Expected level, causes, and the free run."""
+    levels: dict[Level, list[str]] = {}
+    for result in summary.forced:
+        levels.setdefault(result.expected, []).append(result.scenario)
+    ordered = sorted(levels.items(), key=lambda item: -len(item[1]))
+    rest = "".join(f", {level} in {', '.join(dict.fromkeys(names))}" for level, names in ordered[1:])
+    if ordered:
+        yield f"  expected {ordered[0][0]}{rest}" + ("" if summary.pair.causes else ": the update rules agree")
+    for cause in summary.pair.causes:
+        yield f"  cause    {cause}"
+    singles = [result for result in summary.free if result.dtype == "float32"] or list(summary.free)
+    if singles:
+        worst = max(singles, key=severity)
+        assert worst.divergence is not None
+        floor = "" if worst.noise_floor is None else f"; the source's own float32-float64 noise is {number(worst.noise_floor)}"
+        yield (
+            f"  free     worst {worst.scenario}: max abs {number(worst.divergence.max_abs)}, "
+            f"drift {number(worst.divergence.drift)}{floor}"
+        )
+
+
+def _many(listed: list[Summary]) -> Iterator[str]:
+    """One line for each pair of classes, then every failure."""
+    pairs: dict[tuple[str, str], list[Summary]] = {}
+    for summary in listed:
+        pairs.setdefault((summary.pair.source, summary.pair.target), []).append(summary)
+    width = max(len(source) for source, _ in pairs), max(len(target) for _, target in pairs)
+    for (source, target), group in pairs.items():
+        levels = [summary.level for summary in group if summary.level is not None]
+        worst = max(levels, key=lambda level: level.rank, default=None)
+        base = next((summary.level for summary in group if not summary.pair.row), None)
+        failed = sum(bool(summary.failed) for summary in group)
+        verdict = f"{failed} not as expected" if failed else Verdict.AS_EXPECTED
+        yield (
+            f"{source:<{width[0]}} -> {target:<{width[1]}}  defaults {base or 'NOT_RUN':<10}  "
+            f"{len(group)} calls, worst {worst or 'NOT_RUN':<10}  {verdict}"
+        )
+    failures = [result for summary in listed for result in summary.failed]
+    yield ""
+    for result in failures[:LONGEST]:
+        pair = result.pair
+        yield f"{result.verdict} {call_text(pair.source, pair.hyperparameters)} -> {call_text(pair.target, pair.arguments)}"
+        yield f"  {result.scenario}, {result.dtype}: {result.reason}"
+    if len(failures) > LONGEST:
+        yield f"and {len(failures) - LONGEST} more; --format json has them all"
+
+
+def _refused(report: Report) -> Iterator[str]:
+    for item in report.refused:
+        where = f"{item.origin}: " if item.origin else ""
+        yield f"{where}{call_text(item.source, item.hyperparameters)} is not translated to {item.target}: " + "; ".join(item.reasons)
+    if report.refused:
+        yield ""
+
+
+def _last(report: Report) -> str:
+    found = counts(report)
+    verdicts = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
+    return f"{'passed' if report.passed else 'FAILED'}: {found['pairs']} calls, {found['results']} forced runs: {verdicts or 'nothing ran'}"

@@ -1,0 +1,175 @@
+"""One constructor call: resolve it, infer what is missing, and turn the answer into edits or a refusal."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from optmap.diagnostics import (
+    GROUP_KEY,
+    NAME_TAKEN,
+    NAMES_DIFFER,
+    NO_PARAMETERS,
+    PARAMETERS_KEPT,
+    SCHEDULE_ARGUMENT,
+    UNEDITABLE,
+)
+from optmap.mapping.derive import FromArgument, Inferred
+from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.values import Value, read_value
+from optmap.source.calls import Argument, CallText, comments_in, read_call
+from optmap.source.text import Source, SourceError
+from optmap.translate.edits import Edit
+from optmap.translate.imports import NewImport, spell
+from optmap.translate.infer import Failure, infer_parameters
+from optmap.translate.learning_rate import learning_rate_object
+from optmap.translate.parameters import ParametersArgument, parameter_edits, read_parameters, uses_names
+from optmap.translate.resolve import CallArgument, Note, Refusal, Rewrite, resolve
+from optmap.translate.rewrite import call_edits
+from optmap.translate.sites import CallSite, Sites, is_shadowed
+from optmap.translate.verify import EditedCall
+
+
+class Options(NamedTuple):
+    """What to translate, into what, and how."""
+
+    target: Framework
+    sources: frozenset[Framework]
+    faithful: bool = False
+    params: str | None = None
+
+
+class CallOutcome(NamedTuple):
+    """The edits of a call, or None with notes that say why not."""
+
+    notes: tuple[Note, ...]
+    edits: list[Edit] | None = None
+    target: Api | None = None
+    needed: NewImport | None = None
+    call: CallText | None = None
+    edited: EditedCall | None = None
+
+    def argument(self, index: int | None) -> Argument | None:
+        return self.call.arguments[index] if index is not None and self.call is not None else None
+
+
+class CallTranslation:
+    def __init__(self, source: Source, sites: Sites, site: CallSite, tables: MappingSet, options: Options) -> None:
+        self.source = source
+        self.sites = sites
+        self.site = site
+        self.tables = tables
+        self.options = options
+
+    def run(self) -> CallOutcome:
+        try:
+            call = read_call(self.source, self.site.node)
+        except SourceError as error:
+            return CallOutcome((Note(UNEDITABLE, f"{self.site.api.name}: {error.message}"),))
+        values = [read_value(argument.node) for argument in call.arguments]
+        parameters, index = self._parameters(call)
+        if parameters is not None and parameters.unreadable is not None:
+            message = "a parameter group has keys that are not written out"
+            return CallOutcome((Note(GROUP_KEY, message, index),), call=call)
+        arguments = [
+            CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
+        ]
+        groups = parameters.groups if parameters else None
+        resolved = resolve(
+            self.tables, self.site.api, arguments, self.options.target, faithful=self.options.faithful, groups=groups
+        )
+        if isinstance(resolved, Refusal):
+            return CallOutcome(resolved.notes, call=call)
+        refusal = self._schedule(call, resolved)
+        return (
+            CallOutcome((refusal,), call=call) if refusal else self._rewrite(call, values, resolved, parameters, index)
+        )
+
+    def _parameters(self, call: CallText) -> tuple[ParametersArgument | None, int | None]:
+        parameter = self.site.api.parameters_argument
+        if parameter is None:
+            return None, None
+        for index, argument in enumerate(call.arguments):
+            if argument.name == parameter.name or (argument.name is None and index == 0):
+                return read_parameters(self.source, argument.node, self.site.api.framework), index
+        return None, None
+
+    def _schedule(self, call: CallText, resolved: Rewrite) -> Note | None:
+        for index, argument in enumerate(call.arguments):
+            if "learning_rate" in self._ties(argument, index):
+                what = learning_rate_object(self.source, self.sites.names, self.site, argument.node, self.tables)
+                if what is not None:
+                    message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
+                    return Note(SCHEDULE_ARGUMENT, message, index)
+        return None
+
+    def _ties(self, argument: Argument, index: int) -> Sequence[str]:
+        api = self.site.api
+        if argument.name is not None:
+            return api.by_name[argument.name].ties if argument.name in api.by_name else ()
+        return api.current[index].ties if index < len(api.current) else ()
+
+    def _rewrite(
+        self, call: CallText, values: list[Value], resolved: Rewrite,
+        parameters: ParametersArgument | None, index: int | None,
+    ) -> CallOutcome:  # fmt: skip
+        plan = resolved.plan
+        notes = list(resolved.notes)
+        inferred: str | None = None
+        if any(isinstance(piece, Inferred) for argument in plan.arguments for piece in argument.pieces):
+            found = infer_parameters(self.source, self.site, self.options.target)
+            if isinstance(found, Failure) and self.options.params is None:
+                remedy = found.remedy or (
+                    "use the optimizer with one model in this file (apply_gradients, minimize with var_list, compile)"
+                )
+                message = (
+                    f"{plan.target.name} needs the parameters, but {found.reason}: {remedy}, or pass --params EXPR"
+                )
+                return CallOutcome((Note(NO_PARAMETERS, message),), call=call)
+            inferred = self.options.params if isinstance(found, Failure) else found
+        spelling = spell(self.source, self.sites.names, self.site, plan.target)
+        if spelling is None:
+            root = plan.target.module.paths[0].partition(".")[0]
+            return CallOutcome((Note(NAME_TAKEN, f"the file binds {root!r} to something else"),), call=call)
+        refusal = self._unsafe(call, resolved)
+        if refusal is not None:
+            return CallOutcome((refusal,), call=call)
+        edits = call_edits(self.source, call, values, plan, spelling.text, inferred)
+        if parameters is not None and index is not None and plan.target.parameters_argument is not None:
+            node = call.arguments[index].node
+            edits += parameter_edits(self.source, node, parameters, plan)
+            notes += self._parameter_notes(parameters, index)
+        edited = EditedCall(call, plan, spelling.text)
+        return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited)
+
+    def _parameter_notes(self, parameters: ParametersArgument, index: int) -> Iterator[Note]:
+        if parameters.opaque:
+            shown = self.source.text(self.source.start(parameters.opaque[0]), self.source.end(parameters.opaque[0]))
+            shown = shown if len(shown) <= 40 and "\n" not in shown and "\r" not in shown else "part of the argument"
+            text = f"see that it holds parameters of a {self.options.target} model"
+            yield Note(PARAMETERS_KEPT, f"{shown} was left as written; {text}", index)
+        if uses_names(parameters, self.site.api.framework):
+            message = "parameters are picked by name, and the frameworks name them differently (gamma and beta, say)"
+            yield Note(NAMES_DIFFER, message, index)
+
+    def _unsafe(self, call: CallText, resolved: Rewrite) -> Note | None:
+        """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
+        if comments_in(self.source, call.callee.start, call.callee.end):
+            return Note(UNEDITABLE, "there is a comment inside the name of the class")
+        optimizers = {id(site.node) for site in (*self.sites.calls, *self.sites.already)}
+        for item in resolved.plan.dropped:
+            node = call.arguments[item.index].node
+            inside = list(ast.walk(node))
+            if any(id(inner) in optimizers for inner in inside):
+                return Note(
+                    UNEDITABLE, f"{item.parameter.name} would be dropped, but it constructs an optimizer", item.index
+                )
+            if any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in inside):
+                return Note(UNEDITABLE, f"{item.parameter.name} would be dropped, but it assigns or awaits", item.index)
+        pieces = [piece for argument in resolved.plan.arguments for piece in argument.pieces]
+        wanted = {str(piece.conversion) for piece in pieces if isinstance(piece, FromArgument)} - {"none"}
+        taken = [name for name in sorted(wanted) if is_shadowed(self.source, self.site, name)]
+        if taken:
+            return Note(NAME_TAKEN, f"the builtin {taken[0]} is needed, but the file binds that name to something else")
+        return None
