@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -118,6 +119,7 @@ def rules(
 def main() -> None:
     """Run the command line. No traceback reaches a user: a surprise is one line and exit code 3."""
     gc.disable()  # neither imports nor syntax trees leave cycles worth looking for, and looking takes a third of the time
+    _open_streams()
     try:
         app()
     except KeyboardInterrupt:
@@ -131,8 +133,6 @@ def main() -> None:
         _close_quietly()
         sys.exit(2)
     except Exception as error:
-        import os
-
         if os.environ.get("OPTMAP_DEBUG"):
             raise
         sys.stderr.write(
@@ -142,8 +142,16 @@ def main() -> None:
         sys.exit(3)
 
 
+def _open_streams() -> None:
+    """Write what a terminal's encoding lacks as escapes, and to nowhere where a stream was closed by the caller."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (open as long as the process)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _close_quietly() -> None:
     """Keep Python from complaining about the closed pipe once more at exit."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

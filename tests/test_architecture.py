@@ -119,7 +119,8 @@ def test_only_one_module_writes_files(path: Path) -> None:
             ):
                 found.append(node.lineno)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
-            found.append(node.lineno)
+            if ast.unparse(node.args[0]) != "os.devnull":
+                found.append(node.lineno)
     assert not found
 
 

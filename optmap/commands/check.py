@@ -80,12 +80,14 @@ def _check(request: Request) -> Report:
 
 
 def _exit_code(report: Report) -> int:
-    if report.passed and not report.refused:
+    if report.passed:
         return PASSED
     if report.ran:
         return NOT_AS_EXPECTED
     reasons = "".join(f"\n  {name}: {reason}" for name, reason in report.failures.items())
-    sys.stderr.write(f"optmap: error: nothing ran{reasons or ': no class of the target expresses a call in these scenarios'}\n")
+    sys.stderr.write(
+        f"optmap: error: nothing ran{reasons or ': no class of the target expresses a call in these scenarios'}\n"
+    )
     return NOTHING_RAN
 
 
@@ -95,7 +97,9 @@ def _interpreter(text: str) -> tuple[str, str]:
     if not equals or not engine or not path:
         raise UsageError(f"--python: found {text!r}, expected ENGINE=INTERPRETER")
     try:
-        answer = subprocess.run([path, "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False).stdout.split()
+        answer = subprocess.run(
+            [path, "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False
+        ).stdout.split()
     except OSError as error:
         raise UsageError(f"--python {engine}: {path} cannot be run: {error.strerror}") from None
     except (subprocess.TimeoutExpired, UnicodeDecodeError):

@@ -30,9 +30,9 @@ def _find(wanted: str) -> Code:
     for code in CODES.values():
         if wanted.upper() == code.id or wanted.lower() == code.name:
             return code
-    raise UsageError(
-        f"unknown code {wanted!r}{nearest(wanted.upper(), [*CODES, *(code.name for code in CODES.values())])}"
-    )
+    spelled = wanted.upper() if wanted[:2].lower() == "om" else wanted.lower()
+    known = [*CODES, *(code.name for code in CODES.values())]
+    raise UsageError(f"unknown code {wanted!r}{nearest(spelled, known)}")
 
 
 def _as_dict(code: Code) -> dict[str, str]:

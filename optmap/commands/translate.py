@@ -72,7 +72,8 @@ def _options(request: Request, configured: Settings) -> Options:
     params = request.params if request.params is not None else configured.params
     if params is not None:
         _check_expression(params)
-    return Options(target, sources, request.faithful or configured.faithful, params)
+    checking = request.modes == ("--check",)
+    return Options(target, sources, request.faithful or configured.faithful, params, prove=not checking)
 
 
 def _check_expression(text: str) -> None:
@@ -91,12 +92,15 @@ def _outcomes(
     request: Request, configured: Settings, loaded: MappingSet, options: Options, extra: tuple[Path, ...]
 ) -> Iterator[Outcome]:
     if list(request.paths) == [STDIN]:
+        if sys.stdin is None:
+            raise UsageError("-: standard input is closed")
         data = sys.stdin.buffer.read()
         yield Outcome(Path(STDIN), Path(STDIN), data, translate_bytes(data, loaded, options))
         return
     found: Iterable[Found] = find_files([Path(path) for path in request.paths], configured.exclude)
     jobs = request.jobs or os.cpu_count() or 1
-    yield from translate_files(found, loaded, options, jobs=jobs, mappings=extra)
+    keep = "--output" in request.modes or not request.modes
+    yield from translate_files(found, loaded, options, jobs=jobs, mappings=extra, keep=keep)
 
 
 class _Session:

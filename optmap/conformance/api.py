@@ -19,7 +19,7 @@ from optmap.conformance.select import CheckError, find_apis, table_calls, with_s
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trials
 from optmap.conformance.verdict import find_better
-from optmap.mapping.model import Framework, Literal, MappingSet
+from optmap.mapping.model import Api, Framework, Literal, MappingSet
 from optmap.mapping.yamlnodes import nearest
 
 STEPS: Final = 100
@@ -48,7 +48,8 @@ def check(
     Args:
         optimizers: classes of the sources, such as "Adam" or "torch.optim.Adam", checked at their defaults.
         paths: Python files whose optimizer calls are checked as they are written; no file is executed.
-        everything: check every class of the tables, each hyperparameter away from its default in turn.
+        everything: check every class of the tables, or the named ones, with each hyperparameter away from its default in
+            turn, against every class of the target that can express the call.
         sources: frameworks to translate from; all but the target by default.
         to: framework to translate to.
         steps: training steps, at least 1; 100 by default, 40 where a single hyperparameter is moved.
@@ -82,7 +83,9 @@ def check(
     calls, refused = _calls(tables, list(optimizers), list(map(Path, paths)), everything, wanted, target, settings)
     trials = Trials(tables, chosen, every_target=everything)
     found = trials.find((call, target) for call in calls)
-    needed = {framework.value for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)}
+    needed = {
+        framework.value for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
+    }
     results, versions, failures = _run(found, _engines(needed, require, interpreters or {}), options, list(require))
     if scenarios is None:
         results = find_better(results)
@@ -96,7 +99,9 @@ def _run(
     versions: dict[str, str | None] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        sessions = {name: stack.enter_context(closing(Session(name, interpreter))) for name, interpreter in engines.items()}
+        sessions = {
+            name: stack.enter_context(closing(Session(name, interpreter))) for name, interpreter in engines.items()
+        }
         for name in require:
             _version(name, sessions[name], versions, failures)
             if name in failures:
@@ -153,6 +158,10 @@ def _options(steps: int | None, dtypes: Sequence[str]) -> Options:
     return Options(steps or STEPS, steps or ROW_STEPS, tuple(dict.fromkeys(dtypes)) or DTYPES)
 
 
+def _all(tables: MappingSet, sources: frozenset[Framework]) -> list[Api]:
+    return [api for api in tables.apis.values() if api.framework in sources]
+
+
 def _calls(
     tables: MappingSet, optimizers: Sequence[str], paths: Sequence[Path], everything: bool,
     sources: frozenset[Framework], target: Framework, settings: dict[str, Literal],
@@ -161,7 +170,7 @@ def _calls(
     if not (optimizers or paths or everything):
         raise CheckError("found nothing to check, expected files, --optimizer NAME or --all")
     named = [Call(api) for name in optimizers for api in find_apis(tables, name, sources)]
-    calls = [*named, *(table_calls(tables, sources) if everything else ())]
+    calls = table_calls(tables, [call.api for call in named] or _all(tables, sources)) if everything else named
     if settings and calls:
         calls = with_settings(tables, calls, settings)
     refused: list[Refused] = []

@@ -46,9 +46,7 @@ def completed(call: Call) -> dict[str, Literal]:
 
 def arguments_of(call: Call) -> list[CallArgument]:
     """The call as the resolver sees it; the parameters are an expression of which nothing is known."""
-    given = [
-        CallArgument(Form.KEYWORD, name, literal_value(value)) for name, value in completed(call).items()
-    ]
+    given = [CallArgument(Form.KEYWORD, name, literal_value(value)) for name, value in completed(call).items()]
     parameters = call.api.parameters_argument
     return [CallArgument(Form.KEYWORD, parameters.name, Value()), *given] if parameters else given
 
@@ -78,9 +76,7 @@ def plans(
     bound = bind(call.api, arguments_of(call))
     if isinstance(bound, Refusal):
         return "; ".join(note.message for note in bound.notes)
-    made = (
-        plan(tables, call.api, bound, each, group_keys=group_keys) for each in candidates(tables, call.api, target)
-    )
+    made = (plan(tables, call.api, bound, each, group_keys=group_keys) for each in candidates(tables, call.api, target))
     return [item for item in made if not item.problems]
 
 
@@ -145,7 +141,9 @@ def _given(api: Api, tie: str) -> Literal:
     default = parameter.default
     if not isinstance(default, tuple):
         return None
-    return tuple(away(parameter, name, old) if name == tie else old for name, old in zip(parameter.ties, default, strict=True))
+    return tuple(
+        away(parameter, name, old) if name == tie else old for name, old in zip(parameter.ties, default, strict=True)
+    )
 
 
 def away(parameter: Parameter, tie: str, default: Any) -> Literal:

@@ -64,7 +64,9 @@ class _Reader:
         """The call, or why it cannot be bound."""
         nodes = [argument.node for argument in self.text.arguments]
         values = [read_value(self._followed(node)) for node in nodes]
-        arguments = [CallArgument(item.form, item.name, value) for item, value in zip(self.text.arguments, values, strict=True)]
+        arguments = [
+            CallArgument(item.form, item.name, value) for item, value in zip(self.text.arguments, values, strict=True)
+        ]
         bound = bind(self.site.api, arguments)
         if isinstance(bound, Refusal):
             return bound
@@ -78,7 +80,9 @@ class _Reader:
                 assumed.append(_assumption(item.parameter, ast.unparse(nodes[item.index])))
             else:
                 given[item.parameter.name] = found[0]
-        absent = {name: value for name, value in self.settings.items() if name in self.site.api.by_name and name not in given}
+        absent = {
+            name: value for name, value in self.settings.items() if name in self.site.api.by_name and name not in given
+        }
         self.used |= set(absent)
         return Call(self.site.api, {**given, **absent}, tuple(assumed), origin)
 
@@ -94,11 +98,13 @@ class _Reader:
         """The expression with names replaced by the constants that they are bound to, once, in this file."""
         names = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
         known = {name: value for name in names if (value := self._constant(name)) is not None}
-        return _Replacer(known).visit(ast.parse(ast.unparse(node), mode="eval").body) if known else node  # type: ignore[no-any-return]
+        return _Replacer(known).visit(ast.parse(ast.unparse(node), mode="eval").body) if known else node
 
     def _constant(self, name: str, depth: int = 0) -> ast.expr | None:
         for scope in (*reversed(self.site.ancestors), self.source.tree):
-            if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module) and (values := _bindings(scope, name)):
+            if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module) and (
+                values := _bindings(scope, name)
+            ):
                 value = values[0]
                 if len(values) != 1 or value is None or depth > 8:
                     return None
@@ -113,16 +119,15 @@ def _bindings(scope: ast.AST, name: str) -> list[ast.expr | None]:
     if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
         found += [None for item in ast.walk(scope.args) if isinstance(item, ast.arg) and item.arg == name]
     for statement in statements(scope.body, same_scope=True):  # type: ignore[attr-defined]
-        if isinstance(statement, ast.Assign) and any(_is_name(item, name) for item in statement.targets):
-            found.append(statement.value)
-        elif isinstance(statement, ast.AnnAssign) and _is_name(statement.target, name):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", statement)]
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and any(_is_name(item, name) for item in targets):
             found.append(statement.value)
         elif any(_is_name(item, name) and isinstance(item.ctx, ast.Store) for item in _expressions(statement)):
             found.append(None)
     return found
 
 
-def _expressions(statement: ast.stmt) -> Sequence[Any]:
+def _expressions(statement: ast.AST) -> Sequence[Any]:
     """The nodes of a statement but for the statements inside it."""
     found: list[ast.AST] = []
     todo: list[ast.AST] = [statement]

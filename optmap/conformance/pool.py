@@ -37,7 +37,9 @@ class EngineError(Exception):
 class Session:
     """One engine at work: in this process for the numpy engine, else in a worker process."""
 
-    def __init__(self, engine: str, interpreter: str | None = None, *, limits: tuple[float, float] = (START_LIMIT, WORK_LIMIT)) -> None:
+    def __init__(
+        self, engine: str, interpreter: str | None = None, *, limits: tuple[float, float] = (START_LIMIT, WORK_LIMIT)
+    ) -> None:
         self.engine = engine
         self.limits = limits
         self.local = ENGINES[engine].in_process and interpreter is None
@@ -51,7 +53,7 @@ class Session:
 
     def _start(self, interpreter: str) -> None:
         package = str(Path(__file__).resolve().parents[1])
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 [interpreter, "-c", _BOOTSTRAP, package, self.engine],
@@ -82,7 +84,9 @@ class Session:
         if message.get("missing"):
             self._failure = EngineError(f"{info.package} is not installed; {info.install}")
         else:
-            self._failure = EngineError(f"{info.package} cannot be imported: {message.get('error')}{self._last_words()}")
+            self._failure = EngineError(
+                f"{info.package} cannot be imported: {message.get('error')}{self._last_words()}"
+            )
         raise self._failure
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:

@@ -125,5 +125,6 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether something ran and everything came out as expected."""
-        return self.ran and all(result.verdict is Verdict.AS_EXPECTED for result in self.results)
+        """Whether something ran, everything came out as expected, and no call of a user's file was left out."""
+        left_out = any(item.origin for item in self.refused)
+        return self.ran and not left_out and all(result.verdict is Verdict.AS_EXPECTED for result in self.results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,13 +31,9 @@ def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) 
     return found
 
 
-def table_calls(tables: MappingSet, frameworks: Collection[Framework]) -> list[Call]:
-    """Every class of the frameworks: at its defaults, and with each hyperparameter away from its default in turn."""
-    found = []
-    for api in tables.apis.values():
-        if api.framework in frameworks:
-            found += [Call(api), *rows(tables, api)]
-    return found
+def table_calls(tables: MappingSet, apis: Iterable[Api]) -> list[Call]:
+    """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn."""
+    return [call for api in apis for call in (Call(api), *rows(tables, api))]
 
 
 def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal]) -> list[Call]:
@@ -112,5 +108,7 @@ def read_setting(text: str) -> tuple[str, Literal]:
     except (SyntaxError, ValueError):
         value = None
     if value is None or not value.known:
-        raise CheckError(f"--set {name}: found {written.strip()!r}, expected a number, True, False, None or a tuple of these")
+        raise CheckError(
+            f"--set {name}: found {written.strip()!r}, expected a number, True, False, None or a tuple of these"
+        )
     return name.strip(), value.literal  # type: ignore[return-value]

@@ -71,7 +71,9 @@ def _changes(source: Api, group: GroupChange, rate: float) -> dict[str, float]:
               ("decoupled_decay", group.weight_decay))  # fmt: skip
     keys = {tie: key for key, ties in source.module.group_keys.items() for tie in ties}
     return {
-        keys.get(tie, source.by_tie[tie].name): value for tie, value in wanted if value is not None and tie in source.by_tie
+        keys.get(tie, source.by_tie[tie].name): value
+        for tie, value in wanted
+        if value is not None and tie in source.by_tie
     }
 
 
@@ -168,7 +170,11 @@ def advice(plan: Plan, faithful: Plan) -> tuple[str, ...]:
         return ()
     found = [cause.advice for cause in plan.causes if cause.advice]
     if faithful.target is not plan.target and len(faithful.causes) < len(plan.causes):
-        rest = "agrees" if not faithful.causes else f"differs in {', '.join(cause.trait for cause in faithful.causes)} alone"
+        rest = (
+            "agrees"
+            if not faithful.causes
+            else f"differs in {', '.join(cause.trait for cause in faithful.causes)} alone"
+        )
         found.insert(0, f"translate with --faithful: {faithful.target.name} {rest}")
     return tuple(dict.fromkeys(found))
 

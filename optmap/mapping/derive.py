@@ -354,7 +354,7 @@ class _Planner:
         if isinstance(literal, bool):
             return True
         if not isinstance(literal, int | float):
-            return not isinstance(parameter.default, bool | int | float) or literal == parameter.default
+            return not _takes_numbers(parameter)
         if isinstance(literal, int) and abs(literal) > sys.float_info.max:
             return False
         return parameter.interval is None or literal in parameter.interval
@@ -424,6 +424,14 @@ class _Planner:
         if trait.ungrouped_only and self.keys is not None:
             return False
         return not trait.active_with or not all(map(self._inert, trait.active_with))
+
+
+def _takes_numbers(parameter: Parameter) -> bool:
+    """Tell whether a parameter is a number or a flag, or made of such."""
+    default = parameter.default
+    typed = parameter.accepts != "any" or parameter.interval is not None
+    parts = default if isinstance(default, tuple) else (default,)
+    return typed or parameter.required or all(isinstance(part, bool | int | float) for part in parts)
 
 
 def _element(value: Value, element: int | None) -> Value:

@@ -8,10 +8,11 @@ from optmap.report.check_summary import call_text, summaries
 
 def render(report: Report) -> str:
     """One line for each pair and verdict that does not pass, at the call's place where it has one."""
-    lines = []
-    for summary in summaries(report):
-        for verdict in dict.fromkeys(result.verdict for result in summary.failed):
-            lines.append(_line([result for result in summary.failed if result.verdict is verdict]))
+    lines = [
+        _line([result for result in summary.failed if result.verdict is verdict])
+        for summary in summaries(report)
+        for verdict in dict.fromkeys(result.verdict for result in summary.failed)
+    ]
     for item in report.refused:
         text = f"{call_text(item.source, item.hyperparameters)} is not translated: {'; '.join(item.reasons)}"
         lines.append(f"::warning {_place(item.origin)}title=optmap check::{_escape(text)}")

@@ -61,10 +61,22 @@ def _pair(summary: Summary) -> str:
 
 def _row(result: Result) -> str:
     measured = result.divergence
-    texts = [result.scenario, result.dtype, str(result.mode), result.engine, measured.level if measured else "-", result.expected]
+    texts = [
+        result.scenario,
+        result.dtype,
+        str(result.mode),
+        result.engine,
+        measured.level if measured else "-",
+        result.expected,
+    ]
     numbers = ["-"] * 4
     if measured:
-        numbers = [number(measured.max_abs), str(measured.max_ulp), number(measured.drift), str(measured.first_step_over or "-")]
+        numbers = [
+            number(measured.max_abs),
+            str(measured.max_ulp),
+            number(measured.drift),
+            str(measured.first_step_over or "-"),
+        ]
     reason = f"<br>{escape(result.reason)}" if result.reason and result.verdict is not Verdict.AS_EXPECTED else ""
     return (
         "<tr>"

@@ -13,9 +13,9 @@ def render(report: Report) -> str:
     suites: dict[str, list[Result]] = {}
     for result in report.forced:
         suites.setdefault(f"{result.pair.source} -> {result.pair.target}", []).append(result)
-    root = ElementTree.Element("testsuites", name="optmap check", **_totals(list(report.forced)))
+    root = ElementTree.Element("testsuites", {"name": "optmap check", **_totals(list(report.forced))})
     for name, results in suites.items():
-        suite = ElementTree.SubElement(root, "testsuite", name=name, **_totals(results))
+        suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_totals(results)})
         properties = ElementTree.SubElement(suite, "properties")
         ElementTree.SubElement(properties, "property", name="engines", value=engines_text(report))
         for result in results:

@@ -52,7 +52,9 @@ class Summary:
                 other = worst.get(result.scenario)
                 worst[result.scenario] = result if other is None else max(other, result, key=severity)
         ordered = sorted(worst.values(), key=lambda result: severity(result)[0])
-        return [(Level(list(Level)[rank]), list(group)) for rank, group in groupby(ordered, lambda item: severity(item)[0])]
+        return [
+            (Level(list(Level)[rank]), list(group)) for rank, group in groupby(ordered, lambda item: severity(item)[0])
+        ]
 
 
 def severity(result: Result) -> tuple[int, float]:

@@ -47,7 +47,9 @@ def _block(summary: Summary) -> Iterator[str]:
 
 
 def _choice(summary: Summary) -> str:
-    return "" if summary.pair.chosen else "   (with --faithful)" if summary.pair.chosen_faithful else "   (another class)"
+    return (
+        "" if summary.pair.chosen else "   (with --faithful)" if summary.pair.chosen_faithful else "   (another class)"
+    )
 
 
 def _measured(level: Level, results: list[Result]) -> str:
@@ -81,7 +83,11 @@ def _beside(summary: Summary) -> Iterator[str]:
     if singles:
         worst = max(singles, key=severity)
         assert worst.divergence is not None
-        floor = "" if worst.noise_floor is None else f"; the source's own float32-float64 noise is {number(worst.noise_floor)}"
+        floor = (
+            ""
+            if worst.noise_floor is None
+            else f"; the source's own float32-float64 noise is {number(worst.noise_floor)}"
+        )
         yield (
             f"  free     worst {worst.scenario}: max abs {number(worst.divergence.max_abs)}, "
             f"drift {number(worst.divergence.drift)}{floor}"
@@ -117,7 +123,8 @@ def _many(listed: list[Summary]) -> Iterator[str]:
 def _refused(report: Report) -> Iterator[str]:
     for item in report.refused:
         where = f"{item.origin}: " if item.origin else ""
-        yield f"{where}{call_text(item.source, item.hyperparameters)} is not translated to {item.target}: " + "; ".join(item.reasons)
+        call = call_text(item.source, item.hyperparameters)
+        yield f"{where}{call} is not translated to {item.target}: {'; '.join(item.reasons)}"
     if report.refused:
         yield ""
 
@@ -125,4 +132,5 @@ def _refused(report: Report) -> Iterator[str]:
 def _last(report: Report) -> str:
     found = counts(report)
     verdicts = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
-    return f"{'passed' if report.passed else 'FAILED'}: {found['pairs']} calls, {found['results']} forced runs: {verdicts or 'nothing ran'}"
+    head = "passed" if report.passed else "FAILED"
+    return f"{head}: {found['pairs']} calls, {found['results']} forced runs: {verdicts or 'nothing ran'}"

@@ -13,7 +13,7 @@ from optmap.translate.apply import FileResult, Status
 def translation_report(files: Sequence[tuple[str, FileResult]]) -> str:
     """Format the results of all files, in order, as one JSON document with a final newline."""
     document = {"version": 1, "files": [_file(path, result) for path, result in files], "summary": summary(files)}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def summary(files: Sequence[tuple[str, FileResult]]) -> dict[str, int]:

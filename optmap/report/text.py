@@ -12,7 +12,7 @@ from optmap.report.json import summary
 from optmap.translate.apply import FileResult
 
 _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # as patch and git count lines
 
 
 def show_diagnostics(path: str, result: FileResult, *, infos: bool = True) -> None:

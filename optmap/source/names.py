@@ -208,21 +208,36 @@ def _busy(body: Iterable[ast.AST], hits: Sequence[int]) -> Iterator[ast.AST]:
                 yield from _busy(inner, hits)
 
 
-def possible_paths(source: Source, roots: Collection[str]) -> dict[str, set[str]]:
-    """Map each local name that may lead to a path under one of the root packages to the paths it may stand for."""
+def imported_paths(source: Source, roots: Collection[str]) -> dict[str, set[str]]:
+    """Map each name that an import binds to something under one of the root packages to what it may stand for."""
     found: dict[str, set[str]] = {}
     for node in _busy(source.tree.body, hit_lines(source, ["import"])):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for _, local, path in imported(node):
                 if local != "*" and path.partition(".")[0] in roots:
                     found.setdefault(local, set()).add(path)
-    known = 0
-    while known < len(found):
-        known = len(found)
-        for node in _busy(source.tree.body, hit_lines(source, found)):
+    return found
+
+
+def possible_paths(
+    source: Source, roots: Collection[str], also: Collection[str], hint: str
+) -> tuple[dict[str, set[str]], list[int]]:
+    """Add the names that plain assignments give to imported ones; return them with the lines that mention any.
+
+    Lines that mention one of the names in `also`, an import, or the hint in a string are among those.
+    """
+    found = imported_paths(source, roots)
+    hits: list[int] = []
+    names: set[str] | None = None
+    before = -1
+    while before != (before := sum(map(len, found.values()))):
+        if names != found.keys():
+            names = set(found)
+            hits = hit_lines(source, {*names, *also, "import"}, hint)
+        for node in _busy(source.tree.body, hits):
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                 _add_alias(found, node, chain_of(node.value))
-    return found
+    return found, hits
 
 
 def _add_alias(found: dict[str, set[str]], node: ast.Assign | ast.AnnAssign, chain: tuple[str, ...] | None) -> None:
@@ -252,8 +267,8 @@ def collect(source: Source, interest: Interest, unbound: Collection[str] = ()) -
 
     `unbound` holds conventional names (torch, tf) that are worth reporting even where nothing binds them.
     """
-    possible = possible_paths(source, interest.roots)
-    collector = _Collector(source, interest, possible, frozenset(unbound))
+    possible, hits = possible_paths(source, interest.roots, unbound, interest.string_hint)
+    collector = _Collector(source, interest, possible, hits, frozenset(unbound))
     collector.block(source.tree.body, collector.names.module)
     return collector.names
 
@@ -262,7 +277,12 @@ class _Collector:
     """The one walk over a file."""
 
     def __init__(
-        self, source: Source, interest: Interest, possible: dict[str, set[str]], unbound: frozenset[str]
+        self,
+        source: Source,
+        interest: Interest,
+        possible: dict[str, set[str]],
+        hits: list[int],
+        unbound: frozenset[str],
     ) -> None:
         self.source = source
         self.interest = interest
@@ -272,7 +292,7 @@ class _Collector:
         self.names = Names(module, [module])
         self.stack: list[ast.AST] = []
         self.wanted: dict[tuple[str, ...], bool] = {}
-        self.hits = hit_lines(source, (*self.followed, "import"), interest.string_hint)
+        self.hits = hits
         self.declares = b"global" in source.body or b"nonlocal" in source.body
 
     def block(self, body: Iterable[ast.AST], scope: Scope) -> None:

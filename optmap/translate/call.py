@@ -32,12 +32,16 @@ from optmap.translate.verify import EditedCall
 
 
 class Options(NamedTuple):
-    """What to translate, into what, and how."""
+    """What to translate, into what, and how.
+
+    Without `prove` the result is not parsed and compared: for callers that give no translated source out.
+    """
 
     target: Framework
     sources: frozenset[Framework]
     faithful: bool = False
     params: str | None = None
+    prove: bool = True
 
 
 class CallOutcome(NamedTuple):

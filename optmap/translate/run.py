@@ -28,30 +28,39 @@ class Outcome(NamedTuple):
 
 
 def translate_files(
-    files: Iterable[Found], tables: MappingSet, options: Options, *, jobs: int = 1, mappings: tuple[Path, ...] = ()
+    files: Iterable[Found],
+    tables: MappingSet,
+    options: Options,
+    *,
+    jobs: int = 1,
+    mappings: tuple[Path, ...] = (),
+    keep: bool = False,
 ) -> Iterator[Outcome]:
-    """Translate the files, in order; with several jobs in that many processes, each loading the tables once."""
+    """Translate the files, in order; with several jobs in that many processes, each loading the tables once.
+
+    With several jobs the content of unchanged files comes back only where `keep` asks for it.
+    """
     if jobs <= 1:
         for found in files:
             yield _one(found, tables, options)
         return
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(jobs, initializer=_start, initargs=(mappings, options)) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_start, initargs=(mappings, options, keep)) as pool:
         yield from pool.map(_in_worker, files, chunksize=64)
 
 
-_WORKER: dict[str, tuple[MappingSet, Options]] = {}
+_WORKER: dict[str, tuple[MappingSet, Options, bool]] = {}
 
 
-def _start(mappings: tuple[Path, ...], options: Options) -> None:
-    _WORKER["state"] = (load(mappings), options)
+def _start(mappings: tuple[Path, ...], options: Options, keep: bool) -> None:
+    _WORKER["state"] = (load(mappings), options, keep)
 
 
 def _in_worker(found: Found) -> Outcome:
-    tables, options = _WORKER["state"]
+    tables, options, keep = _WORKER["state"]
     outcome = _one(found, tables, options)
-    return outcome if outcome.result.changed else _light(outcome)
+    return outcome if keep or outcome.result.changed else _light(outcome)
 
 
 def _light(outcome: Outcome) -> Outcome:

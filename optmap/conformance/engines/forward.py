@@ -35,9 +35,7 @@ def chain(left: Array, right: Array) -> Array:
     return total
 
 
-def loss_and_gradients(
-    scenario: Scenario, parameters: dict[str, Array], batch: int
-) -> tuple[float, dict[str, Any]]:
+def loss_and_gradients(scenario: Scenario, parameters: dict[str, Array], batch: int) -> tuple[float, dict[str, Any]]:
     """The loss, and the gradient of every parameter; of an embedding, the indices and values of its rows."""
     result = outputs(scenario, parameters, batch)
     loss, upstream = _loss(scenario, result, scenario.targets[batch].astype(result.dtype))
@@ -54,7 +52,7 @@ def loss_and_gradients(
 
 def _sum(values: Array) -> Array:
     """Sum over the first axis, one sample after the other."""
-    total = values[0].copy()
+    total: Array = values[0].copy()
     for row in values[1:]:
         total = total + row
     return total
@@ -71,5 +69,5 @@ def _loss(scenario: Scenario, result: Array, target: Array) -> tuple[float, Arra
         return float(loss * scale), (softmax - target) / real(len(result)) * scale
     error = result - target
     if scenario.loss is Loss.MAE:
-        return float(np.abs(error).mean() * scale), np.sign(error) / real(error.size) * scale
-    return float((error * error).mean() * scale), error * real(2 / error.size) * scale
+        return float(np.abs(error).mean() * scale), np.sign(error) * (scale / real(error.size))
+    return float((error * error).mean() * scale), error * real(2) * (scale / real(error.size))

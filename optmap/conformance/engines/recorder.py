@@ -38,10 +38,13 @@ class Recorder:
     def trace(self) -> Trace:
         """The whole run."""
         gradients = {name: self._stack(values) for name, values in self.gradients.items()}
-        return Trace(np.array(self.loss), gradients, {name: np.stack(values) for name, values in self.parameters.items()})
+        return Trace(
+            np.array(self.loss), gradients, {name: np.stack(values) for name, values in self.parameters.items()}
+        )
 
     def _stack(self, values: list[Any]) -> Array | Rows:
         if isinstance(values[0], tuple):
             indices, rows = zip(*values, strict=True)
             return Rows(np.stack(indices), np.stack(rows).astype(self.dtype, copy=False))
-        return np.stack(values).astype(self.dtype, copy=False)
+        stacked: Array = np.stack(values).astype(self.dtype, copy=False)
+        return stacked

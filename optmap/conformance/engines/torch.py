@@ -30,10 +30,12 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
 
 def _run(job: Job) -> Trace:
     dtype = getattr(torch, job.dtype)
-    parameters = {name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in job.scenario.start.items()}
+    parameters = {
+        name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in job.scenario.start.items()
+    }
     optimizer = _optimizer(job, parameters)
     forward = _Forward(job.scenario, dtype)
-    factors = None if job.rates is None else [rate / job.rates[0] for rate in job.rates]
+    factors = [rate / job.rates[0] for rate in job.rates] if job.rates else []
     first = [group["lr"] for group in optimizer.param_groups]
     recorder = Recorder(job)
     for step in range(job.steps):

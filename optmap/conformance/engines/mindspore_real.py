@@ -1,0 +1,97 @@
+"""The installed MindSpore on CPU, PyNative, kernels on one thread: several of them round by how arrays are split.
+
+Some 9 ms a step, so it runs only where it is asked for. Float32 only; sparse gradients exist in graph mode alone and are
+left to the numpy rules and their goldens.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+os.environ.setdefault("GLOG_v", "3")
+
+import mindspore
+import numpy as np
+
+from optmap.conformance.engines.recorder import Recorder
+from optmap.conformance.scenario import Failure, Job, Loss, Model, Outcome, Scenario, Trace
+
+with suppress(RuntimeError):  # it can be called once in a process
+    mindspore.device_context.cpu.op_tuning.threads_num(1)
+
+
+def version() -> str:
+    """See `Engine`."""
+    return str(mindspore.__version__)
+
+
+def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
+    """See `Engine`."""
+    for job in jobs:
+        if job.dtype != "float32" or job.scenario.sparse:
+            yield Failure("MindSpore's optimizers run in float32 with dense gradients here")
+            continue
+        try:
+            yield _run(job)
+        except Exception as error:  # MindSpore raises whatever its kernels and checks raise
+            yield Failure(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+
+
+def _run(job: Job) -> Trace:
+    names = list(job.scenario.start)
+    parameters = {
+        name: mindspore.Parameter(mindspore.Tensor(value.copy()), name=name) for name, value in job.scenario.start.items()
+    }
+    optimizer, order = _optimizer(job, parameters)
+    gradient = mindspore.value_and_grad(_forward(job.scenario, parameters), None, [parameters[name] for name in names])
+    recorder = Recorder(job)
+    for step in range(job.steps):
+        found = Recorder.replayed(job, step)
+        loss = float("nan")
+        if found is None:
+            batch = step % len(job.scenario.inputs)
+            value, tensors = gradient(*(mindspore.Tensor(item[batch]) for item in (job.scenario.inputs, job.scenario.targets)))
+            loss, found = float(value.asnumpy()), {name: item.asnumpy() for name, item in zip(names, tensors, strict=True)}
+        if job.rates is not None and hasattr(optimizer, "lrs"):
+            for rate in optimizer.lrs:
+                mindspore.ops.assign(rate, mindspore.Tensor(np.float32(job.rates[step])))
+        optimizer(tuple(mindspore.Tensor(np.ascontiguousarray(found[name], np.float32)) for name in order))
+        recorder.add(loss, found, {name: value.asnumpy().copy() for name, value in parameters.items()})
+    return recorder.trace()
+
+
+def _optimizer(job: Job, parameters: dict[str, Any]) -> tuple[Any, list[str]]:
+    """The optimizer, and the order in which it wants the gradients."""
+    arguments = dict(job.arguments)
+    experimental = ".experimental." in job.api
+    if job.rates is not None:
+        arguments[job.rate_argument] = job.rates[0] if experimental else list(job.rates)
+    module, name = job.api.rsplit(".", 1)
+    create = getattr(importlib.import_module(module), name)
+    if job.groups is None:
+        return create(list(parameters.values()), **arguments), list(parameters)
+    given = [{"params": [parameters[name] for name in group.parameters], **group.arguments} for group in job.groups]
+    return create(given, **arguments), [name for group in job.groups for name in group.parameters]
+
+
+def _forward(scenario: Scenario, parameters: dict[str, Any]) -> Any:
+    """The loss as a function of one batch and its targets."""
+    ops = mindspore.ops
+
+    def loss(inputs: Any, targets: Any) -> Any:
+        result = ops.matmul(inputs, parameters["weight"].T) + parameters["bias"]
+        if scenario.model is Model.SCALED:
+            result = result * parameters["norm.gamma"] + parameters["norm.beta"]
+        if scenario.loss is Loss.CROSS_ENTROPY:
+            value = ops.SoftmaxCrossEntropyWithLogits()(result, targets)[0].mean()
+        elif scenario.loss is Loss.MAE:
+            value = ops.abs(result - targets).mean()
+        else:
+            value = ops.square(result - targets).mean()
+        return value * scenario.scale
+
+    return loss
