@@ -32,7 +32,7 @@ class Worker{number}:
             self.cache[key] = work(args, **kwargs)
         return self.cache[key]
 '''
-MODEL = '''import torch
+MODEL = """import torch
 import torch.nn as nn
 
 
@@ -43,8 +43,8 @@ class Model{number}(nn.Module):
 
     def forward(self, x):
         return torch.relu(self.first(x))
-'''
-TRAIN = '''import torch
+"""
+TRAIN = """import torch
 import torch.nn as nn
 import torch.optim as optim
 
@@ -61,7 +61,7 @@ def train(model, loader, epochs={number} % 10):
             if batch % 100 == 0:
                 print(f"epoch {{epoch}} batch {{batch}} loss {{loss.item():.4f}}")
     return model
-'''
+"""
 
 
 def make_tree(root: Path, files: int) -> None:

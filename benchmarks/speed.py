@@ -1,6 +1,6 @@
 """Speed of the command line as ratios measured in one run; prints a table, exits 1 where a limit is missed.
 
-Usage: python benchmarks/speed.py [FILES]
+Usage: python -m benchmarks.speed [FILES]
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from make_tree import make_tree, script as training_script
+from benchmarks.make_tree import make_tree, script
 
 REPEATS = 15
 
@@ -58,10 +56,11 @@ def main(files: int) -> int:
     bare = wall([python, "-c", "import typer"])
     rows.append(("optmap --version / import typer", wall([*optmap, "--version"]) / bare, 1.3))
     with tempfile.TemporaryDirectory() as directory:
-        script = Path(directory, "train.py")
-        script.write_text(training_script(7).replace("{{", "{").replace("}}", "}"), encoding="utf-8")
-        lines = script.read_text().count("\n")
-        rows.append((f"translate one file of {lines} lines / import typer", wall([*optmap, "translate", str(script)]) / bare, 2.0))
+        train = Path(directory, "train.py")
+        text = script(7).replace("{{", "{").replace("}}", "}")
+        train.write_text(text, encoding="utf-8")
+        name = f"translate one file of {text.count(chr(10))} lines / import typer"
+        rows.append((name, wall([*optmap, "translate", str(train)]) / bare, 2.0))
         root = Path(directory, "tree")
         make_tree(root, files)
         baseline = min(parse_baseline(root) for _ in range(3))

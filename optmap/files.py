@@ -107,8 +107,7 @@ def _verdict(spec: GitIgnoreSpec, path: str) -> bool | None:
     pathspec also matches what lies below a matched directory, and marks the slash where it does by a group of that name.
     """
     for pattern in reversed(list(spec.patterns)):
-        found = pattern.regex.match(path) if pattern.include is not None else None
-        if found is None:
+        if pattern.include is None or pattern.regex is None or (found := pattern.regex.match(path)) is None:
             continue
         slash = found.start("ps_d") if found.groupdict().get("ps_d") else None
         itself = slash is None or slash == len(path) - 1

@@ -118,9 +118,12 @@ def test_only_one_module_writes_files(path: Path) -> None:
                 owner == "os" and node.func.attr in ("replace", "write")
             ):
                 found.append(node.lineno)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
-            if ast.unparse(node.args[0]) != "os.devnull":
-                found.append(node.lineno)
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "open"
+            and ast.unparse(node.args[0]) != "os.devnull"
+        ):
+            found.append(node.lineno)
     assert not found
 
 

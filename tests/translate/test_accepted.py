@@ -24,7 +24,15 @@ TORCH = {
                 "initial_accumulator_value=1", "eps=1e-3", "maximize=True"],
 }  # fmt: skip
 KERAS = {
-    "Adam": ["learning_rate=1", "beta_1=0.0", "beta_2=0.5", "epsilon=1e-3", "amsgrad=True", "weight_decay=0.1", "name='x'"],
+    "Adam": [
+        "learning_rate=1",
+        "beta_1=0.0",
+        "beta_2=0.5",
+        "epsilon=1e-3",
+        "amsgrad=True",
+        "weight_decay=0.1",
+        "name='x'",
+    ],
     "AdamW": ["weight_decay=0.1", "weight_decay=None", "beta_1=0.5", "amsgrad=True"],
     "Adamax": ["learning_rate=1", "beta_1=0.5", "epsilon=1e-3"],
     "SGD": ["learning_rate=1", "momentum=0", "momentum=0.9", "nesterov=True", "clipnorm=None"],

@@ -35,7 +35,9 @@ def test_case(case: Case, tables: MappingSet) -> None:
     before = case.before.encode()
     result = translate_bytes(before, tables, options)
     assert result.output.decode() == case.after
-    assert shown(result, case.diagnostics) == case.diagnostics, [f"{d.line}: {d.code.id} {d.message}" for d in result.diagnostics]
+    assert shown(result, case.diagnostics) == case.diagnostics, [
+        f"{d.line}: {d.code.id} {d.message}" for d in result.diagnostics
+    ]
     prove(before, result, tables, options)
 
 
