@@ -80,6 +80,70 @@ def translate(
 
 
 @app.command()
+def check(
+    paths: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="[PATH...]", help="Files whose optimizer calls are checked as written; none is executed."
+        ),
+    ] = None,
+    optimizer: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--optimizer", metavar="NAME", help="A class, such as Adam or torch.optim.Adam; may be repeated."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every class and every hyperparameter of the tables.")
+    ] = False,
+    source: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--from", metavar="F", help="Only this framework's classes; may be repeated."),
+    ] = None,
+    to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch or tensorflow.")] = "",
+    steps: Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Training steps.")] = None,  # noqa: UP045
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of weights and data.")] = 0,
+    dtype: Annotated[str, typer.Option("--dtype", help="float32 or float64; both by default.")] = "",
+    scenario: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--scenario", metavar="NAME", help="Only this scenario; may be repeated."),
+    ] = None,
+    setting: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter, such as eps=1e-3; may be repeated."),
+    ] = None,
+    require: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--require", metavar="ENGINE", help="Fail where this engine cannot run; may be repeated."),
+    ] = None,
+    python: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Run an engine in another environment."),
+    ] = None,
+    format: Annotated[str, typer.Option("--format", help="text, json, junit, github or markdown.")] = "text",
+    report: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--report", metavar="FILE.html", help="Write an HTML report as well."),
+    ] = None,
+    mappings: _Mappings = None,
+) -> None:
+    """Train the same model with an optimizer and its translation, and report how far they drift apart.
+
+    Exit codes: 0 everything ran as the tables lead to expect; 1 something did not; 2 wrong usage, nothing ran, or a
+    required engine is missing.
+    """
+    from optmap.commands import check as command
+
+    raise typer.Exit(
+        command.run(
+            command.Request(
+                paths=paths or (), optimizers=optimizer or (), everything=everything, sources=source or (), to=to or None,
+                steps=steps, seed=seed, dtypes=(dtype,) if dtype else (), scenarios=scenario or (), set=setting or (),
+                require=require or (), python=python or (), format=format, report=report, mappings=tuple(mappings or ()),
+            )
+        )
+    )  # fmt: skip
+
+
+@app.command()
 def explain(
     api: Annotated[str, typer.Argument(help="A class, such as torch.optim.Adam or Adam.")],
     to: Annotated[str, typer.Option("--to", help="The framework to compare with; all others by default.")] = "",

@@ -119,7 +119,7 @@ def rows(tables: MappingSet, api: Api) -> Iterator[Call]:
     """One call for each hyperparameter of the class, moved away from its default alone (with what it is inert without)."""
     for parameter in api.current:
         if parameter.switches:
-            awake = {name: _given(api, old) for old in parameter.switches if (name := api.by_tie[old].name)}
+            awake = {api.by_tie[old].name: _given(api, old) for old in parameter.switches if old in api.by_tie}
             yield Call(api, {**awake, parameter.name: True}, row=parameter.name)
             continue
         for tie in () if parameter.is_parameters else parameter.ties:

@@ -233,8 +233,17 @@ class _Finder:
             call = isinstance(parent, ast.Call) and parent.func is reference.node
             name = member.rest.rpartition(".")[2]
             if name[0].isupper():
-                message = f"no table describes {member.module.name}.{member.rest}"
+                message = f"no table describes {member.module.name}.{member.rest}{self._nearest(member)}"
                 self.mentions.append(Mention(reference.node, UNKNOWN_OPTIMIZER, message, call))
+
+    def _nearest(self, member: _Member) -> str:
+        """A hint where the class is known under a similar name, such as AdaMax for Adamax."""
+        from difflib import get_close_matches
+
+        name = member.rest.rpartition(".")[2]
+        known = {api.class_name.lower(): api for api in self.tables.apis.values() if api.module is member.module}
+        close = get_close_matches(name.lower(), known, n=1, cutoff=0.8)
+        return f"; did you mean {known[close[0]].name}?" if close else ""
 
     def _mention(self, reference: Reference, member: _Member) -> None:
         if _chosen_at_run_time(reference):

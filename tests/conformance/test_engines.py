@@ -58,7 +58,9 @@ def test_free_and_forced_runs(engine: str) -> None:
     for asked, one, other in zip(jobs, free, forced, strict=True):
         assert np.isnan(other.loss).all()
         for name in asked.scenario.start:
-            np.testing.assert_array_equal(one.parameters[name], other.parameters[name], f"{asked.scenario.name}, {name}")
+            np.testing.assert_array_equal(
+                one.parameters[name], other.parameters[name], f"{asked.scenario.name}, {name}"
+            )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -72,7 +74,9 @@ def test_losses_and_gradients_are_those_of_the_scenario(engine: str) -> None:
         for key, expected in gradients.items():
             found = trace.gradients[key]
             assert isinstance(found, np.ndarray)
-            np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-6 * scenario.gradient_size, err_msg=f"{name}, {key}")
+            np.testing.assert_allclose(
+                found[0], expected, rtol=1e-5, atol=1e-6 * scenario.gradient_size, err_msg=f"{name}, {key}"
+            )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -112,10 +116,14 @@ def test_groups_are_given_their_own_hyperparameters(engine: str) -> None:
     single, grouped = run(engine, plain, replace(plain, groups=groups))
     np.testing.assert_array_equal(single.parameters["weight"][0], grouped.parameters["weight"][0])
     start = plain.scenario.start["bias"]
-    np.testing.assert_allclose(grouped.parameters["bias"][0] - start, 2 * (single.parameters["bias"][0] - start), rtol=1e-4)
+    np.testing.assert_allclose(
+        grouped.parameters["bias"][0] - start, 2 * (single.parameters["bias"][0] - start), rtol=1e-4
+    )
 
 
-@pytest.mark.parametrize(("engine", "api"), [("torch", "torch.optim.SparseAdam"), ("mindspore", "mindspore.nn.LazyAdam")])
+@pytest.mark.parametrize(
+    ("engine", "api"), [("torch", "torch.optim.SparseAdam"), ("mindspore", "mindspore.nn.LazyAdam")]
+)
 def test_sparse_gradients(engine: str, api: str) -> None:
     asked = job(engine, SCENARIOS["sparse-embedding"], api=api)
     [free] = run(engine, asked)
@@ -123,7 +131,9 @@ def test_sparse_gradients(engine: str, api: str) -> None:
     assert isinstance(gradients, Rows)
     assert gradients.values.shape == (STEPS, 6, 3)
     untouched = sorted(set(range(10)) - set(gradients.indices.reshape(-1).tolist()))
-    np.testing.assert_array_equal(free.parameters["embedding"][-1][untouched], asked.scenario.start["embedding"][untouched])
+    np.testing.assert_array_equal(
+        free.parameters["embedding"][-1][untouched], asked.scenario.start["embedding"][untouched]
+    )
     [forced] = run(engine, replace(asked, gradients=free.gradients))
     np.testing.assert_array_equal(forced.parameters["embedding"], free.parameters["embedding"])
 
@@ -133,4 +143,6 @@ def test_numpy_engine_trains_bit_equal_to_mindspore() -> None:
     jobs = [job("mindspore", SCENARIOS[name]) for name in DENSE]
     for asked, ours, theirs in zip(jobs, run("mindspore", *jobs), run("mindspore-real", *jobs), strict=True):
         for name in asked.scenario.start:
-            np.testing.assert_array_equal(ours.parameters[name], theirs.parameters[name], f"{asked.scenario.name}, {name}")
+            np.testing.assert_array_equal(
+                ours.parameters[name], theirs.parameters[name], f"{asked.scenario.name}, {name}"
+            )

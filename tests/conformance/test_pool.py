@@ -50,7 +50,7 @@ def test_a_worker_that_hangs(interpreter: Interpreter) -> None:
 
 
 def test_a_worker_that_prints_nonsense(interpreter: Interpreter) -> None:
-    message = failure(interpreter("echo Welcome to this machine; echo oops >&2; exec sleep 60"))
+    message = failure(interpreter("echo oops >&2; echo Welcome to this machine; exec sleep 60"))
     assert "printed what is no answer" in message
     assert "oops" in message
 

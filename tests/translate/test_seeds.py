@@ -67,3 +67,4 @@ def test_the_pages_misspelling_is_reported(tables: MappingSet) -> None:
     result = translate_bytes(TORCH_PAGE.format(name="AdaMax").encode(), tables, options)
     assert not result.changed
     assert [(item.code.id, item.line) for item in result.diagnostics] == [("OM209", 6)]
+    assert result.diagnostics[0].message.endswith("did you mean torch.optim.Adamax?")

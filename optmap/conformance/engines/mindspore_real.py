@@ -44,7 +44,8 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
 def _run(job: Job) -> Trace:
     names = list(job.scenario.start)
     parameters = {
-        name: mindspore.Parameter(mindspore.Tensor(value.copy()), name=name) for name, value in job.scenario.start.items()
+        name: mindspore.Parameter(mindspore.Tensor(value.copy()), name=name)
+        for name, value in job.scenario.start.items()
     }
     optimizer, order = _optimizer(job, parameters)
     gradient = mindspore.value_and_grad(_forward(job.scenario, parameters), None, [parameters[name] for name in names])
@@ -54,8 +55,13 @@ def _run(job: Job) -> Trace:
         loss = float("nan")
         if found is None:
             batch = step % len(job.scenario.inputs)
-            value, tensors = gradient(*(mindspore.Tensor(item[batch]) for item in (job.scenario.inputs, job.scenario.targets)))
-            loss, found = float(value.asnumpy()), {name: item.asnumpy() for name, item in zip(names, tensors, strict=True)}
+            value, tensors = gradient(
+                *(mindspore.Tensor(item[batch]) for item in (job.scenario.inputs, job.scenario.targets))
+            )
+            loss, found = (
+                float(value.asnumpy()),
+                {name: item.asnumpy() for name, item in zip(names, tensors, strict=True)},
+            )
         if job.rates is not None and hasattr(optimizer, "lrs"):
             for rate in optimizer.lrs:
                 mindspore.ops.assign(rate, mindspore.Tensor(np.float32(job.rates[step])))
