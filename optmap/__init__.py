@@ -1,20 +1,31 @@
-"""optmap moves optimizers between PyTorch, TensorFlow/Keras and MindSpore and proves that they do the same arithmetic."""
+"""optmap moves optimizers between PyTorch, TensorFlow/Keras and MindSpore and proves that they compute the same."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optmap.api import translate_source as translate_source
+    from optmap.conformance.api import check as check
+    from optmap.conformance.simulate import Group as Group
+    from optmap.conformance.simulate import SparseRows as SparseRows
+    from optmap.conformance.simulate import simulate as simulate
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "translate_source"]
+
+_HOMES = {
+    "translate_source": "optmap.api",
+    "check": "optmap.conformance.api",
+    "simulate": "optmap.conformance.simulate",
+    "Group": "optmap.conformance.simulate",
+    "SparseRows": "optmap.conformance.simulate",
+}
+__all__ = ["Group", "SparseRows", "__version__", "check", "simulate", "translate_source"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the public functions on first use, so that `import optmap` stays cheap."""
-    if name in __all__:
-        import optmap.api
-
-        return getattr(optmap.api, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'optmap' has no attribute {name!r}")

@@ -20,6 +20,7 @@ from optmap.mapping.model import (
     Literal,
     MappingSet,
     Module,
+    Need,
     Parameter,
     Position,
     Trait,
@@ -156,12 +157,17 @@ class Builder:
         self._check_order(parameters)
         for trait, value in self._entries(item, "rule"):
             self._check_trait(trait, value)
+        for hyperparameter, overrides in self._entries(item, "rule_when"):
+            self._known(hyperparameter, overrides.at)
+            for trait, value in overrides.items():
+                self._check_trait(trait, value)
         fixed = item.get("fixed", {})
         for hyperparameter in fixed:
             self._known(hyperparameter, item.value["fixed"].at)
         return Api(
             name, module, algorithm, item.get("verified"), parameters,
-            item.get("extra_keywords", False), item.get("rule", {}), fixed, item.get("deprecated"), item.get("note"), item.at,
+            item.get("extra_keywords", False), item.get("rule", {}), item.get("rule_when", {}), fixed,
+            item.get("deprecated"), item.get("note"), item.at,
         )  # fmt: skip
 
     def _parameters(self, rows: list[Parsed]) -> list[Parameter]:
@@ -311,7 +317,7 @@ def _hyperparameter(name: str, item: Parsed) -> Hyperparameter:
 def _trait(name: str, item: Parsed) -> Trait:
     return Trait(
         name, item.get("values"), item.get("default"), Effect(item.get("effect")), item.get("active_with", ()),
-        item.get("ungrouped_only", False), item.get("advice"), item.at,
+        item.get("ungrouped_only", False), Need(item.get("needs")) if item.get("needs") else None, item.get("advice"), item.at,
     )  # fmt: skip
 
 

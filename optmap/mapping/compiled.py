@@ -23,6 +23,7 @@ from optmap.mapping.model import (
     Literal,
     MappingSet,
     Module,
+    Need,
     Parameter,
     Position,
     Required,
@@ -94,9 +95,11 @@ def _hyperparameter(
 
 
 def _trait(
-    name: str, values: Any, default: str | None, effect: str, active: Any, ungrouped: bool, advice: str | None, at: Any
-) -> Trait:
-    return Trait(name, values, default, Effect(effect), tuple(active), ungrouped, advice, Position(*at))
+    name: str, values: Any, default: str | None, effect: str, active: Any, ungrouped: bool, needs: str | None,
+    advice: str | None, at: Any,
+) -> Trait:  # fmt: skip
+    need = Need(needs) if needs else None
+    return Trait(name, values, default, Effect(effect), tuple(active), ungrouped, need, advice, Position(*at))
 
 
 def _module(
@@ -119,6 +122,7 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
         parameters=tuple(_parameter(*row) for row in item["parameters"]),
         extra_keywords=item["extra_keywords"],
         rule=item["rule"],
+        rule_when=item["rule_when"],
         fixed={name: _tuple(value) for name, value in item["fixed"].items()},
         deprecated=item["deprecated"],
         note=item["note"],

@@ -7,7 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from optmap.mapping.model import PARAMETERS, Api, Effect, Framework, Literal, MappingSet, Parameter, Trait, same_value
+from optmap.mapping.model import (
+    PARAMETERS,
+    Api,
+    Effect,
+    Framework,
+    Literal,
+    MappingSet,
+    Need,
+    Parameter,
+    Trait,
+    same_value,
+)
 from optmap.mapping.values import Conversion, Value, conversion, literal_value
 
 
@@ -82,6 +93,7 @@ class Cause(NamedTuple):
     target: str
     advice: str | None
     table: str
+    needs: Need | None = None
 
 
 class Dropped(NamedTuple):
@@ -412,13 +424,21 @@ class _Planner:
 
     def _trait_causes(self) -> Iterator[Cause]:
         for trait in self.tables.traits.values():
-            source = self.source.rule.get(trait.name, trait.default)
-            target = self.target.rule.get(trait.name, trait.default)
+            source, target = self._rule(self.source, trait), self._rule(self.target, trait)
             if source is None or target is None or source == target or not self._awake(trait):
                 continue
             yield Cause(
-                trait.name, trait.effect, trait.values[source], trait.values[target], trait.advice, str(self.target.at)
-            )
+                trait.name, trait.effect, trait.values[source], trait.values[target], trait.advice, str(self.target.at),
+                trait.needs,
+            )  # fmt: skip
+
+    def _rule(self, api: Api, trait: Trait) -> str | None:
+        """The value of a trait for this call: some hold only while a hyperparameter does something."""
+        for name, overrides in api.rule_when.items():
+            found = self.effective.get(name)
+            if trait.name in overrides and found is not None and found.value.known and not self._inert(name):
+                return overrides[trait.name]
+        return api.rule.get(trait.name, trait.default)
 
     def _awake(self, trait: Trait) -> bool:
         if trait.ungrouped_only and self.keys is not None:

@@ -23,6 +23,13 @@ class Effect(StrEnum):
     DIVERGENT = "divergent"
 
 
+class Need(StrEnum):
+    """What a training run must have for a trait to show, beyond the hyperparameters of the call."""
+
+    CHANGING_RATE = "changing_learning_rate"
+    SCALE_NAMES = "parameters_named_beta_or_gamma"
+
+
 class Accepts(StrEnum):
     """The Python type that a constructor insists on; ANY where it takes any number."""
 
@@ -103,6 +110,7 @@ class Trait(NamedTuple):
     effect: Effect
     active_with: tuple[str, ...]
     ungrouped_only: bool
+    needs: Need | None
     advice: str | None
     at: Position
 
@@ -162,6 +170,7 @@ class Api:
     parameters: tuple[Parameter, ...]
     extra_keywords: bool
     rule: dict[str, str]
+    rule_when: dict[str, dict[str, str]]
     fixed: dict[str, Literal]
     deprecated: str | None
     note: str | None

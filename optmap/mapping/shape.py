@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optmap.mapping.model import Accepts, Effect, Framework
+from optmap.mapping.model import Accepts, Effect, Framework, Need
 from optmap.mapping.yamlnodes import Any_, Field, Flag, ListOf, MapOf, Record, Text
 
 PARAMETER = Record(
@@ -33,6 +33,7 @@ API = Record(
         "parameters": Field(ListOf(INCLUDE), "the signature, in order", required=True),
         "extra_keywords": Field(Flag(), "the signature ends in **kwargs"),
         "rule": Field(MapOf(Text()), "trait -> value"),
+        "rule_when": Field(MapOf(MapOf(Text())), "hyperparameter -> traits that hold instead while it is not neutral"),
         "fixed": Field(MapOf(Any_()), "hyperparameters that the class has no argument for -> the constant it uses"),
         "deprecated": Field(Text(), "since when, and what replaces it"),
         "note": Field(Text(), "what a user should know"),
@@ -58,6 +59,7 @@ TRAIT = Record(
         "effect": Field(Text(tuple(Effect)), "how far rules drift apart that differ here", required=True),
         "active_with": Field(ListOf(Text()), "the trait matters only while one of these is not neutral"),
         "ungrouped_only": Field(Flag(), "the trait matters only without parameter groups"),
+        "needs": Field(Text(tuple(Need)), "what a run must have for the trait to show"),
         "advice": Field(Text(), "what removes the difference"),
     },
 )

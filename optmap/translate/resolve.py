@@ -23,7 +23,7 @@ from optmap.diagnostics import (
     Code,
 )
 from optmap.mapping.derive import Constant, Given, Loss, Plan, candidates, choose, plan
-from optmap.mapping.model import Api, Effect, Framework, MappingSet
+from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
 from optmap.mapping.values import Value, write_literal
 from optmap.source.calls import Form
 
@@ -234,6 +234,7 @@ def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[No
             message += f". --faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
         elif cause.advice:
             message += f". To avoid it, {cause.advice}"
-        code = NUMERIC_DIFFERENCE if cause.effect is Effect.DIVERGENT else SMALL_DIFFERENCE
+        seen = cause.effect is Effect.DIVERGENT and cause.needs is not Need.CHANGING_RATE
+        code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
         notes.append(Note(code, message, None, cause.table))
     return notes

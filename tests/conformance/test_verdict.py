@@ -62,7 +62,7 @@ def test_worse_than_expected(level: Level, expected: Level) -> None:
 
 
 def result(pair: Pair, scenario: str, level: Level | None, dtype: str = "float64") -> Result:
-    return Result(pair, "mindspore", scenario, dtype, Mode.FORCED, 10, level and measured(level), Level.CLOSE,
+    return Result(pair, "mindspore", scenario, dtype, Mode.FORCED, 10, measured(level) if level else None, Level.CLOSE,
                   ("epsilon placement: ...",), Verdict.AS_EXPECTED if level else Verdict.NOT_RUN)  # fmt: skip
 
 

@@ -51,9 +51,8 @@ def _coupled(job: Job) -> bool:
 
 def _key(job: Job, index: int) -> str:
     """Equal for jobs that may share a program."""
-    arguments = {name: value for name, value in job.arguments.items() if name != job.rate_argument or job.rates is None}
-    free = job.gradients is None
-    return repr((job.api, sorted(arguments.items()), job.dtype, job.steps, free, job.rates, _coupled(job) and index))
+    free, alone = job.gradients is None, index if _coupled(job) else None
+    return repr((job.api, sorted(job.arguments.items()), job.dtype, job.steps, free, alone))
 
 
 def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
@@ -62,7 +61,7 @@ def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
     if jobs[0].scenario.sparse:
         return [Failure("sparse gradients are not run in TensorFlow")] * len(jobs)
     try:
-        return list(Program(jobs, separate=_coupled(jobs[0])).run())
+        return [*Program(jobs, separate=_coupled(jobs[0])).run()]
     except Exception as error:  # whatever a constructor or a kernel rejects
         text = str(error).strip().partition("\n")[0]
         return [Failure(f"{type(error).__name__}: {text}")] * len(jobs)

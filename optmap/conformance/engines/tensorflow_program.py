@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, Final, NamedTuple
 
 import keras
@@ -31,7 +32,7 @@ class _View(NamedTuple):
 
 
 class Program:
-    """The jobs agree in constructor, dtype, steps, mode and learning rates.
+    """The jobs agree in constructor, dtype, steps and mode; one run is made for each of their series of learning rates.
 
     Args:
         jobs: at least one; ungrouped, with dense gradients.
@@ -45,26 +46,37 @@ class Program:
         keras.backend.set_floatx(jobs[0].dtype)
         self.views, starts = _layout(jobs, separate)
         self.variables = [tf.Variable(start, dtype=self.dtype) for start in starts]
-        self.rates = None if jobs[0].rates is None else tf.constant(jobs[0].rates, self.dtype)
-        self.optimizer, self.rate = _optimizer(jobs[0], self.variables, self.dtype)
+        self.optimizer, self.rate, state = _optimizer(jobs[0], self.variables, self.dtype)
+        self.state = [(variable, variable.numpy()) for variable in (*self.variables, *state)]
 
-    def run(self) -> Iterator[Trace]:
+    def run(self) -> list[Trace]:
         """Run all steps and cut what was recorded into one Trace for each job."""
         forced = self.jobs[0].gradients is not None
         step = self._forced() if forced else self._free()
-        losses, *rest = (item.numpy() for item in tf.function(lambda: self._loop(step), autograph=False)())
-        gradients, parameters = rest[: len(self.variables)], rest[len(self.variables) :]
-        for index, (job, views) in enumerate(zip(self.jobs, self.views, strict=True)):
-            found = {name: view.cut(parameters) for name, view in views.items()}
-            given = job.gradients or {name: view.cut(gradients) for name, view in views.items()}
-            yield Trace(losses[:, index].astype(np.float64), given, found)
+        program = tf.function(lambda rates: self._loop(step, rates), autograph=False)
+        constant = (float(self.rate.numpy()),) * self.steps
+        traces: list[Trace | None] = [None] * len(self.jobs)
+        for rates in dict.fromkeys(job.rates for job in self.jobs):
+            for variable, value in self.state:
+                variable.assign(value)
+            recorded = [item.numpy() for item in program(tf.constant(rates or constant, self.dtype))]
+            for index, job in enumerate(self.jobs):
+                if job.rates == rates:
+                    traces[index] = self._trace(index, recorded)
+        return [trace for trace in traces if trace is not None]
 
-    def _loop(self, step: Callable[[Any], tuple[Any, list[Any]]]) -> list[Any]:
+    def _trace(self, index: int, recorded: Sequence[Array]) -> Trace:
+        job, views, count = self.jobs[index], self.views[index], len(self.variables)
+        losses, gradients, parameters = recorded[0], recorded[1 : 1 + count], recorded[1 + count :]
+        found = {name: view.cut(parameters) for name, view in views.items()}
+        given = job.gradients or {name: view.cut(gradients) for name, view in views.items()}
+        return Trace(losses[:, index].astype(np.float64), given, found)
+
+    def _loop(self, step: Callable[[Any], tuple[Any, list[Any]]], rates: Any) -> list[Any]:
         """Stack losses, gradients and parameters of all steps."""
 
         def body(index: Any, *arrays: Any) -> tuple[Any, ...]:
-            if self.rates is not None:
-                self.rate.assign(self.rates[index])
+            self.rate.assign(rates[index])
             losses, gradients = step(index)
             self.optimizer.apply_gradients(list(zip(gradients, self.variables, strict=True)))
             values = [losses, *gradients, *(variable.read_value() for variable in self.variables)]
@@ -117,24 +129,21 @@ def _layout(jobs: Sequence[Job], separate: bool) -> tuple[list[dict[str, _View]]
     return views, starts if separate else [np.concatenate(starts)]
 
 
-def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any]:
-    """The optimizer, and the variable that holds its learning rate (None where that never changes)."""
+def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, list[Any]]:
+    """The optimizer, the variable that holds its learning rate, and all variables that hold its state."""
     name = job.api.rpartition(".")[2]
-    arguments = dict(job.arguments)
-    if job.rates is not None:
-        arguments[job.rate_argument] = job.rates[0]
     if not job.api.startswith(V1):
-        optimizer = getattr(keras.optimizers, name)(**arguments)
+        optimizer = getattr(keras.optimizers, name)(**job.arguments)
         _keep_precision(optimizer, dtype)
         optimizer.build(variables)
-        return optimizer, optimizer.learning_rate
-    rate = None
-    if job.rates is not None:
-        rate = arguments[job.rate_argument] = tf.Variable(job.rates[0], dtype=dtype)
-    optimizer = getattr(tf.compat.v1.train, name)(**arguments)
+        return optimizer, optimizer.learning_rate, list(optimizer.variables)
+    create = getattr(tf.compat.v1.train, name)
+    known = {"learning_rate": signature(create).parameters["learning_rate"].default, **job.arguments}
+    rate = tf.Variable(known["learning_rate"], dtype=dtype)
+    optimizer = create(**{**known, "learning_rate": rate})
     _keep_precision(optimizer, dtype)
     optimizer._create_slots(variables)
-    return optimizer, rate
+    return optimizer, rate, optimizer.variables()
 
 
 def _keep_precision(optimizer: Any, dtype: Any) -> None:
