@@ -16,7 +16,7 @@ from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.files import Found, find_files
 from optmap.mapping.model import Framework, MappingSet
 from optmap.report import REPORTS
-from optmap.report.text import show_diagnostics, show_summary, unified_diff
+from optmap.report.text import Progress, show_diagnostics, show_summary, unified_diff
 from optmap.translate.apply import Options, translate_bytes
 from optmap.translate.run import Outcome, translate_files
 from optmap.translate.write import WriteError, replace_file, write_new
@@ -117,13 +117,18 @@ class _Session:
         self.failed = self.refused = self.warned = self.changed = False
 
     def run(self, outcomes: Iterable[Outcome]) -> int:
-        for outcome in outcomes:
+        progress = Progress()
+        for number, outcome in enumerate(outcomes, 1):
             outcome = self._store(outcome)
             self._score(outcome)
-            self._show(outcome)
+            if outcome.result.changed or outcome.result.diagnostics or self.mode == "--stdout":
+                progress.clear()
+                self._show(outcome)
+            progress.step(number)
             if self.reporting or outcome.result.diagnostics or outcome.result.calls:
                 light = outcome._replace(before=b"", result=replace(outcome.result, output=b""))
                 self.kept.append(light)
+        progress.clear()
         if self.reporting:
             sys.stdout.write(REPORTS[self.request.format]([(str(item.path), item.result) for item in self.kept]))
         elif self.mode != "--stdout":

@@ -12,7 +12,7 @@ from optmap.conformance.compare import compare, drift
 from optmap.conformance.expect import Expectation, expectation
 from optmap.conformance.pool import EngineError, Session
 from optmap.conformance.results import Mode, Result, Verdict
-from optmap.conformance.scenario import Failure, Job, Outcome, Trace
+from optmap.conformance.scenario import Failure, Gradients, Job, Outcome, Rows, Trace
 from optmap.conformance.trials import Trial, sources_of
 from optmap.conformance.verdict import judge
 from optmap.mapping.model import Framework
@@ -89,15 +89,26 @@ class _Batch:
         return id(trial.call), trial.scenario.name, dtype
 
     def _run_sources(self) -> None:
-        """Run each call once in every scenario and dtype; also in float64 where a noise floor is wanted."""
+        """Run each call once in every scenario and dtype: the calls freely, which gives the gradients for the rows.
+
+        A row replays the gradients of its class's defaults where there are some: forced runs are all that it needs.
+        """
+        self._ask_sources([trial for trial in self.trials if not trial.call.row], {})
+        gradients = {
+            (scenario, dtype): outcome.gradients
+            for (_, scenario, dtype), outcome in self.sources.items() if isinstance(outcome, Trace)
+        }  # fmt: skip
+        self._ask_sources([trial for trial in self.trials if trial.call.row], gradients)
+
+    def _ask_sources(self, trials: Sequence[Trial], gradients: Mapping[tuple[str, str], Gradients]) -> None:
         jobs: dict[tuple[int, str, str], Job] = {}
-        for trial in self.trials:
+        for trial in trials:
             for dtype in dict.fromkeys((*self.options.dtypes, *([NOISE_DTYPE] if self._free(trial) else []))):
                 key = self._key(trial, dtype)
                 if key not in jobs:
-                    jobs[key] = trial.source_job(self.options.steps_of(trial), dtype)
-        outcomes = _ask(self.sessions, self.framework.value, list(jobs.values()))
-        self.sources = dict(zip(jobs, outcomes, strict=True))
+                    job = trial.source_job(self.options.steps_of(trial), dtype)
+                    jobs[key] = replace(job, gradients=_first(gradients.get((trial.scenario.name, dtype)), job.steps))
+        self.sources |= zip(jobs, _ask(self.sessions, self.framework.value, jobs.values()), strict=True)
 
     def _run_targets(self, engine: str, trials: Sequence[Trial], found: dict[int, list[Result]]) -> None:
         asked: list[tuple[Trial, str, Mode]] = []
@@ -149,6 +160,18 @@ class _Batch:
         if not isinstance(single, Trace) or not isinstance(double, Trace):
             return None
         return drift(double, single, trial.scenario.start)
+
+
+def _first(gradients: Gradients | None, steps: int) -> Gradients | None:
+    """The gradients of the first steps; None where there are none, or fewer."""
+    if gradients is None:
+        return None
+    cut: Gradients = {
+        name: Rows(value.indices[:steps], value.values[:steps]) if isinstance(value, Rows) else value[:steps]
+        for name, value in gradients.items()
+    }
+    counts = [len(value.values if isinstance(value, Rows) else value) for value in cut.values()]
+    return cut if min(counts) == steps else None
 
 
 def _ask(sessions: Mapping[str, Session], engine: str, jobs: Iterable[Job]) -> list[Outcome]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Sequence
 from typing import IO, Final
 
@@ -31,6 +32,29 @@ def _rich_line(where: str, item: Diagnostic, origin: str) -> list[tuple[str, str
         (f"{where}: ", "bold"), (f"{item.severity} {item.code.id}", _STYLES[item.severity]), (f" {item.message}", ""),
         (origin, "dim"),
     ]  # fmt: skip
+
+
+class Progress:
+    """A line on stderr that says how far long work is; on a terminal only, and only once it takes a second."""
+
+    def __init__(self) -> None:
+        self.started = self.shown = time.monotonic()
+        self.visible = False
+
+    def step(self, done: int) -> None:
+        """Say how many files are done, a few times a second at most."""
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self.started > 1.0 and now - self.shown > 0.2:
+            self.shown, self.visible = now, True
+            sys.stderr.write(f"\r\x1b[K{done} files read")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away, before anything else is printed and at the end."""
+        if self.visible:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self.visible = False
 
 
 def show_summary(results: Sequence[FileResult], mode: str) -> None:
