@@ -185,7 +185,7 @@ def main() -> None:
     gc.disable()  # neither imports nor syntax trees leave cycles worth looking for, and looking takes a third of the time
     _open_streams()
     try:
-        app()
+        _run()
     except KeyboardInterrupt:
         sys.stderr.write("optmap: interrupted\n")
         sys.exit(130)
@@ -204,6 +204,15 @@ def main() -> None:
             "This is a fault in optmap; set OPTMAP_DEBUG=1 to see where, and please report it.\n"
         )
         sys.exit(3)
+
+
+def _run() -> None:
+    """Run the command and write out what is buffered, so that a full disk or a closed pipe is met here."""
+    try:
+        app()
+    except SystemExit:
+        sys.stdout.flush()
+        raise
 
 
 def _open_streams() -> None:

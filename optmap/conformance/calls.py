@@ -157,5 +157,5 @@ def away(parameter: Parameter, tie: str, default: Any) -> Literal:
         return value
     if not isinstance(default, float | int) or isinstance(default, bool):
         return None
-    moved = default * 0.7 if default else 0.1
+    moved = default * (0.7 if default <= 1 else 1.3) if default else 0.1
     return moved if parameter.interval is None or moved in parameter.interval else None

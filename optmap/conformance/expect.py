@@ -9,7 +9,7 @@ from optmap.conformance.compare import Level
 from optmap.conformance.rules.gradients import UNDECAYED
 from optmap.conformance.scenario import Scenario
 from optmap.mapping.derive import Cause, Plan
-from optmap.mapping.model import Effect, Literal
+from optmap.mapping.model import Effect, Literal, Need
 
 
 class Expectation(NamedTuple):
@@ -19,19 +19,12 @@ class Expectation(NamedTuple):
     causes: tuple[str, ...]
 
 
-def _changes_rate(scenario: Scenario) -> bool:
-    return bool(scenario.rate_factors)
-
-
-def _filters_names(scenario: Scenario) -> bool:
-    return any(part in name for name in scenario.start for part in UNDECAYED)
-
-
-NEEDS: Final[Mapping[str, Callable[[Scenario], bool]]] = {
-    "momentum_learning_rate": _changes_rate,
-    "decay_filter": _filters_names,
+NEEDS: Final[Mapping[Need, Callable[[Scenario], bool]]] = {
+    Need.CHANGING_RATE: lambda scenario: bool(scenario.rate_factors),
+    Need.SCALE_NAMES: lambda scenario: any(part in name for name in scenario.start for part in UNDECAYED),
+    Need.FLOAT64: lambda _: True,  # scenarios run in both precisions; in float32 the trait does not show
 }
-"""Traits that show only in scenarios that have something; elsewhere the two rules must agree."""
+"""Which scenarios have what a trait needs to show; in the others the two rules must agree."""
 
 SIZED: Final[Mapping[str, str]] = {"epsilon_placement": "epsilon", "epsilon": "epsilon"}
 """Causes whose effect grows with a hyperparameter: whatever the tables declare, it is a matter of its size."""
@@ -51,7 +44,7 @@ def expectation(plan: Plan, scenario: Scenario, values: Mapping[str, Literal]) -
     """
     level, texts = Level.EQUIVALENT, []
     for cause in plan.causes:
-        if cause.trait in NEEDS and not NEEDS[cause.trait](scenario):
+        if cause.needs is not None and not NEEDS[cause.needs](scenario):
             continue
         level = max(level, _effect(cause, scenario, values), key=lambda item: item.rank)
         texts.append(describe(plan, cause))

@@ -145,9 +145,7 @@ class Session:
 
     def close(self) -> None:
         """End the worker."""
+        self._failure = self._failure or EngineError(f"the {self.engine} worker was ended")
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)
-            for stream in (self._process.stdin, self._process.stdout, self._stderr):
-                if stream is not None:
-                    stream.close()

@@ -38,7 +38,12 @@ def run_trials(trials: Sequence[Trial], sessions: Mapping[str, Session], options
     """Run all trials, the source frameworks side by side, and return the results in the order of the trials."""
     shares = list(sources_of(trials).items())
     with ThreadPoolExecutor(max(len(shares), 1)) as pool:
-        found = list(pool.map(lambda item: _share(item[0], item[1], sessions, options), shares))
+        try:
+            found = list(pool.map(lambda item: _share(item[0], item[1], sessions, options), shares))
+        except BaseException:  # an interrupt must not wait for workers that have hours to go
+            for session in sessions.values():
+                session.close()
+            raise
     by_trial: dict[int, list[Result]] = {}
     for results in found:
         by_trial |= results

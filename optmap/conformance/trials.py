@@ -139,14 +139,15 @@ class Trials:
 
 def _fits(trial: Trial) -> bool:
     """Whether both sides can be trained in the scenario at all."""
+    source, target = trial.plan.source, trial.plan.target
     lazy = canonical_values(trial.call).get("lazy") is True
     if trial.scenario.sparse:
-        return lazy and Framework.TENSORFLOW not in (trial.plan.source.framework, trial.plan.target.framework)
-    if lazy and trial.plan.source.framework is Framework.TORCH:
+        return lazy and Framework.TENSORFLOW not in (source.framework, target.framework)
+    if any(api.framework is Framework.TORCH and api.fixed.get("lazy") is True for api in (source, target)):
         return False  # torch's rejects dense gradients
     return not trial.scenario.rate_factors or all(
         _takes_rates(api, arguments)
-        for api, arguments in ((trial.plan.source, completed(trial.call)), (trial.plan.target, trial.pair.arguments))
+        for api, arguments in ((source, completed(trial.call)), (target, trial.pair.arguments))
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
 from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src import ops as keras_ops
 
 from optmap.conformance.scenario import Array, Job, Loss, Model, Scenario, Trace
 
@@ -46,11 +49,16 @@ class Program:
         keras.backend.set_floatx(jobs[0].dtype)
         self.views, starts = _layout(jobs, separate)
         self.variables = [tf.Variable(start, dtype=self.dtype) for start in starts]
-        self.optimizer, self.rate, state = _optimizer(jobs[0], self.variables, self.dtype)
+        with _exact(self.dtype):
+            self.optimizer, self.rate, state = _optimizer(jobs[0], self.variables, self.dtype)
         self.state = [(variable, variable.numpy()) for variable in (*self.variables, *state)]
 
     def run(self) -> list[Trace]:
         """Run all steps and cut what was recorded into one Trace for each job."""
+        with _exact(self.dtype):
+            return self._run()
+
+    def _run(self) -> list[Trace]:
         forced = self.jobs[0].gradients is not None
         step = self._forced() if forced else self._free()
         program = tf.function(lambda rates: self._loop(step, rates), autograph=False)
@@ -134,7 +142,6 @@ def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, li
     name = job.api.rpartition(".")[2]
     if not job.api.startswith(V1):
         optimizer = getattr(keras.optimizers, name)(**job.arguments)
-        _keep_precision(optimizer, dtype)
         optimizer.build(variables)
         return optimizer, optimizer.learning_rate, list(optimizer.variables)
     create = getattr(tf.compat.v1.train, name)
@@ -146,8 +153,18 @@ def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, li
     return optimizer, rate, optimizer.variables()
 
 
+def _exact(dtype: Any) -> AbstractContextManager[Any]:
+    """Within it, a float64 run of Keras computes with the hyperparameters that it was given."""
+    return patch.object(keras_ops, "cast", _exact_cast) if dtype == tf.float64 else nullcontext()
+
+
+def _exact_cast(value: Any, dtype: Any) -> Any:
+    """Keras' `ops.cast`, but for Python numbers, which TensorFlow would turn into float32 tensors on their way to float64."""
+    return tf.constant(value, dtype) if type(value) is float else tf.cast(value, dtype)
+
+
 def _keep_precision(optimizer: Any, dtype: Any) -> None:
-    """Give a float64 run its hyperparameters in float64: TensorFlow turns a Python number into a float32 tensor first."""
+    """Give a float64 run of a v1 class its hyperparameters in float64, for the same reason."""
     if dtype == tf.float64:
         for key, value in list(vars(optimizer).items()):
             if type(value) is float:

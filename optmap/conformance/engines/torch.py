@@ -23,6 +23,7 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
     """See `Engine`."""
     for job in jobs:
         try:
+            torch.set_default_dtype(getattr(torch, job.dtype))  # some classes keep scalar state in it (ASGD, NAdam)
             yield _run(job)
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
             yield Failure(f"{type(error).__name__}: {error}")
