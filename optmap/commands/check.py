@@ -12,8 +12,10 @@ from optmap.commands.common import UsageError, choice, framework, reports_usage_
 from optmap.conformance.api import check
 from optmap.conformance.results import Report
 from optmap.conformance.select import CheckError, read_setting
+from optmap.files import Found, find_files
 from optmap.mapping.model import Framework
 from optmap.report.check_reports import CHECK_FORMATS, render
+from optmap.translate.write import WriteError, write_new
 
 PASSED: Final = 0
 NOT_AS_EXPECTED: Final = 1
@@ -64,7 +66,7 @@ def _check(request: Request) -> Report:
     sources = [framework(name, "--from") for name in request.sources if name != "auto"]
     return check(
         request.optimizers,
-        paths=request.paths,
+        paths=_files(request.paths, configured.exclude),
         everything=request.everything,
         sources=sources or None,
         to=to,
@@ -111,6 +113,17 @@ def _interpreter(text: str) -> tuple[str, str]:
     return engine, path
 
 
+def _files(paths: Sequence[str], exclude: Sequence[str]) -> list[Path]:
+    """Replace directories by the source files below them. Raises UsageError for one that cannot be read."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        for found in find_files([path], exclude) if path.is_dir() else [Found(path, path)]:
+            if found.error is not None:
+                raise UsageError(f"{found.path} cannot be read: {found.error}")
+            files.append(found.path)
+    return files
+
+
 def _page(path: str | None) -> Path | None:
     """Where the HTML page goes; found out before anything is run. Raises UsageError."""
     if path is None:
@@ -125,6 +138,6 @@ def _page(path: str | None) -> Path | None:
 
 def _write(page: Path, text: str) -> None:
     try:
-        page.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--report: {page} cannot be written: {error.strerror}") from None
+        write_new(page, text.encode())
+    except WriteError as error:
+        raise UsageError(f"--report: {page} cannot be written: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from optmap.conformance.compare import Level
+from optmap.conformance.levels import Level
 from optmap.conformance.rules.gradients import UNDECAYED
 from optmap.conformance.scenario import Scenario
 from optmap.mapping.derive import Cause, Plan
@@ -22,7 +22,6 @@ class Expectation(NamedTuple):
 NEEDS: Final[Mapping[Need, Callable[[Scenario], bool]]] = {
     Need.CHANGING_RATE: lambda scenario: bool(scenario.rate_factors),
     Need.SCALE_NAMES: lambda scenario: any(part in name for name in scenario.start for part in UNDECAYED),
-    Need.FLOAT64: lambda _: True,  # scenarios run in both precisions; in float32 the trait does not show
 }
 """Which scenarios have what a trait needs to show; in the others the two rules must agree."""
 

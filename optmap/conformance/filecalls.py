@@ -15,6 +15,7 @@ from optmap.mapping.values import Value, read_value
 from optmap.source.calls import CallText, read_call
 from optmap.source.names import statements
 from optmap.source.text import Source, SourceError, read_source
+from optmap.translate.parameters import read_parameters
 from optmap.translate.resolve import CallArgument, Refusal, bind
 from optmap.translate.sites import CallSite, find_sites
 
@@ -73,6 +74,10 @@ class _Reader:
         given: dict[str, Literal] = {}
         assumed: list[str] = []
         for item in bound:
+            if item.parameter.is_parameters and self._has_groups(nodes[item.index]):
+                assumed.append(
+                    "the parameter groups written here were left out: every parameter gets the call's own values"
+                )
             if item.parameter.is_parameters or item.parameter.execution:
                 continue
             found = self._value(item.parameter, item.value, nodes[item.index])
@@ -85,6 +90,10 @@ class _Reader:
         }
         self.used |= set(absent)
         return Call(self.site.api, {**given, **absent}, tuple(assumed), origin)
+
+    def _has_groups(self, node: ast.expr) -> bool:
+        found = read_parameters(self.source, node, self.site.api.framework)
+        return found.groups is not None or found.unreadable is not None
 
     def _value(self, parameter: Parameter, value: Value, node: ast.expr) -> tuple[Literal] | None:
         """The value in a tuple of one, None where it is not known."""

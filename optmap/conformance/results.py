@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from optmap.conformance.compare import Divergence, Level
+from optmap.conformance.levels import Divergence, Level
 from optmap.mapping.model import Literal
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from optmap.conformance.compare import Divergence, Level
 from optmap.conformance.expect import Expectation
+from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Result, Verdict
 
 

@@ -28,7 +28,6 @@ class Need(StrEnum):
 
     CHANGING_RATE = "changing_learning_rate"
     SCALE_NAMES = "parameters_named_beta_or_gamma"
-    FLOAT64 = "float64_parameters"
 
 
 class Accepts(StrEnum):

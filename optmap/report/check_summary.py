@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from optmap.conformance.compare import Level
+from optmap.conformance.levels import Level
 from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
 from optmap.mapping.values import write_literal
 

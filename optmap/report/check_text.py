@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optmap.conformance.compare import Level
+from optmap.conformance.levels import Level
 from optmap.conformance.results import Report, Result, Verdict
 from optmap.report.check_summary import Summary, call_text, counts, engines_text, number, severity, summaries
 

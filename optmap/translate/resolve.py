@@ -228,8 +228,6 @@ def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[No
     better = None if faithful else choose(plans, faithful=True)
     notes = []
     for cause in chosen.causes:
-        if cause.needs is Need.FLOAT64:
-            continue  # training is done in float32 or less; `check` looks at float64
         message = f"{chosen.source.name} {cause.source}; {chosen.target.name} {cause.target}"
         gone = better is not None and all(other.trait != cause.trait for other in better.causes)
         if better is not None and better.target is not chosen.target and gone:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from optmap.commands.check import Request, run
-from optmap.conformance.compare import Divergence, Level
+from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Refused, Report, Result, Verdict
 from optmap.report.check_reports import CHECK_FORMATS, render
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from optmap.conformance.catalog import catalog
-from optmap.conformance.compare import TOLERANCES, Level, compare
+from optmap.conformance.compare import TOLERANCES, compare
 from optmap.conformance.engines import load_engine
+from optmap.conformance.levels import Level
 from optmap.conformance.scenario import Array, Job, Trace
 
 START = {"w": np.array([1.0, -2.0], np.float32)}

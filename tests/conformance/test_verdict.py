@@ -8,8 +8,8 @@ import pytest
 
 from optmap.conformance.calls import Call, canonical_values, plans
 from optmap.conformance.catalog import catalog
-from optmap.conformance.compare import Divergence, Level
 from optmap.conformance.expect import Expectation, expectation
+from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
 from optmap.conformance.verdict import find_better, judge
 from optmap.mapping.derive import Plan
