@@ -85,11 +85,7 @@ class _Reader:
                 assumed.append(_assumption(item.parameter, ast.unparse(nodes[item.index])))
             else:
                 given[item.parameter.name] = found[0]
-        absent = {
-            name: value for name, value in self.settings.items() if name in self.site.api.by_name and name not in given
-        }
-        self.used |= set(absent)
-        return Call(self.site.api, {**given, **absent}, tuple(assumed), origin)
+        return Call(self.site.api, given, tuple(assumed), origin)
 
     def _has_groups(self, node: ast.expr) -> bool:
         found = read_parameters(self.source, node, self.site.api.framework)
