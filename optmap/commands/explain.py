@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, tables
-from optmap.mapping.derive import Plan, candidates, plan
+from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
+from optmap.mapping.plan import Plan
 from optmap.mapping.values import write_literal
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from optmap.commands.common import choice, framework, reports_usage_errors, tables
-from optmap.mapping.derive import Plan, candidates, choose, plan
+from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Plan, choose
 
 
 class Entry(NamedTuple):

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from optmap.mapping.derive import Constant, FromArgument, Inferred, Plan, candidates, choose, plan
+from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
+from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.source.calls import Form
 from optmap.translate.resolve import CallArgument, Refusal, bind

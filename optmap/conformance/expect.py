@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from optmap.conformance.levels import Level
 from optmap.conformance.rules.gradients import UNDECAYED
 from optmap.conformance.scenario import Scenario
-from optmap.mapping.derive import Cause, Plan
 from optmap.mapping.model import Effect, Literal, Need
+from optmap.mapping.plan import Cause, Plan
 
 
 class Expectation(NamedTuple):

@@ -12,8 +12,8 @@ from optmap.conformance.expect import describe
 from optmap.conformance.results import Pair, Refused
 from optmap.conformance.rules import build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
-from optmap.mapping.derive import Plan, group_key
 from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.plan import Plan, group_key
 from optmap.translate.resolve import Refusal, resolve
 
 ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")

@@ -10,141 +10,15 @@ import ast
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
+from optmap.source.scopes import Binding, ImportedName, Names, Reference, Scope, ScopeKind, TextMention, chain_of
 from optmap.source.text import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _BLOCKS: Final = ("body", "handlers", "orelse", "finalbody", "cases")
-
-
-class ScopeKind(Enum):
-    MODULE = auto()
-    FUNCTION = auto()
-    CLASS = auto()
-
-
-class Binding(NamedTuple):
-    """One way a name gets its value: an import of `path`, another name's chain (`alias`), or anything else.
-
-    `value` is what a plain assignment assigns.
-    """
-
-    node: ast.AST
-    path: str | None = None
-    alias: ast.expr | None = None
-    harmless: bool = False
-    value: ast.expr | None = None
-
-
-@dataclass(eq=False)
-class Scope:
-    """A module, function, class, lambda or comprehension, with the bindings of the names that are followed."""
-
-    kind: ScopeKind
-    node: ast.AST
-    parent: Scope | None
-    bindings: dict[str, list[Binding]] = field(default_factory=dict)
-    elsewhere: dict[str, str] = field(default_factory=dict)
-
-    def owner(self, name: str) -> Scope | None:
-        """The scope whose binding of the name is seen from here; None where the name is not bound."""
-        scope: Scope | None = self
-        if self.elsewhere.get(name) == "global":
-            scope = self.module
-            return scope if name in scope.bindings else None
-        while scope is not None:
-            visible = scope is self or scope.kind is not ScopeKind.CLASS
-            if visible and name in scope.bindings and name not in scope.elsewhere:
-                return scope
-            scope = scope.parent
-        return None
-
-    @property
-    def module(self) -> Scope:
-        scope = self
-        while scope.parent is not None:
-            scope = scope.parent
-        return scope
-
-    def enclosing(self) -> Iterator[Scope]:
-        scope: Scope | None = self
-        while scope is not None:
-            yield scope
-            scope = scope.parent
-
-
-class Reference(NamedTuple):
-    """An attribute chain or a name, as long as it goes, with the nodes around it, outermost first."""
-
-    node: ast.expr
-    chain: tuple[str, ...]
-    scope: Scope
-    ancestors: tuple[ast.AST, ...]
-
-
-class TextMention(NamedTuple):
-    """A string constant that is a dotted name."""
-
-    node: ast.Constant
-    ancestors: tuple[ast.AST, ...]
-
-
-class ImportedName(NamedTuple):
-    """One name of an import statement: `local` is what it binds, `path` what that stands for."""
-
-    statement: ast.Import | ast.ImportFrom
-    index: int  # type: ignore[assignment]
-    local: str
-    path: str
-    scope: Scope
-    ancestors: tuple[ast.AST, ...]
-
-
-@dataclass
-class Names:
-    """What a file says about the names of interest."""
-
-    module: Scope
-    scopes: list[Scope] = field(default_factory=list)
-    references: list[Reference] = field(default_factory=list)
-    mentions: list[TextMention] = field(default_factory=list)
-    imports: list[ImportedName] = field(default_factory=list)
-    uses: dict[str, list[tuple[ast.Name, Scope]]] = field(default_factory=dict)
-    stars: list[tuple[str, Scope]] = field(default_factory=list)
-
-    def paths(self, chain: tuple[str, ...], scope: Scope, seen: frozenset[int] = frozenset()) -> frozenset[str | None]:
-        """Return every dotted path that the chain may stand for; None stands for something unknown."""
-        owner = scope.owner(chain[0])
-        if owner is None:
-            return frozenset()
-        found: set[str | None] = set()
-        for binding in owner.bindings[chain[0]]:
-            if binding.harmless or id(binding) in seen:
-                continue
-            if binding.path is not None:
-                found.add(".".join((binding.path, *chain[1:])))
-            elif binding.alias is not None and (inner := chain_of(binding.alias)) is not None:
-                found |= self.paths(inner + chain[1:], owner, seen | {id(binding)}) or {None}
-            else:
-                found.add(None)
-        return frozenset(found)
-
-
-def chain_of(node: ast.expr) -> tuple[str, ...] | None:
-    """Return the names of `a.b.c`; None for anything else."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    names.append(node.id)
-    return tuple(reversed(names))
 
 
 def imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[int, str, str]]:

@@ -15,8 +15,8 @@ from optmap.diagnostics import (
     SCHEDULE_ARGUMENT,
     UNEDITABLE,
 )
-from optmap.mapping.derive import FromArgument, Inferred
 from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.plan import FromArgument, Inferred
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
 from optmap.source.text import Source, SourceError

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from optmap.mapping.model import Api, MappingSet
 from optmap.source.calls import Items, Span, tokens
-from optmap.source.names import ImportedName, Names, Scope
+from optmap.source.scopes import ImportedName, Names, Scope
 from optmap.source.text import Source
 from optmap.translate.edits import Edit, remove_pieces, starts_line
 from optmap.translate.sites import CallSite

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from optmap.mapping.model import Framework
-from optmap.source.names import Function, Interest, Names, Reference, Scope, chain_of, collect
+from optmap.source.names import Function, Interest, collect
+from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
 from optmap.translate.parameters import ACCESSORS
 from optmap.translate.sites import CallSite

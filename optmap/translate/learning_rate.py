@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.source.names import Names, chain_of
+from optmap.source.scopes import Names, chain_of
 from optmap.source.text import Source
 from optmap.translate.sites import CallSite
 

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from optmap.mapping.derive import Plan, group_key
 from optmap.mapping.model import Framework
+from optmap.mapping.plan import Plan, group_key
 from optmap.source.calls import Span, comments_in
 from optmap.source.text import Source
 from optmap.translate.edits import Edit

@@ -22,8 +22,9 @@ from optmap.diagnostics import (
     UNSUPPORTED_ARGUMENT,
     Code,
 )
-from optmap.mapping.derive import Constant, Given, Loss, Plan, candidates, choose, plan
+from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
+from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
 from optmap.source.calls import Form
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from optmap.mapping.derive import Constant, FromArgument, Plan, TargetArgument
+from optmap.mapping.plan import Constant, FromArgument, Plan, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import Argument, CallText, Form, Items, Span, comments_in, display_items
 from optmap.source.text import Source

@@ -26,7 +26,8 @@ from optmap.diagnostics import (
     Code,
 )
 from optmap.mapping.model import Api, Framework, MappingSet, Module
-from optmap.source.names import Interest, Names, Reference, Scope, collect
+from optmap.source.names import Interest, collect
+from optmap.source.scopes import Names, Reference, Scope
 from optmap.source.text import Source
 
 CONVENTIONAL: Final = {

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from optmap.mapping.derive import FromArgument, Plan
+from optmap.mapping.plan import FromArgument, Plan
 from optmap.mapping.values import Conversion
 from optmap.source.calls import CallText
 from optmap.source.text import Source, parse_body

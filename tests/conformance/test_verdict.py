@@ -12,8 +12,8 @@ from optmap.conformance.expect import Expectation, expectation
 from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
 from optmap.conformance.verdict import find_better, judge
-from optmap.mapping.derive import Plan
 from optmap.mapping.model import Framework, Literal, MappingSet
+from optmap.mapping.plan import Plan
 
 SCENARIOS = catalog()
 

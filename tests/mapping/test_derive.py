@@ -6,20 +6,10 @@ import ast
 
 import pytest
 
-from optmap.mapping.derive import (
-    Cause,
-    Constant,
-    FromArgument,
-    Given,
-    Inferred,
-    Loss,
-    Plan,
-    candidates,
-    choose,
-    plan,
-)
+from optmap.mapping.derive import candidates, plan
 from optmap.mapping.load import load_files
 from optmap.mapping.model import Api, Effect, Framework, MappingSet
+from optmap.mapping.plan import Cause, Constant, FromArgument, Given, Inferred, Loss, Plan, choose
 from optmap.mapping.values import Conversion, read_value
 
 SMALL = """\

@@ -10,17 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optmap.source.names import (
-    Interest,
-    Names,
-    Scope,
-    ScopeKind,
-    chain_of,
-    collect,
-    imported,
-    possible_paths,
-    statements,
-)
+from optmap.source.names import Interest, collect, imported, possible_paths, statements
+from optmap.source.scopes import Names, Scope, ScopeKind, chain_of
 from optmap.source.text import read_source
 
 TORCH = Interest(frozenset({"torch"}), ("torch.optim",))
