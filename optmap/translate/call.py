@@ -22,7 +22,6 @@ from optmap.source.calls import Argument, CallText, comments_in, read_call
 from optmap.source.text import Source, SourceError
 from optmap.translate.edits import Edit
 from optmap.translate.imports import NewImport, spell
-from optmap.translate.infer import Failure, infer_parameters
 from optmap.translate.learning_rate import learning_rate_object
 from optmap.translate.parameters import ParametersArgument, parameter_edits, read_parameters, uses_names
 from optmap.translate.resolve import CallArgument, Note, Refusal, Rewrite, resolve
@@ -122,6 +121,8 @@ class CallTranslation:
         notes = list(resolved.notes)
         inferred: str | None = None
         if any(isinstance(piece, Inferred) for argument in plan.arguments for piece in argument.pieces):
+            from optmap.translate.infer import Failure, infer_parameters
+
             found = infer_parameters(self.source, self.site, self.options.target)
             if isinstance(found, Failure) and self.options.params is None:
                 remedy = found.remedy or (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 
@@ -45,6 +44,8 @@ def write_new(path: Path, content: bytes, like: Path | None = None) -> None:
 
 def _write_beside(path: Path, content: bytes, mode: int | None) -> None:
     """Write to a temporary file in the same directory, then rename it over the path."""
+    import tempfile  # takes longer to import than most runs, which write nothing, can afford
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".optmap")
     try:
         with os.fdopen(handle, "wb") as file:
