@@ -1,39 +1,29 @@
 """Speed of `optmap check` as ratios to the slowest framework's bare import, measured in one run; exits 1 over a limit.
 
-Usage: python benchmarks/check_speed.py [--all]
+Usage: python -m benchmarks.check_speed [--all]
 """
 
 from __future__ import annotations
 
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from importlib.util import find_spec
+
+from benchmarks.speed import wall
 
 REPEATS = 5
 LIMIT = 1.5
 ALL_LIMIT = 90.0
 
 
-def wall(command: Sequence[str], repeats: int = REPEATS) -> float:
-    """Median wall time of a command in seconds."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        subprocess.run(command, check=False, capture_output=True)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def main(everything: bool) -> int:
     """Measure and print."""
     python = sys.executable
-    imports = {name: wall([python, "-c", f"import {name}"]) for name in ("torch", "tensorflow") if find_spec(name)}
+    imports = {
+        name: wall([python, "-c", f"import {name}"], REPEATS) for name in ("torch", "tensorflow") if find_spec(name)
+    }
     slowest = max(imports, key=lambda name: imports[name])
     print(", ".join(f"import {name}: {seconds:.2f} s" for name, seconds in imports.items()))
-    one = wall([python, "-m", "optmap", "check", "--optimizer", "Adam"])
+    one = wall([python, "-m", "optmap", "check", "--optimizer", "Adam"], REPEATS)
     ratio = one / imports[slowest]
     print(f"check --optimizer Adam: {one:.2f} s, {ratio:.2f} x import {slowest}  (at most {LIMIT})")
     failed = ratio > LIMIT

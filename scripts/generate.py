@@ -1,12 +1,12 @@
 """Write the generated files of mappings/: schema.json and compiled.json. Tests compare both with what they are made from."""
 
 from optmap.mapping import compiled
-from optmap.mapping.load import default_directory, own_files, parse_own
+from optmap.mapping.load import default_directory, load_files, own_files
 from optmap.mapping.schema import schema_text
 
 if __name__ == "__main__":
     directory = default_directory()
     contents = own_files()
     directory.joinpath("schema.json").write_text(schema_text(), encoding="utf-8")
-    text = compiled.dump(parse_own(contents), compiled.digest(contents))
+    text = compiled.dump(load_files(contents), compiled.digest(contents))
     directory.joinpath(compiled.NAME).write_text(text, encoding="utf-8")

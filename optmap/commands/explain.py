@@ -52,12 +52,7 @@ def find_apis(loaded: MappingSet, name: str) -> list[Api]:
     """Find the classes that a name may mean: a full name in any spelling, or a class name alone. Raises UsageError."""
     from optmap.mapping.yamlnodes import nearest
 
-    head, _, rest = name.partition(".")
-    path = f"{ {'tf': 'tensorflow', 'ms': 'mindspore'}.get(head, head) }.{rest}" if rest else name
-    exact = loaded.apis.get(name) or loaded.api_at(path)
-    if exact is not None:
-        return [exact]
-    found = [api for api in loaded.apis.values() if api.class_name.lower() == name.lower()]
+    found = loaded.named(name)
     if not found:
         raise UsageError(f"unknown optimizer {name!r}{nearest(name, [*loaded.apis, *loaded.class_names])}")
     return found

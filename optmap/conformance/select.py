@@ -18,10 +18,7 @@ class CheckError(ValueError):
 
 def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) -> list[Api]:
     """The classes of some frameworks that a name may mean: a full name, or a class name alone. Raises CheckError."""
-    head, _, rest = name.partition(".")
-    path = f"{ {'tf': 'tensorflow', 'ms': 'mindspore'}.get(head, head) }.{rest}" if rest else name
-    exact = tables.apis.get(name) or tables.api_at(path)
-    named = [exact] if exact else [api for api in tables.apis.values() if api.class_name.lower() == name.lower()]
+    named = tables.named(name)
     if not named:
         raise CheckError(f"unknown optimizer {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
     found = [api for api in named if api.framework in frameworks]

@@ -50,11 +50,6 @@ def load(extra: Iterable[Path] = ()) -> MappingSet:
     return _finish(builder.build(), builder.problems.lines())
 
 
-def parse_own(contents: Sequence[tuple[str, bytes]]) -> MappingSet:
-    """Load optmap's own tables from their YAML. Raises MappingError."""
-    return load_files(contents)
-
-
 def load_files(files: Iterable[tuple[str, bytes]]) -> MappingSet:
     """Load tables from (name, content) pairs, without optmap's own. Raises MappingError."""
     from optmap.mapping.build import Builder

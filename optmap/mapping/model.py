@@ -266,6 +266,13 @@ class MappingSet:
             return None
         return self.apis.get(f"{module.name}.{name}")
 
+    def named(self, name: str) -> list[Api]:
+        """Return the classes that a name may mean: a full name in any spelling, or a class name alone."""
+        head, _, rest = name.partition(".")
+        path = f"{ {'tf': 'tensorflow', 'ms': 'mindspore'}.get(head, head) }.{rest}" if rest else name
+        exact = self.apis.get(name) or self.api_at(path)
+        return [exact] if exact else [api for api in self.apis.values() if api.class_name.lower() == name.lower()]
+
     @cached_property
     def class_names(self) -> frozenset[str]:
         return frozenset(api.class_name for api in self.apis.values())

@@ -186,10 +186,7 @@ class _CallRewriter:
         for position, span in enumerate(items.pieces):
             following = items.pieces[position + 1].start if position + 1 < len(items.pieces) else items.close.start
             lines += comments_in(self.source, span.end, following)
-            how, value = _conversion(pieces[position]), elements[position]
-            text = self.source.text(span.start, span.end)
-            if how is not Conversion.NONE:
-                text = write_literal(convert(value.literal, how)) if value.known else f"{how}({text})"  # type: ignore[arg-type]
+            text = _converted(self.source.text(span.start, span.end), elements[position], _conversion(pieces[position]))
             comma = "," if position + 1 < len(items.pieces) else ""
             lines.append(f"{pieces[position].parameter.name}={text}{comma}")
         lines[:0] = comments_in(self.source, items.open.end, items.pieces[0].start)
@@ -212,12 +209,10 @@ class _CallRewriter:
                 if inner is None
                 else self.source.text(self.source.start(inner), self.source.end(inner))
             )
-        if piece.conversion is Conversion.NONE:
-            return text
         value = self.values[piece.index]
         if piece.element is not None and value.elements is not None:
             value = value.elements[piece.element]
-        return write_literal(convert(value.literal, piece.conversion)) if value.known else f"{piece.conversion}({text})"  # type: ignore[arg-type]
+        return _converted(text, value, piece.conversion)
 
     def _insertions(self, front: list[str], back: list[str], gone: Sequence[int]) -> tuple[list[Edit], list[Edit]]:
         """New arguments that go before the first one that stays, and those that go behind the last."""
@@ -253,6 +248,13 @@ class _CallRewriter:
                 return [Edit(line.end, line.end, f"{broken}{text},")]
             return [Edit(last.end, last.end, ","), Edit(line.end, line.end, f"{broken}{text}")]
         return [Edit(end, end, f"{broken}{text}," if comma is not None else f",{broken}{text}")]
+
+
+def _converted(text: str, value: Value, how: Conversion) -> str:
+    """The text of a value after a conversion: a literal in its new type, or the text inside a call of the type."""
+    if how is Conversion.NONE:
+        return text
+    return write_literal(convert(value.literal, how)) if value.known else f"{how}({text})"  # type: ignore[arg-type]
 
 
 def _constants(target: TargetArgument) -> str:
