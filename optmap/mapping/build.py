@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from optmap.mapping import versions
 from optmap.mapping.model import (
     PARAMETERS,
     REQUIRED,
@@ -109,8 +110,9 @@ class Builder:
         for name, head in self.heads.items():
             own = tuple(api for api in apis.values() if api.algorithm == name)
             algorithms[name] = Algorithm(
-                name, head.get("title", name), head.get("reference"), head.get("alternatives", ()), own, head.at
-            )
+                name, head.get("title", name), head.get("reference"), head.get("alternatives", ()),
+                head.get("instead"), own, head.at,
+            )  # fmt: skip
             for other in head.get("alternatives", ()):
                 if other not in self.heads:
                     self.problems.unknown(head.value["alternatives"].at, "algorithm", other, self.heads)
@@ -154,7 +156,7 @@ class Builder:
             self.problems.unknown(item.at, "module in the name of API", name, known)
             return None
         parameters = tuple(self._parameters(item.value["parameters"].value))
-        self._check_order(parameters)
+        self._check_versions(item, parameters)
         for trait, value in self._entries(item, "rule"):
             self._check_trait(trait, value)
         for hyperparameter, overrides in self._entries(item, "rule_when"):
@@ -167,7 +169,7 @@ class Builder:
         return Api(
             name, module, algorithm, item.get("verified"), parameters,
             item.get("extra_keywords", False), item.get("rule", {}), item.get("rule_when", {}), fixed,
-            item.get("deprecated"), item.get("note"), item.at,
+            item.get("deprecated"), item.get("note"), item.get("instead"), item.get("since"), item.get("until"), item.at,
         )  # fmt: skip
 
     def _parameters(self, rows: list[Parsed]) -> list[Parameter]:
@@ -260,32 +262,33 @@ class Builder:
             expected = "true or false" if isinstance(hyperparameter.neutral, bool) else "a number"
             self.problems.add(at, f"found default {value!r} for {hyperparameter.name!r}, expected {expected}")
 
-    def _check_order(self, parameters: tuple[Parameter, ...]) -> None:
-        seen: dict[str, Parameter] = {}
-        tied: dict[str, Parameter] = {}
-        optional: Parameter | None = None
-        keyword_only: Parameter | None = None
-        for parameter in parameters:
-            if parameter.name in seen:
-                self.problems.add(parameter.at, f"parameter {parameter.name!r} is given twice in the signature")
-            seen[parameter.name] = parameter
-            for tie in parameter.ties if parameter.until is None else ():
-                if tied.setdefault(tie, parameter) is not parameter:
-                    self.problems.add(parameter.at, f"{tie!r} is already tied to parameter {tied[tie].name!r}")
-            if parameter.keyword_only:
-                keyword_only = keyword_only or parameter
-                continue
-            if keyword_only:
-                self.problems.add(
-                    parameter.at,
-                    f"parameter {parameter.name!r} is positional, but {keyword_only.name!r} before it is not",
-                )
-            if parameter.required and optional:
-                self.problems.add(
-                    parameter.at,
-                    f"parameter {parameter.name!r} has no default, but {optional.name!r} before it has one",
-                )
-            optional = optional or (None if parameter.required else parameter)
+    def _check_versions(self, item: Parsed, parameters: tuple[Parameter, ...]) -> None:
+        """Check what an API says of versions, and its signature at each version where that changes."""
+        verified: str = item.get("verified")
+        spans = [(item.at, verified, None), (item.at, item.get("since"), item.get("until"))]
+        spans += [(parameter.at, parameter.since, parameter.until) for parameter in parameters]
+        if not all([self._is_span(*span) for span in spans]):
+            return
+        if not versions.holds(verified, item.get("since"), item.get("until")):
+            self.problems.add(item.at, f"the class is not there in {verified}, the version it was verified with")
+        points = {versions.key(version): version for _, *span in spans for version in span if version is not None}
+        reported: dict[tuple[Position, str], None] = {}
+        for point in points.values():
+            rows = tuple(row for row in parameters if versions.holds(point, row.since, row.until))
+            reported |= dict.fromkeys(_signature_problems(rows))
+        for at, message in reported:
+            self.problems.add(at, message)
+
+    def _is_span(self, at: Position, since: str | None, until: str | None) -> bool:
+        try:
+            ends = [versions.key(version) for version in (since, until) if version is not None]
+        except ValueError as error:
+            self.problems.add(at, str(error))
+            return False
+        if len(ends) == 2 and ends[0] >= ends[1]:
+            self.problems.add(at, f"found since {since} and until {until}, expected until to be the later version")
+            return False
+        return True
 
     def _check_trait(self, name: str, value: Parsed) -> None:
         trait = self.traits.get(name)
@@ -323,10 +326,37 @@ def _trait(name: str, item: Parsed) -> Trait:
 
 def _module(name: str, item: Parsed) -> Module:
     return Module(
-        name, Framework(item.get("framework")), item.get("docs"), item.get("paths"), item.get("exclusive", False),
+        name, Framework(item.get("framework")), item.get("package", item.get("framework")), item.get("docs"),
+        item.get("paths"), item.get("pinned", {}), item.get("exclusive", False),
         item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}),
         item.get("groups_take_all", False), item.at,
     )  # fmt: skip
+
+
+def _signature_problems(parameters: tuple[Parameter, ...]) -> Iterator[tuple[Position, str]]:
+    """What is wrong with the signature that one version has."""
+    seen: dict[str, Parameter] = {}
+    tied: dict[str, Parameter] = {}
+    optional: Parameter | None = None
+    keyword_only: Parameter | None = None
+    for parameter in parameters:
+        if parameter.name in seen:
+            yield parameter.at, f"parameter {parameter.name!r} is given twice in the signature"
+        seen[parameter.name] = parameter
+        for tie in parameter.ties:
+            if tied.setdefault(tie, parameter) is not parameter:
+                yield parameter.at, f"{tie!r} is already tied to parameter {tied[tie].name!r}"
+        if parameter.keyword_only:
+            keyword_only = keyword_only or parameter
+            continue
+        if keyword_only:
+            yield (
+                parameter.at,
+                f"parameter {parameter.name!r} is positional, but {keyword_only.name!r} before it is not",
+            )
+        if parameter.required and optional:
+            yield parameter.at, f"parameter {parameter.name!r} has no default, but {optional.name!r} before it has one"
+        optional = optional or (None if parameter.required else parameter)
 
 
 def _is_number(value: object) -> bool:

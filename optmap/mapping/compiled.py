@@ -57,7 +57,7 @@ def dump(tables: MappingSet, source: str) -> str:
 
 def vars_of(api: Api) -> dict[str, Any]:
     """The fields of an API by name."""
-    return {name: getattr(api, name) for name in api.__dataclass_fields__}
+    return {name: getattr(api, name) for name in api.__dataclass_fields__ if name != "version"}
 
 
 def _plain(value: Any) -> Any:
@@ -78,9 +78,9 @@ def load(text: bytes, source: str) -> MappingSet | None:
     modules = {item[0]: _module(*item) for item in document["modules"]}
     apis = {item["name"]: _api(item, modules) for item in document["apis"]}
     algorithms = {}
-    for name, title, reference, alternatives, _, at in document["algorithms"]:
+    for name, title, reference, alternatives, instead, _, at in document["algorithms"]:
         own = tuple(api for api in apis.values() if api.algorithm == name)
-        algorithms[name] = Algorithm(name, title, reference, tuple(alternatives), own, Position(*at))
+        algorithms[name] = Algorithm(name, title, reference, tuple(alternatives), instead, own, Position(*at))
     return MappingSet(hyperparameters, traits, modules, algorithms, apis)
 
 
@@ -103,12 +103,12 @@ def _trait(
 
 
 def _module(
-    name: str, framework: str, docs: str | None, paths: Any, exclusive: bool, others: Any, schedules: Any,
-    keys: dict[str, Any], take_all: bool, at: Any,
+    name: str, framework: str, package: str, docs: str | None, paths: Any, pinned: dict[str, str], exclusive: bool,
+    others: Any, schedules: Any, keys: dict[str, Any], take_all: bool, at: Any,
 ) -> Module:  # fmt: skip
     group_keys = {key: tuple(names) for key, names in keys.items()}
     return Module(
-        name, Framework(framework), docs, tuple(paths), exclusive, tuple(others), tuple(schedules), group_keys, take_all,
+        name, Framework(framework), package, docs, tuple(paths), pinned, exclusive, tuple(others), tuple(schedules), group_keys, take_all,
         Position(*at),
     )  # fmt: skip
 
@@ -126,6 +126,9 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
         fixed={name: _tuple(value) for name, value in item["fixed"].items()},
         deprecated=item["deprecated"],
         note=item["note"],
+        instead=item["instead"],
+        since=item["since"],
+        until=item["until"],
         at=Position(*item["at"]),
     )
 

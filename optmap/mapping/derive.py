@@ -49,7 +49,7 @@ def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api,
     """Return the target's classes that may express a call of the source, in order of preference."""
     own = tables.algorithms[source.algorithm]
     algorithms = (own, *(tables.algorithms[name] for name in own.alternatives))
-    return tuple(api for algorithm in algorithms for api in algorithm.apis if api.framework is target)
+    return tuple(api for algorithm in algorithms for api in algorithm.apis if api.framework is target and api.exists)
 
 
 def plan(
@@ -112,7 +112,7 @@ class _Planner:
         return found
 
     def _apply_switches(self, found: dict[str, _Effective]) -> None:
-        for parameter in self.source.parameters:
+        for parameter in self.source.current:
             if not parameter.switches:
                 continue
             item = self.given.get(parameter.name)

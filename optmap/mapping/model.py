@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeAlias
+
+from optmap.mapping import versions
 
 
 class Framework(StrEnum):
@@ -119,7 +122,8 @@ class Parameter(NamedTuple):
     """One parameter of a constructor, tied to canonical hyperparameters or to execution only.
 
     `ties` holds one canonical name, or several where the value is a tuple of them (betas). `default` is REQUIRED or a
-    literal. `switches` maps a canonical name to the one it becomes while this (boolean) parameter is true.
+    literal. `switches` maps a canonical name to the one it becomes while this (boolean) parameter is true. The row holds
+    for the versions from `since` up to but not including `until`; a signature may have several rows of one name.
     """
 
     name: str
@@ -145,12 +149,18 @@ class Parameter(NamedTuple):
 
 
 class Module(NamedTuple):
-    """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups."""
+    """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups.
+
+    `package` is the package whose version decides which rows of its classes hold. `pinned` are paths through which
+    the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`).
+    """
 
     name: str
     framework: Framework
+    package: str
     docs_template: str | None
     paths: tuple[str, ...]
+    pinned: dict[str, str]
     exclusive: bool
     others: tuple[str, ...]
     schedules: tuple[str, ...]
@@ -161,7 +171,11 @@ class Module(NamedTuple):
 
 @dataclass(frozen=True)
 class Api:
-    """An optimizer class as one framework defines it."""
+    """An optimizer class as one framework defines it.
+
+    `parameters` are the rows of all versions; `version` is the one whose signature counts here, None for the verified one.
+    `instead` says what to do where a framework has no counterpart.
+    """
 
     name: str
     module: Module
@@ -174,7 +188,11 @@ class Api:
     fixed: dict[str, Literal]
     deprecated: str | None
     note: str | None
+    instead: str | None
+    since: str | None
+    until: str | None
     at: Position
+    version: str | None = None
 
     @property
     def framework(self) -> Framework:
@@ -190,19 +208,34 @@ class Api:
         template = self.module.docs_template
         return template and template.replace("{api}", self.name).replace("{class}", self.class_name)
 
+    @property
+    def exists(self) -> bool:
+        """Whether the version has the class at all."""
+        return versions.holds(self.version or self.verified, self.since, self.until)
+
+    @property
+    def label(self) -> str:
+        """The name for messages, with the version where that is not the verified one."""
+        return f"{self.name} of {self.module.package} {self.version}" if self.version else self.name
+
+    def with_version(self, version: str | None) -> Api:
+        """The same class as another version has it."""
+        return self if version == self.version else replace(self, version=version)
+
     @cached_property
     def by_name(self) -> dict[str, Parameter]:
-        return {parameter.name: parameter for parameter in self.parameters}
+        return {parameter.name: parameter for parameter in self.current}
 
     @cached_property
     def by_tie(self) -> dict[str, Parameter]:
-        """Canonical name to the parameter of the verified version that carries it."""
+        """Canonical name to the parameter that carries it."""
         return {tie: parameter for parameter in self.current for tie in parameter.ties}
 
     @cached_property
     def current(self) -> tuple[Parameter, ...]:
-        """The parameters that the verified version has."""
-        return tuple(parameter for parameter in self.parameters if parameter.until is None)
+        """The parameters that the version has, in order."""
+        at = self.version or self.verified
+        return tuple(row for row in self.parameters if versions.holds(at, row.since, row.until))
 
     @property
     def parameters_argument(self) -> Parameter | None:
@@ -210,12 +243,16 @@ class Api:
 
 
 class Algorithm(NamedTuple):
-    """One optimization algorithm and the classes that implement it, in order of preference for each framework."""
+    """One optimization algorithm and the classes that implement it, in order of preference for each framework.
+
+    `instead` says what to do where a framework has none.
+    """
 
     name: str
     title: str
     reference: str | None
     alternatives: tuple[str, ...]
+    instead: str | None
     apis: tuple[Api, ...]
     at: Position
 
@@ -232,9 +269,21 @@ class MappingSet:
     answers: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     """What `translate.resolve` has answered so far, by question."""
 
+    def at(self, chosen: Mapping[str, str]) -> MappingSet:
+        """The same tables for other versions of some packages."""
+        if not chosen:
+            return self
+        wanted = versions.with_keras(chosen)
+        apis = {name: api.with_version(wanted.get(api.module.package)) for name, api in self.apis.items()}
+        algorithms = {
+            name: item._replace(apis=tuple(apis[api.name] for api in item.apis))
+            for name, item in self.algorithms.items()
+        }
+        return MappingSet(self.hyperparameters, self.traits, self.modules, algorithms, apis)
+
     @cached_property
     def modules_by_path(self) -> dict[str, Module]:
-        return {path: module for module in self.modules.values() for path in module.paths}
+        return {path: module for module in self.modules.values() for path in (*module.paths, *module.pinned)}
 
     @cached_property
     def roots(self) -> dict[Framework, tuple[str, ...]]:
@@ -264,7 +313,11 @@ class MappingSet:
         inner, _, name = rest.rpartition(".")
         if inner.replace("_", "") not in ("", name.lower()):
             return None
-        return self.apis.get(f"{module.name}.{name}")
+        api = self.apis.get(f"{module.name}.{name}")
+        if api is None or not module.pinned:
+            return api
+        pinned = (version for prefix, version in module.pinned.items() if path.startswith(f"{prefix}."))
+        return api.with_version(next(pinned, api.version))
 
     def named(self, name: str) -> list[Api]:
         """Return the classes that a name may mean: a full name in any spelling, or a class name alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optmap.mapping.model import Accepts, Effect, Framework, Need
+from optmap.mapping.versions import PACKAGES
 from optmap.mapping.yamlnodes import Any_, Field, Flag, ListOf, MapOf, Record, Text
 
 PARAMETER = Record(
@@ -36,6 +37,9 @@ API = Record(
         "rule_when": Field(MapOf(MapOf(Text())), "hyperparameter -> traits that hold instead while it is not neutral"),
         "fixed": Field(MapOf(Any_()), "hyperparameters that the class has no argument for -> the constant it uses"),
         "deprecated": Field(Text(), "since when, and what replaces it"),
+        "instead": Field(Text(), "what to do where a framework has no counterpart of this class"),
+        "since": Field(Text(), "first version that has the class"),
+        "until": Field(Text(), "first version that no longer has it"),
         "note": Field(Text(), "what a user should know"),
     },
 )
@@ -68,7 +72,9 @@ MODULE = Record(
     {
         "framework": Field(Text(tuple(Framework)), "the framework", required=True),
         "docs": Field(Text(), "address of a class's page; `{api}` and `{class}` stand for its full and its short name"),
+        "package": Field(Text(PACKAGES), "the package whose version counts; the framework's own by default"),
         "paths": Field(ListOf(Text()), "every import path of the module; the first is written", required=True),
+        "pinned": Field(MapOf(Text()), "import path -> the version whose classes it holds, whatever is installed"),
         "exclusive": Field(Flag(), "every class in the module is an optimizer"),
         "others": Field(ListOf(Text()), "members that are not optimizers"),
         "schedules": Field(ListOf(Text()), "members that are learning-rate schedules or hold them"),
@@ -85,6 +91,7 @@ TABLE = Record(
         "alternatives": Field(
             ListOf(Text()), "algorithms whose classes may stand in when this one's cannot express a call"
         ),
+        "instead": Field(Text(), "what to do where a framework has no class of the algorithm"),
         "apis": Field(MapOf(API), "class -> section, in order of preference for each framework"),
         "hyperparameters": Field(MapOf(HYPERPARAMETER), "canonical hyperparameters"),
         "traits": Field(MapOf(TRAIT), "traits of update rules"),

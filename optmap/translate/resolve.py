@@ -26,6 +26,7 @@ from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
 from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
+from optmap.mapping.versions import holds, key
 from optmap.source.calls import Form
 
 _PROBLEM_CODES = {
@@ -84,10 +85,10 @@ def resolve(
 ) -> Rewrite | Refusal:
     """Find how the target framework expresses the call; one of its classes is chosen, or the reasons against all given."""
     # Files repeat themselves; equal calls have equal answers. repr() keeps 1, 1.0 and True apart.
-    key = (api.name, target, faithful, groups, repr(arguments))
-    known = tables.answers.get(key)
+    question = (api.name, api.version, target, faithful, groups, repr(arguments))
+    known = tables.answers.get(question)
     if known is None:
-        known = tables.answers[key] = _resolve(tables, api, arguments, target, faithful, groups)
+        known = tables.answers[question] = _resolve(tables, api, arguments, target, faithful, groups)
     return known
 
 
@@ -99,12 +100,15 @@ def _resolve(
     faithful: bool,
     groups: Groups | None,
 ) -> Rewrite | Refusal:
+    if not api.exists:
+        return Refusal((Note(INVALID_CALL, _absent(api), table=str(api.at)),))
     bound = bind(api, arguments)
     if isinstance(bound, Refusal):
         return bound
     classes = candidates(tables, api, target)
     if not classes:
-        message = f"{api.name} has no counterpart in {target}"
+        advice = api.instead or tables.algorithms[api.algorithm].instead
+        message = f"{api.name} has no counterpart in {target}" + (f"; {advice}" if advice else "")
         return Refusal((Note(NO_COUNTERPART, message, table=str(api.at)),))
     keys = None if groups is None else groups.keys
     plans = [plan(tables, api, bound, each, group_keys=keys) for each in classes]
@@ -131,7 +135,7 @@ def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Ref
         if argument.name is None:
             if place >= len(positional):
                 message = (
-                    f"{api.name} takes at most {len(positional)} positional arguments, found {_positionals(arguments)}"
+                    f"{api.label} takes at most {len(positional)} positional arguments, found {_positionals(arguments)}"
                 )
                 notes.append(Note(INVALID_CALL, message, index, str(api.at)))
                 break
@@ -150,7 +154,7 @@ def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Ref
     absent = [parameter for parameter in api.current if parameter.required and parameter.name not in bound]
     if absent and not hidden:
         names = ", ".join(parameter.name for parameter in absent)
-        notes.append(Note(INVALID_CALL, f"{api.name} requires {names}", None, str(api.at)))
+        notes.append(Note(INVALID_CALL, f"{api.label} requires {names}", None, str(api.at)))
     notes += _wrong_lengths(api, bound)
     return Refusal(tuple(notes)) if notes else tuple(bound.values())
 
@@ -160,16 +164,27 @@ def _positionals(arguments: Sequence[CallArgument]) -> int:
 
 
 def _unknown(api: Api, name: str) -> str:
-    old = api.by_name.get(name)
-    if old is not None and old.until is not None:
-        return (
-            f"{api.name} has no argument {name!r} since version {old.until}; it takes {api.by_tie[old.ties[0]].name!r}"
-        )
+    package = api.module.package
+    others = [row for row in api.parameters if row.name == name]
+    if others:
+        row = others[0]
+        gone = row.until is not None and key(row.until) <= key(api.version or api.verified)
+        successor = next((api.by_tie[tie].name for tie in row.ties if tie in api.by_tie), None) if gone else None
+        instead = f"; it takes {successor!r}" if successor else ""
+        when = f"since {package} {row.until}" if gone else f"before {package} {row.since}"
+        return f"{api.name} has no argument {name!r} {when}{instead} (--from {package}==VERSION says which version a file is for)"
     from difflib import get_close_matches
 
     close = get_close_matches(name, [parameter.name for parameter in api.current], n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{api.name} has no argument {name!r}{hint}"
+    return f"{api.label} has no argument {name!r}{hint}"
+
+
+def _absent(api: Api) -> str:
+    package = api.module.package
+    early = api.since is not None and not holds(api.version or api.verified, api.since, None)
+    when = f"came with {package} {api.since}" if early else f"went with {package} {api.until}"
+    return f"{api.label} does not exist: the class {when}"
 
 
 def _wrong_lengths(api: Api, bound: dict[str, Given]) -> list[Note]:

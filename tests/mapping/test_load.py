@@ -242,19 +242,19 @@ FILE_ERRORS = {
         ("unknown hyperparameter 'l3'",),
     ),
     "sections without algorithm": (
-        "§apis: {torch.optim.A: {verified: v, parameters: []}}\n",
+        "§apis: {torch.optim.A: {verified: v1, parameters: []}}\n",
         ("'apis' without 'algorithm'",),
     ),
     "module of a section": (
-        "algorithm: a\napis: {torch.optin.A: §{verified: v, parameters: []}}\n",
+        "algorithm: a\napis: {torch.optin.A: §{verified: v1, parameters: []}}\n",
         ("'torch.optin.A'", "did you mean 'torch.optim.A'"),
     ),
-    "section without module": ("algorithm: a\napis: {Adam: §{verified: v, parameters: []}}\n", ("'Adam'",)),
+    "section without module": ("algorithm: a\napis: {Adam: §{verified: v1, parameters: []}}\n", ("'Adam'",)),
     "section that lacks a key": ("algorithm: a\napis: {torch.optim.A: ‸{parameters: []}}\n", ("api lacks 'verified'",)),
     "alternative": ("algorithm: a\nalternatives: §[b]\n", ("unknown algorithm 'b'",)),
     "trait that siblings state": (
-        "algorithm: a\napis:\n  torch.optim.A: {verified: v, parameters: [], rule: {bias: full}}\n"
-        "  mindspore.nn.A: §{verified: v, parameters: []}\n",
+        "algorithm: a\napis:\n  torch.optim.A: {verified: v1, parameters: [], rule: {bias: full}}\n"
+        "  mindspore.nn.A: §{verified: v1, parameters: []}\n",
         ("mindspore.nn.A", "does not state bias"),
     ),
     "empty file": ("", ("empty",)),
@@ -293,7 +293,7 @@ def test_hyperparameters_that_are_inert_without_each_other() -> None:
         ("trait", "traits: {h: §{values: {a: b}, effect: close}}\n"),
         ("module", "modules: {h: §{framework: torch, paths: [h]}}\n"),
         ("parameter list", "parameter_lists: {h: §[]}\n"),
-        ("api", "algorithm: a\napis: {torch.optim.A: §{verified: v, parameters: []}}\n"),
+        ("api", "algorithm: a\napis: {torch.optim.A: §{verified: v1, parameters: []}}\n"),
     ],
 )
 def test_the_same_name_in_two_files(kind: str, text: str) -> None:
@@ -327,8 +327,8 @@ parameter_lists:
   keras: [{name: x, is: ‸lr}]
 algorithm: a
 apis:
-  torch.optim.A: {verified: v, parameters: [{include: keras}]}
-  torch.optim.B: {verified: v, parameters: [{include: keras}]}
+  torch.optim.A: {verified: v1, parameters: [{include: keras}]}
+  torch.optim.B: {verified: v1, parameters: [{include: keras}]}
 """
     check({"common.yaml": COMMON, "t.yaml": text}, ("unknown hyperparameter 'lr'",))
 

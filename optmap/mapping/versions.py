@@ -1,0 +1,46 @@
+"""Versions of the packages that the tables describe: reading them, comparing them, and which rows hold at one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+PACKAGES: Final = ("torch", "tensorflow", "keras", "mindspore")
+"""The packages whose versions can be chosen."""
+
+_KERAS_3_CAME_WITH: Final = "2.16"
+"""From this TensorFlow on `tf.keras` is Keras 3, which has versions of its own; before it the two are one."""
+
+_FORM: Final = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.+-]?[A-Za-z].*)?")
+
+
+@cache
+def key(text: str) -> tuple[int, ...]:
+    """A version as numbers that compare; 1.13 and 1.13.0 are one version. Raises ValueError."""
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"found version {text!r}, expected numbers such as 2.1 or 2.1.0")
+    numbers = [int(part) for part in match[1].split(".")]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+@cache
+def holds(version: str, since: str | None, until: str | None) -> bool:
+    """Tell whether something that came with `since` and went with `until` is there at a version."""
+    if since is None and until is None:
+        return True
+    at = key(version)
+    return (since is None or at >= key(since)) and (until is None or at < key(until))
+
+
+def with_keras(versions: Mapping[str, str]) -> dict[str, str]:
+    """Add the version of Keras that a version of TensorFlow brings: its own number up to 2.15."""
+    found = dict(versions)
+    tensorflow = found.get("tensorflow")
+    if tensorflow is not None and key(tensorflow) < key(_KERAS_3_CAME_WITH):
+        found.setdefault("keras", tensorflow)
+    return found
