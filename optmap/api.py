@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,17 +24,18 @@ def translate_source(
     faithful: bool = False,
     params: str | None = None,
     mappings: Iterable[Path | str] = (),
+    versions: Mapping[str, str] | None = None,
 ) -> FileResult:
     """Translate the optimizer calls of Python source given as a string.
 
     `to` names the target framework (torch, tensorflow, mindspore), `sources` the frameworks to translate from (all
     others by default), `params` the expression for the parameters of calls that name none, `mappings` directories with
-    more tables. The result's `output` holds the new source as UTF-8 bytes; `calls` and `diagnostics` say what was done.
+    more tables, `versions` the versions that the source is written for (`{"torch": "1.13"}`). The result's `output` holds the new source as UTF-8 bytes; `calls` and `diagnostics` say what was done.
 
     Raises ValueError for an unknown framework and MappingError for tables that cannot be used. Problems with the source
     itself, a syntax error included, are reported in the result's `error` and `diagnostics`.
     """
     target = Framework(to)
     wanted = frozenset(map(Framework, sources)) if sources is not None else frozenset(Framework) - {target}
-    tables = _tables(tuple(Path(item) for item in mappings))
+    tables = _tables(tuple(Path(item) for item in mappings)).at(versions or {})
     return translate_bytes(text.encode(), tables, Options(target, wanted, faithful, params))

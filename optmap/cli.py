@@ -45,7 +45,9 @@ def _main(
 @app.command()
 def translate(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")],
-    source: Annotated[str, typer.Option("--from", help="auto, torch, tensorflow or mindspore.")] = "",
+    source: Annotated[
+        str, typer.Option("--from", help="auto, torch, tensorflow or mindspore, also with a version: torch==1.13.")
+    ] = "",
     to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch or tensorflow.")] = "",
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print a unified diff.")] = False,

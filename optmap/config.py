@@ -24,12 +24,19 @@ class Settings:
     params: str | None = None
     exclude: tuple[str, ...] = ()
     mappings: tuple[Path, ...] = field(default_factory=tuple)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 _KEYS: Final[dict[str, type[Any]]] = {
     "from": str, "to": str, "faithful": bool, "strict": bool, "params": str, "exclude": list, "mappings": list,
+    "versions": dict,
 }  # fmt: skip
-_EXPECTED: Final = {str: "a string", bool: "true or false", list: "a list of strings"}
+_EXPECTED: Final = {
+    str: "a string",
+    bool: "true or false",
+    list: "a list of strings",
+    dict: 'a table such as {torch = "1.13"}',
+}
 
 
 def find_settings(start: Path) -> Settings:
@@ -69,6 +76,7 @@ def read_settings(path: Path) -> Settings:
         params=section.get("params"),
         exclude=tuple(section.get("exclude", ())),
         mappings=tuple(path.parent / name for name in section.get("mappings", ())),
+        versions=dict(section.get("versions", {})),
     )
 
 
@@ -82,6 +90,24 @@ def _check(path: Path, key: str, value: Any) -> None:
         raise ConfigError(f"{path}: [tool.optmap] {key}: found {value!r}, expected {_EXPECTED[kind]}")
     if key == "from" and value != "auto":
         _framework(path, value)
+    if key == "versions":
+        _check_versions(path, value)
+
+
+def _check_versions(path: Path, chosen: dict[str, Any]) -> None:
+    from optmap.mapping import versions
+    from optmap.mapping.yamlnodes import nearest
+
+    for package, version in chosen.items():
+        where = f"{path}: [tool.optmap.versions]"
+        if package not in versions.PACKAGES:
+            raise ConfigError(f"{where}: unknown package {package!r}{nearest(package, versions.PACKAGES)}")
+        if not isinstance(version, str):
+            raise ConfigError(f'{where} {package}: found {version!r}, expected a string such as "1.13"')
+        try:
+            versions.key(version)
+        except ValueError as error:
+            raise ConfigError(f"{where} {package}: {error}") from None
 
 
 def _framework(path: Path, value: str | None) -> Framework | None:

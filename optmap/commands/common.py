@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from optmap.config import ConfigError, Settings, find_settings
+from optmap.mapping import versions
 from optmap.mapping.load import MappingError, load
 from optmap.mapping.model import Framework, MappingSet
 
@@ -49,6 +50,19 @@ def framework(text: str, option: str) -> Framework:
         raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(known)}{hint}") from None
 
 
+def versioned(text: str, option: str) -> tuple[Framework, dict[str, str]]:
+    """Read `torch` or `torch==1.13` as the framework and the chosen versions by package. Raises UsageError."""
+    name, equals, version = text.partition("==")
+    found = framework(name.strip(), option)
+    if not equals:
+        return found, {}
+    try:
+        versions.key(version)
+    except ValueError as error:
+        raise UsageError(f"{option} {name}: {error}") from None
+    return found, {"keras" if name.strip().lower() == "keras" else found.value: version.strip()}
+
+
 def choice(text: str, option: str, known: tuple[str, ...]) -> str:
     """Check an option's value against a closed set. Raises UsageError."""
     if text not in known:
@@ -62,6 +76,9 @@ def settings() -> Settings:
 
 
 def tables(extra: tuple[Path, ...], configured: Settings | None = None) -> MappingSet:
-    """Load optmap's tables and the user's. Raises MappingError, ConfigError."""
+    """Load optmap's tables and the user's, as of the versions that their signatures were verified with.
+
+    Raises MappingError, ConfigError.
+    """
     configured = configured if configured is not None else settings()
     return load((*configured.mappings, *extra))

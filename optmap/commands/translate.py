@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, settings, tables
+from optmap.commands.common import UsageError, choice, reports_usage_errors, settings, tables, versioned
 from optmap.config import Settings
 from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.files import Found, find_files
@@ -56,7 +56,7 @@ def run(request: Request) -> int:
         raise UsageError("found - (standard input) together with other paths or --write, expected - alone")
     options = _options(request, configured)
     extra = (*configured.mappings, *request.mappings)
-    loaded = tables(request.mappings, configured)
+    loaded = tables(request.mappings, configured).at(dict(options.versions))
     single = len(request.paths) == 1 and not Path(request.paths[0]).is_dir()
     mode = request.modes[0] if request.modes else "--stdout" if single else "--diff"
     outcomes = _outcomes(request, configured, loaded, options, extra)
@@ -64,16 +64,21 @@ def run(request: Request) -> int:
 
 
 def _options(request: Request, configured: Settings) -> Options:
-    target = framework(request.to, "--to") if request.to else configured.to or Framework.MINDSPORE
+    target, versions = versioned(request.to, "--to") if request.to else (configured.to or Framework.MINDSPORE, {})
     given = request.source or configured.source or "auto"
-    sources = frozenset(Framework) - {target} if given == "auto" else frozenset({framework(given, "--from")})
+    sources = frozenset(Framework) - {target}
+    if given != "auto":
+        source, chosen = versioned(given, "--from")
+        sources, versions = frozenset({source}), versions | chosen
     if target in sources:
         raise UsageError(f"found --from {target} and --to {target}, expected two different frameworks")
     params = request.params if request.params is not None else configured.params
     if params is not None:
         _check_expression(params)
     checking = request.modes == ("--check",)
-    return Options(target, sources, request.faithful or configured.faithful, params, prove=not checking)
+    faithful = request.faithful or configured.faithful
+    pinned = tuple({**configured.versions, **versions}.items())
+    return Options(target, sources, faithful, params, prove=not checking, versions=pinned)
 
 
 def _check_expression(text: str) -> None:

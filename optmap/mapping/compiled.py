@@ -108,8 +108,8 @@ def _module(
 ) -> Module:  # fmt: skip
     group_keys = {key: tuple(names) for key, names in keys.items()}
     return Module(
-        name, Framework(framework), package, docs, tuple(paths), pinned, exclusive, tuple(others), tuple(schedules), group_keys, take_all,
-        Position(*at),
+        name, Framework(framework), package, docs, tuple(paths), pinned, exclusive, tuple(others), tuple(schedules),
+        group_keys, take_all, Position(*at),
     )  # fmt: skip
 
 

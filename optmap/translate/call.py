@@ -33,7 +33,8 @@ from optmap.translate.verify import EditedCall
 class Options(NamedTuple):
     """What to translate, into what, and how.
 
-    Without `prove` the result is not parsed and compared: for callers that give no translated source out.
+    Without `prove` the result is not parsed and compared: for callers that give no translated source out. `versions` are
+    those of the packages that are not the tables' own (`MappingSet.at`).
     """
 
     target: Framework
@@ -41,6 +42,7 @@ class Options(NamedTuple):
     faithful: bool = False
     params: str | None = None
     prove: bool = True
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 class CallOutcome(NamedTuple):

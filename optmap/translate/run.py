@@ -54,7 +54,7 @@ _WORKER: dict[str, tuple[MappingSet, Options, bool]] = {}
 
 
 def _start(mappings: tuple[Path, ...], options: Options, keep: bool) -> None:
-    _WORKER["state"] = (load(mappings), options, keep)
+    _WORKER["state"] = (load(mappings).at(dict(options.versions)), options, keep)
 
 
 def _in_worker(found: Found) -> Outcome:
