@@ -36,6 +36,10 @@ strict = true
 params = "net.trainable_params()"
 exclude = ["tests/", "*.pyi"]
 mappings = ["tables", "/abs"]
+
+[tool.optmap.versions]
+torch = "1.13"
+keras = "2.10"
 """
     assert read_settings(write(tmp_path, text)) == Settings(
         "torch",
@@ -45,6 +49,7 @@ mappings = ["tables", "/abs"]
         "net.trainable_params()",
         ("tests/", "*.pyi"),
         (tmp_path / "tables", Path("/abs")),
+        {"torch": "1.13", "keras": "2.10"},
     )
 
 
@@ -145,3 +150,15 @@ def test_directories_are_relative_to_the_file_that_names_them(tmp_path: Path) ->
     write(tmp_path / "a", "[tool.optmap]\nmappings = ['tables']\n")
     (tmp_path / "a" / "b").mkdir()
     assert find_settings(tmp_path / "a" / "b").mappings == ((tmp_path / "a").resolve() / "tables",)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("pytorch = '1.13'", "unknown package 'pytorch'; did you mean 'torch'?"),
+        ("torch = 1.13", "[tool.optmap.versions] torch: found 1.13, expected a string such as \"1.13\""),
+        ("torch = 'latest'", "[tool.optmap.versions] torch: found version 'latest', expected numbers such as"),
+    ],
+)
+def test_wrong_versions(tmp_path: Path, text: str, found: str) -> None:
+    assert found in failure(write(tmp_path, f"[tool.optmap.versions]\n{text}\n"))

@@ -209,7 +209,7 @@ class Builder:
         return [
             Parameter(
                 name, ties, "affects" in row.value, default, row.get("keyword_only", False), Accepts(row.get("accepts", "any")),
-                interval, switches, row.get("since"), row.get("until"), row.get("note"), row.at,
+                interval, switches, row.get("since"), row.get("until"), row.get("was", {}), row.get("note"), row.at,
             )
         ]  # fmt: skip
 
@@ -267,6 +267,7 @@ class Builder:
         verified: str = item.get("verified")
         spans = [(item.at, verified, None), (item.at, item.get("since"), item.get("until"))]
         spans += [(parameter.at, parameter.since, parameter.until) for parameter in parameters]
+        spans += [(parameter.at, None, until) for parameter in parameters for until in parameter.was.values()]
         if any([not self._is_span(*span) for span in spans]):  # noqa: C419 (each is to be reported)
             return
         if not versions.holds(verified, item.get("since"), item.get("until")):

@@ -135,9 +135,10 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
 
 def _parameter(
     name: str, ties: Any, execution: bool, default: Any, keyword_only: bool, accepts: str, interval: Any,
-    switches: dict[str, str], since: str | None, until: str | None, note: str | None, at: Any,
+    switches: dict[str, str], since: str | None, until: str | None, was: dict[str, str], note: str | None,
+    at: Any,
 ) -> Parameter:  # fmt: skip
     return Parameter(
         name, tuple(ties), execution, REQUIRED if isinstance(default, dict) else _tuple(default), keyword_only,
-        Accepts(accepts), Interval(*interval) if interval else None, switches, since, until, note, Position(*at),
+        Accepts(accepts), Interval(*interval) if interval else None, switches, since, until, was, note, Position(*at),
     )  # fmt: skip

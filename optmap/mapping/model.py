@@ -123,7 +123,8 @@ class Parameter(NamedTuple):
 
     `ties` holds one canonical name, or several where the value is a tuple of them (betas). `default` is REQUIRED or a
     literal. `switches` maps a canonical name to the one it becomes while this (boolean) parameter is true. The row holds
-    for the versions from `since` up to but not including `until`; a signature may have several rows of one name.
+    for the versions from `since` up to but not including `until`; a signature may have several rows of one name. `was`
+    holds older names that are still accepted, each with the first version that no longer does.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Parameter(NamedTuple):
     switches: dict[str, str]
     since: str | None
     until: str | None
+    was: dict[str, str]
     note: str | None
     at: Position
 
@@ -224,7 +226,12 @@ class Api:
 
     @cached_property
     def by_name(self) -> dict[str, Parameter]:
-        return {parameter.name: parameter for parameter in self.current}
+        """Every keyword that the version accepts, older names included."""
+        at = self.version or self.verified
+        older = {
+            name: row for row in self.current for name, until in row.was.items() if versions.holds(at, None, until)
+        }
+        return {**older, **{row.name: row for row in self.current}}
 
     @cached_property
     def by_tie(self) -> dict[str, Parameter]:

@@ -19,6 +19,7 @@ PARAMETER = Record(
         "switches": Field(MapOf(Text()), "while this flag is true: canonical name -> the one that it stands for"),
         "since": Field(Text(), "first version that has the parameter"),
         "until": Field(Text(), "first version that no longer has it"),
+        "was": Field(MapOf(Text()), "older name -> first version that no longer accepts it"),
         "note": Field(Text(), "what a user should know"),
     },
 )

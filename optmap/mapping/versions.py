@@ -13,7 +13,7 @@ PACKAGES: Final = ("torch", "tensorflow", "keras", "mindspore")
 _KERAS_3_CAME_WITH: Final = "2.16"
 """From this TensorFlow on `tf.keras` is Keras 3, which has versions of its own; before it the two are one."""
 
-_FORM: Final = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.+-]?[A-Za-z].*)?")
+_FORM: Final = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.-]?(?:a|b|rc|alpha|beta|dev|post)[.-]?\d*)?(?:\+[\w.]+)?")
 
 
 @cache

@@ -121,7 +121,7 @@ def _resolve(
 def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
     """Bind arguments to the signature as Python would; what Python or the API would reject is a Refusal."""
     positional = [parameter for parameter in api.current if not parameter.keyword_only]
-    known = {parameter.name: parameter for parameter in api.current}
+    known = api.by_name
     bound: dict[str, Given] = {}
     notes: list[Note] = []
     place = 0  # among the positional arguments, which Python binds in their own order
@@ -165,14 +165,14 @@ def _positionals(arguments: Sequence[CallArgument]) -> int:
 
 def _unknown(api: Api, name: str) -> str:
     package = api.module.package
-    others = [row for row in api.parameters if row.name == name]
-    if others:
-        row = others[0]
-        gone = row.until is not None and key(row.until) <= key(api.version or api.verified)
-        successor = next((api.by_tie[tie].name for tie in row.ties if tie in api.by_tie), None) if gone else None
-        instead = f"; it takes {successor!r}" if successor else ""
-        when = f"since {package} {row.until}" if gone else f"before {package} {row.since}"
-        return f"{api.name} has no argument {name!r} {when}{instead} (--from {package}==VERSION says which version a file is for)"
+    hint = f"(--from {package}==VERSION says which version a file is for)"
+    for row in api.parameters:
+        if name in row.was:
+            return f"{api.name} has no argument {name!r} since {package} {row.was[name]}; it takes {row.name!r} {hint}"
+        if row.name == name:
+            gone = row.until is not None and key(row.until) <= key(api.version or api.verified)
+            when = f"since {package} {row.until}" if gone else f"before {package} {row.since}"
+            return f"{api.name} has no argument {name!r} {when} {hint}"
     from difflib import get_close_matches
 
     close = get_close_matches(name, [parameter.name for parameter in api.current], n=1, cutoff=0.5)

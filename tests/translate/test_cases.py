@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from optmap.commands.common import versioned
 from optmap.diagnostics import Severity
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.apply import FileResult, Options, translate_bytes
@@ -14,10 +15,19 @@ CASES = list(cases())
 
 
 def options_of(case: Case) -> Options:
-    target = Framework(case.options.get("to", "mindspore"))
-    source = case.options.get("from", "auto")
-    sources = frozenset(Framework) - {target} if source == "auto" else frozenset({Framework(source)})
-    return Options(target, sources, "faithful" in case.options, case.options.get("params"))
+    target, versions = versioned(case.options.get("to", "mindspore"), "--to")
+    sources = frozenset(Framework) - {target}
+    if "from" in case.options:
+        source, chosen = versioned(case.options["from"], "--from")
+        sources, versions = frozenset({source}), versions | chosen
+    return Options(
+        target, sources, "faithful" in case.options, case.options.get("params"), versions=tuple(versions.items())
+    )
+
+
+def translated(case: Case, before: bytes, tables: MappingSet) -> FileResult:
+    options = options_of(case)
+    return translate_bytes(before, tables.at(dict(options.versions)), options)
 
 
 def shown(result: FileResult, expected: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
@@ -33,26 +43,26 @@ def shown(result: FileResult, expected: tuple[tuple[str, int], ...]) -> tuple[tu
 def test_case(case: Case, tables: MappingSet) -> None:
     options = options_of(case)
     before = case.before.encode()
-    result = translate_bytes(before, tables, options)
+    result = translated(case, before, tables)
     assert result.output.decode() == case.after
     assert shown(result, case.diagnostics) == case.diagnostics, [
         f"{d.line}: {d.code.id} {d.message}" for d in result.diagnostics
     ]
-    prove(before, result, tables, options)
+    prove(before, result, tables.at(dict(options.versions)), options)
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\r"])
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_case_with_other_line_endings(case: Case, newline: str, tables: MappingSet) -> None:
     before = case.before.replace("\n", newline).encode()
-    result = translate_bytes(before, tables, options_of(case))
+    result = translated(case, before, tables)
     assert result.output.decode() == case.after.replace("\n", newline)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_case_without_final_newline_and_with_byte_order_mark(case: Case, tables: MappingSet) -> None:
     before = b"\xef\xbb\xbf" + case.before.rstrip("\n").encode()
-    result = translate_bytes(before, tables, options_of(case))
+    result = translated(case, before, tables)
     assert result.output == b"\xef\xbb\xbf" + case.after.rstrip("\n").encode()
 
 
