@@ -1,7 +1,8 @@
-"""Which dotted name does an expression stand for? Imports, aliases and Python's scope rules, flow-insensitively.
+"""Which dotted name does an expression stand for? Imports, aliases and Python's scope rules.
 
-A name bound to several things stands for several paths; the caller decides what to make of that. Only names that can
-lead to the modules of interest are followed, and statements that mention none of them are never entered.
+A name bound to several things stands for several paths, unless the order of plain statements says which is in force; the
+caller decides what to make of that. Only names that can lead to the modules of interest are followed, and statements that
+mention none of them are never entered.
 """
 
 from __future__ import annotations

@@ -104,22 +104,53 @@ class Names:
     uses: dict[str, list[tuple[ast.Name, Scope]]] = field(default_factory=dict)
     stars: list[tuple[str, Scope]] = field(default_factory=list)
 
-    def paths(self, chain: tuple[str, ...], scope: Scope, seen: frozenset[int] = frozenset()) -> frozenset[str | None]:
-        """Return every dotted path that the chain may stand for; None stands for something unknown."""
+    def paths(
+        self, chain: tuple[str, ...], scope: Scope, at: ast.AST | None = None, seen: frozenset[int] = frozenset()
+    ) -> frozenset[str | None]:
+        """Return every dotted path that the chain may stand for; None stands for something unknown.
+
+        `at` is where the chain stands; without it the order of the bindings is not looked at.
+        """
         owner = scope.owner(chain[0])
         if owner is None:
             return frozenset()
         found: set[str | None] = set()
-        for binding in owner.bindings[chain[0]]:
+        for binding in _in_force(owner, owner.bindings[chain[0]], scope, at):
             if binding.harmless or id(binding) in seen:
                 continue
             if binding.path is not None:
                 found.add(".".join((binding.path, *chain[1:])))
             elif binding.alias is not None and (inner := chain_of(binding.alias)) is not None:
-                found |= self.paths(inner + chain[1:], owner, seen | {id(binding)}) or {None}
+                found |= self.paths(inner + chain[1:], owner, binding.node, seen | {id(binding)}) or {None}
             else:
                 found.add(None)
         return frozenset(found)
+
+
+def _in_force(owner: Scope, bindings: list[Binding], scope: Scope, at: ast.AST | None) -> list[Binding]:
+    """The last binding before a place that runs in order with all of them; every binding where the order is not known.
+
+    The order is known where each is a statement of the scope's own body, not of a branch or a loop, and the place runs as
+    part of that body, not of a function that may be called at any time.
+    """
+    if len(bindings) < 2 or at is None or not _runs_within(scope, owner):
+        return bindings
+    direct = {id(statement) for statement in getattr(owner.node, "body", ())}
+    if not all(id(binding.node) in direct for binding in bindings):
+        return bindings
+    before = [binding for binding in bindings if _end(binding.node) <= (at.lineno, at.col_offset)]  # type: ignore[attr-defined]
+    return before[-1:] or bindings
+
+
+def _runs_within(scope: Scope, owner: Scope) -> bool:
+    """Tell whether the code of a scope runs where it stands in the owner: the owner itself, or a class body in it."""
+    while scope is not owner and scope.kind is ScopeKind.CLASS and scope.parent is not None:
+        scope = scope.parent
+    return scope is owner
+
+
+def _end(node: ast.AST) -> tuple[int, int]:
+    return node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
 
 
 def chain_of(node: ast.expr) -> tuple[str, ...] | None:

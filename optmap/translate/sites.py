@@ -140,7 +140,7 @@ class _Finder:
         return _Member(found[0], found[1], self.tables.api_at(path or ""))
 
     def _reference(self, reference: Reference) -> None:
-        paths = self.names.paths(reference.chain, reference.scope)
+        paths = self.names.paths(reference.chain, reference.scope, reference.node)
         if not paths:
             self._unbound(reference)
             return

@@ -155,7 +155,7 @@ def test_spellings(imports: str, use: str) -> None:
         ("from torch.optim import SGD\nSGD = wrap(SGD)\nSGD()", {*SGD, None}),
         # aliases
         ("import torch\no = torch.optim\no = o\no.SGD()", SGD),
-        ("import torch\na = b\nb = a\na = torch.optim\nb.SGD()", {*SGD, None}),
+        ("import torch\na = b\nb = a\na = torch.optim\nb.SGD()", {None}),
         ("import torch\ndef f():\n  o = torch.optim\n  def g():\n    o.SGD()", SGD),
         ("import torch\ndef f(torch):\n  o = torch.optim\n  o.SGD()", {None}),
         ("import torch\no = torch.optim if x else torch.nn\no.SGD()", set()),
@@ -173,6 +173,28 @@ def test_scopes(text: str, expected: set[str | None] | None) -> None:
         return
     assert wanted or expected == set()
     assert {path for item in wanted[-1:] for path in names.paths(item.chain, item.scope)} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from torch import optim\noptim = optim.SGD()", SGD),
+        ("from torch.optim import SGD\nSGD()\nfrom mine import SGD", SGD),
+        ("from mine import SGD\nfrom torch.optim import SGD\nif x:\n  SGD()", SGD),
+        ("from torch.optim import SGD\nfrom mine import SGD\nfor x in y:\n  SGD()", {"mine.SGD"}),
+        ("from mine import SGD\nfrom torch.optim import SGD\nclass A:\n  o = SGD()\nfrom mine import SGD", SGD),
+        # the order is not known
+        ("from torch.optim import SGD\nfrom mine import SGD\ndef f():\n  SGD()", {*SGD, "mine.SGD"}),
+        ("from torch.optim import SGD\nif x:\n  from mine import SGD\nSGD()", {*SGD, "mine.SGD"}),
+        ("for x in y:\n  from torch.optim import SGD\n  SGD()\n  from mine import SGD", {*SGD, "mine.SGD"}),
+        ("from torch.optim import SGD\ndef f():\n  global SGD\n  SGD = 1\nf()\nSGD()", {*SGD, None}),
+        ("SGD()\nfrom torch.optim import SGD\nfrom mine import SGD", {*SGD, "mine.SGD"}),
+    ],
+)
+def test_the_last_binding_counts_where_the_order_is_known(text: str, expected: set[str | None]) -> None:
+    names = names_of(text)
+    wanted = [item for item in names.references if item.chain[-1] == "SGD" and isinstance(item.node.ctx, ast.Load)]  # type: ignore[attr-defined]
+    assert names.paths(wanted[-1].chain, wanted[-1].scope, wanted[-1].node) == expected
 
 
 def test_names_that_nothing_binds_are_references_where_asked_for() -> None:
