@@ -14,6 +14,7 @@ from optmap.mapping.model import (
     Accepts,
     Algorithm,
     Api,
+    Earlier,
     Effect,
     Framework,
     Hyperparameter,
@@ -157,19 +158,17 @@ class Builder:
             return None
         parameters = tuple(self._parameters(item.value["parameters"].value))
         self._check_versions(item, parameters)
-        for trait, value in self._entries(item, "rule"):
-            self._check_trait(trait, value)
-        for hyperparameter, overrides in self._entries(item, "rule_when"):
-            self._known(hyperparameter, overrides.at)
-            for trait, value in overrides.items():
-                self._check_trait(trait, value)
+        self._check_rule(item)
+        for _, older in self._entries(item, "earlier"):
+            self._check_rule(older)
         fixed = item.get("fixed", {})
         for hyperparameter in fixed:
             self._known(hyperparameter, item.value["fixed"].at)
         return Api(
             name, module, algorithm, item.get("verified"), parameters,
             item.get("extra_keywords", False), item.get("rule", {}), item.get("rule_when", {}), fixed,
-            item.get("deprecated"), item.get("note"), item.get("instead"), item.get("since"), item.get("until"), item.at,
+            item.get("deprecated"), item.get("note"), item.get("instead"), item.get("since"), item.get("until"),
+            tuple(_earlier(until, older) for until, older in self._entries(item, "earlier")), item.at,
         )  # fmt: skip
 
     def _parameters(self, rows: list[Parsed]) -> list[Parameter]:
@@ -267,6 +266,7 @@ class Builder:
         verified: str = item.get("verified")
         spans = [(item.at, verified, None), (item.at, item.get("since"), item.get("until"))]
         spans += [(parameter.at, parameter.since, parameter.until) for parameter in parameters]
+        spans += [(older.at, None, until) for until, older in self._entries(item, "earlier")]
         spans += [(parameter.at, None, until) for parameter in parameters for until in parameter.was.values()]
         if any([not self._is_span(*span) for span in spans]):  # noqa: C419 (each is to be reported)
             return
@@ -291,6 +291,14 @@ class Builder:
             return False
         return True
 
+    def _check_rule(self, item: Parsed) -> None:
+        for trait, value in self._entries(item, "rule"):
+            self._check_trait(trait, value)
+        for hyperparameter, overrides in self._entries(item, "rule_when"):
+            self._known(hyperparameter, overrides.at)
+            for trait, value in overrides.items():
+                self._check_trait(trait, value)
+
     def _check_trait(self, name: str, value: Parsed) -> None:
         trait = self.traits.get(name)
         if trait is None:
@@ -309,6 +317,10 @@ class Builder:
                 self.problems.add(
                     api.at, f"the rule of {api.name} does not state {', '.join(absent)}, as its siblings do"
                 )
+
+
+def _earlier(until: str, item: Parsed) -> Earlier:
+    return Earlier(until, item.get("rule", {}), item.get("rule_when", {}))
 
 
 def _hyperparameter(name: str, item: Parsed) -> Hyperparameter:

@@ -16,6 +16,7 @@ from optmap.mapping.model import (
     Accepts,
     Algorithm,
     Api,
+    Earlier,
     Effect,
     Framework,
     Hyperparameter,
@@ -57,7 +58,7 @@ def dump(tables: MappingSet, source: str) -> str:
 
 def vars_of(api: Api) -> dict[str, Any]:
     """The fields of an API by name."""
-    return {name: getattr(api, name) for name in api.__dataclass_fields__ if name != "version"}
+    return {name: getattr(api, name) for name in api.__dataclass_fields__ if name not in ("version", "original")}
 
 
 def _plain(value: Any) -> Any:
@@ -129,6 +130,7 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
         instead=item["instead"],
         since=item["since"],
         until=item["until"],
+        earlier=tuple(Earlier(*older) for older in item["earlier"]),
         at=Position(*item["at"]),
     )
 

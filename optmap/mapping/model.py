@@ -171,6 +171,14 @@ class Module(NamedTuple):
     at: Position
 
 
+class Earlier(NamedTuple):
+    """What held of an update rule before a version, in place of what the API says today."""
+
+    until: str
+    rule: dict[str, str]
+    rule_when: dict[str, dict[str, str]]
+
+
 @dataclass(frozen=True)
 class Api:
     """An optimizer class as one framework defines it.
@@ -193,8 +201,10 @@ class Api:
     instead: str | None
     since: str | None
     until: str | None
+    earlier: tuple[Earlier, ...]
     at: Position
     version: str | None = None
+    original: Api | None = field(default=None, repr=False)
 
     @property
     def framework(self) -> Framework:
@@ -221,8 +231,17 @@ class Api:
         return f"{self.name} of {self.module.package} {self.version}" if self.version else self.name
 
     def with_version(self, version: str | None) -> Api:
-        """The same class as another version has it."""
-        return self if version == self.version else replace(self, version=version)
+        """The same class as another version has it; None for the verified one."""
+        if version == self.version:
+            return self
+        verified = self.original or self
+        if version is None:
+            return verified
+        rule, rule_when = verified.rule, verified.rule_when
+        for older in verified.earlier:  # the latest first, so that the earliest that holds wins
+            if versions.holds(version, None, older.until):
+                rule, rule_when = {**rule, **older.rule}, {**rule_when, **older.rule_when}
+        return replace(verified, version=version, rule=rule, rule_when=rule_when, original=verified)
 
     @cached_property
     def by_name(self) -> dict[str, Parameter]:

@@ -28,6 +28,13 @@ INCLUDE = Record(
     {**PARAMETER.fields, "name": Field(Text(), "the name in the signature"),
      "include": Field(Text(), "a list from `parameter_lists`, inserted here")},
 )  # fmt: skip
+EARLIER = Record(
+    "earlier",
+    {
+        "rule": Field(MapOf(Text()), "trait -> value"),
+        "rule_when": Field(MapOf(MapOf(Text())), "hyperparameter -> traits that held instead while it is not neutral"),
+    },
+)
 API = Record(
     "api",
     {
@@ -39,6 +46,7 @@ API = Record(
         "fixed": Field(MapOf(Any_()), "hyperparameters that the class has no argument for -> the constant it uses"),
         "deprecated": Field(Text(), "since when, and what replaces it"),
         "instead": Field(Text(), "what to do where a framework has no counterpart of this class"),
+        "earlier": Field(MapOf(EARLIER), "version -> what held of the update rule before it, the latest version first"),
         "since": Field(Text(), "first version that has the class"),
         "until": Field(Text(), "first version that no longer has it"),
         "note": Field(Text(), "what a user should know"),
