@@ -13,8 +13,8 @@ from optmap.conformance.api import check
 from optmap.conformance.results import Report
 from optmap.conformance.select import CheckError, read_setting
 from optmap.files import Found, find_files
-from optmap.mapping.model import Framework
 from optmap.report.check_reports import CHECK_FORMATS, render
+from optmap.report.text import Progress
 from optmap.translate.write import WriteError, write_new
 
 PASSED: Final = 0
@@ -49,10 +49,13 @@ def run(request: Request) -> int:
     """Carry out the request, print the report, and return the exit code."""
     choice(request.format, "--format", tuple(name for name in CHECK_FORMATS if name != "html"))
     page = _page(request.report)
+    progress = Progress()
     try:
-        found = _check(request)
+        found = _check(request, progress)
     except CheckError as error:
         raise UsageError(str(error)) from None
+    finally:
+        progress.clear()
     if page is not None:
         _write(page, render(found, "html"))
     sys.stdout.write(render(found, request.format))
@@ -60,9 +63,9 @@ def run(request: Request) -> int:
     return _exit_code(found)
 
 
-def _check(request: Request) -> Report:
+def _check(request: Request, progress: Progress) -> Report:
     configured = settings()
-    to = framework(request.to, "--to") if request.to else configured.to or Framework.MINDSPORE
+    to = framework(request.to, "--to") if request.to else configured.to
     sources = [framework(name, "--from") for name in request.sources if name != "auto"]
     return check(
         request.optimizers,
@@ -78,6 +81,7 @@ def _check(request: Request) -> Report:
         require=request.require,
         interpreters=dict(map(_interpreter, request.python)),
         tables=tables(request.mappings, configured),
+        progress=lambda done, total: progress.step(done, total, "calls compared"),
     )
 
 

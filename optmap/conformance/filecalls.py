@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optmap.conformance.calls import SAMPLES, Call
+from optmap.conformance.calls import Call, completed, sample
 from optmap.conformance.results import Refused
 from optmap.conformance.select import CheckError
 from optmap.mapping.model import Framework, Literal, MappingSet, Parameter
@@ -40,7 +40,7 @@ def file_calls(
     refused: list[Refused] = []
     used: set[str] = set()
     for site, text in read:
-        reader = _Reader(source, site, text, settings)
+        reader = _Reader(source, site, text, tables, settings)
         made = reader.call(f"{path}:{site.node.lineno}")
         if isinstance(made, Call):
             calls.append(made)
@@ -54,7 +54,10 @@ def file_calls(
 class _Reader:
     """Finds the values of one call's arguments."""
 
-    def __init__(self, source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal]) -> None:
+    def __init__(
+        self, source: Source, site: CallSite, text: CallText, tables: MappingSet, settings: Mapping[str, Literal]
+    ) -> None:
+        self.tables = tables
         self.source = source
         self.site = site
         self.text = text
@@ -82,10 +85,14 @@ class _Reader:
                 continue
             found = self._value(item.parameter, item.value, nodes[item.index])
             if found is None:
-                assumed.append(_assumption(item.parameter, ast.unparse(nodes[item.index])))
+                assumed.append(self._assumption(item.parameter, ast.unparse(nodes[item.index])))
             else:
                 given[item.parameter.name] = found[0]
-        return Call(self.site.api, given, tuple(assumed), origin)
+        return Call(self.site.api, completed(self.tables, self.site.api, given), tuple(assumed), origin)
+
+    def _assumption(self, parameter: Parameter, text: str) -> str:
+        value = sample(self.tables, parameter) if parameter.required else parameter.default
+        return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE gives another"
 
     def _has_groups(self, node: ast.expr) -> bool:
         found = read_parameters(self.source, node, self.site.api.framework)
@@ -153,8 +160,3 @@ class _Replacer(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.known.get(node.id, node)
-
-
-def _assumption(parameter: Parameter, text: str) -> str:
-    value = SAMPLES.get(parameter.ties[0], 0.1) if parameter.required and parameter.ties else parameter.default
-    return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE gives another"

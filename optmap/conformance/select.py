@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optmap.conformance.calls import Call, rows
+from optmap.conformance.calls import Call, default_call, rows
 from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.yamlnodes import nearest
 
@@ -30,7 +30,7 @@ def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) 
 
 def table_calls(tables: MappingSet, apis: Iterable[Api]) -> list[Call]:
     """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn."""
-    return [call for api in apis for call in (Call(api), *rows(tables, api))]
+    return [call for api in apis for call in (default_call(tables, api), *rows(tables, api))]
 
 
 def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal]) -> list[Call]:

@@ -90,17 +90,21 @@ def _tuple(value: Any) -> Literal:
 
 
 def _hyperparameter(
-    name: str, about: str, has: bool, neutral: Any, also: Any, needs: str | None, remedy: str | None, at: Any
-) -> Hyperparameter:
-    return Hyperparameter(name, about, has, _tuple(neutral), tuple(map(_tuple, also)), needs, remedy, Position(*at))
+    name: str, about: str, has: bool, neutral: Any, also: Any, needs: str | None, remedy: str | None,
+    effect: str, grows: str | None, samples: Any, at: Any,
+) -> Hyperparameter:  # fmt: skip
+    return Hyperparameter(
+        name, about, has, _tuple(neutral), tuple(map(_tuple, also)), needs, remedy, Effect(effect), grows,
+        tuple(map(_tuple, samples)), Position(*at),
+    )  # fmt: skip
 
 
 def _trait(
     name: str, values: Any, default: str | None, effect: str, active: Any, ungrouped: bool, needs: str | None,
-    advice: str | None, at: Any,
+    advice: str | None, grows: str | None, at: Any,
 ) -> Trait:  # fmt: skip
     need = Need(needs) if needs else None
-    return Trait(name, values, default, Effect(effect), tuple(active), ungrouped, need, advice, Position(*at))
+    return Trait(name, values, default, Effect(effect), tuple(active), ungrouped, need, advice, grows, Position(*at))
 
 
 def _module(
@@ -128,6 +132,7 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
         deprecated=item["deprecated"],
         note=item["note"],
         instead=item["instead"],
+        not_run=item["not_run"],
         since=item["since"],
         until=item["until"],
         earlier=tuple(Earlier(*older) for older in item["earlier"]),

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from optmap.mapping.model import (
     PARAMETERS,
     Api,
-    Effect,
     Framework,
     Literal,
     MappingSet,
@@ -296,10 +295,11 @@ class _Planner:
             message = f"{self.target.name} has no argument for {name} and always uses {constant!r}"
             self._problem(Loss.MISSING, name, value, message, None)
             return
+        hyperparameter = self.tables.hyperparameters[name]
         self.causes.append(
             Cause(
-                name, Effect.CLOSE, f"uses {name} {value.value.literal!r}", f"always uses {name} {constant!r}",
-                None, str(self.target.at),
+                name, hyperparameter.effect, f"uses {name} {value.value.literal!r}", f"always uses {name} {constant!r}",
+                None, str(self.target.at), None, hyperparameter.grows_with,
             )
         )  # fmt: skip
 
@@ -310,7 +310,7 @@ class _Planner:
                 continue
             yield Cause(
                 trait.name, trait.effect, trait.values[source], trait.values[target], trait.advice, str(self.target.at),
-                trait.needs,
+                trait.needs, trait.grows_with,
             )  # fmt: skip
 
     def _rule(self, api: Api, trait: Trait) -> str | None:
@@ -324,6 +324,10 @@ class _Planner:
     def _awake(self, trait: Trait) -> bool:
         if trait.ungrouped_only and self.keys is not None:
             return False
+        if trait.grows_with is not None and trait.grows_with not in self.in_groups:
+            size = self.effective.get(trait.grows_with)
+            if size is not None and size.value.known and same_value(size.value.literal, 0):  # type: ignore[arg-type]
+                return False
         return not trait.active_with or not all(map(self._inert, trait.active_with))
 
 

@@ -86,7 +86,11 @@ REQUIRED: Final = Required()
 
 
 class Hyperparameter(NamedTuple):
-    """A canonical hyperparameter. Where a framework lacks it, a neutral value may be dropped."""
+    """A canonical hyperparameter. Where a framework lacks it, a neutral value may be dropped.
+
+    `effect` is how far two update rules drift apart where one of them can only use another value; `grows_with` names the
+    hyperparameter whose size decides instead. `samples` are values to try: the first is given where a call has to give one.
+    """
 
     name: str
     about: str
@@ -95,6 +99,9 @@ class Hyperparameter(NamedTuple):
     also_neutral: tuple[Literal, ...]
     inert_without: str | None
     remedy: str | None
+    effect: Effect
+    grows_with: str | None
+    samples: tuple[Literal, ...]
     at: Position
 
     def is_neutral(self, value: Literal) -> bool:
@@ -105,7 +112,10 @@ class Hyperparameter(NamedTuple):
 
 
 class Trait(NamedTuple):
-    """A property of an update rule by which two frameworks may differ."""
+    """A property of an update rule by which two frameworks may differ.
+
+    With `grows_with` the size of a hyperparameter decides how far: at 0 there is no difference.
+    """
 
     name: str
     values: dict[str, str]
@@ -115,6 +125,7 @@ class Trait(NamedTuple):
     ungrouped_only: bool
     needs: Need | None
     advice: str | None
+    grows_with: str | None
     at: Position
 
 
@@ -184,7 +195,8 @@ class Api:
     """An optimizer class as one framework defines it.
 
     `parameters` are the rows of all versions; `version` is the one whose signature counts here, None for the verified one.
-    `instead` says what to do where a framework has no counterpart.
+    `instead` says what to do where a framework has no counterpart. `not_run` says why the class cannot be run on any
+    machine with the framework: such a class is chosen only where no other expresses a call.
     """
 
     name: str
@@ -199,6 +211,7 @@ class Api:
     deprecated: str | None
     note: str | None
     instead: str | None
+    not_run: str | None
     since: str | None
     until: str | None
     earlier: tuple[Earlier, ...]
@@ -340,6 +353,10 @@ class MappingSet:
         if inner.replace("_", "") not in ("", name.lower()):
             return None
         api = self.apis.get(f"{module.name}.{name}")
+        if api is None and not inner:  # the module may define a class for the package that exports it
+            parent, _, last = module.name.rpartition(".")
+            exported = self.apis.get(f"{parent}.{name}")
+            return exported if last.replace("_", "") == name.lower() else None
         if api is None or not module.pinned:
             return api
         pinned = (version for prefix, version in module.pinned.items() if path.startswith(f"{prefix}."))

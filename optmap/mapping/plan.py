@@ -82,6 +82,7 @@ class Cause(NamedTuple):
     advice: str | None
     table: str
     needs: Need | None = None
+    grows_with: str | None = None
 
 
 class Dropped(NamedTuple):
@@ -109,11 +110,16 @@ class Plan(NamedTuple):
 
 
 def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
-    """Pick the first plan without problems; if faithful, the first of those whose numerics differ least."""
+    """Pick the first plan without problems; if faithful, the first of those whose numerics differ least.
+
+    A class that nobody can run without a special device comes after all others.
+    """
     possible = [plan for plan in plans if not plan.problems]
-    if not possible or not faithful:
-        return possible[0] if possible else None
-    return min(possible, key=lambda plan: (plan.divergent, bool(plan.causes)))
+    if not possible:
+        return None
+    if not faithful:
+        return min(possible, key=lambda plan: plan.target.not_run is not None)
+    return min(possible, key=lambda plan: (plan.target.not_run is not None, plan.divergent, bool(plan.causes)))
 
 
 def group_key(source: Api, target: Api, key: str, switched: Mapping[str, str] | None = None) -> str | None:

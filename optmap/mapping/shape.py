@@ -47,6 +47,7 @@ API = Record(
         "deprecated": Field(Text(), "since when, and what replaces it"),
         "instead": Field(Text(), "what to do where a framework has no counterpart of this class"),
         "earlier": Field(MapOf(EARLIER), "version -> what held of the update rule before it, the latest version first"),
+        "not_run": Field(Text(), "why no run can compare the class with others, such as a device that it needs"),
         "since": Field(Text(), "first version that has the class"),
         "until": Field(Text(), "first version that no longer has it"),
         "note": Field(Text(), "what a user should know"),
@@ -60,6 +61,11 @@ HYPERPARAMETER = Record(
         "also_neutral": Field(ListOf(Any_()), "other spellings of neutral, such as null"),
         "inert_without": Field(Text(), "the hyperparameter without which it does nothing"),
         "remedy": Field(Text(), "what to do where a framework lacks it"),
+        "effect": Field(
+            Text(tuple(Effect)), "how far rules drift apart where one can only use another value; close by default"
+        ),
+        "grows_with": Field(Text(), "the hyperparameter whose size decides how far, whatever `effect` says"),
+        "samples": Field(ListOf(Any_()), "values for `optmap check`: the first is given where a call has to give one"),
     },
 )
 TRAIT = Record(
@@ -74,6 +80,7 @@ TRAIT = Record(
         "ungrouped_only": Field(Flag(), "the trait matters only without parameter groups"),
         "needs": Field(Text(tuple(Need)), "what a run must have for the trait to show"),
         "advice": Field(Text(), "what removes the difference"),
+        "grows_with": Field(Text(), "the hyperparameter whose size decides how far; at 0 the rules agree"),
     },
 )
 MODULE = Record(
