@@ -112,13 +112,11 @@ class Plan(NamedTuple):
 def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
     """Pick the first plan without problems; if faithful, the first of those whose numerics differ least.
 
-    A class that nobody can run without a special device comes after all others.
+    Only where no other is possible does --faithful take one that cannot be run without a special device.
     """
     possible = [plan for plan in plans if not plan.problems]
-    if not possible:
-        return None
-    if not faithful:
-        return min(possible, key=lambda plan: plan.target.not_run is not None)
+    if not possible or not faithful:
+        return possible[0] if possible else None
     return min(possible, key=lambda plan: (plan.target.not_run is not None, plan.divergent, bool(plan.causes)))
 
 
