@@ -105,7 +105,7 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]
     neutral = f"dropped at {write_literal(hyperparameter.neutral)}, otherwise " if hyperparameter.has_neutral else ""
-    return f"{neutral}{hyperparameter.remedy or 'refused, or another class is chosen'}"
+    return f"{neutral}{hyperparameter.remedy_in(target.framework, parameter.name) or 'refused, or another class is chosen'}"
 
 
 def _target_rows(source: Api, target: Api) -> Iterator[Row]:

@@ -127,6 +127,9 @@ class Builder:
             seen = {hyperparameter.name}
             needs = hyperparameter.inert_without
             self._check_size(hyperparameter)
+            for framework in hyperparameter.remedies:
+                if framework not in tuple(Framework):
+                    self.problems.unknown(hyperparameter.at, "framework in 'remedies'", framework, Framework)
             for value in hyperparameter.samples:
                 self._check_kind(hyperparameter, value, hyperparameter.at)
             if needs is not None:
@@ -335,7 +338,7 @@ def _hyperparameter(name: str, item: Parsed) -> Hyperparameter:
     return Hyperparameter(
         name, item.get("about"), "neutral" in item.value, item.get("neutral"), item.get("also_neutral", ()),
         item.get("inert_without"), item.get("remedy"), Effect(item.get("effect", "close")), item.get("grows_with"),
-        item.get("samples", ()), item.at,
+        item.get("samples", ()), item.get("remedies", {}), item.at,
     )  # fmt: skip
 
 
@@ -351,7 +354,7 @@ def _module(name: str, item: Parsed) -> Module:
     return Module(
         name, Framework(item.get("framework")), item.get("package", item.get("framework")), item.get("docs"),
         item.get("paths"), item.get("pinned", {}), item.get("exclusive", False),
-        item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}),
+        item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}), item.get("group_extras", {}),
         item.get("groups_take_all", False), item.at,
     )  # fmt: skip
 

@@ -91,11 +91,11 @@ def _tuple(value: Any) -> Literal:
 
 def _hyperparameter(
     name: str, about: str, has: bool, neutral: Any, also: Any, needs: str | None, remedy: str | None,
-    effect: str, grows: str | None, samples: Any, at: Any,
+    effect: str, grows: str | None, samples: Any, remedies: dict[str, str], at: Any,
 ) -> Hyperparameter:  # fmt: skip
     return Hyperparameter(
         name, about, has, _tuple(neutral), tuple(map(_tuple, also)), needs, remedy, Effect(effect), grows,
-        tuple(map(_tuple, samples)), Position(*at),
+        tuple(map(_tuple, samples)), remedies, Position(*at),
     )  # fmt: skip
 
 
@@ -109,12 +109,12 @@ def _trait(
 
 def _module(
     name: str, framework: str, package: str, docs: str | None, paths: Any, pinned: dict[str, str], exclusive: bool,
-    others: Any, schedules: Any, keys: dict[str, Any], take_all: bool, at: Any,
+    others: Any, schedules: Any, keys: dict[str, Any], extras: dict[str, str], take_all: bool, at: Any,
 ) -> Module:  # fmt: skip
     group_keys = {key: tuple(names) for key, names in keys.items()}
     return Module(
         name, Framework(framework), package, docs, tuple(paths), pinned, exclusive, tuple(others), tuple(schedules),
-        group_keys, take_all, Position(*at),
+        group_keys, extras, take_all, Position(*at),
     )  # fmt: skip
 
 

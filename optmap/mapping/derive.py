@@ -271,8 +271,9 @@ class _Planner:
                 self._check_fixed(name, value)
             elif not self._inert(name) and not self._told(name):
                 what = value.parameter.name if value.parameter else name
-                message = f"{self.target.name} has no counterpart of {what} ({self.tables.hyperparameters[name].about})"
-                self._problem(Loss.MISSING, name, value, message, self.tables.hyperparameters[name].remedy)
+                hyperparameter = self.tables.hyperparameters[name]
+                message = f"{self.target.name} has no counterpart of {what} ({hyperparameter.about})"
+                self._problem(Loss.MISSING, name, value, message, hyperparameter.remedy_in(self.target.framework, what))
 
     def _told(self, name: str) -> bool:
         """What does nothing without another that is missing too, such as ema_momentum, needs no message of its own."""
@@ -282,12 +283,18 @@ class _Planner:
     def _check_groups(self) -> None:
         module = self.target.module
         for key in dict.fromkeys(self.keys or ()):
-            if group_key(self.source, self.target, key, self.switched) is None:
-                allowed = (
-                    "its own hyperparameters" if module.groups_take_all else ", ".join(("params", *module.group_keys))
-                )
-                message = f"parameter groups of {self.target.name} cannot set {key!r} (only {allowed})"
-                self.problems.append(Problem(Loss.GROUP_KEY, key, None, None, message, None))
+            if group_key(self.source, self.target, key, self.switched) is not None:
+                continue
+            extra = self.source.module.group_extras.get(key)
+            if self.target.parameters_argument is None:
+                message = f"{self.target.name} has no parameter groups, and one here sets {key!r}"
+            elif module.groups_take_all and extra is None:
+                message = f"parameter groups of {self.target.name} cannot set {key!r} (only its own hyperparameters)"
+            else:
+                allowed = f" (only {', '.join(('params', *module.group_keys))})" if not module.groups_take_all else ""
+                message = f"parameter groups of {self.target.name} cannot set {key!r}{allowed}"
+            remedy = extra or "set it for all groups, or use one optimizer for each group"
+            self.problems.append(Problem(Loss.GROUP_KEY, key, None, None, message, remedy))
 
     def _check_fixed(self, name: str, value: _Effective) -> None:
         constant = self.target.fixed[name]

@@ -90,6 +90,7 @@ class Hyperparameter(NamedTuple):
 
     `effect` is how far two update rules drift apart where one of them can only use another value; `grows_with` names the
     hyperparameter whose size decides instead. `samples` are values to try: the first is given where a call has to give one.
+    `remedy` says what to do where a framework lacks it, `remedies` the same for some frameworks in particular.
     """
 
     name: str
@@ -102,7 +103,13 @@ class Hyperparameter(NamedTuple):
     effect: Effect
     grows_with: str | None
     samples: tuple[Literal, ...]
+    remedies: dict[str, str]
     at: Position
+
+    def remedy_in(self, framework: Framework, name: str) -> str | None:
+        """What to do where a class of the framework lacks it; `name` is what the source calls it."""
+        text = self.remedies.get(framework, self.remedy)
+        return text and text.replace("{name}", name)
 
     def is_neutral(self, value: Literal) -> bool:
         """Tell whether the value makes the hyperparameter do nothing."""
@@ -165,7 +172,8 @@ class Module(NamedTuple):
     """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups.
 
     `package` is the package whose version decides which rows of its classes hold. `pinned` are paths through which
-    the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`).
+    the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`). `group_extras` are keys of
+    parameter groups that are no hyperparameters, each with what to do where a target has no such key.
     """
 
     name: str
@@ -178,6 +186,7 @@ class Module(NamedTuple):
     others: tuple[str, ...]
     schedules: tuple[str, ...]
     group_keys: dict[str, tuple[str, ...]]
+    group_extras: dict[str, str]
     groups_take_all: bool
     at: Position
 

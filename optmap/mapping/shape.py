@@ -60,7 +60,8 @@ HYPERPARAMETER = Record(
         "neutral": Field(Any_(), "the value at which it does nothing"),
         "also_neutral": Field(ListOf(Any_()), "other spellings of neutral, such as null"),
         "inert_without": Field(Text(), "the hyperparameter without which it does nothing"),
-        "remedy": Field(Text(), "what to do where a framework lacks it"),
+        "remedy": Field(Text(), "what to do where a framework lacks it; `{name}` stands for the source's parameter"),
+        "remedies": Field(MapOf(Text()), "framework -> what to do there in particular"),
         "effect": Field(
             Text(tuple(Effect)), "how far rules drift apart where one can only use another value; close by default"
         ),
@@ -95,6 +96,7 @@ MODULE = Record(
         "others": Field(ListOf(Text()), "members that are not optimizers"),
         "schedules": Field(ListOf(Text()), "members that are learning-rate schedules or hold them"),
         "group_keys": Field(MapOf(ListOf(Text())), "key of a parameter group -> the canonical names it may stand for"),
+        "group_extras": Field(MapOf(Text()), "other key of a parameter group -> what to do where a target has none"),
         "groups_take_all": Field(Flag(), "a parameter group takes every hyperparameter by its own name"),
     },
 )

@@ -147,6 +147,10 @@ class CallTranslation:
             node = call.arguments[index].node
             edits += parameter_edits(self.source, node, parameters, plan)
             notes += self._parameter_notes(parameters, index)
+        elif index is not None:
+            from optmap.translate.left_out import left_out_note
+
+            notes.append(left_out_note(self.source, call.arguments[index].node, index, self.site.api, plan.target))
         edited = EditedCall(call, plan, spelling.text)
         return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited)
 

@@ -17,6 +17,7 @@ from optmap.diagnostics import (
     NUMERIC_DIFFERENCE,
     RETARGETED,
     SMALL_DIFFERENCE,
+    UNMEASURED,
     UNPACKED_ARGUMENTS,
     UNSAFE_VALUE,
     UNSUPPORTED_ARGUMENT,
@@ -233,6 +234,8 @@ def _notes(tables: MappingSet, plans: Sequence[Plan], chosen: Plan, faithful: bo
             Note(RETARGETED, f"{target.name} was chosen over {preferred.target.name}: {why}", None, str(target.at))
         )
     notes += _cause_notes(plans, chosen, faithful)
+    if target.not_run:
+        notes.append(Note(UNMEASURED, f"{target.name} {target.not_run}", None, str(target.at)))
     if target.deprecated:
         notes.append(Note(DEPRECATED_TARGET, f"{target.name} is deprecated {target.deprecated}", None, str(target.at)))
     if target.note:
