@@ -192,6 +192,11 @@ PARAMETERS_PICKED: Final = _code(
     "torch.optim.Adam(model.head.parameters()) -> tf.keras.optimizers.Adam()",
     "Give those variables alone to apply_gradients, or set trainable = False on the others.",
 )  # fmt: skip
+NAME_ATTRIBUTE: Final = _code(
+    "OM223", "parameter-name-attribute", _E, "Parameters are picked by an attribute that the target's parameters do not have.",
+    "mindspore.nn.Adam([p for p in net.trainable_params() if 'bias' in p.name])",
+    "Pick them with names: [p for name, p in net.named_parameters() if 'bias' in name].",
+)  # fmt: skip
 
 # 3xx: mentions that are not constructor calls
 ALIAS: Final = _code(

@@ -86,7 +86,7 @@ class CallTranslation:
         )
         if isinstance(resolved, Refusal):
             return CallOutcome(resolved.notes, call=call)
-        refusal = self._schedule(call, resolved)
+        refusal = self._schedule(call, resolved) or self._inside(call, resolved, parameters, index)
         return (
             CallOutcome((refusal,), call=call) if refusal else self._rewrite(call, values, resolved, parameters, index)
         )
@@ -108,6 +108,20 @@ class CallTranslation:
                     message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
                     return Note(SCHEDULE_ARGUMENT, message, index)
         return None
+
+    def _inside(
+        self, call: CallText, resolved: Rewrite, parameters: ParametersArgument | None, index: int | None
+    ) -> Note | None:
+        if (
+            parameters is None
+            or index is None
+            or not (parameters.entries or self.site.api.framework is Framework.MINDSPORE)
+        ):
+            return None
+        from optmap.translate.group_checks import unsayable
+
+        node, plan = call.arguments[index].node, resolved.plan
+        return unsayable(self.source, self.sites, self.site, self.tables, plan, node, index, parameters.entries)
 
     def _ties(self, argument: Argument, index: int) -> Sequence[str]:
         api = self.site.api
