@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from optmap.mapping.derive import candidates, plan
+from optmap.mapping import derive
 from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
 from optmap.mapping.values import Value, convert, literal_value
@@ -88,8 +88,7 @@ def plans(
     bound = bind(call.api, arguments_of(call))
     if isinstance(bound, Refusal):
         return "; ".join(note.message for note in bound.notes)
-    made = (plan(tables, call.api, bound, each, group_keys=group_keys) for each in candidates(tables, call.api, target))
-    return [item for item in made if not item.problems]
+    return [item for item in derive.plans(tables, call.api, bound, target, group_keys) if not item.problems]
 
 
 def choices(found: Sequence[Plan]) -> tuple[Plan, Plan] | None:

@@ -142,6 +142,9 @@ class Builder:
                 needs = self.hyperparameters[needs].inert_without
         for trait in self.traits.values():
             self._check_size(trait)
+            for value in trait.advice_to:
+                if value not in trait.values:
+                    self.problems.unknown(trait.at, "value of trait in 'advice_to'", value, trait.values)
             if trait.default is not None and trait.default not in trait.values:
                 self.problems.unknown(trait.at, "default value of trait", trait.default, trait.values)
             for name in trait.active_with:
@@ -346,7 +349,7 @@ def _trait(name: str, item: Parsed) -> Trait:
     return Trait(
         name, item.get("values"), item.get("default"), Effect(item.get("effect")), item.get("active_with", ()),
         item.get("ungrouped_only", False), Need(item.get("needs")) if item.get("needs") else None, item.get("advice"),
-        item.get("grows_with"), item.at,
+        item.get("grows_with"), item.get("advice_to", {}), item.at,
     )  # fmt: skip
 
 

@@ -101,10 +101,12 @@ def _hyperparameter(
 
 def _trait(
     name: str, values: Any, default: str | None, effect: str, active: Any, ungrouped: bool, needs: str | None,
-    advice: str | None, grows: str | None, at: Any,
+    advice: str | None, grows: str | None, advice_to: dict[str, str], at: Any,
 ) -> Trait:  # fmt: skip
     need = Need(needs) if needs else None
-    return Trait(name, values, default, Effect(effect), tuple(active), ungrouped, need, advice, grows, Position(*at))
+    return Trait(
+        name, values, default, Effect(effect), tuple(active), ungrouped, need, advice, grows, advice_to, Position(*at)
+    )
 
 
 def _module(

@@ -55,20 +55,38 @@ def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api,
     return tuple(sorted(found, key=lambda api: api.not_run is not None))
 
 
+def plans(
+    tables: MappingSet, source: Api, given: Sequence[Given], target: Framework, group_keys: Sequence[str] | None = None
+) -> list[Plan]:
+    """Derive how each class of the target expresses the call, in order of preference.
+
+    Only if none can, flags of the target that change what another argument means are used (decoupled_weight_decay).
+    """
+    classes = candidates(tables, source, target)
+    found = [plan(tables, source, given, each, group_keys=group_keys) for each in classes]
+    if any(not item.problems for item in found):
+        return found
+    switched = [plan(tables, source, given, each, group_keys=group_keys, switching=True) for each in classes]
+    return switched if any(not item.problems for item in switched) else found
+
+
 def plan(
-    tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, group_keys: Sequence[str] | None = None
-) -> Plan:
+    tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, group_keys: Sequence[str] | None = None,
+    switching: bool = False,
+) -> Plan:  # fmt: skip
     """Derive how `target` expresses the call of `source` with these arguments. Never raises for a valid table.
 
     `group_keys` are the keys that parameter groups at the call set, `params` left out; None where there are no groups.
+    `switching` allows flags of the target that change what another argument means.
     """
-    return _Planner(tables, source, given, target, group_keys).plan()
+    return _Planner(tables, source, given, target, group_keys, switching).plan()
 
 
 class _Planner:
     def __init__(
-        self, tables: MappingSet, source: Api, given: Sequence[Given], target: Api, keys: Sequence[str] | None
-    ) -> None:
+        self, tables: MappingSet, source: Api, given: Sequence[Given], target: Api, keys: Sequence[str] | None,
+        switching: bool,
+    ) -> None:  # fmt: skip
         self.tables = tables
         self.source = source
         self.given = {item.parameter.name: item for item in given}
@@ -78,6 +96,7 @@ class _Planner:
         self.switched: dict[str, str] = {}
         self.causes: list[Cause] = []
         self.effective = self._effective()
+        self.switched_on, self.stands_for = self._target_switches() if switching else (set(), {})
         self.in_groups = {tie for key in keys or () for tie in group_ties(source, key, self.switched)}
 
     def plan(self) -> Plan:
@@ -133,6 +152,20 @@ class _Planner:
                     found[new] = found.pop(old)
                     self.switched[old] = new
 
+    def _target_switches(self) -> tuple[set[str], dict[str, str]]:
+        """Flags of the target to set, and which of the source's hyperparameters a tie of the target then stands for."""
+        flags: set[str] = set()
+        stands_for: dict[str, str] = {}
+        for parameter in self.target.current:
+            for old, new in parameter.switches.items():
+                own = self.effective.get(old)
+                free = own is None or self._neutral(old, own.value)
+                awake = new in self.effective and not self._neutral(new, self.effective[new].value)
+                if awake and free and old in self.target.by_tie and new not in self.target.by_tie:
+                    flags.add(parameter.name)
+                    stands_for[old] = new
+        return flags, stands_for
+
     def _neutral(self, name: str, value: Value) -> bool:
         hyperparameter = self.tables.hyperparameters.get(name)
         return hyperparameter is not None and value.known and hyperparameter.is_neutral(value.literal)  # type: ignore[arg-type]
@@ -150,13 +183,15 @@ class _Planner:
 
     def _argument(self, parameter: Parameter) -> TargetArgument | None:
         """Derive the value of one parameter of the target; None where it can be left out."""
+        if parameter.name in self.switched_on:
+            return TargetArgument(parameter, (Constant(True),), filled=True)
         if not parameter.ties:
             return None
         if parameter.is_parameters:
             found = self.effective.get(PARAMETERS)
             piece: Piece = Inferred() if found is None or found.index is None else FromArgument(found.index, None)
             return TargetArgument(parameter, (piece,))
-        values = [self.effective.get(tie) for tie in parameter.ties]
+        values = [self.effective.get(self.stands_for.get(tie, tie)) for tie in parameter.ties]
         if self._omitted(parameter):
             return None
         whole = self._whole(parameter, values)
@@ -265,7 +300,7 @@ class _Planner:
     def _check_lost(self) -> None:
         """Find hyperparameters that are awake in the call and that the target has no argument for."""
         for name, value in self.effective.items():
-            if name == PARAMETERS or name in self.target.by_tie:
+            if name == PARAMETERS or name in self.target.by_tie or name in self.stands_for.values():
                 continue
             if name in self.target.fixed:
                 self._check_fixed(name, value)
@@ -320,7 +355,8 @@ class _Planner:
             if source is None or target is None or source == target or not self._awake(trait):
                 continue
             yield Cause(
-                trait.name, trait.effect, trait.values[source], trait.values[target], trait.advice, str(self.target.at),
+                trait.name, trait.effect, trait.values[source], trait.values[target],
+                trait.advice_to.get(target, trait.advice), str(self.target.at),
                 trait.needs, trait.grows_with,
             )  # fmt: skip
 

@@ -121,7 +121,8 @@ class Hyperparameter(NamedTuple):
 class Trait(NamedTuple):
     """A property of an update rule by which two frameworks may differ.
 
-    With `grows_with` the size of a hyperparameter decides how far: at 0 there is no difference.
+    With `grows_with` the size of a hyperparameter decides how far: at 0 there is no difference. `advice` says how to avoid
+    the difference, `advice_to` the same where the target has a value in particular.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Trait(NamedTuple):
     needs: Need | None
     advice: str | None
     grows_with: str | None
+    advice_to: dict[str, str]
     at: Position
 
 

@@ -81,6 +81,7 @@ TRAIT = Record(
         "ungrouped_only": Field(Flag(), "the trait matters only without parameter groups"),
         "needs": Field(Text(tuple(Need)), "what a run must have for the trait to show"),
         "advice": Field(Text(), "what removes the difference"),
+        "advice_to": Field(MapOf(Text()), "the target's value -> what removes the difference there"),
         "grows_with": Field(Text(), "the hyperparameter whose size decides how far; at 0 the rules agree"),
     },
 )

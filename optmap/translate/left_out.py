@@ -25,8 +25,8 @@ def left_out_note(source: Source, node: ast.expr, index: int, api: Api, target: 
         message = f"{shown} was left out: {target.name} is given the variables with their gradients"
         return Note(PARAMETERS_ELSEWHERE, message, index)
     message = (
-        f"{shown} was left out, which may be but some of a model's parameters: {target.name} updates whatever it is given; "
-        "give those variables alone to apply_gradients, or set trainable = False on the others"
+        f"{shown} was left out, which may be some of a model's parameters, or groups of them: {target.name} updates whatever "
+        "it is given; give those variables alone to apply_gradients, or set trainable = False on the others"
     )
     return Note(PARAMETERS_PICKED, message, index)
 

@@ -23,7 +23,7 @@ from optmap.diagnostics import (
     UNSUPPORTED_ARGUMENT,
     Code,
 )
-from optmap.mapping.derive import candidates, plan
+from optmap.mapping.derive import candidates, plans
 from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
 from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
@@ -112,11 +112,11 @@ def _resolve(
         message = f"{api.name} has no counterpart in {target}" + (f"; {advice}" if advice else "")
         return Refusal((Note(NO_COUNTERPART, message, table=str(api.at)),))
     keys = None if groups is None else groups.keys
-    plans = [plan(tables, api, bound, each, group_keys=keys) for each in classes]
-    chosen = choose(plans, faithful=faithful)
+    found = plans(tables, api, bound, target, keys)
+    chosen = choose(found, faithful=faithful)
     if chosen is None:
-        return Refusal(tuple(_problem_notes(plans)))
-    return Rewrite(chosen, tuple(_notes(tables, plans, chosen, faithful)))
+        return Refusal(tuple(_problem_notes(found)))
+    return Rewrite(chosen, tuple(_notes(tables, found, chosen, faithful)))
 
 
 def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
