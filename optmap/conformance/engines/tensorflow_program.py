@@ -142,6 +142,7 @@ def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, li
     name = job.api.rpartition(".")[2]
     if not job.api.startswith(V1):
         optimizer = getattr(keras.optimizers, name)(**job.arguments)
+        _keep_precision(optimizer, dtype)
         optimizer.build(variables)
         return optimizer, optimizer.learning_rate, list(optimizer.variables)
     create = getattr(tf.compat.v1.train, name)
@@ -164,7 +165,7 @@ def _exact_cast(value: Any, dtype: Any) -> Any:
 
 
 def _keep_precision(optimizer: Any, dtype: Any) -> None:
-    """Give a float64 run of a v1 class its hyperparameters in float64, for the same reason."""
+    """Give a float64 run its hyperparameters in float64: v1 classes and Keras' weight decay use TensorFlow's own cast."""
     if dtype == tf.float64:
         for key, value in list(vars(optimizer).items()):
             if type(value) is float:
