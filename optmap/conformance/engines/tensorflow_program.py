@@ -142,7 +142,8 @@ def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, li
     name = job.api.rpartition(".")[2]
     if not job.api.startswith(V1):
         optimizer = getattr(keras.optimizers, name)(**job.arguments)
-        _keep_precision(optimizer, dtype)
+        if dtype == tf.float64 and type(optimizer.weight_decay) is float:
+            optimizer.weight_decay = np.float64(optimizer.weight_decay)  # it goes through TensorFlow's own cast
         optimizer.build(variables)
         return optimizer, optimizer.learning_rate, list(optimizer.variables)
     create = getattr(tf.compat.v1.train, name)
@@ -165,7 +166,7 @@ def _exact_cast(value: Any, dtype: Any) -> Any:
 
 
 def _keep_precision(optimizer: Any, dtype: Any) -> None:
-    """Give a float64 run its hyperparameters in float64: v1 classes and Keras' weight decay use TensorFlow's own cast."""
+    """Give a float64 run of a v1 class its hyperparameters in float64, for the same reason."""
     if dtype == tf.float64:
         for key, value in list(vars(optimizer).items()):
             if type(value) is float:
