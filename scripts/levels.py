@@ -1,8 +1,8 @@
 """Write mappings/levels.json from a run of `optmap check`, or compare it with one.
 
-    optmap check --all --format json >check.json
-    python scripts/levels.py check.json             # compare: exit 1 and a line for each pair that differs
-    python scripts/levels.py check.json --write
+optmap check --all --format json >check.json
+python scripts/levels.py check.json             # compare: exit 1 and a line for each pair that differs
+python scripts/levels.py check.json --write
 """
 
 import json

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, tables
+from optmap.commands.matrix import level, measured
 from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
 from optmap.mapping.plan import Plan
@@ -128,6 +129,16 @@ def _causes(item: Plan) -> list[str]:
     ]
 
 
+def _measured(item: Plan) -> list[str]:
+    """The level that a run found, or why there is none."""
+    reasons = [f"{api.name} {api.not_run}" for api in (item.source, item.target) if api.not_run]
+    found = measured(item)
+    if reasons or item.problems or found is None:
+        return [f"not run: {'; '.join(reasons)}"] if reasons else []
+    double = "" if found.double == found.single else f"; {found.double} in float64"
+    return [f"{found.text} in float32{double}"]
+
+
 def _sometimes(loaded: MappingSet, item: Plan) -> list[str]:
     """Differences that sleep at the defaults: which hyperparameters wake them."""
     awake = {cause.trait for cause in item.causes}
@@ -163,6 +174,7 @@ def _sections(loaded: MappingSet, item: Plan) -> list[tuple[str, list[str]]]:
     ]
     found = [
         ("At the defaults the update rules differ", _causes(item) or ["nowhere"]),
+        ("Measured at the defaults", _measured(item)),
         ("Elsewhere", _sometimes(loaded, item)),
         ("Not expressible", [problem.message for problem in item.problems]),
         ("Notes", notes),
@@ -196,6 +208,7 @@ def _as_dict(loaded: MappingSet, item: Plan) -> dict[str, Any]:
         "target": item.target.name,
         "rows": [{"source": row.source, "target": row.target, "difference": row.difference}
                  for row in rows(loaded, item.source, item.target)],
+        "measured": level(item),
         "causes": _causes(item),
         "elsewhere": _sometimes(loaded, item),
         "problems": [problem.message for problem in item.problems],
