@@ -2,11 +2,13 @@
 
 optmap check --all --format json >check.json
 python scripts/levels.py check.json             # compare: exit 1 and a line for each pair that differs
+python scripts/levels.py check.json --summary   # the same, and what did not come out as expected
 python scripts/levels.py check.json --write
 """
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,15 @@ def differences(kept: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return found
 
 
+def _summary(check: dict[str, Any]) -> Iterator[str]:
+    """The counts of a check, and what did not come out as expected."""
+    yield ", ".join(f"{name} {value}" for name, value in check["summary"].items())
+    for result in check["results"]:
+        if result["mode"] == "forced" and result["verdict"] != "AS_EXPECTED" and not result["stated"]:
+            call = f"{result['source']} -> {result['target']} {result['hyperparameters']}"
+            yield f"{result['verdict']} {call} in {result['scenario']}, {result['dtype']}: {result['reason']}"
+
+
 def text(document: dict[str, Any]) -> str:
     """The file's text: one line a pair, so that changes can be read."""
     pairs = ",\n".join(f"  {json.dumps(item)}" for item in document["pairs"])
@@ -75,11 +86,14 @@ def text(document: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Return the exit code."""
-    new = levels(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+    check = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    new = levels(check)
     path = default_directory() / NAME
     if "--write" in arguments:
         path.write_text(text(new), encoding="utf-8")
         return 0
+    if "--summary" in arguments:
+        print(*_summary(check), sep="\n")
     found = differences(json.loads(path.read_text(encoding="utf-8")), new)
     print("\n".join(found) or f"{len(new['pairs'])} pairs were measured as {NAME} has them")
     return 1 if found else 0
