@@ -172,6 +172,28 @@ def list_(
 
 
 @app.command()
+def audit(
+    framework: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--framework", metavar="F", help="Only this framework, which must be there; may be repeated."),
+    ] = None,
+    python: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--python", metavar="F=INTERPRETER", help="Look at a framework in another environment."),
+    ] = None,
+    format: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
+    mappings: _Mappings = None,
+) -> None:
+    """Compare the tables with the signatures of the frameworks that are installed.
+
+    Exit codes: 0 all equal; 1 tables and reality differ; 2 wrong usage, no framework is installed, or a named one is not.
+    """
+    from optmap.commands import audit as command
+
+    raise typer.Exit(command.run(framework or (), python or (), format, tuple(mappings or ())))
+
+
+@app.command()
 def rules(
     code: Annotated[str, typer.Argument(help="A code such as OM203, or a name such as unpacked-arguments.")] = "",
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",

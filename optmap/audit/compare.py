@@ -90,7 +90,9 @@ def _compare_taken(api: Api, row: Parameter, live: LiveClass) -> Iterator[Differ
         return
     if live.extra_keywords and row.keyword_only and (live.taken is None or row.name in live.mentioned):
         return
-    yield _of_row(api, row, Kind.NO_PARAMETER, f"the table has it with {_default(row)}", f"{_name(live)} does not take it")
+    yield _of_row(
+        api, row, Kind.NO_PARAMETER, f"the table has it with {_default(row)}", f"{_name(live)} does not take it"
+    )
 
 
 def _new_parameters(api: Api, live: LiveClass) -> Iterator[Difference]:

@@ -166,16 +166,15 @@ def _submodules(request: Request, asked: ModuleRequest, module: Any) -> Iterator
 def _elsewhere(request: Request, home: _Home) -> Iterator[tuple[str, Newcomer]]:
     """Subclasses of the bases that loaded public modules list, outside the tables' modules; with the base's module."""
     for base, name in home.modules.items():
-        for member in _subclasses(base):
-            paths = [path for path in _lists(member, request.package) if not _within(path, request.known_paths)]
-            if paths and len(paths) == len(_lists(member, request.package)):
+        for member in sorted(_subclasses(base), key=lambda item: item.__name__):
+            paths = _lists(member, request.package)
+            if paths and not any(_within(path, request.known_paths) for path in paths):
                 yield name, _newcomer(f"{min(paths, key=len)}.{member.__name__}", member, {})
 
 
-def _subclasses(base: type) -> Iterator[type]:
-    for member in base.__subclasses__():
-        yield member
-        yield from _subclasses(member)
+def _subclasses(base: type) -> set[type]:
+    direct = set(base.__subclasses__())
+    return direct.union(*map(_subclasses, direct))
 
 
 def _lists(member: type, package: str) -> list[str]:
@@ -183,8 +182,9 @@ def _lists(member: type, package: str) -> list[str]:
     found = []
     for path, module in list(sys.modules.items()):
         public = path.partition(".")[0] == package and not any(part.startswith("_") for part in path.split("."))
-        if public and member.__name__ in (getattr(module, "__all__", None) or ()):
-            found += [path] * (getattr(module, member.__name__, None) is member)
+        names = vars(module) if public and isinstance(module, types.ModuleType) else {}  # some answer to any attribute
+        if names.get(member.__name__) is member and member.__name__ in (names.get("__all__") or ()):
+            found.append(path)
     return found
 
 

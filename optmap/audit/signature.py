@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from optmap.audit.results import LiveClass, LiveParameter
 
-_KINDS: Final = {
+_KINDS: Final[dict[object, str]] = {
     inspect.Parameter.POSITIONAL_ONLY: "positional",
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "any",
     inspect.Parameter.KEYWORD_ONLY: "keyword",
@@ -173,19 +173,26 @@ def _constructors(member: Any) -> Iterator[Callable[..., Any]]:
 
 def _passes_on(constructor: types.FunctionType) -> bool:
     """Whether a constructor takes anything because it hands all of it to its base, not because it is a decorator's."""
-    return _hides(constructor) and "__wrapped__" not in vars(constructor) and "__class__" in constructor.__code__.co_freevars
+    return (
+        _hides(constructor)
+        and "__wrapped__" not in vars(constructor)
+        and "__class__" in constructor.__code__.co_freevars
+    )
 
 
 def _taken(tree: ast.AST, extra: str) -> Iterator[LiveParameter]:
     """`extra.pop("name", default)`, `extra.get("name")`, `extra["name"]` and `"name" in extra`."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-            if node.func.attr in ("pop", "get") and _is(node.func.value, extra) and (name := _text(node.args[0])):
-                yield _extra(name, node.args[1:2] or [ast.Constant(None)])
-        elif isinstance(node, ast.Subscript) and _is(node.value, extra) and (name := _text(node.slice)):
-            yield _extra(name, [])
-        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-            if _is(node.comparators[0], extra) and (name := _text(node.left)):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=owner), attr="pop" | "get"),
+                args=[ast.Constant(value=str(name)), *default],
+            ) if owner == extra:
+                yield _extra(name, default or [ast.Constant(None)])
+            case (
+                ast.Subscript(value=ast.Name(id=owner), slice=ast.Constant(value=str(name)))
+                | ast.Compare(left=ast.Constant(value=str(name)), comparators=[ast.Name(id=owner)])
+            ) if owner == extra:
                 yield _extra(name, [])
 
 
@@ -199,11 +206,8 @@ def _extra(name: str, default: list[ast.expr]) -> LiveParameter:
 
 def _hands_on(tree: ast.AST, extra: str) -> bool:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return any(item.arg is None and _is(item.value, extra) for call in calls for item in call.keywords)
-
-
-def _is(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
+    handed = [item.value for call in calls for item in call.keywords if item.arg is None]
+    return any(isinstance(item, ast.Name) and item.id == extra for item in handed)
 
 
 def _text(node: ast.AST) -> str | None:

@@ -20,7 +20,6 @@ WORK_LIMIT: Final = 300.0
 """Seconds that a worker may take for one batch of jobs."""
 
 
-
 class EngineError(Exception):
     """An engine cannot be used; the message says why, and what to do or what its worker said last."""
 
