@@ -49,10 +49,12 @@ def look(request: Request) -> dict[str, LiveModule]:
         except Exception as error:  # an import may raise anything
             answers[module.name] = LiveModule({}, broken=f"{type(error).__name__}: {error}")
     home = _home(request, found)
+    asked = [(module, name) for module in request.modules if module.name in found for name in module.classes]
+    known = {id(getattr(found[module.name], name, None)): f"{module.name}.{name}" for module, name in asked}
     for module in request.modules:
         if module.name in found:
-            answers[module.name] = _look(request, module, found[module.name], home)
-    for name, newcomer in _elsewhere(request, home):
+            answers[module.name] = _look(request, module, found[module.name], home, known)
+    for name, newcomer in _elsewhere(request, home, known):
         answers[name] = answers[name]._replace(newcomers=(*answers[name].newcomers, newcomer))
     return answers
 
@@ -85,7 +87,8 @@ def _home(request: Request, found: dict[str, Any]) -> _Home:
     classes = [item for module, live in asked for item in _classes(live, module.classes)]
     others = [(item, module.name) for module, live in asked for item in _classes(live, module.others)]
     bases = {base: name for base, name in reversed(others) if any(issubclass(item, base) for item in classes)}
-    packages = {base.__module__.rpartition(".")[0] or base.__module__ for base in bases}
+    paths = {module.path for module in request.modules}
+    packages = {base.__module__ if base.__module__ in paths else base.__module__.rpartition(".")[0] for base in bases}
     return _Home(bases, tuple(packages), frozenset(request.telling))
 
 
@@ -94,10 +97,9 @@ def _classes(module: Any, names: Iterable[str]) -> list[type]:
     return [item for item in members if isinstance(item, type)]
 
 
-def _look(request: Request, asked: ModuleRequest, module: Any, home: _Home) -> LiveModule:
+def _look(request: Request, asked: ModuleRequest, module: Any, home: _Home, known: dict[int, str]) -> LiveModule:
     members = {name: getattr(module, name, None) for name in asked.classes}
     classes = {name: None if member is None else describe(member) for name, member in members.items()}
-    known = {id(member): f"{asked.name}.{name}" for name, member in members.items() if member is not None}
     newcomers = [_newcomer(f"{asked.path}.{name}", member, known) for name, member in _members(asked, module, home)]
     for name, inner in _submodules(request, asked, module):
         own = [item for item in _public(inner) if isinstance(item[1], type) and issubclass(item[1], home.bases)]
@@ -156,24 +158,25 @@ def _submodules(request: Request, asked: ModuleRequest, module: Any) -> Iterator
     """Public modules within a module of optimizers that are not known as something else and are in no table themselves."""
     if not asked.exclusive:
         return
+    listed = getattr(module, "__all__", None) or dir(module)
     for name, member in _public(module):
         known = name in asked.others or name in asked.schedules or f"{asked.path}.{name}" in request.known_paths
-        listed = name in getattr(module, "__all__", dir(module))
-        if isinstance(member, types.ModuleType) and listed and not known:
+        inside = isinstance(member, types.ModuleType) and member.__name__.startswith(f"{module.__name__}.")
+        if inside and name in listed and not known:
             yield name, member
 
 
-def _elsewhere(request: Request, home: _Home) -> Iterator[tuple[str, Newcomer]]:
+def _elsewhere(request: Request, home: _Home, known: dict[int, str]) -> Iterator[tuple[str, Newcomer]]:
     """Subclasses of the bases that loaded public modules list, outside the tables' modules; with the base's module."""
     for base, name in home.modules.items():
         for member in sorted(_subclasses(base), key=lambda item: item.__name__):
-            paths = _lists(member, request.package)
+            paths = _lists(member, request.package) if id(member) not in known else []
             if paths and not any(_within(path, request.known_paths) for path in paths):
-                yield name, _newcomer(f"{min(paths, key=len)}.{member.__name__}", member, {})
+                yield name, _newcomer(f"{min(paths, key=len)}.{member.__name__}", member, known)
 
 
 def _subclasses(base: type) -> set[type]:
-    direct = set(base.__subclasses__())
+    direct: set[type] = set(base.__subclasses__())
     return direct.union(*map(_subclasses, direct))
 
 

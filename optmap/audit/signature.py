@@ -7,7 +7,7 @@ import inspect
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import Any, Final
 
@@ -86,7 +86,7 @@ def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
         if id(function) in seen:
             raise HiddenSignature(f"{function!r} wraps itself")
         seen.add(id(function))
-        function, name = _inner(function, name)
+        function = _inner(function, name)
     return function
 
 
@@ -96,15 +96,17 @@ def _hides(function: Callable[..., Any]) -> bool:
     return inspect.Parameter.VAR_POSITIONAL in kinds and all(kind in _VARIADIC for kind in kinds[1:])
 
 
-def _inner(function: Any, name: str) -> tuple[Callable[..., Any], str]:
+def _inner(function: Any, name: str) -> Callable[..., Any]:
     if "__wrapped__" in vars(function):
-        return vars(function)["__wrapped__"], name
+        wrapped: Callable[..., Any] = vars(function)["__wrapped__"]
+        return wrapped
     inside = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _filled(cell)]
     found = [item for item in inside if isinstance(item, types.FunctionType)]
     named = [item for item in found if item.__name__ in (name, "__init__")]
-    if len(named) != 1 and len(found) != 1:
-        raise HiddenSignature(f"{function!r} takes anything and wraps no single function")
-    return (named if len(named) == 1 else found)[0], name
+    for choice in (named, found):
+        if len(choice) == 1:
+            return choice[0]
+    raise HiddenSignature(f"{function!r} takes anything and wraps no single function")
 
 
 def _filled(cell: types.CellType) -> bool:
@@ -141,17 +143,21 @@ def keywords_of(member: Any) -> tuple[tuple[LiveParameter, ...] | None, tuple[st
 
     Followed from constructor to constructor as long as each hands its **kwargs on. The first is None without source.
     """
+    try:
+        return _followed(_constructors(member))
+    except (OSError, TypeError, SyntaxError, HiddenSignature):
+        return None, ()
+
+
+def _followed(constructors: Iterable[Callable[..., Any]]) -> tuple[tuple[LiveParameter, ...], tuple[str, ...]]:
     taken: dict[str, LiveParameter] = {}
     mentioned: set[str] = set()
-    for function in _constructors(member):
+    for function in constructors:
         extra = [item.name for item in _parameters(function) if item.kind is inspect.Parameter.VAR_KEYWORD]
         mentioned |= {item.name for item in _parameters(function) if item.kind in _KINDS}
         if not extra:
             break
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        except (OSError, TypeError, SyntaxError):
-            return None, ()
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
         for parameter in _taken(tree, extra[0]):
             taken.setdefault(parameter.name, parameter)
         mentioned |= {text for node in ast.walk(tree) if (text := _text(node)) and text.isidentifier()}
