@@ -103,7 +103,7 @@ def _new_parameters(api: Api, live: LiveClass) -> Iterator[Difference]:
         if item.name not in rows:
             hidden = ", taken out of **kwargs" if item not in live.parameters else kinds[item.kind]
             before = old.get(item.name)
-            table = f"the table has it no longer, until {before.until}" if before else "the table does not have it"
+            table = "the table has it for other versions only" if before else "the table does not have it"
             real = f"{_name(live)} has it with {_live_default(item)}{hidden}"
             at = before.at if before else api.at
             yield Difference(at, Kind.NEW_PARAMETER, api.name, item.name, table, real)

@@ -101,24 +101,32 @@ def look(request: Request, framework: Framework, interpreter: str = sys.executab
 
 
 def _ask(framework: Framework, interpreter: str, request: Request, limit: float) -> dict[str, Any]:
-    with tempfile.TemporaryFile() as stderr:
+    """One question, one answer; through files, which no grandchild that lives on can keep open as it can a pipe."""
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        stdin.write(json.dumps(request).encode())
+        stdin.seek(0)
         try:
-            done = subprocess.run(
+            code = subprocess.run(
                 worker_command(interpreter, "optmap.audit.worker"),
-                input=json.dumps(request).encode(), stdout=subprocess.PIPE, stderr=stderr, timeout=limit, check=False,
-            )  # fmt: skip
+                stdin=stdin, stdout=stdout, stderr=stderr, timeout=limit, check=False,
+            ).returncode  # fmt: skip
         except OSError as error:
             raise AuditError(f"{interpreter} cannot be run: {error.strerror}") from None
         except subprocess.TimeoutExpired:
-            raise AuditError(
-                f"the {framework} worker did not answer within {limit:g} seconds{last_words(stderr)}"
-            ) from None
-        try:
-            answer = json.loads(done.stdout)  # a framework that crashes only on its way out has answered
-        except ValueError:
-            answer = None
-        if isinstance(answer, dict):
-            return answer
-        if done.returncode:
-            raise AuditError(f"the {framework} worker ended with exit code {done.returncode}{last_words(stderr)}")
-        raise AuditError(f"the {framework} worker gave no answer: found {done.stdout[:40]!r}{last_words(stderr)}")
+            text = f"the {framework} worker did not answer within {limit:g} seconds"
+            raise AuditError(text + last_words(stderr)) from None
+        stdout.seek(0)
+        return _answer(stdout.read(), code, f"the {framework} worker", last_words(stderr))
+
+
+def _answer(output: bytes, code: int, worker: str, words: str) -> dict[str, Any]:
+    """Read the answer. A framework that crashes only on its way out has given it."""
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    if code:
+        raise AuditError(f"{worker} ended with exit code {code}{words}")
+    raise AuditError(f"{worker} gave no answer: found {output[:40]!r}{words}")

@@ -33,7 +33,7 @@ CHANGES: list[tuple[str, str, Kind, str, str]] = [
     ("hook=lambda x: x, *, ", "*, hook=lambda x: x, ", Kind.KEYWORD_ONLY, "name: hook", f"parameter 'hook': the table has it positional or by keyword; {LIVE} has it keyword-only"),
     ("params, lr", "params, /, lr", Kind.KEYWORD_ONLY, "name: params", f"parameter 'params': the table has it positional or by keyword; {LIVE} has it positional only"),
     ("eps=", "nu=1, eps=", Kind.NEW_PARAMETER, "torch.optim.One:", f"parameter 'nu': the table does not have it; {LIVE} has it with default 1"),
-    ("nesterov=", "old=1, nesterov=", Kind.NEW_PARAMETER, "name: old", f"parameter 'old': the table has it no longer, until 1.2; {LIVE} has it with default 1, keyword-only"),
+    ("nesterov=", "old=1, nesterov=", Kind.NEW_PARAMETER, "name: old", f"parameter 'old': the table has it for other versions only; {LIVE} has it with default 1, keyword-only"),
     ("momentum=0.0, ", "", Kind.NO_PARAMETER, "name: momentum", f"parameter 'momentum': the table has it with default 0.0; {LIVE} does not take it"),
     ("lr=0.1, momentum=0.0", "momentum=0.0, lr=0.1", Kind.ORDER, "name: lr,", f"the table has the order lr, momentum; {LIVE} has momentum, lr"),
     ("hook=lambda x: x, *,", "hook=lambda x: x, *args,", Kind.EXTRA_KEYWORDS, "torch.optim.One:", f"a table cannot have *args; {LIVE} takes any number of positional arguments"),
