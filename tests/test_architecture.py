@@ -105,7 +105,7 @@ def test_the_audit_meets_frameworks_in_its_worker_only(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["worker", "live", "signature", "results"])
 def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
-    allowed = ("optmap.audit", "optmap.processes", "optmap.mapping.model")
+    allowed = ("optmap.audit", "optmap.processes", "optmap.mapping.model", "optmap.mapping.versions")
     found = list(imports(PACKAGE / "audit" / f"{name}.py"))
     assert not [
         each for each in found if each.split(".")[0] not in sys.stdlib_module_names and not under(each, *allowed)
@@ -114,7 +114,7 @@ def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
 
 def test_the_comparison_runs_nothing() -> None:
     allowed = ("__future__", "collections", "optmap.audit.results", "optmap.audit.signature.literal", "optmap.audit.signature",
-               "optmap.mapping.model")  # fmt: skip
+               "optmap.mapping.model", "optmap.mapping.versions")  # fmt: skip
     assert not [name for name in imports(PACKAGE / "audit" / "compare.py") if not under(name, *allowed)]
 
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from optmap.audit.results import Difference, Kind, Live, LiveClass, LiveModule, LiveParameter, Newcomer, Unverified
-from optmap.audit.signature import literal
+from optmap.audit.signature import literal, same_source
 from optmap.mapping.model import Api, Framework, MappingSet, Module, Parameter
+from optmap.mapping.versions import holds
 
 
 def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterator[Difference]:
@@ -18,10 +19,11 @@ def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterato
             continue
         apis = sections_of(tables, module)
         if found.gone:
-            yield _module_gone(module, apis, live.version)
+            apis = [api for api in apis if _expected(api, found.version)]
+            yield from [_module_gone(module, apis, found.version)] if apis else []
             continue
         for api in apis:
-            yield from compare_class(api, found.classes.get(api.class_name), live.version)
+            yield from compare_class(api, found.classes.get(api.class_name), found.version)
         yield from (_unknown(module, item) for item in found.newcomers)
 
 
@@ -47,11 +49,17 @@ def unverified(tables: MappingSet, modules: dict[str, LiveModule]) -> tuple[Unve
 
 
 def compare_class(api: Api, live: LiveClass | None, version: str) -> Iterator[Difference]:
-    """Everything in which a section and the live class differ; `version` is the framework's, for a class that is gone."""
+    """Everything in which a section and the live class differ; `version` is the installed one of the section's package."""
+    installed = f"{api.module.package} {version}"
     if live is None:
-        where = f"{api.framework} {version} has no such class"
-        yield Difference(api.at, Kind.NO_CLASS, api.name, None, "the table has a section", where)
+        if _expected(api, version):
+            yield Difference(
+                api.at, Kind.NO_CLASS, api.name, None, "the table has a section", f"{installed} has no such class"
+            )
         return
+    if not _expected(api, version):
+        table = "the table has it for other versions only"
+        yield Difference(api.at, Kind.NEW_CLASS, api.name, None, table, f"{installed} has it")
     if live.hidden:
         text = f"{_name(live)} hides its signature behind a decorator"
         yield Difference(api.at, Kind.HIDDEN, api.name, None, f"the table has {_count(api.current)}", text)
@@ -62,14 +70,25 @@ def compare_class(api: Api, live: LiveClass | None, version: str) -> Iterator[Di
             yield from _compare_parameter(api, row, by_name[row.name], live)
         else:
             yield from _compare_taken(api, row, live)
+    for name in api.by_name.keys() - {row.name for row in api.current}:  # older names that are still accepted
+        if name not in by_name:
+            yield from _compare_older(api, name, live)
     yield from _new_parameters(api, live)
     yield from _compare_order(api, live)
     yield from _compare_extra(api, live)
 
 
+def _expected(api: Api, version: str) -> bool:
+    """Whether the table lets the installed version have the class; where the version is no number, it does."""
+    try:
+        return holds(version, api.since, api.until)
+    except ValueError:
+        return True
+
+
 def _compare_parameter(api: Api, row: Parameter, found: LiveParameter, live: LiveClass) -> Iterator[Difference]:
     table, real = _default(row), _live_default(found)
-    if table != real and not (not found.literal and row.default is None):  # null stands for what no literal expresses
+    if not (same_source(row.default, str(found.default)) if not found.literal else table == real):
         yield _of_row(api, row, Kind.DEFAULT, f"the table has {table}", f"{_name(live)} has {real}")
     if ("keyword" if row.keyword_only else "any") != found.kind:
         kinds = {"keyword": "keyword-only", "any": "positional or by keyword", "positional": "positional only"}
@@ -88,15 +107,26 @@ def _compare_taken(api: Api, row: Parameter, live: LiveClass) -> Iterator[Differ
             text = f"{_name(live)} takes it out of **kwargs"
             yield _of_row(api, row, Kind.KEYWORD_ONLY, "the table has it positional or by keyword", text)
         return
-    if live.extra_keywords and row.keyword_only and (live.taken is None or row.name in live.mentioned):
+    if row.keyword_only and _may_take(row.name, live):
         return
     yield _of_row(
         api, row, Kind.NO_PARAMETER, f"the table has it with {_default(row)}", f"{_name(live)} does not take it"
     )
 
 
+def _may_take(name: str, live: LiveClass) -> bool:
+    return live.extra_keywords and (live.taken is None or name in live.mentioned)
+
+
+def _compare_older(api: Api, name: str, live: LiveClass) -> Iterator[Difference]:
+    if name not in {item.name for item in live.taken or ()} and not _may_take(name, live):
+        row = api.by_name[name]
+        table, real = f"the table has it as an older name of {row.name}", f"{_name(live)} does not take it"
+        yield Difference(row.at, Kind.NO_PARAMETER, api.name, name, table, real)
+
+
 def _new_parameters(api: Api, live: LiveClass) -> Iterator[Difference]:
-    rows = {row.name for row in api.current}
+    rows = set(api.by_name)
     old = {row.name: row for row in api.parameters if row.name not in rows}
     kinds = {"keyword": ", keyword-only", "positional": ", positional only", "any": ""}
     for item in (*live.parameters, *(live.taken or ())):
@@ -137,7 +167,7 @@ def _compare_extra(api: Api, live: LiveClass) -> Iterator[Difference]:
 def _module_gone(module: Module, apis: Sequence[Api], version: str) -> Difference:
     table = f"the tables have {len(apis)} section{'s' * (len(apis) != 1)} in it"
     return Difference(
-        module.at, Kind.NO_MODULE, module.name, None, table, f"{module.framework} {version} has no {module.paths[0]}"
+        module.at, Kind.NO_MODULE, module.name, None, table, f"{module.package} {version} has no {module.paths[0]}"
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from optmap.audit.results import LiveModule, ModuleRequest, Newcomer, Request
-from optmap.audit.signature import HiddenSignature, describe, parameters_of
+from optmap.audit.signature import HiddenSignature, describe, parameters_of, version_of
 
 
 class Missing(Exception):
@@ -45,7 +45,9 @@ def look(request: Request) -> dict[str, LiveModule]:
         try:
             found[module.name] = find(module.path)
         except Missing as error:
-            answers[module.name] = LiveModule({}, gone=error.package is None, absent=error.package)
+            answers[module.name] = LiveModule(
+                {}, gone=error.package is None, absent=error.package, version=version_of(module.package)
+            )
         except Exception as error:  # an import may raise anything
             answers[module.name] = LiveModule({}, broken=f"{type(error).__name__}: {error}")
     home = _home(request, found)
@@ -105,7 +107,7 @@ def _look(request: Request, asked: ModuleRequest, module: Any, home: _Home, know
         own = [item for item in _public(inner) if isinstance(item[1], type) and issubclass(item[1], home.bases)]
         fresh = [item for item in own if id(item[1]) not in known and item[1] not in home.bases]
         newcomers += [_newcomer(f"{asked.path}.{name}.{item[0]}", item[1], known) for item in fresh]
-    return LiveModule(classes, tuple(newcomers))
+    return LiveModule(classes, tuple(newcomers), version=version_of(asked.package))
 
 
 def _newcomer(path: str, member: Any, known: dict[int, str]) -> Newcomer:

@@ -15,7 +15,8 @@ class LiveParameter(NamedTuple):
     """One parameter of a live signature.
 
     `kind` is "any", "keyword" or "positional". `default` is Python source, so that 0, 0.0 and False are three things; None
-    where there is no default. `literal` is false where no literal can express the default, which then only describes it.
+    where there is no default. `literal` is false where the default is an object, such as a function: `default` is then its
+    source, or its type in angle brackets.
     """
 
     name: str
@@ -57,8 +58,8 @@ class Newcomer(NamedTuple):
 class LiveModule(NamedTuple):
     """A module as it is installed: its classes that were asked for, None for one that is gone, and the newcomers.
 
-    `absent` names the package that is not installed, `broken` says why the module cannot be imported; `gone` is set where
-    the package is there and the module is not.
+    `version` is of the package that the module's tables follow. `absent` names the package that is not installed, `broken`
+    says why the module cannot be imported; `gone` is set where the package is there and the module is not.
     """
 
     classes: dict[str, LiveClass | None]
@@ -66,6 +67,7 @@ class LiveModule(NamedTuple):
     gone: bool = False
     absent: str | None = None
     broken: str | None = None
+    version: str = ""
 
 
 class ModuleRequest(NamedTuple):
@@ -76,6 +78,7 @@ class ModuleRequest(NamedTuple):
 
     name: str
     path: str
+    package: str
     exclusive: bool
     others: tuple[str, ...]
     schedules: tuple[str, ...]
@@ -167,8 +170,8 @@ def read_request(message: Any) -> Request:
     return Request(
         package,
         tuple(
-            ModuleRequest(name, path, exclusive, tuple(others), tuple(schedules), tuple(classes))
-            for name, path, exclusive, others, schedules, classes in modules
+            ModuleRequest(name, path, of, exclusive, tuple(others), tuple(schedules), tuple(classes))
+            for name, path, of, exclusive, others, schedules, classes in modules
         ),
         tuple(known),
         tuple(telling),
@@ -180,9 +183,9 @@ def read_modules(message: Any) -> dict[str, LiveModule]:
     return {name: _module(*fields) for name, fields in message.items()}
 
 
-def _module(classes: Any, newcomers: Any, gone: bool, absent: str | None, broken: str | None) -> LiveModule:
+def _module(classes: Any, newcomers: Any, *rest: Any) -> LiveModule:
     found = {name: None if fields is None else _class(LiveClass(*fields)) for name, fields in classes.items()}
-    return LiveModule(found, tuple(Newcomer(*fields) for fields in newcomers), gone, absent, broken)
+    return LiveModule(found, tuple(Newcomer(*fields) for fields in newcomers), *rest)
 
 
 def _class(raw: LiveClass) -> LiveClass:

@@ -79,12 +79,12 @@ def request_for(tables: MappingSet, framework: Framework) -> Request:
         _INFO[framework].package,
         tuple(
             ModuleRequest(
-                module.name, module.paths[0], module.exclusive, module.others, module.schedules,
+                module.name, module.paths[0], module.package, module.exclusive, module.others, module.schedules,
                 tuple(api.class_name for api in apis if api.module.name == module.name),
             )
             for module in modules
         ),
-        tuple(path for module in modules for path in module.paths),
+        tuple(path for module in modules for path in (*module.paths, *module.pinned)),
         tuple(sorted(telling)),
     )  # fmt: skip
 

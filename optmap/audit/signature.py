@@ -30,14 +30,14 @@ def describe(member: Any) -> LiveClass:
     package = str(getattr(member, "__module__", "")).partition(".")[0]
     nothing = LiveClass(package, version_of(package))
     try:
-        parameters = parameters_of(member)
+        parameters, sources = parameters_of(member), _default_sources(member)
     except HiddenSignature:
         return nothing._replace(hidden=True)
     kinds = [parameter.kind for parameter in parameters]
     extra_keywords = inspect.Parameter.VAR_KEYWORD in kinds
     taken, mentioned = keywords_of(member) if extra_keywords else ((), ())
     return nothing._replace(
-        parameters=tuple(_parameter(item) for item in parameters if item.kind not in _VARIADIC),
+        parameters=tuple(_parameter(item, sources) for item in parameters if item.kind not in _VARIADIC),
         extra_keywords=extra_keywords,
         extra_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         taken=taken,
@@ -59,15 +59,33 @@ def version_of(package: str) -> str:
 def parameters_of(member: Any) -> list[inspect.Parameter]:
     """The parameters that a caller passes. Raises HiddenSignature."""
     try:
-        if isinstance(member, type):
-            for constructor in _constructors(member):
-                if not _hides(constructor):
-                    return _parameters(constructor)[1:]
-        elif isinstance(member, types.FunctionType):
-            return _parameters(undecorated(member))
-        return _parameters(member)
+        function = _function(member)
+        return _parameters(member) if function is None else _parameters(function)[isinstance(member, type) :]
     except (TypeError, ValueError) as error:
         raise HiddenSignature(str(error)) from None
+
+
+def _function(member: Any) -> Callable[..., Any] | None:
+    """The function that takes what a caller passes, without its decorators; None for what is not written in Python."""
+    if isinstance(member, type):
+        return next((function for function in _constructors(member) if not _hides(function)), None)
+    return undecorated(member) if isinstance(member, types.FunctionType) else None
+
+
+def _default_sources(member: Any) -> dict[str, str]:
+    """The defaults as the source has them, by parameter; empty without source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(_function(member) or member))).body[0]
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return {}
+    if not isinstance(tree, ast.FunctionDef):
+        return {}
+    names = [each.arg for each in (*tree.args.posonlyargs, *tree.args.args)]
+    pairs = list(zip(reversed(names), reversed(tree.args.defaults), strict=False))
+    pairs += [
+        (each.arg, value) for each, value in zip(tree.args.kwonlyargs, tree.args.kw_defaults, strict=True) if value
+    ]
+    return {name: ast.unparse(value) for name, value in pairs}
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -116,12 +134,20 @@ def _filled(cell: types.CellType) -> bool:
         return False
 
 
-def _parameter(parameter: inspect.Parameter) -> LiveParameter:
+def _parameter(parameter: inspect.Parameter, sources: dict[str, str]) -> LiveParameter:
     if parameter.default is inspect.Parameter.empty:
         return LiveParameter(parameter.name, _KINDS[parameter.kind], None)
     text = literal(parameter.default)
-    described = f"<{type(parameter.default).__name__}>"
+    described = sources.get(parameter.name, f"<{type(parameter.default).__name__}>")
     return LiveParameter(parameter.name, _KINDS[parameter.kind], described if text is None else text, text is not None)
+
+
+def same_source(table: object, live: str) -> bool:
+    """Whether a table's text is the source of a default that no literal expresses."""
+    try:
+        return isinstance(table, str) and ast.unparse(ast.parse(table, mode="eval")) == live
+    except (SyntaxError, ValueError):
+        return False
 
 
 def literal(value: object) -> str | None:

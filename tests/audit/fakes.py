@@ -41,7 +41,7 @@ apis:
       - {name: lr, is: learning_rate, default: 0.1}
       - {name: momentum, is: momentum, default: 0.0}
       - {name: eps, affects: execution, default: [1e-30, 0.001]}
-      - {name: hook, affects: execution, default: null}
+      - {name: hook, affects: execution, default: "lambda x:x"}
       - {name: nesterov, is: nesterov, default: false, keyword_only: true}
       - {name: decay, affects: execution, default: null, keyword_only: true}
       - {name: old, affects: execution, default: 1, keyword_only: true, until: "1.2"}

@@ -22,7 +22,7 @@ CHANGES: list[tuple[str, str, Kind, str, str]] = [
     ("lr=0.1", "lr=0.01", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default 0.01"),
     ("lr=0.1", "lr=None", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default None"),
     ("lr=0.1", "lr", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has no default"),
-    ("lr=0.1", "lr=print", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default <builtin_function_or_method>"),
+    ("lr=0.1", "lr=print", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default print"),
     ("params,", "params=None,", Kind.DEFAULT, "name: params", f"parameter 'params': the table has no default; {LIVE} has default None"),
     ("momentum=0.0", "momentum=0", Kind.DEFAULT, "name: momentum", f"parameter 'momentum': the table has default 0.0; {LIVE} has default 0"),
     ("momentum=0.0", "momentum=False", Kind.DEFAULT, "name: momentum", f"parameter 'momentum': the table has default 0.0; {LIVE} has default False"),
@@ -57,9 +57,35 @@ def test_several_changes_are_several_differences(monkeypatch: pytest.MonkeyPatch
     assert [item.kind for item in found] == [Kind.DEFAULT, Kind.DEFAULT, Kind.NEW_PARAMETER, Kind.ORDER]
 
 
-def test_a_list_is_a_tuple_and_null_is_a_default_that_has_no_literal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_is_a_tuple(monkeypatch: pytest.MonkeyPatch) -> None:
     assert audited(monkeypatch, OPTIM.replace("(1e-30, 0.001)", "[1e-30, 1e-3]")) == []
-    assert audited(monkeypatch, OPTIM.replace("lambda x: x", "None")) == []
+
+
+@pytest.mark.parametrize(
+    ("default", "text"), [("lambda x: not x", "lambda x: not x"), ("None", "None"), ("'lambda x: x'", "'lambda x: x'")]
+)
+def test_a_function_as_default_is_told_by_its_source(monkeypatch: pytest.MonkeyPatch, default: str, text: str) -> None:
+    found = audited(monkeypatch, OPTIM.replace("lambda x: x", default))
+    assert [item.message for item in found] == [
+        f"torch.optim.One: parameter 'hook': the table has default 'lambda x:x'; {LIVE} has default {text}"
+    ]
+
+
+def test_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what holds for the verified version counts; a class of older versions must be gone."""
+    older = TABLE.replace("default: 0.1}", "default: 0.1, was: {rate: '1.2'}}")
+    assert audited(monkeypatch, table=older) == []
+    still = audited(monkeypatch, table=older.replace("'1.2'", "'2.0'"))
+    assert [item.message for item in still] == [
+        f"torch.optim.One: parameter 'rate': the table has it as an older name of lr; {LIVE} does not take it"
+    ]
+    both = OPTIM.replace('pop("decay", None)', 'pop("decay", None)\n        kwargs.pop("rate", None)')
+    assert audited(monkeypatch, both, table=older.replace("'1.2'", "'2.0'")) == []
+    table = TABLE.replace('verified: "1.5.0"', 'verified: "1.3.0"\n    until: "1.4"', 1)
+    assert audited(monkeypatch, OPTIM.replace(ONE, ""), table=table) == []
+    assert [item.message for item in audited(monkeypatch, table=table)] == [
+        f"torch.optim.One: the table has it for other versions only; {LIVE} has it"
+    ]
 
 
 def test_a_parameter_taken_out_of_the_keywords(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +171,7 @@ def test_the_message_for_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [item.message for item in found] == [
         "torch.optim.New: no table has it; torch.optim has the class New(params, lr=0.001)",
         "torch.optim.Uno: no table has it; torch.optim has it as another name of torch.optim.One",
-        "torch.optim.third: no table has it; torch.optim has the function third(net, lr, hook=<builtin_function_or_method>)",
+        "torch.optim.third: no table has it; torch.optim has the function third(net, lr, hook=print)",
     ]
 
 
