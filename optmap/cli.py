@@ -179,7 +179,7 @@ def audit(
     ] = None,
     python: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--python", metavar="F=INTERPRETER", help="Look at a framework in another environment."),
+        typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Look at a framework in another environment."),
     ] = None,
     format: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
     mappings: _Mappings = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -15,7 +16,7 @@ import pytest
 
 from optmap.audit.results import Audit, Difference, FrameworkAudit, Kind, Unverified
 from optmap.commands.audit import run
-from optmap.mapping.load import default_directory
+from optmap.mapping.load import default_directory, load
 from optmap.mapping.model import Framework, Position
 from optmap.report.audit_reports import AUDIT_FORMATS
 from tests.audit.conftest import Interpreter
@@ -38,51 +39,43 @@ def audit(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     return call
 
 
-def table_line(name: str, api: str, part: str) -> tuple[int, str]:
-    """The number and the text of the first line with `part` below the head of a section."""
-    lines = (default_directory() / name).read_text(encoding="utf-8").splitlines()
-    head = lines.index(f"  {api}:")
-    return next((number, line) for number, line in enumerate(lines, 1) if number > head and part in line)
-
-
 EDITS = [
-    ("adam.yaml", "torch.optim.Adam", "name: lr,", "default: 0.001", "default: 0.01",
+    ("torch.optim.Adam", "lr", "default: 0.001", "default: 0.01",
      "parameter 'lr': the table has default 0.01; torch {torch} has default 0.001"),
-    ("adam.yaml", "torch.optim.Adam", "name: weight_decay,", "default: 0}", "default: 0.0}",
+    ("torch.optim.Adam", "weight_decay", "default: 0}", "default: 0.0}",
      "parameter 'weight_decay': the table has default 0.0; torch {torch} has default 0"),
-    ("adam.yaml", "torch.optim.Adam", "name: fused,", "name: fused,", "name: fussed,",
-     "parameter 'fussed': the table has it with default None; torch {torch} does not take it"),
-    ("adam.yaml", "tf.keras.optimizers.Adam", "name: beta_2,", "default: 0.999", "default: 0.99",
+    ("torch.optim.Adam", "foreach", "name: foreach,", "name: foreech,",
+     "parameter 'foreech': the table has it with default None; torch {torch} does not take it"),
+    ("tf.keras.optimizers.Adam", "beta_2", "default: 0.999", "default: 0.99",
      "parameter 'beta_2': the table has default 0.99; keras {keras} has default 0.999"),
-    ("adam.yaml", "mindspore.nn.Adam", "name: use_locking,", "default: false", "default: true",
+    ("mindspore.nn.Adam", "use_locking", "default: false", "default: true",
      "parameter 'use_locking': the table has default True; mindspore {mindspore} has default False"),
-    ("adam.yaml", "mindspore.nn.Adam", "name: use_lazy,", "default: false", "default: true",
+    ("mindspore.nn.Adam", "use_lazy", "default: false", "default: true",
      "parameter 'use_lazy': the table has default True; mindspore {mindspore} has default False"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("file", "api", "part", "old", "new", "message"), EDITS, ids=[f"{row[1]} {row[2]}" for row in EDITS]
-)
+@pytest.mark.parametrize(("api", "name", "old", "new", "message"), EDITS, ids=[f"{row[0]} {row[1]}" for row in EDITS])
 def test_a_doctored_table_against_the_real_framework(
-    audit: Run, tmp_path: Path, file: str, api: str, part: str, old: str, new: str, message: str
+    audit: Run, tmp_path: Path, api: str, name: str, old: str, new: str, message: str
 ) -> None:
-    framework = {"tf": "tensorflow"}.get(api.partition(".")[0], api.partition(".")[0])
+    section = load().apis[api]
     package = message.partition("{")[2].partition("}")[0]
-    if find_spec(framework) is None:
-        pytest.skip(f"{framework} is not installed")
-    number, line = table_line(file, api, part)
-    assert old in line
+    if find_spec(section.framework) is None:
+        pytest.skip(f"{section.framework} is not installed")
+    at = next(row.at for row in section.current if row.name == name)
     tables = tmp_path / "tables"
     shutil.copytree(default_directory(), tables, ignore=shutil.ignore_patterns("*.json"))
-    lines = (tables / file).read_text(encoding="utf-8").splitlines(keepends=True)
-    lines[number - 1] = lines[number - 1].replace(old, new)
-    (tables / file).write_text("".join(lines), encoding="utf-8")
-    code, out, err = audit([framework], mappings=[tables])
+    doctored = tables / Path(at.file).name
+    lines = doctored.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert old in lines[at.line - 1]
+    lines[at.line - 1] = lines[at.line - 1].replace(old, new)
+    doctored.write_text("".join(lines), encoding="utf-8")
+    code, out, err = audit([section.framework], mappings=[tables])
     assert (code, err) == (1, "")
     expected = message.format(**{package: version(package).partition("+")[0]})
     said = [item for item in out.splitlines() if f": {api}: " in item]
-    assert f"{tables / file}:{number}:9: {api}: {expected}" in said
+    assert f"{doctored}:{at.line}:{at.column}: {api}: {expected}" in said
     assert len(said) == (2 if "does not take it" in message else 1)  # the real name is then a new parameter
 
 
@@ -93,6 +86,15 @@ def test_only_the_frameworks_named_are_audited(audit: Run, fake_torch: str) -> N
     assert code == 1
     assert err == ""
     assert {item["kind"] for item in document["differences"]} == {"no such class", "new class"}
+
+
+def test_the_options_reach_the_command(fake_torch: str, tmp_path: Path) -> None:
+    options = ["--framework", "torch", "--python", f"torch={fake_torch}", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "optmap", "audit", *options], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert json.loads(done.stdout)["frameworks"][0]["version"] == "1.5.0"
 
 
 def absent(interpreter: Interpreter) -> str:
