@@ -112,6 +112,7 @@ def _piece(piece: FromArgument | Constant | Inferred, arguments: Sequence[CallAr
 AWAY: Final[Mapping[str, Literal]] = {
     "beta1": 0.8, "beta2": 0.97, "epsilon": 1e-3, "momentum": 0.7, "dampening": 0.3, "l2": 0.05, "decoupled_decay": 0.3,
     "rho": 0.8, "initial_accumulator": 0.3, "loss_scale": 8.0, "lr_decay": 0.05,
+    "square_epsilon": 1e-3, "scale_epsilon": 3.0,
 }  # fmt: skip
 """Values away from every framework's default and from neutral, large enough to show."""
 
@@ -158,5 +159,6 @@ def away(parameter: Parameter, tie: str, default: Any) -> Literal:
         return value
     if not isinstance(default, float | int) or isinstance(default, bool):
         return None
-    moved = default * (0.7 if default <= 1 else 1.3) if default else 0.1
-    return moved if parameter.interval is None or moved in parameter.interval else None
+    factors = (0.7, 1.3) if default <= 1 else (1.3, 0.7)
+    moved = [default * factor for factor in factors] if default else [0.1]
+    return next((item for item in moved if parameter.interval is None or item in parameter.interval), None)

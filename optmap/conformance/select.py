@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +29,16 @@ def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) 
 
 
 def table_calls(tables: MappingSet, apis: Iterable[Api]) -> list[Call]:
-    """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn."""
-    return [call for api in apis for call in (Call(api), *rows(tables, api))]
+    """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn.
+
+    A class whose defaults no other framework can express is called with its sample arguments throughout.
+    """
+    return [call for api in apis for call in (Call(api, api.sample), *_sampled(rows(tables, api)))]
+
+
+def _sampled(calls: Iterable[Call]) -> Iterator[Call]:
+    for call in calls:
+        yield replace(call, given={**call.api.sample, **call.given}) if call.api.sample else call
 
 
 def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal]) -> list[Call]:

@@ -280,21 +280,25 @@ class _Planner:
         module = self.target.module
         for key in dict.fromkeys(self.keys or ()):
             if group_key(self.source, self.target, key, self.switched) is None:
-                allowed = (
-                    "its own hyperparameters" if module.groups_take_all else ", ".join(("params", *module.group_keys))
-                )
+                own = module.group_keys if self.target.group_keys is None else self.target.group_keys
+                allowed = "its own hyperparameters" if module.groups_take_all else ", ".join(("params", *own))
                 message = f"parameter groups of {self.target.name} cannot set {key!r} (only {allowed})"
                 self.problems.append(Problem(Loss.GROUP_KEY, key, None, None, message, None))
 
     def _check_fixed(self, name: str, value: _Effective) -> None:
+        """Compare with the target's constant; how a default differs from it a trait of the same name may say better."""
         constant = self.target.fixed[name]
         if value.value.known and same_value(value.value.literal, constant):  # type: ignore[arg-type]
             return
         default = value.parameter.default if value.parameter is not None else None
+        if value.element is not None and isinstance(default, tuple):
+            default = default[value.element]
         is_default = value.value.known and same_value(value.value.literal, default)  # type: ignore[arg-type]
         if value.index is not None and not is_default:
             message = f"{self.target.name} has no argument for {name} and always uses {constant!r}"
             self._problem(Loss.MISSING, name, value, message, None)
+            return
+        if name in self.tables.traits:
             return
         self.causes.append(
             Cause(

@@ -31,6 +31,8 @@ class Need(StrEnum):
 
     CHANGING_RATE = "changing_learning_rate"
     SCALE_NAMES = "parameters_named_beta_or_gamma"
+    SINGLE_PRECISION = "single_precision"
+    LONG_RUN = "more_steps_than_inverse_square_of_learning_rate"
 
 
 class Accepts(StrEnum):
@@ -184,7 +186,9 @@ class Api:
     """An optimizer class as one framework defines it.
 
     `parameters` are the rows of all versions; `version` is the one whose signature counts here, None for the verified one.
-    `instead` says what to do where a framework has no counterpart.
+    `instead` says what to do where a framework has no counterpart. `group_keys` are the keys that its parameter groups
+    take where those are fewer than its module's. `sample` holds arguments without which no other framework can express a
+    call, for the calls that optmap makes itself.
     """
 
     name: str
@@ -203,6 +207,8 @@ class Api:
     until: str | None
     earlier: tuple[Earlier, ...]
     at: Position
+    group_keys: tuple[str, ...] | None = None
+    sample: dict[str, Literal] = field(default_factory=dict)
     version: str | None = None
     original: Api | None = field(default=None, repr=False)
 

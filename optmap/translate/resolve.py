@@ -250,7 +250,7 @@ def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[No
             message += f". --faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
         elif cause.advice:
             message += f". To avoid it, {cause.advice}"
-        seen = cause.effect is Effect.DIVERGENT and cause.needs is not Need.CHANGING_RATE
+        seen = cause.effect is Effect.DIVERGENT and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
         notes.append(Note(code, message, None, cause.table))
     return notes
