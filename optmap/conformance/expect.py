@@ -37,9 +37,7 @@ def _is_long(scenario: Scenario, values: Values, run: Circumstances) -> bool:
 
 NEEDS: Final[Mapping[Need, Callable[[Scenario, Values, Circumstances], bool]]] = {
     Need.CHANGING_RATE: lambda scenario, values, run: bool(scenario.rate_factors),
-    Need.SCALE_NAMES: lambda scenario, values, run: any(
-        part in name for name in scenario.start for part in UNDECAYED
-    ),
+    Need.SCALE_NAMES: lambda scenario, values, run: any(part in name for name in scenario.start for part in UNDECAYED),
     Need.SINGLE_PRECISION: lambda scenario, values, run: run.dtype == "float32",
     Need.LONG_RUN: _is_long,
 }
@@ -55,9 +53,7 @@ NEGLIGIBLE: Final = 1e-5
 run by less than the practical tolerance, even where young second moments are 1 / (1 - beta2), a thousand times, too small."""
 
 
-def expectation(
-    plan: Plan, scenario: Scenario, values: Values, circumstances: Circumstances = _USUAL
-) -> Expectation:
+def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: Circumstances = _USUAL) -> Expectation:
     """The level that a forced run must reach.
 
     Args:

@@ -50,7 +50,9 @@ API = Record(
         "since": Field(Text(), "first version that has the class"),
         "until": Field(Text(), "first version that no longer has it"),
         "group_keys": Field(ListOf(Text()), "the keys that parameter groups take, where fewer than the module's"),
-        "sample": Field(MapOf(Any_()), "arguments that a call needs to have a counterpart, where the defaults have none"),
+        "sample": Field(
+            MapOf(Any_()), "arguments that a call needs to have a counterpart, where the defaults have none"
+        ),
         "note": Field(Text(), "what a user should know"),
     },
 )

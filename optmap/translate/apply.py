@@ -7,10 +7,11 @@ from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optmap.diagnostics import (
     UNDECODABLE,
+    UNEDITABLE,
     UNPARSABLE,
     UNVERIFIED,
     Code,
@@ -23,8 +24,11 @@ from optmap.translate.call import CallTranslation, Options
 from optmap.translate.edits import Edit, OverlapError, apply_edits
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
-from optmap.translate.sites import CallSite, Mention, Sites, find_sites, may_mention
+from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
 from optmap.translate.verify import EditedCall, VerificationError, verify
+
+if TYPE_CHECKING:
+    from optmap.translate.wrappers import Wrapper
 
 __all__ = ["CallResult", "FileResult", "Options", "Status", "translate_bytes"]
 
@@ -173,6 +177,7 @@ def _pass(
     sites = find_sites(source, tables, options.sources, options.target)
     work = _Work(source)
     ignored = ignored_lines(source)
+    wrapped = _wrapped(source, sites, tables, options)
     for site in sites.calls:
         if site.node.lineno in ignored and not ignored[site.node.lineno]:
             work.calls.append(_result(source, site, None, Status.UNCHANGED))
@@ -180,6 +185,13 @@ def _pass(
             work.calls.append(_result(source, site, None, Status.REFUSED))
             message = f"the translation of this call could not be proved correct ({reason}); it was left alone"
             work.say(UNVERIFIED, message, source.start(site.node))
+        elif (wrapper := wrapped.get(id(site.node))) is not None:
+            work.calls.append(_result(source, site, None, Status.REFUSED))
+            message = (
+                f"{site.api.name} is wrapped by {wrapper.name} on line {wrapper.line}, which has no counterpart in "
+                f"{options.target} and would not take another framework's optimizer: take the wrapper away first"
+            )
+            work.say(UNEDITABLE, message, source.start(site.node), str(site.api.at))
         else:
             _translate_call(work, sites, site, tables, options)
     for site in sites.already:
@@ -193,6 +205,15 @@ def _pass(
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))
     return work
+
+
+def _wrapped(source: Source, sites: Sites, tables: MappingSet, options: Options) -> dict[int, Wrapper]:
+    """The calls that construct an optimizer for a wrapper, by id of the node."""
+    if not any(WRAPPED in site.api.by_tie for site in sites.calls):
+        return {}
+    from optmap.translate.wrappers import wrapped_calls
+
+    return wrapped_calls(source, sites, tables, options.target)
 
 
 def _report_mention(work: _Work, mention: Mention) -> None:

@@ -43,6 +43,10 @@ _LOOKUPS: Final = ("getattr", "hasattr", "setattr", "vars", "dir", "import_modul
 _CONTAINERS: Final = (ast.Tuple, ast.List, ast.Set, ast.Subscript, ast.BinOp, ast.Starred, ast.Slice)
 
 
+WRAPPED: Final = "wrapped_optimizer"
+"""The canonical name of the argument that holds the optimizer of a wrapper."""
+
+
 class CallSite(NamedTuple):
     """A constructor call of a known optimizer."""
 
