@@ -58,11 +58,19 @@ def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework
             chosen = choose(plans, faithful=False)
             better = choose(plans, faithful=True)
             faithful = better.target.name if chosen and better and better.target is not chosen.target else None
-            name = chosen.target.name if chosen else None
-            found.append(
-                Entry(api.name, name, agreement(chosen) if chosen else f"no counterpart in {target}", faithful)
-            )
+            preferred = chosen or next(iter(plans), None)
+            if preferred is None:
+                found.append(Entry(api.name, None, f"no counterpart in {target}", None))
+            else:
+                words = agreement(chosen) if chosen else refused(preferred)
+                found.append(Entry(api.name, preferred.target.name, words, faithful))
     return found
+
+
+def refused(item: Plan) -> str:
+    """Say what at the defaults keeps a class from taking a call."""
+    names = dict.fromkeys(problem.hyperparameter for problem in item.problems)
+    return f"refused at the defaults ({', '.join(names)})"
 
 
 def agreement(item: Plan) -> str:
