@@ -91,10 +91,12 @@ class _Tracer:
             return
         names = [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
         for call in ast.walk(self.source.tree):
-            called = chain_of(call.func) if isinstance(call, ast.Call) else None
-            if called is None or called[-1] != function.name or not isinstance(call, ast.Call):
+            if not isinstance(call, ast.Call):
                 continue
-            bound = names[1:] if len(called) > 1 and names[:1] == ["self"] else names
+            method = isinstance(call.func, ast.Attribute)
+            if getattr(call.func, "attr", getattr(call.func, "id", None)) != function.name:
+                continue
+            bound = names[1:] if method and names[:1] == ["self"] else names
             yield from (value for name, value in zip(bound, call.args, strict=False) if name == chain[0])
             yield from (keyword.value for keyword in call.keywords if keyword.arg == chain[0])
 
