@@ -73,13 +73,17 @@ def _free(source: Source, names: Names, name: str, scope: Scope) -> bool:
     return re.search(rf"\b{re.escape(name)}\b".encode(), source.body) is None or name not in names.uses
 
 
-def import_edits(source: Source, needed: Iterable[NewImport]) -> list[Edit]:
-    """Insert the imports after the docstring and the `__future__` imports."""
+def import_edits(source: Source, needed: Iterable[NewImport], first: int) -> list[Edit]:
+    """Insert the imports after the docstring and the `__future__` imports; `first` is the offset of their first use."""
     lines = [new.text for new in dict.fromkeys(needed)]
     if not lines:
         return []
-    anchor, previous = _anchor(source)
     text = source.newline.join(lines)
+    if source.parts is not None and source.parts.anchors:
+        at = next((at for at in source.parts.anchors if at <= first), source.parts.anchors[0])
+        alone = starts_line(source, at)
+        return [Edit(at, at, text + source.newline if alone else "; ".join(lines) + "; ")]
+    anchor, previous = _anchor(source)
     if anchor is None:
         assert previous is not None
         return [Edit(source.end(previous), source.end(previous), source.newline + text)]
@@ -158,6 +162,7 @@ def _removable(source: Source, item: ImportedName, tables: MappingSet) -> bool:
     rest = source.body[end:].splitlines()[:1]
     tail = rest[0].strip() if rest else b""
     alone = starts_line(source, start) and (not tail or tail.startswith(b"#"))
+    alone = alone and not (source.parts and any(first <= start < last for first, last in source.parts.kept))
     return alone and len(body) > 1 and isinstance(statement, ast.Import | ast.ImportFrom)
 
 

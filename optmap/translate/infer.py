@@ -102,7 +102,7 @@ def _through_holder(source: Source, holder: tuple[str, ...], site: CallSite) -> 
     for call, optimizer in calls:
         found = _variables(call, every, optimizer)
         if not found:
-            return Failure(f"what it trains on line {call.lineno} cannot be read off")
+            return Failure(f"what it trains on {source.line_name(call.lineno)} cannot be read off")
         uses.append(found)
     return uses
 
