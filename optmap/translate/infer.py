@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from optmap.mapping.model import Framework
@@ -178,11 +179,15 @@ def _variables(call: ast.Call, names: Names, optimizer: ast.expr) -> list[_Use]:
 
 def _is_optimizer(call: ast.Call, optimizer: ast.expr, names: Names) -> bool:
     """Keras' own compile takes one optimizer; a class of the file that defines compile may take several."""
-    tree = names.module.node
-    if any(isinstance(node, ast.FunctionDef) and node.name == "compile" for node in ast.walk(tree)):
+    if _defines_compile(names.module.node):
         return False
     given = _argument(call, 0, "optimizer")
     return given is not None and source_position(given) == source_position(optimizer)
+
+
+@lru_cache(maxsize=1)
+def _defines_compile(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == "compile" for node in ast.walk(tree))
 
 
 def source_position(node: ast.expr) -> tuple[int, int, int | None, int | None]:

@@ -138,15 +138,14 @@ class _Carrier:
 
 def _left_alone(cell: Cell, code: CellCode, tables: MappingSet, options: Options) -> list[Diagnostic]:
     """What to say of a cell that is not Python."""
-    data = cell.text.encode("utf-8", "replace")
-    named = re.search(rf"\b(?:{'|'.join(map(re.escape, sorted(tables.class_names)))})\s*\(", cell.text)
+    names = "|".join(map(re.escape, sorted(tables.class_names)))
+    constructs = re.search(rf"\b(?:(?:{names})\s*\(|optim(?:izers)?\s*\.|\w+Optimizer\s*\()", cell.text) is not None
     if code.kind is Kind.BROKEN:
-        message = f"the cell cannot be parsed: {code.message}; "
-        if named or b"ptim" in data:
-            text = message + "it was left alone, with the optimizers that it may construct"
-            return [Diagnostic(BROKEN_CELL, text, code.line, code.column, None, cell.number)]
-        return [Diagnostic(SKIPPED_CELL, message + "it was left alone", code.line, code.column, None, cell.number)]
-    if named and may_mention(data, tables, options.sources):
+        kind = BROKEN_CELL if constructs else SKIPPED_CELL
+        more = ", with the optimizers that it may construct" if constructs else ""
+        message = f"the cell cannot be parsed: {code.message}; it was left alone{more}"
+        return [Diagnostic(kind, message, code.line, code.column, None, cell.number)]
+    if constructs and may_mention(cell.text.encode("utf-8", "replace"), tables, options.sources):
         message = f"the body of %%{code.magic} mentions optimizers and was left alone"
         return [Diagnostic(FOREIGN_CELL, message, 1, 1, None, cell.number)]
     return []
