@@ -78,7 +78,7 @@ class _Writer:
 
     def cell(self, cell: Cell, edits: Sequence[CellEdit]) -> Iterator[_Splice]:
         starts = list(accumulate((len(literal.value) for literal in cell.literals), initial=0))[:-1]
-        for group in _groups(starts, edits):
+        for group in _groups(starts, len(cell.text), edits):
             literals = cell.literals[group.first : group.last + 1]
             raw = self._edited(literals, starts[group.first], group.edits)
             yield self._rewritten(cell, group, raw)
@@ -129,12 +129,16 @@ class _Writer:
         return ", "
 
 
-def _groups(starts: Sequence[int], edits: Sequence[CellEdit]) -> list[_Group]:
+def _groups(starts: Sequence[int], length: int, edits: Sequence[CellEdit]) -> list[_Group]:
     """Put together the edits whose strings are the same or stand side by side."""
     groups: list[_Group] = []
     for edit in edits:
         first = max(bisect_right(starts, edit.start) - 1, 0)
-        last = max(bisect_right(starts, max(edit.end - 1, edit.start)) - 1, first)
+        whole = edit.text.endswith("\n") or (not edit.text and edit.start in starts)
+        final = (
+            edit.end - 1 if whole or edit.end == length else edit.end
+        )  # a line that loses its ending takes in the next
+        last = max(bisect_right(starts, max(final, edit.start)) - 1, first)
         if groups and first <= groups[-1].last + 1:
             groups[-1].edits.append(edit)
             groups[-1] = groups[-1]._replace(last=max(last, groups[-1].last))

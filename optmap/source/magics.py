@@ -24,6 +24,11 @@ FOREIGN_MAGICS: Final = frozenset(
 )  # fmt: skip
 """Cell magics that keep their body from this notebook's names: other languages, other processes, files."""
 
+PYTHON_ELSEWHERE: Final = frozenset(
+    ("writefile", "file", "writetemplate", "script", "python", "python2", "python3", "pypy", "cython")
+)
+"""Those among them whose body may be Python all the same."""
+
 _STATEMENT_MAGICS: Final = frozenset(("time", "timeit", "prun", "memit"))
 _SHELL_MAGICS: Final = frozenset(
     ("pip", "conda", "mamba", "uv", "cd", "ls", "mkdir", "rm", "cp", "mv", "cat", "pwd", "env", "set_env", "bash", "sx", "sc",

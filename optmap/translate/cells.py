@@ -97,7 +97,8 @@ def _stand_in(text: str, code: CellCode) -> str:
         return f"if ():\n {', '.join(sorted(code.words))}\n" if code.words else ""
     names = sorted(names_in(text))
     lines = [found.strip() for found in _IMPORT.findall(text) if _parses(found.strip())]
-    bound = {name for found in _BOUND.findall(text) for piece in found for name in names_in(piece)}
+    rest = _IMPORT.sub(lambda found: "" if _parses(found[1].strip()) else found[0], text)
+    bound = {name for found in _BOUND.findall(rest) for piece in found for name in names_in(piece)}
     lines += [f"{name} = 0" for name in sorted(bound)]
     if _TRAINS.search(text):
         lines += [f"{name}.minimize()" for name in names]

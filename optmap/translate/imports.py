@@ -12,7 +12,7 @@ from optmap.mapping.model import Api, MappingSet
 from optmap.source.calls import Items, Span, tokens
 from optmap.source.scopes import ImportedName, Names, Scope
 from optmap.source.text import Source
-from optmap.translate.edits import Edit, remove_pieces, starts_line
+from optmap.translate.edits import Edit, line_indent, remove_pieces, starts_line
 from optmap.translate.sites import CallSite
 
 
@@ -81,8 +81,8 @@ def import_edits(source: Source, needed: Iterable[NewImport], first: int) -> lis
     text = source.newline.join(lines)
     if source.parts is not None and source.parts.anchors:
         at = next((at for at in source.parts.anchors if at <= first), source.parts.anchors[0])
-        alone = starts_line(source, at)
-        return [Edit(at, at, text + source.newline if alone else "; ".join(lines) + "; ")]
+        ending = source.newline + line_indent(source, at) if starts_line(source, at) else "; "
+        return [Edit(at, at, "".join(line + ending for line in lines))]
     anchor, previous = _anchor(source)
     if anchor is None:
         assert previous is not None

@@ -18,7 +18,7 @@ from optmap.diagnostics import (
 )
 from optmap.mapping.model import MappingSet
 from optmap.source.cells import CellEdit, edited_text, splice_cells
-from optmap.source.magics import CellCode, Kind
+from optmap.source.magics import PYTHON_ELSEWHERE, CellCode, Kind
 from optmap.source.notebook import Cell, Notebook, NotebookError, read_notebook
 from optmap.source.text import Source, SourceError
 from optmap.translate.apply import CallResult, CellChange, FileResult, Options, Status, failed, translate_parsed
@@ -145,7 +145,8 @@ def _left_alone(cell: Cell, code: CellCode, tables: MappingSet, options: Options
         more = ", with the optimizers that it may construct" if constructs else ""
         message = f"the cell cannot be parsed: {code.message}; it was left alone{more}"
         return [Diagnostic(kind, message, code.line, code.column, None, cell.number)]
-    if constructs and may_mention(cell.text.encode("utf-8", "replace"), tables, options.sources):
+    python = code.kind is Kind.UNKNOWN or code.magic in PYTHON_ELSEWHERE
+    if python and constructs and may_mention(cell.text.encode("utf-8", "replace"), tables, options.sources):
         message = f"the body of %%{code.magic} mentions optimizers and was left alone"
         return [Diagnostic(FOREIGN_CELL, message, 1, 1, None, cell.number)]
     return []

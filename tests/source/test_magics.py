@@ -36,7 +36,10 @@ BLANKED = [
     ("?torch\n", "0     \n"),
     ("??torch", "0      "),
     ("if x:\n    %cd ..\n    !ls\n", "if x:\n    0     \n    0  \n"),
-    ("!pip install \\\n    a b\nx = 1", "0             \n       \nx = 1".replace("0             \n", "0             \n")),
+    (
+        "!pip install \\\n    a b\nx = 1",
+        "0             \n       \nx = 1".replace("0             \n", "0             \n"),
+    ),
     ("%time x = f(1)\n", "0;    x = f(1)\n"),
     ("%timeit -n 10 -r3 f(1)", "0;                f(1)"),
     ("%timeit import os", "0                "),
@@ -85,7 +88,13 @@ def test_a_timed_cell_runs_as_a_function() -> None:
 
 @pytest.mark.parametrize(
     ("text", "line", "column"),
-    [("print 'a'\n", 1, 1), ("x = 1\ny = = 2\n", 2, 5), ("%cd a\nf(\n", 2, 2), ("x = '\ud800'", 1, 1), ("x = '\0'", 1, 1)],
+    [
+        ("print 'a'\n", 1, 1),
+        ("x = 1\ny = = 2\n", 2, 5),
+        ("%cd a\nf(\n", 2, 2),
+        ("x = '\ud800'", 1, 1),
+        ("x = '\0'", 1, 1),
+    ],
 )
 def test_a_broken_cell_says_where(text: str, line: int, column: int) -> None:
     found = read_cell(text)
@@ -112,4 +121,6 @@ def test_any_text_is_read(text: str) -> None:
     if found.kind in (Kind.PYTHON, Kind.FUNCTION):
         ast.parse(found.lead + found.text)
         assert len(found.text.encode()) == len(text.encode())
-        assert [len(line) for line in found.text.encode().splitlines()] == [len(line) for line in text.encode().splitlines()]
+        assert [len(line) for line in found.text.encode().splitlines()] == [
+            len(line) for line in text.encode().splitlines()
+        ]
