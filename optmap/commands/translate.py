@@ -100,7 +100,7 @@ def _outcomes(
         if sys.stdin is None:
             raise UsageError("-: standard input is closed")
         data = sys.stdin.buffer.read()
-        notebook = data.lstrip()[:1] == b"{" and b'"cells"' in data and b'"nbformat"' in data
+        notebook = data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{" and b'"cells"' in data and b'"nbformat"' in data
         suffix = ".ipynb" if notebook else ".py"
         yield Outcome(Path(STDIN), Path(STDIN), data, translate_content(suffix, data, loaded, options))
         return

@@ -56,7 +56,7 @@ def file_calls(
 def _read(path: Path) -> Source:
     """Raises OSError, SourceError."""
     data = path.read_bytes()
-    if path.suffix.lower() == ".ipynb":
+    if path.suffix == ".ipynb":
         from optmap.translate.notebook import notebook_source
 
         return notebook_source(data)

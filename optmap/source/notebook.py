@@ -111,7 +111,7 @@ class _Reader:
         if self.cells is None:
             raise self._error(0, "found no key 'cells', expected one")
         named = isinstance(self.language, str)
-        return tuple(self.cells) if not named or "python" in str(self.language).lower() else ()
+        return tuple(self.cells) if not named or "py" in str(self.language).lower() else ()
 
     def _member(self, key: str, at: int) -> int:
         if key == "cells":

@@ -78,8 +78,9 @@ def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
         status = found.path.stat()
         if not stat.S_ISREG(status.st_mode):
             return Outcome(found.path, found.base, b"", unreadable("not a regular file"))
-        if status.st_size > MAXIMUM_BYTES:
-            reason = f"found {status.st_size} bytes, expected at most {MAXIMUM_BYTES}"
+        limit = MAXIMUM_BYTES * (8 if found.path.suffix == ".ipynb" else 1)  # most of a notebook is its output
+        if status.st_size > limit:
+            reason = f"found {status.st_size} bytes, expected at most {limit}"
             return Outcome(found.path, found.base, b"", unreadable(reason))
         data = found.path.read_bytes()
     except OSError as error:
@@ -96,7 +97,7 @@ def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
 
 def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Options) -> FileResult:
     """Translate a file's content as what the ending of its name says that it is: a notebook, or Python source."""
-    if suffix.lower() == ".ipynb":
+    if suffix == ".ipynb":
         from optmap.translate.notebook import translate_notebook
 
         return translate_notebook(data, tables, options)

@@ -307,7 +307,10 @@ CALLS = [CALL, "opt = optim.Adam(\n    net.parameters(),  # é\n    lr=1e-3,\n  
 @given(st.data())
 def test_random_notebooks(draw: st.DataObject) -> None:
     some = draw.draw(st.lists(st.sampled_from([*FILLERS, *CALLS]), min_size=1, max_size=6))
-    sources = [draw.draw(st.sampled_from(FILLERS)), IMPORTS, *some]
+    imports = draw.draw(st.permutations([*IMPORTS.split("\n"), "x = 1"]))
+    split = draw.draw(st.integers(0, 4))
+    parts = ["\n".join(imports[:split]), "\n".join(imports[split:])]
+    sources = [draw.draw(st.sampled_from(FILLERS)), *parts, *some]
     one = draw.draw(st.booleans())
     style: dict[str, Any] = {
         "indent": draw.draw(st.sampled_from([None, 0, 1, 4])),
