@@ -43,6 +43,7 @@ _CELL_MAGIC: Final = re.compile(r"((?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*[ \t]*
 _ESCAPE: Final = re.compile(r"[ \t\f]*(?=%|!|\?|[,;/][A-Za-z_])")
 _ASSIGNED: Final = re.compile(r"(?<![=!<>+*/|&^@:%-])=[ \t]*(?=%[A-Za-z_]|!)")
 _STATEMENT: Final = re.compile(r"%(\w+)(?:[ \t]+-[a-zA-Z]+(?:[ \t]*\d+)?)*[ \t]+(?=\S)")
+_ASKED: Final = re.compile(r"(?<![\w)\]])%{0,2}(?!\d)[\w*]+(?:\.\w[\w*]*|\[[^\]]*\])*\?{1,2}\s*\Z")
 _PIECE: Final = re.compile(r"""#[^\r\n]*|'{3}|"{3}|['"]|[(\[{]|[)\]}]|\\(?:\r\n|[\r\n])|\?""")
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _INTERPOLATED: Final = re.compile(r"\{([^{}\r\n]*)\}|\$\{?([^\W\d][\w.]*)")
@@ -199,7 +200,7 @@ def _magic_start(line: str) -> int | None:
     for assigned in _ASSIGNED.finditer(line):
         if _State().advance(line[: assigned.start()]).fresh and "#" not in line[: assigned.start()]:
             return assigned.end()
-    if line.rstrip().endswith("?") and _State().advance(line).asks:
+    if _ASKED.search(line) and _State().advance(line).asks:
         return len(line) - len(line.lstrip(" \t"))
     return None
 
