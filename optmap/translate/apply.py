@@ -215,7 +215,7 @@ def _pass(
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
     if work.edits:
-        work.edits += import_edits(source, work.needed, min(source.start(site.node) for site in work.replaced))
+        work.edits += import_edits(source, sites.names, work.needed, work.replaced)
         work.edits += removal_edits(source, sites.names, work.replaced, tables)
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -114,17 +114,18 @@ def _parses(text: str) -> bool:
     return True
 
 
-def _anchors(found: View) -> Iterator[int]:
-    """Offsets of statements before which an import may stand: the first import, then other statements, then in magic cells."""
-    first: dict[int, int] = {}
+def _anchors(found: View) -> list[int]:
+    """Offsets of statements before which an import may stand: the imports, then the first statement, and in magic cells."""
+    ranked: list[tuple[int, int]] = []
     for statement in found.source.tree.body:
         for inner in _inside(found, statement):
             at = _start(found.source, inner)
             part = found.part_at(at)
-            rank = None if part is None or _is_blank(found.source, part, inner, at) else _rank(found, part, inner, at)
-            if rank is not None:
-                first.setdefault(rank, at)
-    return (first[rank] for rank in sorted(first))
+            if part is not None and not _is_blank(found.source, part, inner, at):
+                rank = _rank(found, part, inner, at)
+                if rank == 0 or all(rank != other for other, _ in ranked):
+                    ranked.append((rank, at))
+    return [at for _, at in sorted(ranked)]
 
 
 def _inside(found: View, statement: ast.stmt) -> list[ast.stmt]:

@@ -73,14 +73,14 @@ def _free(source: Source, names: Names, name: str, scope: Scope) -> bool:
     return re.search(rf"\b{re.escape(name)}\b".encode(), source.body) is None or name not in names.uses
 
 
-def import_edits(source: Source, needed: Iterable[NewImport], first: int) -> list[Edit]:
-    """Insert the imports after the docstring and the `__future__` imports; `first` is the offset of their first use."""
+def import_edits(source: Source, names: Names, needed: Iterable[NewImport], replaced: Sequence[CallSite]) -> list[Edit]:
+    """Insert the imports after the docstring and the `__future__` imports; in cells, beside those that they replace."""
     lines = [new.text for new in dict.fromkeys(needed)]
     if not lines:
         return []
     text = source.newline.join(lines)
     if source.parts is not None and source.parts.anchors:
-        at = next((at for at in source.parts.anchors if at <= first), source.parts.anchors[0])
+        at = _beside(source, source.parts.anchors, names, replaced)
         ending = source.newline + line_indent(source, at) if starts_line(source, at) else "; "
         return [Edit(at, at, "".join(line + ending for line in lines))]
     anchor, previous = _anchor(source)
@@ -91,6 +91,19 @@ def import_edits(source: Source, needed: Iterable[NewImport], first: int) -> lis
     if starts_line(source, at) and source.body[at - 1 : at] != b";":
         return [Edit(at, at, text + source.newline)]
     return [Edit(at, at, "; ".join(lines) + "; ")]
+
+
+def _beside(source: Source, anchors: Sequence[int], names: Names, replaced: Sequence[CallSite]) -> int:
+    """Of the anchors before the first call, that of an import which gave a callee its name, or else the best one."""
+    first = min(source.start(site.node) for site in replaced)
+    before = [at for at in anchors if at <= first] or anchors[:1]
+    callees = {_root(site.callee).id for site in replaced}
+    starts = {source.start(item.statement) for item in names.imports if item.local in callees}
+    return next((at for at in before if at in starts and not _kept(source, at)), before[0])
+
+
+def _kept(source: Source, offset: int) -> bool:
+    return source.parts is not None and any(first <= offset < last for first, last in source.parts.kept)
 
 
 def _anchor(source: Source) -> tuple[ast.stmt | None, ast.stmt | None]:
@@ -162,7 +175,7 @@ def _removable(source: Source, item: ImportedName, tables: MappingSet) -> bool:
     rest = source.body[end:].splitlines()[:1]
     tail = rest[0].strip() if rest else b""
     alone = starts_line(source, start) and (not tail or tail.startswith(b"#"))
-    alone = alone and not (source.parts and any(first <= start < last for first, last in source.parts.kept))
+    alone = alone and not _kept(source, start)
     return alone and len(body) > 1 and isinstance(statement, ast.Import | ast.ImportFrom)
 
 

@@ -30,6 +30,8 @@ _LETTER: Final = re.compile(rb"\\u00[4-7]")
 """An escape for an ASCII letter, which could hide a name."""
 
 
+_NEWLINE: Final = re.compile(r"(?:\r\n|\r|\n)\Z")
+
 _Placed = TypeVar("_Placed", CallResult, Diagnostic)
 
 
@@ -123,17 +125,26 @@ class _Carrier:
             body = self.view.source.body
             if part is None or edit.end > part.end + 2 or body[part.end : edit.end].strip():
                 raise _Unproved("an edit reaches out of its cell")
-            last = edit.end > part.end
             own = body[part.start : part.end]
             start = len(own[: edit.start - part.start].decode())
             end = len(own[: edit.end - part.start].decode())
             cell = found.setdefault(part.cell.number, [])
-            while last and not edit.text and cell and cell[-1].end == start and not cell[-1].text:
-                start = cell.pop().start
-            if last and not edit.text:
-                start -= len(re.search(r"(?:\r\n|\r|\n)?\Z", own.decode()[:start])[0])  # type: ignore[index]
             cell.append(CellEdit(start, end, edit.text))
+            if edit.end > part.end and not edit.text:
+                _end_with(cell, own.decode())
         return found
+
+
+def _end_with(edits: list[CellEdit], text: str) -> None:
+    """The last line of a cell goes, which ends in no newline: take the newline of what now comes last along."""
+    last = edits.pop()
+    while edits and edits[-1].end == last.start and not edits[-1].text:
+        last = CellEdit(edits.pop().start, last.end, "")
+    if edits and edits[-1].end == last.start:
+        edits[-1] = edits[-1]._replace(text=_NEWLINE.sub("", edits[-1].text))
+        edits.append(last)
+    else:
+        edits.append(last._replace(start=len(_NEWLINE.sub("", text[: last.start]))))
 
 
 def _left_alone(cell: Cell, code: CellCode, tables: MappingSet, options: Options) -> list[Diagnostic]:

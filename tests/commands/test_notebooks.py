@@ -23,16 +23,16 @@ def notebook(*sources: list[str]) -> bytes:
 
 BEFORE = notebook(IMPORTS, CALL)
 AFTER = notebook(
-    ["import mindspore\n", "import torch"],
+    ["import torch\n", "import mindspore"],
     ["x = 1\n", "opt = mindspore.nn.AdamWeightDecay(net.trainable_params(), eps=1e-08, weight_decay=0.01)"],
 )
 DIFF = """\
 --- a/nb.ipynb:cell 2
 +++ b/nb.ipynb:cell 2
 @@ -1,2 +1,2 @@
-+import mindspore
  import torch
 -import torch.optim as optim
++import mindspore
 --- a/nb.ipynb:cell 3
 +++ b/nb.ipynb:cell 3
 @@ -1,2 +1,2 @@

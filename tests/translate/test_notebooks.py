@@ -78,11 +78,11 @@ def test_names_flow_from_cell_to_cell() -> None:
     data = notebook(markdown, IMPORTS, "net = nn.Linear(2, 3)", CALL + "\nopt.step()")
     result = translate(data)
     assert texts(result.output)[1:] == [
-        "import mindspore\nimport torch\nfrom torch import nn", "net = nn.Linear(2, 3)", DONE + "\nopt.step()",
+        "import torch\nimport mindspore\nfrom torch import nn", "net = nn.Linear(2, 3)", DONE + "\nopt.step()",
     ]  # fmt: skip
     assert [(call.cell, call.line, call.column, call.status) for call in result.calls] == [(4, 1, 7, "translated")]
     assert result.output == notebook(
-        markdown, "import mindspore\nimport torch\nfrom torch import nn", "net = nn.Linear(2, 3)", DONE + "\nopt.step()"
+        markdown, "import torch\nimport mindspore\nfrom torch import nn", "net = nn.Linear(2, 3)", DONE + "\nopt.step()"
     )
 
 
@@ -90,14 +90,14 @@ def test_magics_stay() -> None:
     first = "%matplotlib inline\n!pip install torch\n" + IMPORTS
     second = f"%%time\nfiles = !ls\nif files:\n    %cd ..\n{CALL}\nnet?"
     assert cells(first, second) == [
-        "%matplotlib inline\n!pip install torch\nimport mindspore\nimport torch\nfrom torch import nn",
+        "%matplotlib inline\n!pip install torch\nimport torch\nimport mindspore\nfrom torch import nn",
         second.replace(CALL, DONE),
     ]
 
 
 def test_the_import_goes_to_no_magic_cell() -> None:
     assert cells("!pip install torch", "%%bash\nls", "%load_ext x", "x = 1\n" + IMPORTS, CALL) == [
-        "!pip install torch", "%%bash\nls", "%load_ext x", "x = 1\nimport mindspore\nimport torch\nfrom torch import nn", DONE,
+        "!pip install torch", "%%bash\nls", "%load_ext x", "x = 1\nimport torch\nimport mindspore\nfrom torch import nn", DONE,
     ]  # fmt: skip
     assert cells("%%capture\nimport torch.optim as optim", "net = f()", CALL) == [
         "%%capture\nimport torch.optim as optim", "import mindspore\nnet = f()", DONE,
@@ -120,13 +120,15 @@ def test_the_import_comes_before_every_use() -> None:
 
 def test_future_imports_stay_first() -> None:
     before = '"""Title"""\nfrom __future__ import annotations\n'
-    assert cells(before + IMPORTS, CALL)[0].startswith(before + "import mindspore\n")
+    assert cells(before + IMPORTS, CALL)[0].startswith(before + "import torch\nimport mindspore\n")
     assert cells(before + "x = 1", IMPORTS, CALL)[0] == before + "x = 1"
 
 
 def test_an_import_that_is_all_of_a_cell_goes() -> None:
-    result = translate(notebook("import torch", "import torch.optim as optim", "net = f()\n" + CALL))
-    assert texts(result.output) == ["import mindspore\nimport torch", "", "net = f()\n" + DONE]
+    adam = "\nopt = Adam(net.parameters())"
+    first, second = "import torch.optim as optim", "from torch.optim import Adam"
+    result = translate(notebook(first, second, "net = f()\n" + CALL + adam))
+    assert texts(result.output)[:2] == ["import mindspore", ""]
     assert json.loads(result.output)["cells"][1]["source"] == [""]
 
 
@@ -206,7 +208,7 @@ def test_the_source_as_one_string() -> None:
     one = [{"cell_type": "code", "metadata": {}, "outputs": [], "source": text} for text in (IMPORTS, CALL)]
     result = translate(notebook(*one))
     assert [cell["source"] for cell in json.loads(result.output)["cells"]] == [
-        "import mindspore\nimport torch\nfrom torch import nn",
+        "import torch\nimport mindspore\nfrom torch import nn",
         DONE,
     ]
 
@@ -228,13 +230,13 @@ def test_escapes_that_hide_letters() -> None:
 
 def test_crlf_in_cells() -> None:
     result = translate(notebook(IMPORTS.replace("\n", "\r\n"), "net = f()\r\n" + CALL))
-    assert texts(result.output) == ["import mindspore\r\nimport torch\r\nfrom torch import nn", "net = f()\r\n" + DONE]
+    assert texts(result.output) == ["import torch\r\nimport mindspore\r\nfrom torch import nn", "net = f()\r\n" + DONE]
 
 
 def test_a_byte_order_mark_and_odd_white_space_stay() -> None:
     data = b"\xef\xbb\xbf \r\n" + notebook(IMPORTS, CALL).replace(b'"metadata": {}', b'"metadata" :{ }') + b"\n \t\n"
     result = translate_notebook(data, TABLES, OPTIONS)
-    expected = notebook("import mindspore\nimport torch\nfrom torch import nn", DONE)
+    expected = notebook("import torch\nimport mindspore\nfrom torch import nn", DONE)
     assert result.output == b"\xef\xbb\xbf \r\n" + expected.replace(b'"metadata": {}', b'"metadata" :{ }') + b"\n \t\n"
 
 
