@@ -28,7 +28,8 @@ class Code(NamedTuple):
 class Diagnostic(NamedTuple):
     """One message about one place; line and column count from 1, columns in characters.
 
-    `table` is the place in the mapping tables that the message follows from, as `file:line:column`.
+    `table` is the place in the mapping tables that the message follows from, as `file:line:column`. In a notebook `cell`
+    counts its cells from 1, and the line is the one within the cell.
     """
 
     code: Code
@@ -36,6 +37,7 @@ class Diagnostic(NamedTuple):
     line: int
     column: int
     table: str | None = None
+    cell: int | None = None
 
     @property
     def severity(self) -> Severity:
@@ -71,6 +73,15 @@ UNVERIFIED: Final = _code(
     "OM004", "unverified-result", _E,
     "The rewritten file failed optmap's own proof (it parses, only the edits differ, a second run changes nothing).",
     "a fault in optmap", "The file was left untouched. Please report it with the file.",
+)  # fmt: skip
+
+BROKEN_NOTEBOOK: Final = _code(
+    "OM005", "broken-notebook", _E, "The file is named as a Jupyter notebook, but it is not one that can be read.",
+    "a notebook with merge conflict markers", "Repair the JSON at the place given, or open the notebook and save it again.",
+)  # fmt: skip
+OLD_NOTEBOOK: Final = _code(
+    "OM006", "old-notebook", _E, "The notebook is kept in a format older than nbformat 4.", '"nbformat": 3',
+    "Bring it up to date with `jupyter nbconvert --to notebook --inplace`, then translate it.",
 )  # fmt: skip
 
 # 1xx: what a translation did
@@ -220,6 +231,21 @@ SCHEDULER: Final = _code(
 ARGUMENT: Final = _code(
     "OM311", "optimizer-as-argument", _W, "A source class is passed to a function.", "build(model, torch.optim.Adam)",
     "Pass the target class, and translate the call that it ends in.",
+)  # fmt: skip
+
+# 5xx: around the constructor
+BROKEN_CELL: Final = _code(
+    "OM510", "unparsable-cell", _E, "A notebook cell that seems to construct an optimizer cannot be parsed.",
+    "print 'hello'; opt = optim.SGD(net.parameters(), lr=0.1)",
+    "Make the cell valid for the Python that runs optmap; the other cells were translated.",
+)  # fmt: skip
+SKIPPED_CELL: Final = _code(
+    "OM511", "cell-not-read", _I, "A notebook cell cannot be parsed; nothing in it looks like an optimizer.",
+    "print 'hello'", "Nothing to do, unless it binds names that the translated cells use.",
+)  # fmt: skip
+FOREIGN_CELL: Final = _code(
+    "OM512", "optimizer-in-magic-cell", _W, "A cell magic's body that is no part of the notebook's Python mentions optimizers.",
+    "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
 )  # fmt: skip
 
 CODES: Final = dict(_CODES)

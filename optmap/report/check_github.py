@@ -32,4 +32,7 @@ def _line(results: list[Result]) -> str:
 
 def _annotation(level: str, title: str, text: str, origin: str) -> str:
     path, _, line = origin.rpartition(":")
+    path, cell, number = path.partition(":cell ")
+    if cell:  # lines of a cell are not lines of the file
+        text, line = f"cell {number}, line {line}: {text}", "1"
     return annotation(level, title, text, path or None, line)

@@ -21,7 +21,7 @@ from optmap.diagnostics import (
 from optmap.mapping.model import Api, MappingSet
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.call import CallTranslation, Options
-from optmap.translate.edits import Edit, OverlapError, apply_edits
+from optmap.translate.edits import Edit, OverlapError, apply_edits, ordered
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
@@ -42,24 +42,41 @@ class Status(StrEnum):
 
 
 class CallResult(NamedTuple):
-    """One constructor call: line and column from 1, columns in characters; `source` and `target` are API names."""
+    """One constructor call: line and column from 1, columns in characters; `source` and `target` are API names.
+
+    In a notebook `cell` counts its cells from 1, and the line is the one within the cell.
+    """
 
     line: int
     column: int
     source: str
     target: str | None
     status: Status
+    cell: int | None = None
+
+
+class CellChange(NamedTuple):
+    """The source of one cell of a notebook, before and after."""
+
+    number: int
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used."""
+    """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used.
+
+    `edits` are those of the source's UTF-8 form; a notebook has `cells`, those that changed, in their place.
+    """
 
     output: bytes
     changed: bool = False
     error: str | None = None
     calls: tuple[CallResult, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    cells: tuple[CellChange, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -93,17 +110,23 @@ def place(source: Source, offset: int) -> tuple[int, int]:
 def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileResult:
     """Translate one file's content. Problems with the content are reported in the result, never raised."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
+        return failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
     if not may_mention(data, tables, options.sources):
         return FileResult(data)
     try:
         source = read_source(data)
-        first = _pass(source, tables, options)
     except SourceError as error:
         code = UNDECODABLE if error.decoding else UNPARSABLE
-        return _failed(data, code, error.message, error.line, error.column)
+        return failed(data, code, error.message, error.line, error.column)
+    return translate_parsed(data, source, tables, options)
+
+
+def translate_parsed(data: bytes, source: Source, tables: MappingSet, options: Options) -> FileResult:
+    """Translate a source; `data` are its bytes."""
+    try:
+        first = _pass(source, tables, options)
     except RecursionError:
-        return _failed(data, UNPARSABLE, "cannot be analysed: nested too deeply", 1, 1)
+        return failed(data, UNPARSABLE, "cannot be analysed: nested too deeply", 1, 1)
     diagnostics = silenced(source, first.diagnostics)
     calls = tuple(sorted(first.calls, key=lambda call: (call.line, call.column)))
     if not first.edits:
@@ -114,7 +137,8 @@ def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileRe
     return _finish(data, source, tables, options, first, calls)
 
 
-def _failed(data: bytes, code: Code, message: str, line: int, column: int) -> FileResult:
+def failed(data: bytes, code: Code, message: str, line: int, column: int) -> FileResult:
+    """The result for content that cannot be used."""
     return FileResult(data, error=message, diagnostics=(Diagnostic(code, message, line, column),))
 
 
@@ -133,8 +157,11 @@ def _finish(
             again = _pass(source, tables, options, {id(site.node) for site in work.replaced}, str(error))
             output = data
         calls = tuple(sorted(again.calls, key=lambda call: (call.line, call.column)))
-        return FileResult(output, output != data, None, calls, silenced(source, again.diagnostics))
-    return FileResult(output, output != data, None, calls, tuple(work.diagnostics))
+        work, diagnostics = again, silenced(source, again.diagnostics)
+    else:
+        diagnostics = tuple(work.diagnostics)
+    edits = tuple(ordered(work.edits)) if output != data else ()
+    return FileResult(output, output != data, None, calls, diagnostics, edits)
 
 
 _UNPROVED = (OverlapError, VerificationError, SourceError)
@@ -200,7 +227,7 @@ def _pass(
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
     if work.edits:
-        work.edits += import_edits(source, work.needed)
+        work.edits += import_edits(source, sites.names, work.needed, work.replaced)
         work.edits += removal_edits(source, sites.names, work.replaced, tables)
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))
