@@ -25,13 +25,24 @@ class EditedCall(NamedTuple):
     callee: str
 
 
-def verify(source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall]) -> Source:
+class EditedNode(NamedTuple):
+    """An expression, or the name of a keyword, outside the calls that was edited: its extent before, and its text after."""
+
+    start: int
+    end: int
+    text: str
+
+
+def verify(
+    source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall], nodes: Sequence[EditedNode] = ()
+) -> Source:
     """Parse the edited body and compare the trees. Raises SourceError or VerificationError."""
     result = Source(body, source.encoding, source.bom, parse_body(body))
     steps = ordered(edits)
     spans = {(source.start(item.call.node), source.end(item.call.node)): item for item in edited}
     moved_spans = {(moved(start, steps), moved(end, steps)): item for (start, end), item in spans.items()}
-    _Comparison(source, result, frozenset(spans), moved_spans).block(source.tree.body, result.tree.body)
+    changed = {(node.start, node.end): node.text for node in nodes}
+    _Comparison(source, result, frozenset(spans), moved_spans, changed).block(source.tree.body, result.tree.body)
     return result
 
 
@@ -39,12 +50,18 @@ class _Comparison:
     """Walks both trees side by side; statements whose text is the same are not entered."""
 
     def __init__(
-        self, source: Source, result: Source, old: frozenset[tuple[int, int]], new: dict[tuple[int, int], EditedCall]
+        self,
+        source: Source,
+        result: Source,
+        old: frozenset[tuple[int, int]],
+        new: dict[tuple[int, int], EditedCall],
+        changed: dict[tuple[int, int], str],
     ) -> None:
         self.source = source
         self.result = result
         self.old = old
         self.new = new
+        self.changed = changed
         self.edited = {id(item.call.node) for item in new.values()}
 
     def block(self, old: Sequence[ast.AST], new: Sequence[ast.AST]) -> None:
@@ -75,12 +92,28 @@ class _Comparison:
                 self.node(before, after)
         elif isinstance(old, ast.Call) and (self.source.start(old), self.source.end(old)) in self.old:
             self._call(new)
+        elif isinstance(old, ast.expr) and (self.source.start(old), self.source.end(old)) in self.changed:
+            self._changed(old, new)
+        elif isinstance(old, ast.keyword) and isinstance(new, ast.keyword):
+            self._keyword(old, new)
         elif isinstance(old, ast.AST):
             for name in old._fields:
                 self.node(getattr(old, name, None), getattr(new, name, None))
         elif old != new:
             raise VerificationError("the syntax tree changed outside the edited calls")
         return None
+
+    def _changed(self, old: ast.expr, new: object) -> None:
+        text = self.changed[self.source.start(old), self.source.end(old)]
+        if not _same_tree(ast.parse(f"({text}\n)", mode="eval").body, new):
+            raise VerificationError(f"expected {text}")
+
+    def _keyword(self, old: ast.keyword, new: ast.keyword) -> None:
+        start = self.source.start(old)
+        name = self.changed.get((start, start + len((old.arg or "").encode())), old.arg)
+        if name != new.arg:
+            raise VerificationError(f"found the keyword {new.arg}, expected {name}")
+        self.node(old.value, new.value)
 
     def _call(self, new: object) -> None:
         assert isinstance(new, ast.Call)

@@ -1,0 +1,116 @@
+"""Which variables and helper functions may be followed from the optimizers of a file, and edited with their calls.
+
+A variable may be, if everything that uses it is understood: it goes into optimizers that are all translated, gets elements,
+or is only looked at. What one optimizer leaves open another can account for, so all of a file's calls are read together.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from optmap.source.calls import read_call
+from optmap.source.text import Source, SourceError
+from optmap.source.variables import Variables
+from optmap.translate.edits import Edit
+from optmap.translate.parameters import ParametersArgument, gathered
+from optmap.translate.reader import Key, Lost, Reader
+from optmap.translate.sites import CallSite
+
+
+class Flows:
+    """What the parameters arguments of one file's calls hold."""
+
+    def __init__(self, source: Source, sites: Sequence[CallSite]) -> None:
+        self.source = source
+        self.sites = sites
+        self.variables = Variables(source)
+        self.blocked: dict[Key, Lost] = {}
+        self.readers: dict[int, Reader] = {}
+
+    def parameters(self, site: CallSite, node: ast.expr) -> ParametersArgument:
+        """What the parameters argument `node` of a call holds."""
+        reader = self.readers.get(id(site.node))
+        if reader is None:
+            reader = self._read(site, node)
+            if reader.followed:
+                self._settle()
+                reader = self.readers[id(site.node)]
+        return gathered(reader)
+
+    def _read(self, site: CallSite, node: ast.expr) -> Reader:
+        reader = Reader(self.source, site.api.framework, self.variables, self.blocked)
+        reader.run(node)
+        return reader
+
+    def _settle(self) -> None:
+        """Read all calls, and block what cannot be accounted for, until nothing new turns up."""
+        nodes = [(site, node) for site in self.sites if (node := self._argument(site)) is not None]
+        while True:
+            self.readers = {id(site.node): self._read(site, node) for site, node in nodes}
+            reached = {use for reader in self.readers.values() for use in reader.reached}
+            new: dict[Key, Lost] = {}
+            for reader in self.readers.values():
+                for key, thing in reader.followed.items():
+                    why = reader.unaccounted(thing, reached)
+                    if why is not None:
+                        new.setdefault(key, Lost(f"{thing.text} cannot be followed: {why}", _grouped(reader, key)))
+            if not new:
+                return
+            self.blocked.update(new)
+
+    def _argument(self, site: CallSite) -> ast.expr | None:
+        parameter = site.api.parameters_argument
+        if parameter is None:
+            return None
+        try:
+            call = read_call(self.source, site.node)
+        except SourceError:
+            return None
+        for index, argument in enumerate(call.arguments):
+            if argument.name == parameter.name or (argument.name is None and index == 0):
+                return argument.node
+        return None
+
+    def narrow(self, edits: Mapping[int, Sequence[Edit]]) -> bool:
+        """Block what some calls would edit and others not; True if anything was, and the calls must be done again.
+
+        `edits` are those of the translated calls' parameters, by the id of the call's node.
+        """
+        new: dict[Key, Lost] = {}
+        for key in {key for reader in self.readers.values() for key in reader.followed}:
+            users = [(site, self.readers[id(site.node)]) for site in self.sites if id(site.node) in self.readers]
+            users = [(site, reader) for site, reader in users if key in reader.followed]
+            changes = [self._changes(reader, key, edits.get(id(site.node))) for site, reader in users]
+            wanted = next((change for change in changes if change), None)
+            other = next((site for (site, _), change in zip(users, changes, strict=True) if change != wanted), None)
+            if wanted and other is not None:
+                why = (
+                    f"another call, on line {other.node.lineno}, uses it, and "
+                    f"{'stays as it is' if id(other.node) not in edits else 'needs other changes to it'}"
+                )
+                text = users[0][1].followed[key].text
+                new[key] = Lost(f"{text} cannot be changed: {why}", any(_grouped(reader, key) for _, reader in users))
+        self.blocked.update(new)
+        if new:
+            self._settle()
+        return bool(new)
+
+    def _changes(self, reader: Reader, key: Key, edits: Sequence[Edit] | None) -> set[Edit] | None:
+        if edits is None:
+            return None
+        spans = [(self.source.start(node), self.source.end(node)) for node in reader.regions.get(key, ())]
+        return {edit for edit in edits if any(start <= edit.start and edit.end <= end for start, end in spans)}
+
+
+def _grouped(reader: Reader, key: Key) -> bool:
+    """Tell whether groups are built in the variable, or in one that it leads to."""
+    stack, seen = [key], set()
+    while stack:
+        item = stack.pop()
+        if item in reader.grouped:
+            return True
+        if item not in seen:
+            seen.add(item)
+            stack.extend(reader.inner.get(item, ()))
+    return False
