@@ -39,13 +39,19 @@ class Variable(NamedTuple):
 
 
 class Helper(NamedTuple):
-    """A function of the file: what it returns, and every place that mentions it."""
+    """A function of the file: what it returns or yields (`runs` what it yields from), and every place that mentions it."""
 
     key: tuple[int, str]
     text: str
     node: ast.FunctionDef
     returns: tuple[ast.expr, ...]
+    yields: tuple[ast.expr, ...]
+    runs: tuple[ast.expr, ...]
     uses: tuple[ast.expr, ...]
+
+    @property
+    def generates(self) -> bool:
+        return bool(self.yields or self.runs)
 
 
 class Variables:
@@ -64,6 +70,26 @@ class Variables:
         if _is_self_attribute(node):
             return self._attribute(node)  # type: ignore[arg-type]
         return None
+
+    def values(self, node: ast.expr) -> list[ast.AST]:
+        """What may be seen of what an expression holds: values of a variable, what its methods are given, a function."""
+        variable = self.variable(node)
+        if variable is not None:
+            given = [
+                argument
+                for use in variable.uses
+                if isinstance(call := self.source.parents.get(id(self.source.parents[id(use)])), ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.value is use
+                for argument in call.args
+            ]
+            return [*(slot.value for slot in variable.slots), *given]
+        if not isinstance(node, ast.Name):
+            return []
+        names, scope = self._scope(node)
+        owner = scope.owner(node.id) if scope is not None else None
+        nodes = [binding.node for binding in owner.bindings[node.id]] if owner is not None else []
+        return [item for item in nodes if isinstance(item, Function)]
 
     def _scope(self, node: ast.Name) -> tuple[Names, Scope | None]:
         names = self.collected.get(node.id)
@@ -90,7 +116,7 @@ class Variables:
         slots: list[Slot] = []
         blocker: ast.AST | None = None
         for binding in bindings:
-            if isinstance(binding.node, ast.AnnAssign) and binding.node.value is None:
+            if self._binds_nothing(binding.node):
                 continue
             slot = self._slot(binding.node)
             if slot is None:
@@ -98,6 +124,11 @@ class Variables:
             else:
                 slots.append(slot)
         return Variable(key, text, tuple(slots), uses, blocker) if slots else None
+
+    def _binds_nothing(self, node: ast.AST) -> bool:
+        """A bare annotation, and `del`."""
+        outer = node if isinstance(node, ast.AnnAssign) else self.source.parents.get(id(node))
+        return isinstance(outer, ast.Delete) or (isinstance(outer, ast.AnnAssign) and outer.value is None)
 
     def _slot(self, node: ast.AST) -> Slot | None:
         """What a binding gives: the statement of a plain assignment, or the target inside any other."""
@@ -159,7 +190,7 @@ class Variables:
         return inner
 
     def helper(self, call: ast.Call) -> Helper | None:
-        """Return the function of the file that a call runs: its only binding, undecorated, and no generator."""
+        """Return the function of the file that a call runs: its only binding, and undecorated."""
         if isinstance(call.func, ast.Name):
             names, scope = self._scope(call.func)
             owner = scope.owner(call.func.id) if scope is not None else None
@@ -193,22 +224,30 @@ def _helper(text: str, nodes: list[ast.AST], uses: tuple[ast.expr, ...]) -> Help
         return None
     node = nodes[0]
     plain = [item for item in node.decorator_list if not (isinstance(item, ast.Name) and item.id == "staticmethod")]
-    if plain or _yields(node):
+    if plain:
         return None
     returns = [item.value for item in statements(node.body, same_scope=True) if isinstance(item, ast.Return)]
     given = tuple(value for value in returns if value is not None)
-    return Helper((id(node), text), text, node, given, uses) if given else None
+    yields, runs = _yields(node)
+    if not (given or yields or runs) or (given and (yields or runs)):
+        return None
+    return Helper((id(node), text), text, node, given, tuple(yields), tuple(runs), uses)
 
 
-def _yields(function: ast.FunctionDef) -> bool:
+def _yields(function: ast.FunctionDef) -> tuple[list[ast.expr], list[ast.expr]]:
+    """What a function yields, and what it yields from."""
+    yields: list[ast.expr] = []
+    runs: list[ast.expr] = []
     stack: list[ast.AST] = list(function.body)
     while stack:
         node = stack.pop()
-        if isinstance(node, ast.Yield | ast.YieldFrom):
-            return True
+        if isinstance(node, ast.Yield) and node.value is not None:
+            yields.append(node.value)
+        elif isinstance(node, ast.YieldFrom):
+            runs.append(node.value)
         if not isinstance(node, Function | ast.Lambda | ast.ClassDef):
             stack.extend(ast.iter_child_nodes(node))
-    return False
+    return yields, runs
 
 
 def _is_self_attribute(node: ast.AST) -> bool:

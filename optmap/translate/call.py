@@ -21,6 +21,7 @@ from optmap.mapping.plan import FromArgument, Inferred
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
 from optmap.source.text import Source, SourceError
+from optmap.translate.decay import exact_advice, parameters_text
 from optmap.translate.edits import Edit
 from optmap.translate.flows import Flows
 from optmap.translate.imports import NewImport, spell
@@ -84,10 +85,6 @@ class CallTranslation:
         if parameters is not None and parameters.unreadable is not None:
             message = "a parameter group has keys that are not written out"
             return CallOutcome((Note(GROUP_KEY, message, index),), call=call)
-        hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
-        if hidden is not None:
-            message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
-            return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
         arguments = [
             CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
         ]
@@ -97,6 +94,10 @@ class CallTranslation:
         )
         if isinstance(resolved, Refusal):
             return CallOutcome(resolved.notes, call=call)
+        hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
+        if hidden is not None:
+            message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
+            return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
         refusal = self._schedule(call, resolved)
         return (
             CallOutcome((refusal,), call=call) if refusal else self._rewrite(call, values, resolved, parameters, index)
@@ -159,8 +160,17 @@ class CallTranslation:
             inside = parameter_edits(self.source, parameters, plan)
             edits += inside.edits
             notes += self._parameter_notes(parameters, index)
+        text = parameters_text(self.source, call, index, inside.edits) if index is not None else inferred
+        notes = [exact_advice(note, plan, text, self._weight_decay(call)) for note in notes]
         edited = EditedCall(call, plan, spelling.text)
         return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited, inside)
+
+    def _weight_decay(self, call: CallText) -> str | None:
+        """The text of the call's weight decay; None where it is left out."""
+        for index, argument in enumerate(call.arguments):
+            if {"l2", "decoupled_decay"} & set(self._ties(argument, index)):
+                return self.source.text(argument.value_span.start, argument.value_span.end)
+        return None
 
     def _parameter_notes(self, parameters: ParametersArgument, index: int) -> Iterator[Note]:
         if parameters.opaque:

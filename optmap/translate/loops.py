@@ -116,6 +116,23 @@ def _root(node: ast.AST | None) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def picks_by_name(target: ast.expr, body: ast.AST) -> bool:
+    """Tell whether the first of a pair that is run over, a name, is used for anything but to be shown."""
+    if not isinstance(target, ast.Tuple) or not isinstance(target.elts[0], ast.Name):
+        return True
+    name = target.elts[0].id
+    shown = {
+        id(inner)
+        for node in ast.walk(body)
+        if isinstance(node, ast.Call) and _only_reads(node)
+        for inner in ast.walk(node)
+    }
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load) and id(node) not in shown
+        for node in ast.walk(body)
+    )
+
+
 def name_literals(tests: Collection[ast.expr], variables: Variables) -> Iterator[str]:
     """Yield the strings that conditions compare with, those in lists that they name included."""
     for test in tests:

@@ -9,46 +9,33 @@ from typing import Final
 from optmap.mapping.model import Framework
 
 _CALLED: Final = {
-    Framework.MINDSPORE: {
-        "weight": "gamma in normalization layers and embedding_table in nn.Embedding",
-        "bias": "beta in normalization layers",
-        "running_mean": "moving_mean",
-        "running_var": "moving_variance",
-    },
-    Framework.TORCH: {
-        "gamma": "weight",
-        "beta": "bias",
-        "embedding_table": "weight",
-        "moving_mean": "running_mean",
-        "moving_variance": "running_var",
-    },
+    Framework.MINDSPORE: {"weight": "gamma", "bias": "beta"},
+    Framework.TORCH: {"gamma": "weight", "beta": "bias"},
 }
-"""The last parts of parameters' names in the other framework, and what this one calls them (torch 2.13, MindSpore 2.10)."""
+"""The last part of the name of a normalization layer's scale and shift in the source, and in the target (torch 2.13,
+MindSpore 2.10). Other layers' weight and bias have the same name in both, but for MindSpore's nn.Embedding."""
 _SHOWN: Final = 4
 
 
 def names_message(literals: Sequence[str], target: Framework) -> str:
     """Say, for the strings that names are compared with, what they stand for in the target."""
     called = _CALLED.get(target, {})
-    known: dict[str, str] = {}
+    says = []
     others = []
     for literal in literals:
-        parts = [part for part in called if re.search(rf"(?:^|[._]){part}$", literal.lower())]
-        if parts:
-            known[literal] = f"what {literal!r} ends in is called {called[parts[0]]}"
-            if parts == ["bias"] or parts == ["weight"]:
-                layer = literal[: -len(parts[0])]
-                if layer.strip("._"):
-                    new = "beta" if parts == ["bias"] else "gamma"
-                    known[literal] = f"{literal!r} is called {layer}{new} if that is a normalization layer"
-                else:
-                    known[literal] = f"{literal!r} is called {called[parts[0]]}"
+        found = re.fullmatch(rf"(.*?)({'|'.join(called)})", literal) if called else None
+        if found is None:
+            if literal not in called.values():
+                others.append(literal)
+            continue
+        prefix, part = found.groups()
+        if prefix.strip("._"):
+            says.append(f"{literal!r} is {prefix}{called[part]} if that is a normalization layer")
         else:
-            others.append(literal)
-    says = list(known.values())
+            says.append(f"normalization layers have {called[part]} in place of {literal!r}")
     if others:
         shown = ", ".join(map(repr, others[:_SHOWN])) + (", ..." if len(others) > _SHOWN else "")
-        says.append(f"{shown} must stand in the names of the {target} model's layers")
+        says.append(f"{shown} must stand in the names of the {target} model")
     if not says:
-        says = ["gamma and beta, say, in the one are weight and bias in the other"]
-    return f"parameters are picked by name, and {target} names them differently: {'; '.join(says)}"
+        says = [f"normalization layers have {' and '.join(called.values()) or 'other names'} there"]
+    return f"parameters are picked by name, and the frameworks name them differently: {'; '.join(says)}"

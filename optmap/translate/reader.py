@@ -15,7 +15,7 @@ from optmap.mapping.model import Framework
 from optmap.source.calls import Span
 from optmap.source.text import Source
 from optmap.source.variables import Helper, Slot, Variable, Variables
-from optmap.translate.loops import collectors, harmless_use, name_literals, unplain_statement
+from optmap.translate.loops import collectors, harmless_use, name_literals, picks_by_name, unplain_statement
 
 
 class Accessors(NamedTuple):
@@ -42,11 +42,12 @@ Key = tuple[int, str]
 
 
 class Role(Enum):
-    """What a value stands for: the whole argument, one element of it, or the `params` of a group."""
+    """What a value stands for: the whole argument, one element of it, the `params` of a group, or a dict of elements."""
 
     WHOLE = auto()
     ITEM = auto()
     PARAMS = auto()
+    MAPPING = auto()
 
 
 class GroupEntry(NamedTuple):
@@ -91,6 +92,7 @@ class Reader:
         self.unreadable: ast.expr | None = None
         self.lost: list[Lost] = []
         self.literals: list[str] = []
+        self.picks = False
         self.reached: set[int] = set()
         self.followed: dict[Key, Variable | Helper] = {}
         self.regions: dict[Key, list[ast.expr]] = {}
@@ -109,8 +111,18 @@ class Reader:
             self.read(node, in_loop=in_loop)
         elif role is Role.ITEM:
             self._item(node)
-        else:
+        elif role is Role.PARAMS:
             self._group_parameters(node)
+        else:
+            self._mapping(node)
+
+    def _mapping(self, node: ast.expr) -> None:
+        """A dict whose values are elements."""
+        if isinstance(node, ast.Dict) and None not in node.keys:
+            for item in node.values:
+                self._item(item)
+        elif not isinstance(node, ast.Call) or node.args or node.keywords:
+            self._give_up(node)
 
     def read(self, node: ast.expr, *, in_loop: bool = False, role: Role = Role.WHOLE) -> None:
         """Classify an expression; `in_loop` says that it is iterated over, names included."""
@@ -132,12 +144,29 @@ class Reader:
         elif isinstance(node, ast.Constant) and node.value is None:
             return
         elif not self._follow(node, role, in_loop):
-            self.opaque.append(node)
+            self._give_up(node)
+
+    def _give_up(self, node: ast.expr) -> None:
+        """Note what says nothing about what it holds; groups that it is visibly made of cannot be left as they are."""
+        self.opaque.append(node)
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Call):
+            parts = [*node.args, *(item.value for item in node.keywords), node.func]
+            if isinstance(node.func, ast.Attribute):
+                parts.append(node.func.value)
+        elif isinstance(node, ast.Subscript) and not isinstance(getattr(node.slice, "value", None), str):
+            parts = [node.value]
+        for part in parts:
+            if any(_is_group(inner) for value in self.variables.values(part) for inner in ast.walk(value)):
+                self.lost.append(Lost(f"what line {node.lineno} makes of {ast.unparse(part)} cannot be seen", True))
+                return
 
     def _item(self, node: ast.expr) -> None:
         """An element of a list: a group, or something that is a parameter."""
         if _is_group(node) or (isinstance(node, ast.Dict) and self.stack):
             self._group(node)
+        elif (name := self._accessor(node)) is not None and isinstance(node, ast.Call):
+            self._add_accessor(node, name, False)  # a list of such lists is run over
         elif isinstance(node, ast.Starred):
             self.read(node.value)
         elif isinstance(node, ast.IfExp):
@@ -146,7 +175,7 @@ class Reader:
         elif isinstance(node, ast.Call) and self._helper(node, Role.ITEM, False):
             return
         elif not self._follow(node, Role.ITEM, False):
-            self.opaque.append(node)
+            self._give_up(node)
 
     def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> None:
         own = {inner.id for part in node.generators for inner in ast.walk(part.target) if isinstance(inner, ast.Name)}
@@ -154,6 +183,7 @@ class Reader:
             if not (isinstance(part.iter, ast.Name) and part.iter.id in own and len(node.generators) > 1):
                 self._iterated(part.iter)
             self._tests(part.ifs)
+            self.picks = self.picks or picks_by_name(part.target, node)
         if _is_group(node.elt):
             self._group(node.elt)
 
@@ -187,8 +217,13 @@ class Reader:
         elif in_loop and function in _LOOP_ONLY:
             for argument in node.args:
                 self.read(argument, in_loop=True)
+        elif (inner := _dict_inside(node)) is not None and in_loop:
+            self.read(inner, in_loop=True)
+        elif _is_values(node) and isinstance(node.func, ast.Attribute):
+            if not self._follow(node.func.value, Role.MAPPING, False):
+                self._give_up(node)
         elif not self._helper(node, role, in_loop):
-            self.opaque.append(node)
+            self._give_up(node)
 
     def _add_accessor(self, node: ast.Call, name: str, in_loop: bool) -> None:
         if name == self.names.named and (node.args or node.keywords):
@@ -292,12 +327,11 @@ class Reader:
         if not all(self._runs_over_parameters(slot.value) for slot in slots):
             return False
         self.reached.add(id(node))
-        for slot in slots:
-            if isinstance(slot.loop, ast.For):
-                self._loop(slot.loop, variable)
-        if role is Role.PARAMS:
+        lists = all(isinstance(slot.value, ast.List | ast.Tuple) for slot in slots)
+        if role is Role.PARAMS and not lists:
             self.single.append(node)
-        return True
+        loops = [self._loop(slot.loop, variable) for slot in slots if isinstance(slot.loop, ast.For)]
+        return all(loops)
 
     def _around(self, node: ast.AST, variable: Variable) -> tuple[Slot, ...]:
         """The innermost loop around a place that binds the variable."""
@@ -316,6 +350,10 @@ class Reader:
             return True
         if isinstance(node, ast.Call) and (called(node) in (*_PASS_ON, *_LOOP_ONLY, "filter")) and node.args:
             return any(self._runs_over_parameters(item, seen) for item in node.args)
+        if isinstance(node, ast.Call) and (inner := _dict_inside(node)) is not None:
+            return self._runs_over_parameters(inner, seen)
+        if isinstance(node, ast.List | ast.Tuple) and node.elts:
+            return all(self._accessor(item) is not None for item in node.elts)
         if isinstance(node, ast.ListComp | ast.GeneratorExp):
             return any(self._runs_over_parameters(part.iter, seen) for part in node.generators)
         variable = self.variables.variable(node)
@@ -326,12 +364,12 @@ class Reader:
             for slot in variable.slots
         )
 
-    def _loop(self, loop: ast.For, variable: Variable) -> None:
+    def _loop(self, loop: ast.For, variable: Variable) -> bool:
         """A for statement whose variable ends up in the optimizer: what it runs over is translated with the groups."""
         key = (id(loop), variable.text)
         thing = Variable(key, f"the loop's {variable.text}", (), collectors(loop), None)
         if not self._enter(thing, loop.iter, Role.ITEM, True):
-            return
+            return key not in self.blocked
         other = unplain_statement(loop)
         if other is not None:
             self.broken[key] = f"the loop does something else with its parameters on line {other.lineno}"
@@ -339,7 +377,9 @@ class Reader:
         self.read(loop.iter, in_loop=True)
         tests = [item.test for item in ast.walk(loop) if isinstance(item, ast.If | ast.IfExp)]
         self._tests(tests)
+        self.picks = self.picks or picks_by_name(loop.target, loop)
         self.stack.pop()
+        return True
 
     def _helper(self, call: ast.Call, role: Role, in_loop: bool, element: int | None = None) -> bool:
         """Follow a call of a function of the file to what it returns."""
@@ -356,8 +396,25 @@ class Reader:
             self._region(value)
             self.value(value, role, in_loop)
             self.look_for_hidden_groups(value)
+        if helper.generates:
+            self._generator(helper, call, role, element)
         self.stack.pop()
         return True
+
+    def _generator(self, helper: Helper, call: ast.Call, role: Role, element: int | None) -> None:
+        if role is Role.ITEM or element is not None:
+            self.opaque.append(call)
+            return
+        if role is Role.PARAMS:
+            self.lazy.append(call)
+        for value in helper.yields:
+            self._region(value)
+            self._item(value)
+        for value in helper.runs:
+            self._region(value)
+            self.read(value)
+        for value in (*helper.yields, *helper.runs):
+            self.look_for_hidden_groups(value)
 
     def _use(self, use: ast.expr, role: Role) -> None:
         """What is done to a variable that is followed: more elements, other values of keys."""
@@ -370,9 +427,12 @@ class Reader:
         elif isinstance(parent, ast.Subscript) and parent.value is use and role is Role.ITEM:
             if self._keyed(parent):
                 self.reached.add(id(use))
-        elif isinstance(parent, ast.Subscript) and isinstance(outer, ast.Subscript) and role is Role.WHOLE:
-            if parent.value is use and outer.value is parent and self._keyed(outer):
+        elif isinstance(parent, ast.Subscript) and parent.value is use and role in (Role.WHOLE, Role.MAPPING):
+            if isinstance(outer, ast.Subscript) and outer.value is parent and self._keyed(outer):
                 self.reached.add(id(use))
+            elif isinstance(outer, ast.Assign) and outer.targets == [parent]:
+                self.reached.add(id(use))
+                self._added(outer.value)
         elif (
             isinstance(parent, ast.For | ast.comprehension)
             and parent.iter is use
@@ -384,16 +444,20 @@ class Reader:
     def _method(self, name: str, call: ast.Call, role: Role) -> bool:
         """`append`, `insert` and `extend`; False for any other method."""
         place = {"append": 0, "extend": 0, "insert": 1}.get(name)
-        if place is None or role is Role.ITEM or call.keywords or len(call.args) != place + 1:
+        if place is None or role in (Role.ITEM, Role.MAPPING) or call.keywords or len(call.args) != place + 1:
             return False
-        added = call.args[place]
-        self._region(added)
         if name == "extend":
-            self.value(added, role)
+            self._region(call.args[place])
+            self.value(call.args[place], role)
+            self.look_for_hidden_groups(call.args[place])
         else:
-            self._item(added)
-        self.look_for_hidden_groups(added)
+            self._added(call.args[place])
         return True
+
+    def _added(self, node: ast.expr) -> None:
+        self._region(node)
+        self._item(node)
+        self.look_for_hidden_groups(node)
 
     def _keyed(self, node: ast.Subscript) -> bool:
         """`group["key"]`, set or read; False where the key cannot be seen."""
@@ -448,7 +512,7 @@ class Reader:
         if thing.key in self.broken:
             return self.broken[thing.key]
         if isinstance(thing, Variable) and thing.blocker is not None:
-            return f"it is bound in another way on line {_line(self.source, thing.blocker)}"
+            return f"it gets a value that cannot be seen on line {_line(self.source, thing.blocker)}"
         for use in thing.uses:
             if id(use) not in reached and not harmless_use(self.source, use):
                 return f"it is also used on line {use.lineno}"
@@ -468,6 +532,19 @@ def called(node: ast.Call) -> str:
 
 def _is_lazy(node: ast.expr) -> bool:
     return isinstance(node, ast.GeneratorExp) or (isinstance(node, ast.Call) and called(node) in _LAZY)
+
+
+def _dict_inside(node: ast.Call) -> ast.expr | None:
+    """`dict(pairs)` and `pairs.items()`, which run over the same pairs as what is inside."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "items" and not node.args and not node.keywords:
+        return node.func.value
+    if called(node) in ("dict", "OrderedDict") and len(node.args) == 1 and not node.keywords:
+        return node.args[0]
+    return None
+
+
+def _is_values(node: ast.Call) -> bool:
+    return called(node) == "values" and not node.args and not node.keywords
 
 
 def _is_group(node: ast.AST) -> bool:

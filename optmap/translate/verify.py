@@ -81,6 +81,8 @@ class _Comparison:
 
     def node(self, old: object, new: object) -> None:
         """Compare two nodes or field values; an edited call must be what was planned."""
+        if isinstance(old, ast.expr) and (self.source.start(old), self.source.end(old)) in self.changed:
+            return self._changed(old, new)
         if type(old) is not type(new):
             raise VerificationError("the syntax tree changed outside the edited calls")
         if isinstance(old, list) and isinstance(new, list):
@@ -92,8 +94,6 @@ class _Comparison:
                 self.node(before, after)
         elif isinstance(old, ast.Call) and (self.source.start(old), self.source.end(old)) in self.old:
             self._call(new)
-        elif isinstance(old, ast.expr) and (self.source.start(old), self.source.end(old)) in self.changed:
-            self._changed(old, new)
         elif isinstance(old, ast.keyword) and isinstance(new, ast.keyword):
             self._keyword(old, new)
         elif isinstance(old, ast.AST):
