@@ -86,7 +86,7 @@ class Variables:
             return [*(slot.value for slot in variable.slots), *given]
         if not isinstance(node, ast.Name):
             return []
-        names, scope = self._scope(node)
+        scope = self._scope(node)[1]
         owner = scope.owner(node.id) if scope is not None else None
         nodes = [binding.node for binding in owner.bindings[node.id]] if owner is not None else []
         return [item for item in nodes if isinstance(item, Function)]

@@ -82,13 +82,13 @@ class Flows:
             users = [(site, self.readers[id(site.node)]) for site in self.sites if id(site.node) in self.readers]
             users = [(site, reader) for site, reader in users if key in reader.followed]
             changes = [self._changes(reader, key, edits.get(id(site.node))) for site, reader in users]
-            wanted = next((change for change in changes if change), None)
-            other = next((site for (site, _), change in zip(users, changes, strict=True) if change != wanted), None)
-            if wanted and other is not None:
-                why = (
-                    f"another call, on line {other.node.lineno}, uses it, and "
-                    f"{'stays as it is' if id(other.node) not in edits else 'needs other changes to it'}"
-                )
+            wanted = next((index for index, change in enumerate(changes) if change), None)
+            other = next((index for index, change in enumerate(changes) if change != changes[wanted or 0]), None)
+            if wanted is not None and other is not None:
+                lines = [users[index][0].node.lineno for index in (wanted, other)]
+                why = f"the calls on lines {min(lines)} and {max(lines)} need different changes to it"
+                if changes[other] is None:
+                    why = f"the call on line {lines[1]} uses it too and stays as it is"
                 text = users[0][1].followed[key].text
                 new[key] = Lost(f"{text} cannot be changed: {why}", any(_grouped(reader, key) for _, reader in users))
         self.blocked.update(new)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from optmap.mapping.model import Framework
 from optmap.source.calls import Span
+from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.source.variables import Helper, Slot, Variable, Variables
 from optmap.translate.loops import collectors, harmless_use, name_literals, picks_by_name, unplain_statement
@@ -247,8 +248,13 @@ class Reader:
     def _entry(self, entry: GroupEntry) -> None:
         self.entries.append(entry)
         self.grouped |= set(self.stack[-1:])
-        if entry.key == "params":
-            self._group_parameters(entry.value)
+        if entry.key != "params":
+            return
+        before = len(self.opaque)
+        self._group_parameters(entry.value)
+        unknown = any(item is entry.value for item in self.opaque[before:])
+        if unknown and isinstance(entry.value, ast.Call) and not _makes_tensor(entry.value):
+            self.lazy.append(entry.value)
 
     def _group_parameters(self, node: ast.expr) -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("weight", "bias"):
@@ -256,10 +262,7 @@ class Reader:
             return
         if _is_lazy(node) or (isinstance(node, ast.Name) and self._is_lazy_elsewhere(node)):
             self.lazy.append(node)
-        before = len(self.opaque)
         self.read(node, role=Role.PARAMS)
-        if isinstance(node, ast.Call) and any(item is node for item in self.opaque[before:]):
-            self.lazy.append(node)
 
     def _is_lazy_elsewhere(self, node: ast.Name) -> bool:
         """A name that is not followed, but is bound to something that can be run over once."""
@@ -528,6 +531,12 @@ def _line(source: Source, node: ast.AST) -> int:
 def called(node: ast.Call) -> str:
     """The last name of what is called, empty where it has none."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _makes_tensor(call: ast.Call) -> bool:
+    """`torch.zeros(3)`, `nn.Parameter(w)`: one tensor, rather than a function that may yield parameters."""
+    chain = chain_of(call.func) or ("",)
+    return chain[0] == "torch" or chain[-1][:1].isupper()
 
 
 def _is_lazy(node: ast.expr) -> bool:
