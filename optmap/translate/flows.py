@@ -14,8 +14,9 @@ from optmap.source.text import Source, SourceError
 from optmap.source.variables import Variables
 from optmap.translate.edits import Edit
 from optmap.translate.parameters import ParametersArgument, gathered
-from optmap.translate.reader import Key, Lost, Reader
+from optmap.translate.reader import Reader
 from optmap.translate.sites import CallSite
+from optmap.translate.trail import Key, Lost
 
 
 class Flows:
@@ -33,7 +34,7 @@ class Flows:
         reader = self.readers.get(id(site.node))
         if reader is None:
             reader = self._read(site, node)
-            if reader.followed:
+            if reader.trail.followed:
                 self._settle()
                 reader = self.readers[id(site.node)]
         return gathered(reader)
@@ -48,11 +49,11 @@ class Flows:
         nodes = [(site, node) for site in self.sites if (node := self._argument(site)) is not None]
         while True:
             self.readers = {id(site.node): self._read(site, node) for site, node in nodes}
-            reached = {use for reader in self.readers.values() for use in reader.reached}
+            reached = {use for reader in self.readers.values() for use in reader.trail.reached}
             new: dict[Key, Lost] = {}
             for reader in self.readers.values():
-                for key, thing in reader.followed.items():
-                    why = reader.unaccounted(thing, reached)
+                for key, thing in reader.trail.followed.items():
+                    why = reader.trail.unaccounted(thing, reached)
                     if why is not None:
                         new.setdefault(key, Lost(f"{thing.text} cannot be followed: {why}", _grouped(reader, key)))
             if not new:
@@ -78,9 +79,9 @@ class Flows:
         `edits` are those of the translated calls' parameters, by the id of the call's node.
         """
         new: dict[Key, Lost] = {}
-        for key in {key for reader in self.readers.values() for key in reader.followed}:
+        for key in {key for reader in self.readers.values() for key in reader.trail.followed}:
             users = [(site, self.readers[id(site.node)]) for site in self.sites if id(site.node) in self.readers]
-            users = [(site, reader) for site, reader in users if key in reader.followed]
+            users = [(site, reader) for site, reader in users if key in reader.trail.followed]
             changes = [self._changes(reader, key, edits.get(id(site.node))) for site, reader in users]
             wanted = next((index for index, change in enumerate(changes) if change), None)
             other = next((index for index, change in enumerate(changes) if change != changes[wanted or 0]), None)
@@ -89,7 +90,7 @@ class Flows:
                 why = f"the calls on lines {min(lines)} and {max(lines)} need different changes to it"
                 if changes[other] is None:
                     why = f"the call on line {lines[1]} uses it too and stays as it is"
-                text = users[0][1].followed[key].text
+                text = users[0][1].trail.followed[key].text
                 new[key] = Lost(f"{text} cannot be changed: {why}", any(_grouped(reader, key) for _, reader in users))
         self.blocked.update(new)
         if new:
@@ -99,7 +100,7 @@ class Flows:
     def _changes(self, reader: Reader, key: Key, edits: Sequence[Edit] | None) -> set[Edit] | None:
         if edits is None:
             return None
-        spans = [(self.source.start(node), self.source.end(node)) for node in reader.regions.get(key, ())]
+        spans = [(self.source.start(node), self.source.end(node)) for node in reader.trail.regions.get(key, ())]
         return {edit for edit in edits if any(start <= edit.start and edit.end <= end for start, end in spans)}
 
 
@@ -108,9 +109,9 @@ def _grouped(reader: Reader, key: Key) -> bool:
     stack, seen = [key], set()
     while stack:
         item = stack.pop()
-        if item in reader.grouped:
+        if item in reader.trail.grouped:
             return True
         if item not in seen:
             seen.add(item)
-            stack.extend(reader.inner.get(item, ()))
+            stack.extend(reader.trail.inner.get(item, ()))
     return False

@@ -10,7 +10,7 @@ from optmap.mapping.model import Framework
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
-from optmap.translate.reader import ACCESSORS
+from optmap.translate.group_syntax import ACCESSORS
 from optmap.translate.sites import CallSite
 
 _TENSORFLOW = ACCESSORS[Framework.TENSORFLOW]

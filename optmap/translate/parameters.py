@@ -12,8 +12,10 @@ from optmap.source.calls import Span, comments_in
 from optmap.source.text import Source
 from optmap.source.variables import Variables
 from optmap.translate.edits import Edit, apply_edits
-from optmap.translate.reader import ACCESSORS, GroupEntry, Lost, Reader
+from optmap.translate.group_syntax import ACCESSORS, GroupEntry
+from optmap.translate.reader import Reader
 from optmap.translate.resolve import Groups
+from optmap.translate.trail import Lost
 from optmap.translate.verify import EditedNode
 
 _Node = TypeVar("_Node", bound=ast.expr)
@@ -62,7 +64,7 @@ def gathered(reader: Reader) -> ParametersArgument:
     return ParametersArgument(
         Groups(keys) if reader.entries else None, tuple(reader.entries), tuple(reader.accessors),
         tuple(reader.unnamed), tuple(reader.single), tuple(reader.lazy), tuple(reader.filters), tuple(reader.opaque),
-        reader.unreadable, tuple(reader.lost), tuple(reader.literals), reader.picks,
+        reader.unreadable, tuple(reader.trail.lost), tuple(reader.literals), reader.picks,
     )  # fmt: skip
 
 
