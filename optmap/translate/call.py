@@ -180,7 +180,9 @@ class CallTranslation:
             text = f"see that it holds parameters of a {self.options.target} model"
             yield Note(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", index)
         if uses_names(parameters, self.site.api.framework):
-            yield Note(NAMES_DIFFER, names_message(parameters.literals, self.options.target), index)
+            yield Note(
+                NAMES_DIFFER, names_message(parameters.literals, self.options.target, parameters.name_attribute), index
+            )
 
     def _unsafe(self, call: CallText, resolved: Rewrite) -> Note | None:
         """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""

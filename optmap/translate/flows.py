@@ -79,29 +79,46 @@ class Flows:
         `edits` are those of the translated calls' parameters, by the id of the call's node.
         """
         new: dict[Key, Lost] = {}
-        for key in {key for reader in self.readers.values() for key in reader.trail.followed}:
-            users = [(site, self.readers[id(site.node)]) for site in self.sites if id(site.node) in self.readers]
-            users = [(site, reader) for site, reader in users if key in reader.trail.followed]
-            changes = [self._changes(reader, key, edits.get(id(site.node))) for site, reader in users]
-            wanted = next((index for index, change in enumerate(changes) if change), None)
-            other = next((index for index, change in enumerate(changes) if change != changes[wanted or 0]), None)
-            if wanted is not None and other is not None:
-                lines = [users[index][0].node.lineno for index in (wanted, other)]
-                why = f"the calls on lines {min(lines)} and {max(lines)} need different changes to it"
-                if changes[other] is None:
-                    why = f"the call on line {lines[1]} uses it too and stays as it is"
-                text = users[0][1].trail.followed[key].text
-                new[key] = Lost(f"{text} cannot be changed: {why}", any(_grouped(reader, key) for _, reader in users))
+        users: dict[int, list[tuple[CallSite, Key, ast.expr]]] = {}
+        for site in self.sites:
+            reader = self.readers.get(id(site.node))
+            for key, nodes in reader.trail.regions.items() if reader is not None else ():
+                for node in nodes:
+                    users.setdefault(id(node), []).append((site, key, node))
+        for shared in users.values():
+            why = self._conflict(shared, edits) if len(shared) > 1 else None
+            if why is not None:
+                for _, key, _ in shared:
+                    new[key] = Lost(f"{self._text(key)} cannot be changed: {why}", self._has_groups(key))
         self.blocked.update(new)
         if new:
             self._settle()
         return bool(new)
 
-    def _changes(self, reader: Reader, key: Key, edits: Sequence[Edit] | None) -> set[Edit] | None:
-        if edits is None:
+    def _conflict(
+        self, shared: Sequence[tuple[CallSite, Key, ast.expr]], edits: Mapping[int, Sequence[Edit]]
+    ) -> str | None:
+        """Say why a value that several calls use cannot be edited; None where all want the same edits, or none."""
+        changes: list[set[Edit] | None] = []
+        for site, _, node in shared:
+            own, start, end = edits.get(id(site.node)), self.source.start(node), self.source.end(node)
+            changes.append(None if own is None else {item for item in own if start <= item.start and item.end <= end})
+        wanted = next((index for index, change in enumerate(changes) if change), None)
+        if wanted is None:
             return None
-        spans = [(self.source.start(node), self.source.end(node)) for node in reader.trail.regions.get(key, ())]
-        return {edit for edit in edits if any(start <= edit.start and edit.end <= end for start, end in spans)}
+        other = next((index for index, change in enumerate(changes) if change != changes[wanted]), None)
+        if other is None:
+            return None
+        lines = sorted(shared[index][0].node.lineno for index in (wanted, other))
+        if changes[other] is None:
+            return f"the call on line {shared[other][0].node.lineno} uses it too and stays as it is"
+        return f"the calls on lines {lines[0]} and {lines[1]} need different changes to it"
+
+    def _text(self, key: Key) -> str:
+        return next(reader.trail.followed[key].text for reader in self.readers.values() if key in reader.trail.followed)
+
+    def _has_groups(self, key: Key) -> bool:
+        return any(_grouped(reader, key) for reader in self.readers.values())
 
 
 def _grouped(reader: Reader, key: Key) -> bool:

@@ -45,10 +45,14 @@ def _looks_at_elements(source: Source, part: ast.comprehension) -> bool:
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _COUNTERS):
         return False
     return all(
-        isinstance(source.parents[id(item)], ast.Attribute) or _is_identity(source.parents[id(item)])
+        _reads_attribute(source.parents[id(item)]) or _is_identity(source.parents[id(item)])
         for item in ast.walk(outer)
         if isinstance(item, ast.Name) and item.id == part.target.id and isinstance(item.ctx, ast.Load)
     )
+
+
+def _reads_attribute(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr not in ("update", "setdefault", "pop", "popitem", "clear")
 
 
 def _is_identity(node: ast.AST) -> bool:
@@ -77,19 +81,37 @@ def unplain_statement(loop: ast.For) -> ast.stmt | None:
 
 
 def collectors(loop: ast.For) -> tuple[ast.expr, ...]:
-    """The lists that a loop puts its parameters into; a pair's first part is a name, which may go anywhere."""
+    """Where a loop puts its parameters: the lists that they are appended to, and values that are added or stored.
+
+    A pair's first part is a name, which may go anywhere.
+    """
     target = loop.target
     if isinstance(target, ast.Tuple) and len(target.elts) == 2:
         target = target.elts[1]
     names = {item.id for item in ast.walk(target) if isinstance(item, ast.Name)}
-    found = []
+    found: list[ast.expr] = []
     for node in ast.walk(loop):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr not in _LOGGERS:
-            receiver = node.func.value
-            holds = any(_mentions(item, names) for item in node.args)
-            if holds and _collects(node, names):
-                found.append(receiver if not isinstance(receiver, ast.Subscript) else _base(receiver))
+            if any(_hands_on(item, names) for item in node.args) and _collects(node, names):
+                found.append(_base(node.func.value))
+        elif _stores(node) and isinstance(node, ast.Assign | ast.AugAssign) and _hands_on(node.value, names):
+            found.append(node.value)
     return tuple(found)
+
+
+def _stores(node: ast.AST) -> bool:
+    """`kept += [p]`, `kept[name] = p`."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return isinstance(node, ast.AugAssign) or not all(isinstance(target, ast.Name) for target in targets)
+
+
+def _hands_on(node: ast.AST, names: Collection[str]) -> bool:
+    """Tell whether a value holds one of the variables itself, not just something that it was asked for."""
+    if isinstance(node, ast.Name):
+        return node.id in names
+    if isinstance(node, ast.Attribute | ast.Compare) or (isinstance(node, ast.Call) and _only_reads(node)):
+        return False
+    return any(_hands_on(child, names) for child in ast.iter_child_nodes(node))
 
 
 def _base(node: ast.expr) -> ast.expr:
@@ -118,6 +140,8 @@ def _root(node: ast.AST | None) -> str:
 
 def picks_by_name(target: ast.expr, body: ast.AST) -> bool:
     """Tell whether the first of a pair that is run over, a name, is used for anything but to be shown."""
+    if isinstance(target, ast.Tuple) and isinstance(target.elts[-1], ast.Tuple):
+        target = target.elts[-1]  # enumerate
     if not isinstance(target, ast.Tuple) or not isinstance(target.elts[0], ast.Name):
         return True
     name = target.elts[0].id

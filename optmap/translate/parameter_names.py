@@ -17,10 +17,15 @@ MindSpore 2.10). Other layers' weight and bias have the same name in both, but f
 _SHOWN: Final = 4
 
 
-def names_message(literals: Sequence[str], target: Framework) -> str:
-    """Say, for the strings that names are compared with, what they stand for in the target."""
+def names_message(literals: Sequence[str], target: Framework, attribute: bool = False) -> str:
+    """Say, for the strings that names are compared with, what they stand for in the target.
+
+    `attribute` says that the parameters are asked for their own name, which only MindSpore's have.
+    """
     called = _CALLED.get(target, {})
     says = []
+    if attribute and target is Framework.TORCH:
+        says.append("a parameter's name is not in its attribute name, which is None, but in named_parameters()")
     others = []
     for literal in literals:
         found = re.fullmatch(rf"(.*?)({'|'.join(called)})", literal) if called else None

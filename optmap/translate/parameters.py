@@ -27,7 +27,8 @@ class ParametersArgument(NamedTuple):
     `accessors` are calls such as `net.parameters()`, `unnamed` those of the named kind that stand for parameters alone,
     `single` tensors that need a list around them, `lazy` parameters of a group that can be run over once. `opaque` are parts
     that say nothing about what they hold, `lost` why some of them were not followed, `unreadable` a group whose keys cannot
-    be read. `literals` are the strings that parameters' names are compared with, `picks` whether names are looked at at all.
+    be read. `literals` are the strings that parameters' names are compared with, `picks` whether names are looked at at all,
+    and `name_attribute` whether the parameters are asked for their own.
     """
 
     groups: Groups | None
@@ -42,6 +43,7 @@ class ParametersArgument(NamedTuple):
     lost: tuple[Lost, ...] = ()
     literals: tuple[str, ...] = ()
     picks: bool = False
+    name_attribute: bool = False
 
 
 class ParameterEdits(NamedTuple):
@@ -64,7 +66,7 @@ def gathered(reader: Reader) -> ParametersArgument:
     return ParametersArgument(
         Groups(keys) if reader.entries else None, tuple(reader.entries), tuple(reader.accessors),
         tuple(reader.unnamed), tuple(reader.single), tuple(reader.lazy), tuple(reader.filters), tuple(reader.opaque),
-        reader.unreadable, tuple(reader.trail.lost), tuple(reader.literals), reader.picks,
+        reader.unreadable, tuple(reader.trail.lost), tuple(reader.literals), reader.picks, reader.name_attribute,
     )  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def uses_names(found: ParametersArgument, framework: Framework) -> bool:
     """Tell whether parameters are picked by name, which differs between frameworks."""
     named = ACCESSORS[framework].named
     named_calls = (call for call in found.accessors if isinstance(call.func, ast.Attribute) and call.func.attr == named)
-    return found.picks and any(named_calls)
+    return found.name_attribute or (found.picks and any(named_calls))
 
 
 def _is_trainable_filter(call: ast.Call) -> bool:

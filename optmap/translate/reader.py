@@ -32,6 +32,7 @@ class Reader:
         self, source: Source, framework: Framework, variables: Variables, blocked: Mapping[Key, Lost] | None = None
     ) -> None:
         self.source = source
+        self.framework = framework
         self.names = ACCESSORS[framework]
         self.variables = variables
         self.trail = Trail(self, source, variables, blocked or {})
@@ -46,6 +47,7 @@ class Reader:
         self.unreadable: ast.expr | None = None
         self.literals: list[str] = []
         self.picks = False
+        self.name_attribute = False
 
     def run(self, node: ast.expr) -> None:
         self.read(node)
@@ -110,7 +112,7 @@ class Reader:
 
     def item(self, node: ast.expr) -> None:
         """An element of a list: a group, or something that is a parameter."""
-        if is_group(node) or (isinstance(node, ast.Dict) and self.trail.stack):
+        if is_group(node) or isinstance(node, ast.Dict):
             self._group(node)
         elif (name := self.accessor(node)) is not None and isinstance(node, ast.Call):
             self._add_accessor(node, name, False)  # a list of such lists is run over
@@ -125,6 +127,7 @@ class Reader:
             self._give_up(node)
 
     def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> None:
+        self.note_names(node)
         own = {inner.id for part in node.generators for inner in ast.walk(part.target) if isinstance(inner, ast.Name)}
         for part in node.generators:
             if not (isinstance(part.iter, ast.Name) and part.iter.id in own and len(node.generators) > 1):
@@ -143,6 +146,14 @@ class Reader:
     def note_tests(self, tests: Collection[ast.expr]) -> None:
         self.literals += [text for text in name_literals(tests, self.variables) if text not in self.literals]
 
+    def note_names(self, node: ast.expr) -> None:
+        """MindSpore's parameters carry their name as an attribute, torch's do not."""
+        if self.framework is Framework.MINDSPORE:
+            self.name_attribute |= any(
+                isinstance(item, ast.Attribute) and item.attr == "name" for item in ast.walk(node)
+            )
+            self.note_tests([node] if self.name_attribute else [])
+
     def accessor(self, node: ast.AST) -> str | None:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             return None
@@ -157,6 +168,7 @@ class Reader:
         function = called(node)
         if function == "filter" and len(node.args) == 2:
             self.filters.append(node)
+            self.note_names(node.args[0])
             self.read(node.args[1], in_loop=in_loop)
         elif function in PASS_ON and not node.keywords:
             for argument in node.args:

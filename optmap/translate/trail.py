@@ -60,7 +60,7 @@ class Trail:
         self.grouped: set[Key] = set()
         self.broken: dict[Key, str] = {}
         self.stack: list[Key] = []
-        self.seen: set[tuple[Key, Role, bool]] = set()
+        self.seen: set[tuple[Key, Role, bool, int | None]] = set()
 
     def is_lazy(self, node: ast.Name) -> bool:
         """A name that is not followed, but is bound to something that can be run over once."""
@@ -85,7 +85,9 @@ class Trail:
         self.stack.pop()
         return True
 
-    def _enter(self, thing: Variable | Helper, node: ast.expr, role: Role, in_loop: bool) -> bool:
+    def _enter(
+        self, thing: Variable | Helper, node: ast.expr, role: Role, in_loop: bool, element: int | None = None
+    ) -> bool:
         """Note that a variable is used here; True where its values have yet to be read."""
         lost = self.blocked.get(thing.key)
         if lost is not None:
@@ -95,9 +97,9 @@ class Trail:
         self.followed[thing.key] = thing
         if self.stack:
             self.inner.setdefault(self.stack[-1], set()).add(thing.key)
-        if (thing.key, role, in_loop) in self.seen:
+        if (thing.key, role, in_loop, element) in self.seen:
             return False
-        self.seen.add((thing.key, role, in_loop))
+        self.seen.add((thing.key, role, in_loop, element))
         self.stack.append(thing.key)
         return True
 
@@ -120,6 +122,7 @@ class Trail:
         self.reader.look_for_hidden_groups(value)
 
     def _region(self, node: ast.expr) -> None:
+        self.reached.add(id(node))
         self.regions.setdefault(self.stack[-1], []).append(node)
 
     def _element(self, node: ast.expr, variable: Variable, role: Role) -> bool:
@@ -185,7 +188,7 @@ class Trail:
     def helper(self, call: ast.Call, role: Role, in_loop: bool, element: int | None = None) -> bool:
         """Follow a call of a function of the file to what it returns."""
         helper = self.variables.helper(call)
-        if helper is None or not self._enter(helper, call.func, role, in_loop):
+        if helper is None or not self._enter(helper, call.func, role, in_loop, element):
             return helper is not None and helper.key not in self.blocked
         for returned in helper.returns:
             value = returned
