@@ -21,12 +21,10 @@ from optmap.mapping.plan import FromArgument, Inferred
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
 from optmap.source.text import Source, SourceError
-from optmap.translate.decay import exact_advice, parameters_text
 from optmap.translate.edits import Edit
 from optmap.translate.flows import Flows
 from optmap.translate.imports import NewImport, spell
 from optmap.translate.learning_rate import learning_rate_object
-from optmap.translate.parameter_names import names_message
 from optmap.translate.parameters import ParameterEdits, ParametersArgument, parameter_edits, uses_names
 from optmap.translate.resolve import CallArgument, Note, Refusal, Rewrite, resolve
 from optmap.translate.rewrite import call_edits
@@ -160,8 +158,11 @@ class CallTranslation:
             inside = parameter_edits(self.source, parameters, plan)
             edits += inside.edits
             notes += self._parameter_notes(parameters, index)
-        text = parameters_text(self.source, call, index, inside.edits) if index is not None else inferred
-        notes = [exact_advice(note, plan, text, self._weight_decay(call)) for note in notes]
+        if any(note.trait == "decay_filter" for note in notes):
+            from optmap.translate.decay import exact_advice, parameters_text
+
+            text = parameters_text(self.source, call, index, inside.edits) if index is not None else inferred
+            notes = [exact_advice(note, plan, text, self._weight_decay(call)) for note in notes]
         edited = EditedCall(call, plan, spelling.text)
         return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited, inside)
 
@@ -180,9 +181,10 @@ class CallTranslation:
             text = f"see that it holds parameters of a {self.options.target} model"
             yield Note(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", index)
         if uses_names(parameters, self.site.api.framework):
-            yield Note(
-                NAMES_DIFFER, names_message(parameters.literals, self.options.target, parameters.name_attribute), index
-            )
+            from optmap.translate.parameter_names import names_message
+
+            message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
+            yield Note(NAMES_DIFFER, message, index)
 
     def _unsafe(self, call: CallText, resolved: Rewrite) -> Note | None:
         """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""

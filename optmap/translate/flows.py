@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from optmap.source.calls import read_call
 from optmap.source.text import Source, SourceError
-from optmap.source.variables import Variables
 from optmap.translate.edits import Edit
+from optmap.translate.group_syntax import Key, Lost
 from optmap.translate.parameters import ParametersArgument, gathered
 from optmap.translate.reader import Reader
 from optmap.translate.sites import CallSite
-from optmap.translate.trail import Key, Lost
+
+if TYPE_CHECKING:
+    from optmap.source.variables import Variables
 
 
 class Flows:
@@ -25,22 +29,27 @@ class Flows:
     def __init__(self, source: Source, sites: Sequence[CallSite]) -> None:
         self.source = source
         self.sites = sites
-        self.variables = Variables(source)
         self.blocked: dict[Key, Lost] = {}
         self.readers: dict[int, Reader] = {}
+
+    @cached_property
+    def variables(self) -> Variables:
+        from optmap.source.variables import Variables
+
+        return Variables(self.source)
 
     def parameters(self, site: CallSite, node: ast.expr) -> ParametersArgument:
         """What the parameters argument `node` of a call holds."""
         reader = self.readers.get(id(site.node))
         if reader is None:
             reader = self._read(site, node)
-            if reader.trail.followed:
+            if reader.follows:
                 self._settle()
                 reader = self.readers[id(site.node)]
         return gathered(reader)
 
     def _read(self, site: CallSite, node: ast.expr) -> Reader:
-        reader = Reader(self.source, site.api.framework, self.variables, self.blocked)
+        reader = Reader(self.source, site.api.framework, lambda: self.variables, self.blocked)
         reader.run(node)
         return reader
 
@@ -49,10 +58,10 @@ class Flows:
         nodes = [(site, node) for site in self.sites if (node := self._argument(site)) is not None]
         while True:
             self.readers = {id(site.node): self._read(site, node) for site, node in nodes}
-            reached = {use for reader in self.readers.values() for use in reader.trail.reached}
+            reached = {use for reader in self.readers.values() if reader.follows for use in reader.trail.reached}
             new: dict[Key, Lost] = {}
             for reader in self.readers.values():
-                for key, thing in reader.trail.followed.items():
+                for key, thing in reader.trail.followed.items() if reader.follows else ():
                     why = reader.trail.unaccounted(thing, reached)
                     if why is not None:
                         new.setdefault(key, Lost(f"{thing.text} cannot be followed: {why}", _grouped(reader, key)))
@@ -82,7 +91,7 @@ class Flows:
         users: dict[int, list[tuple[CallSite, Key, ast.expr]]] = {}
         for site in self.sites:
             reader = self.readers.get(id(site.node))
-            for key, nodes in reader.trail.regions.items() if reader is not None else ():
+            for key, nodes in reader.trail.regions.items() if reader is not None and reader.follows else ():
                 for node in nodes:
                     users.setdefault(id(node), []).append((site, key, node))
         for shared in users.values():
@@ -115,10 +124,14 @@ class Flows:
         return f"the calls on lines {lines[0]} and {lines[1]} need different changes to it"
 
     def _text(self, key: Key) -> str:
-        return next(reader.trail.followed[key].text for reader in self.readers.values() if key in reader.trail.followed)
+        return next(
+            reader.trail.followed[key].text
+            for reader in self.readers.values()
+            if reader.follows and key in reader.trail.followed
+        )
 
     def _has_groups(self, key: Key) -> bool:
-        return any(_grouped(reader, key) for reader in self.readers.values())
+        return any(_grouped(reader, key) for reader in self.readers.values() if reader.follows)
 
 
 def _grouped(reader: Reader, key: Key) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from optmap.mapping.model import Framework
@@ -30,6 +31,25 @@ LOOP_ONLY: Final = ("enumerate", "sorted", "zip")
 """The same, as long as what they return is only run over."""
 _LAZY: Final = ("filter", "map", "iter", "chain", "reversed", "from_iterable", "zip")
 """Functions that return something which can be run over once."""
+
+
+Key = tuple[int, str]
+
+
+class Role(Enum):
+    """What a value stands for: the whole argument, one element of it, the `params` of a group, or a dict of elements."""
+
+    WHOLE = auto()
+    ITEM = auto()
+    PARAMS = auto()
+    MAPPING = auto()
+
+
+class Lost(NamedTuple):
+    """Why a variable cannot be followed: a clause, and whether the variable holds groups."""
+
+    reason: str
+    groups: bool
 
 
 class GroupEntry(NamedTuple):

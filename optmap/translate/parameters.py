@@ -10,12 +10,10 @@ from optmap.mapping.model import Framework
 from optmap.mapping.plan import Plan, group_key
 from optmap.source.calls import Span, comments_in
 from optmap.source.text import Source
-from optmap.source.variables import Variables
 from optmap.translate.edits import Edit, apply_edits
-from optmap.translate.group_syntax import ACCESSORS, GroupEntry
+from optmap.translate.group_syntax import ACCESSORS, GroupEntry, Lost
 from optmap.translate.reader import Reader
 from optmap.translate.resolve import Groups
-from optmap.translate.trail import Lost
 from optmap.translate.verify import EditedNode
 
 _Node = TypeVar("_Node", bound=ast.expr)
@@ -55,7 +53,9 @@ class ParameterEdits(NamedTuple):
 
 def read_parameters(source: Source, node: ast.expr, framework: Framework) -> ParametersArgument:
     """Follow the argument's expression down to model methods, groups, and what is neither."""
-    reader = Reader(source, framework, Variables(source))
+    from optmap.source.variables import Variables
+
+    reader = Reader(source, framework, lambda: Variables(source))
     reader.run(node)
     return gathered(reader)
 
@@ -66,7 +66,7 @@ def gathered(reader: Reader) -> ParametersArgument:
     return ParametersArgument(
         Groups(keys) if reader.entries else None, tuple(reader.entries), tuple(reader.accessors),
         tuple(reader.unnamed), tuple(reader.single), tuple(reader.lazy), tuple(reader.filters), tuple(reader.opaque),
-        reader.unreadable, tuple(reader.trail.lost), tuple(reader.literals), reader.picks, reader.name_attribute,
+        reader.unreadable, reader.lost, tuple(reader.literals), reader.picks, reader.name_attribute,
     )  # fmt: skip
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from optmap.mapping.model import Framework
 from optmap.source.text import Source
-from optmap.source.variables import Variables
 from optmap.translate.group_syntax import (
     ACCESSORS,
     LOOP_ONLY,
     PASS_ON,
     GroupEntry,
+    Key,
+    Lost,
+    Role,
     called,
     dict_inside,
     group_entries,
@@ -21,21 +25,30 @@ from optmap.translate.group_syntax import (
     is_values,
     makes_tensor,
 )
-from optmap.translate.loops import name_literals, picks_by_name
-from optmap.translate.trail import Key, Lost, Role, Trail
+
+if TYPE_CHECKING:
+    from optmap.source.variables import Variables
+    from optmap.translate.trail import Trail
 
 
 class Reader:
-    """One walk down the expressions whose value ends up in one optimizer; `trail` has the variables on the way."""
+    """One walk down the expressions whose value ends up in one optimizer; `trail` has the variables on the way.
+
+    `variables` gives the file's variables once they are asked for, which most calls never do.
+    """
 
     def __init__(
-        self, source: Source, framework: Framework, variables: Variables, blocked: Mapping[Key, Lost] | None = None
+        self,
+        source: Source,
+        framework: Framework,
+        variables: Callable[[], Variables],
+        blocked: Mapping[Key, Lost] | None = None,
     ) -> None:
         self.source = source
         self.framework = framework
         self.names = ACCESSORS[framework]
         self.variables = variables
-        self.trail = Trail(self, source, variables, blocked or {})
+        self.blocked = blocked or {}
         self.entries: list[GroupEntry] = []
         self.displays: set[int] = set()
         self.accessors: list[ast.Call] = []
@@ -48,6 +61,22 @@ class Reader:
         self.literals: list[str] = []
         self.picks = False
         self.name_attribute = False
+
+    @cached_property
+    def trail(self) -> Trail:
+        from optmap.translate.trail import Trail
+
+        return Trail(self, self.source, self.variables(), self.blocked)
+
+    @property
+    def follows(self) -> bool:
+        """Whether any variable was followed."""
+        return "trail" in self.__dict__ and bool(self.trail.followed)
+
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """Why variables were not followed."""
+        return tuple(self.trail.lost) if "trail" in self.__dict__ else ()
 
     def run(self, node: ast.expr) -> None:
         self.read(node)
@@ -104,7 +133,7 @@ class Reader:
         elif isinstance(node, ast.Subscript) and not isinstance(getattr(node.slice, "value", None), str):
             parts = [node.value]
         for part in parts:
-            if any(is_group(inner) for value in self.variables.values(part) for inner in ast.walk(value)):
+            if any(is_group(inner) for value in self.variables().values(part) for inner in ast.walk(value)):
                 self.trail.lost.append(
                     Lost(f"what line {node.lineno} makes of {ast.unparse(part)} cannot be seen", True)
                 )
@@ -133,7 +162,7 @@ class Reader:
             if not (isinstance(part.iter, ast.Name) and part.iter.id in own and len(node.generators) > 1):
                 self._iterated(part.iter)
             self.note_tests(part.ifs)
-            self.picks = self.picks or picks_by_name(part.target, node)
+            self.picks = self.picks or self._picks(part.target, node)
         if is_group(node.elt):
             self._group(node.elt)
 
@@ -144,7 +173,15 @@ class Reader:
             self.read(node, in_loop=True)
 
     def note_tests(self, tests: Collection[ast.expr]) -> None:
-        self.literals += [text for text in name_literals(tests, self.variables) if text not in self.literals]
+        if tests:
+            from optmap.translate.loops import name_literals
+
+            self.literals += [text for text in name_literals(tests, self.variables()) if text not in self.literals]
+
+    def _picks(self, target: ast.expr, node: ast.AST) -> bool:
+        from optmap.translate.loops import picks_by_name
+
+        return picks_by_name(target, node)
 
     def note_names(self, node: ast.expr) -> None:
         """MindSpore's parameters carry their name as an attribute, torch's do not."""
@@ -205,7 +242,8 @@ class Reader:
 
     def entry(self, entry: GroupEntry) -> None:
         self.entries.append(entry)
-        self.trail.grouped |= set(self.trail.stack[-1:])
+        if "trail" in self.__dict__:
+            self.trail.grouped |= set(self.trail.stack[-1:])
         if entry.key != "params":
             return
         before = len(self.opaque)

@@ -8,35 +8,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping
-from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from optmap.source.calls import Span
 from optmap.source.text import Source
 from optmap.source.variables import Helper, Slot, Variable, Variables
-from optmap.translate.group_syntax import LOOP_ONLY, PASS_ON, GroupEntry, called, dict_inside, is_lazy
+from optmap.translate.group_syntax import LOOP_ONLY, PASS_ON, GroupEntry, Key, Lost, Role, called, dict_inside, is_lazy
 from optmap.translate.loops import collectors, harmless_use, picks_by_name, unplain_statement
 
 if TYPE_CHECKING:
     from optmap.translate.reader import Reader
-
-Key = tuple[int, str]
-
-
-class Role(Enum):
-    """What a value stands for: the whole argument, one element of it, the `params` of a group, or a dict of elements."""
-
-    WHOLE = auto()
-    ITEM = auto()
-    PARAMS = auto()
-    MAPPING = auto()
-
-
-class Lost(NamedTuple):
-    """Why a variable cannot be followed: a clause, and whether the variable holds groups."""
-
-    reason: str
-    groups: bool
 
 
 class Trail:

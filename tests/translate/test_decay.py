@@ -46,7 +46,7 @@ def torch_decays(statements: str) -> set[str]:
 def mindspore_decays(statements: str) -> set[str]:
     """Names as torch's."""
 
-    class Net(mindspore.nn.Cell):  # type: ignore[misc]
+    class Net(mindspore.nn.Cell):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.dense, self.layer = mindspore.nn.Dense(2, 3), mindspore.nn.LayerNorm((3,))

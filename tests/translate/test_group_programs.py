@@ -48,8 +48,8 @@ class Model:
         return self._all("mindspore")
 
 
-def run(source: str) -> list[tuple[str, Any]]:
-    """For each constructor call the framework and what it got; parameters by name."""
+def run(source: str) -> list[tuple[str, Any, set[str]]]:
+    """For each constructor call the framework, what it got with parameters by name, and whose parameters those were."""
     calls: list[tuple[str, Any, set[str]]] = []
 
     def constructor(framework: str) -> Any:
@@ -69,7 +69,7 @@ def run(source: str) -> list[tuple[str, Any]]:
 
 def _plain(params: Any, seen: set[str]) -> Any:
     """Groups and parameters as text; `params` of a MindSpore group must not be something to be run over once."""
-    plain = []
+    plain: list[Any] = []
     for item in params:
         if isinstance(item, dict):
             inner = item["params"] if isinstance(item["params"], list) else [*_listed(item["params"])]

@@ -61,7 +61,7 @@ SOURCES = {
 def torch_moves(source: str, gradient: float) -> dict[str, float]:
     """How far each parameter that the optimizer has is moved by one step."""
 
-    class Net(torch.nn.Module):  # type: ignore[misc]
+    class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.body, self.head = torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)
@@ -81,7 +81,7 @@ def torch_moves(source: str, gradient: float) -> dict[str, float]:
 def mindspore_moves(source: str, gradient: float) -> dict[str, float]:
     """The same of a translated source."""
 
-    class Net(mindspore.nn.Cell):  # type: ignore[misc]
+    class Net(mindspore.nn.Cell):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.body, self.head = mindspore.nn.Dense(2, 3), mindspore.nn.Dense(3, 1)
