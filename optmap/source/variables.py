@@ -71,6 +71,39 @@ class Variables:
             return self._attribute(node)  # type: ignore[arg-type]
         return None
 
+    def argument(self, node: ast.expr, helper: Helper) -> Variable | None:
+        """Return the variable behind a parameter of a helper function, which holds what the file's calls pass for it."""
+        if not isinstance(node, ast.Name):
+            return None
+        names, scope = self._scope(node)
+        owner = scope.owner(node.id) if scope is not None else None
+        bindings = owner.bindings[node.id] if owner is not None else []
+        if owner is None or owner.node is not helper.node or not isinstance(bindings[0].node, ast.arg):
+            return None
+        slots = [self._passed(helper, use, node.id) for use in helper.uses]
+        if len(bindings) > 1 or None in slots:
+            return None
+        uses = tuple(use for use, place in names.uses[node.id] if place.owner(node.id) is owner)
+        given = tuple(Slot(value) for value in slots if value is not None)
+        return Variable((id(helper.node), node.id), node.id, given, uses, None)
+
+    def _passed(self, helper: Helper, use: ast.expr, name: str) -> ast.expr | None:
+        """What one call passes for a parameter, or its default; None where that cannot be seen."""
+        call = self.source.parents[id(use)]
+        if not isinstance(call, ast.Call) or call.func is not use:
+            return None
+        hidden = any(isinstance(item, ast.Starred) for item in call.args) or any(not item.arg for item in call.keywords)
+        arguments = helper.node.args
+        positional = [item.arg for item in (*arguments.posonlyargs, *arguments.args)]
+        bound = isinstance(use, ast.Attribute) and not helper.node.decorator_list
+        place = positional.index(name) - bound if name in positional else None
+        if hidden or (place is None and name not in [item.arg for item in arguments.kwonlyargs]):
+            return None
+        if place is not None and place < len(call.args):
+            return call.args[place] if place >= 0 else None
+        keyword = next((item.value for item in call.keywords if item.arg == name), None)
+        return keyword or default_of(arguments, name)
+
     def values(self, node: ast.expr) -> list[ast.AST]:
         """What may be seen of what an expression holds: values of a variable, what its methods are given, a function."""
         variable = self.variable(node)
@@ -248,6 +281,16 @@ def _yields(function: ast.FunctionDef) -> tuple[list[ast.expr], list[ast.expr]]:
         if not isinstance(node, Function | ast.Lambda | ast.ClassDef):
             stack.extend(ast.iter_child_nodes(node))
     return yields, runs
+
+
+def default_of(arguments: ast.arguments, name: str) -> ast.expr | None:
+    """The default of a function's parameter."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    pairs: list[tuple[ast.arg, ast.expr | None]] = [
+        *zip(reversed(positional), reversed(arguments.defaults), strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    return next((default for item, default in pairs if item.arg == name), None)
 
 
 def _is_self_attribute(node: ast.AST) -> bool:

@@ -175,8 +175,7 @@ class CallTranslation:
 
     def _parameter_notes(self, parameters: ParametersArgument, index: int) -> Iterator[Note]:
         if parameters.opaque:
-            shown = self.source.text(self.source.start(parameters.opaque[0]), self.source.end(parameters.opaque[0]))
-            shown = shown if len(shown) <= 40 and "\n" not in shown and "\r" not in shown else "part of the argument"
+            shown = self._shown(parameters.opaque[0], self.flows.argument(self.site))
             why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
             text = f"see that it holds parameters of a {self.options.target} model"
             yield Note(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", index)
@@ -185,6 +184,14 @@ class CallTranslation:
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Note(NAMES_DIFFER, message, index)
+
+    def _shown(self, node: ast.expr, argument: ast.expr | None) -> str:
+        """An expression in a message, with its line where it stands outside the call's argument."""
+        start, end = self.source.start(node), self.source.end(node)
+        text = self.source.text(start, end)
+        text = text if len(text) <= 40 and len(text.splitlines()) == 1 else "part of the argument"
+        inside = argument is None or self.source.start(argument) <= start <= end <= self.source.end(argument)
+        return text if inside else f"{text} on line {node.lineno}"
 
     def _unsafe(self, call: CallText, resolved: Rewrite) -> Note | None:
         """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""

@@ -55,7 +55,7 @@ class Flows:
 
     def _settle(self) -> None:
         """Read all calls, and block what cannot be accounted for, until nothing new turns up."""
-        nodes = [(site, node) for site in self.sites if (node := self._argument(site)) is not None]
+        nodes = [(site, node) for site in self.sites if (node := self.argument(site)) is not None]
         while True:
             self.readers = {id(site.node): self._read(site, node) for site, node in nodes}
             reached = {use for reader in self.readers.values() if reader.follows for use in reader.trail.reached}
@@ -69,7 +69,8 @@ class Flows:
                 return
             self.blocked.update(new)
 
-    def _argument(self, site: CallSite) -> ast.expr | None:
+    def argument(self, site: CallSite) -> ast.expr | None:
+        """The parameters argument of a call; None where there is none, or where it cannot be read."""
         parameter = site.api.parameters_argument
         if parameter is None:
             return None

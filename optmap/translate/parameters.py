@@ -99,7 +99,9 @@ class _Edits:
         rewritten = [call for call in self.found.filters if self._filter(call)]
         if self.plan.target.framework is Framework.MINDSPORE:
             for node in _different(self.found.lazy):
-                if not any(node is call for call in rewritten):
+                if isinstance(node, ast.GeneratorExp):
+                    self._listed(node)
+                elif not any(node is call for call in rewritten):
                     self._wrap(node, "[*", "]")
         for node in _different(self.found.single):
             self._wrap(node, "[", "]")
@@ -111,6 +113,14 @@ class _Edits:
     def _wrap(self, node: ast.expr, before: str, behind: str) -> None:
         start, end = self.source.start(node), self.source.end(node)
         self.edits += [Edit(start, start, before), Edit(end, end, behind)]
+        self.nodes.append(node)
+
+    def _listed(self, node: ast.GeneratorExp) -> None:
+        """Make a generator expression a list; where it is a call's only argument, its brackets are those of the call."""
+        start, end = self.source.start(node), self.source.end(node)
+        outer = self.source.parents[id(node)]
+        own = not (isinstance(outer, ast.Call) and self.source.end(outer) == end)
+        self.edits += [Edit(start + (not own), start + 1, "["), Edit(end - 1, end - (not own), "]")]
         self.nodes.append(node)
 
     def _accessor(self, call: ast.Call) -> None:

@@ -52,7 +52,7 @@ class Trail:
 
     def follow(self, node: ast.expr, role: Role, in_loop: bool) -> bool:
         """Follow a variable to its values; False where it is none or must not be followed."""
-        variable = self.variables.variable(node)
+        variable = self.variables.variable(node) or self._argument(node)
         if variable is None:
             return False
         if variable.slots and all(slot.loop is not None for slot in variable.slots):
@@ -65,6 +65,12 @@ class Trail:
             self._use(use, role)
         self.stack.pop()
         return True
+
+    def _argument(self, node: ast.expr) -> Variable | None:
+        """A parameter of a function that is followed: every call of it is known."""
+        helpers = [thing for thing in self.followed.values() if isinstance(thing, Helper)]
+        found = (self.variables.argument(node, helper) for helper in helpers)
+        return next((variable for variable in found if variable is not None), None)
 
     def _enter(
         self, thing: Variable | Helper, node: ast.expr, role: Role, in_loop: bool, element: int | None = None
@@ -141,7 +147,7 @@ class Trail:
             return all(self.reader.accessor(item) is not None for item in node.elts)
         if isinstance(node, ast.ListComp | ast.GeneratorExp):
             return any(self._runs_over_parameters(part.iter, seen) for part in node.generators)
-        variable = self.variables.variable(node)
+        variable = self.variables.variable(node) or self._argument(node)
         if variable is None or variable.key in seen or variable.key in self.blocked:
             return False
         return any(

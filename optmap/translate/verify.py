@@ -121,6 +121,12 @@ class _Comparison:
         if item is None:
             raise VerificationError("an edited call is not where it was expected")
         _verify_call(new, item, self.edited)
+        for argument in item.plan.arguments:
+            piece = argument.pieces[0]
+            if argument.parameter.is_parameters and isinstance(piece, FromArgument):
+                given = {keyword.arg: keyword.value for keyword in new.keywords}
+                value = new.args[0] if new.args else given[argument.parameter.name]
+                self.node(item.call.arguments[piece.index].node, value)
 
 
 def _verify_call(node: ast.Call, item: EditedCall, edited: set[int]) -> None:

@@ -106,6 +106,9 @@ values = st.one_of(
     variables.map("list({})".format),
     variables,
     models.map("make({})".format),
+    models.map("grouped({}.parameters())".format),
+    models.map("grouped(rate=2, params=(p for p in {}.parameters()))".format),
+    models.map("each({}.named_parameters())".format),
     st.builds("{} + {}".format, variables, variables),
 )
 statements = st.one_of(
@@ -130,6 +133,11 @@ def make(m):
     made = [{'params': m.parameters(), 'lr': 0.3}]
     made.append({'params': chosen(m)})
     return made
+def grouped(params, rate=1):
+    return [{'params': params, 'lr': rate}]
+def each(pairs):
+    for name, p in pairs:
+        yield {'params': p, 'lr': len(name)}
 def chosen(m):
     return [p for p in m.parameters() if p.ndim > 3]
 """
