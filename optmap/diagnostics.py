@@ -186,6 +186,12 @@ UNSAFE_VALUE: Final = _code(
     "OM214", "value-rejected-by-target", _E, "The target's constructor rejects this value.",
     "mindspore.nn.Adam(beta1=0.0)", "Choose a value in the range that the message gives.",
 )  # fmt: skip
+HIDDEN_GROUPS: Final = _code(
+    "OM225", "untraceable-groups", _E,
+    "Parameter groups are built in a variable or a function whose every use could not be followed.",
+    "groups = [{'params': p, 'lr': 0.1}]; register(groups); torch.optim.SGD(groups)",
+    "Write the groups at the call, or use the variable for nothing but optimizers that are translated.",
+)  # fmt: skip
 
 # 3xx: mentions that are not constructor calls
 ALIAS: Final = _code(

@@ -65,6 +65,11 @@ class Source:
         match = _NEWLINE.search(self.body)
         return match[0].decode() if match else "\n"
 
+    @cached_property
+    def parents(self) -> dict[int, ast.AST]:
+        """The node around each node, by the id of the inner one."""
+        return {id(child): node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
     def offset(self, line: int, column: int) -> int:
         """Offset of a position that `ast` gives: line from 1, column in bytes from 0."""
         return self.line_starts[line - 1] + column

@@ -22,8 +22,10 @@ from optmap.mapping.model import Api, MappingSet
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.call import CallTranslation, Options
 from optmap.translate.edits import Edit, OverlapError, apply_edits, ordered
+from optmap.translate.flows import Flows
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
+from optmap.translate.parameters import ParameterEdits
 from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
 from optmap.translate.verify import EditedCall, VerificationError, verify
 
@@ -93,6 +95,7 @@ class _Work:
     replaced: list[CallSite] = field(default_factory=list)
     left: int = 0
     edited: list[EditedCall] = field(default_factory=list)
+    inside: dict[int, ParameterEdits] = field(default_factory=dict)
     calls: list[CallResult] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -171,7 +174,8 @@ def _prove(source: Source, tables: MappingSet, options: Options, work: _Work) ->
     """Return the edited file's bytes. Raises one of _UNPROVED."""
     body = apply_edits(source.body, work.edits)
     output = source.encode(body)
-    result = verify(source, body, work.edits, work.edited)
+    nodes = [node for inside in work.inside.values() for node in inside.nodes]
+    result = verify(source, body, work.edits, work.edited, nodes)
     left = find_sites(result, tables, options.sources, options.target).calls
     if len(left) != work.left:
         raise VerificationError("a second run would change the file again")
@@ -202,6 +206,17 @@ def _pass(
 ) -> _Work:
     """Collect the edits and messages of a file. Calls in `without` (ids of nodes) are refused for the reason given."""
     sites = find_sites(source, tables, options.sources, options.target)
+    flows = Flows(source, sites.calls)
+    while True:
+        work = _collect(source, sites, flows, tables, options, without, reason)
+        if not flows.narrow({id: inside.edits for id, inside in work.inside.items()}):
+            return work
+
+
+def _collect(
+    source: Source, sites: Sites, flows: Flows, tables: MappingSet, options: Options,
+    without: Collection[int], reason: str,
+) -> _Work:  # fmt: skip
     work = _Work(source)
     ignored = ignored_lines(source)
     wrapped = _wrapped(source, sites, tables, options)
@@ -220,7 +235,7 @@ def _pass(
             )
             work.say(UNEDITABLE, message, source.start(site.node), str(site.api.at))
         else:
-            _translate_call(work, sites, site, tables, options)
+            _translate_call(work, sites, site, tables, options, flows)
     for site in sites.already:
         work.calls.append(_result(source, site, site.api, Status.UNCHANGED))
     for mention in sites.mentions:
@@ -257,10 +272,12 @@ def _result(source: Source, site: CallSite, target: Api | None, status: Status) 
     return CallResult(line, column, site.api.name, target.name if target else None, status)
 
 
-def _translate_call(work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options) -> None:
+def _translate_call(
+    work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows
+) -> None:
     """Translate one call or refuse it; either way it is said."""
     source = work.source
-    outcome = CallTranslation(source, sites, site, tables, options).run()
+    outcome = CallTranslation(source, sites, site, tables, options, flows).run()
     for note in outcome.notes:
         argument = outcome.argument(note.index)
         offset = argument.span.start if argument else source.start(site.node)
@@ -270,6 +287,7 @@ def _translate_call(work: _Work, sites: Sites, site: CallSite, tables: MappingSe
         return
     work.edits += outcome.edits
     work.replaced.append(site)
+    work.inside[id(site.node)] = outcome.inside
     if outcome.edited is not None:
         work.edited.append(outcome.edited)
     if outcome.needed is not None:

@@ -11,8 +11,8 @@ from optmap.mapping.model import Framework
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
+from optmap.translate.group_syntax import ACCESSORS
 from optmap.translate.lifetime import last_use, lifetime
-from optmap.translate.parameters import ACCESSORS
 from optmap.translate.sites import CallSite
 
 _TENSORFLOW = ACCESSORS[Framework.TENSORFLOW]

@@ -47,12 +47,16 @@ class CallArgument(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A message about a call; `index` is the argument that it is about, None for the whole call."""
+    """A message about a call; `index` is the argument that it is about, None for the whole call.
+
+    `trait` is the trait of the update rules that a difference is about.
+    """
 
     code: Code
     message: str
     index: int | None = None  # type: ignore[assignment]
     table: str | None = None
+    trait: str | None = None
 
 
 class Rewrite(NamedTuple):
@@ -252,5 +256,5 @@ def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[No
             message += f". To avoid it, {cause.advice}"
         seen = cause.effect is Effect.DIVERGENT and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
-        notes.append(Note(code, message, None, cause.table))
+        notes.append(Note(code, message, None, cause.table, cause.trait))
     return notes
