@@ -18,6 +18,10 @@ MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 """Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
 
 
+CONFIGURATIONS: Final = (".yaml", ".yml", ".json", ".toml")
+"""Files with these endings are looked through for optimizers where they are named outright, and never changed."""
+
+
 class Outcome(NamedTuple):
     """One file: where it is, what was read, and what became of it."""
 
@@ -85,6 +89,8 @@ def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
     except OSError as error:
         return Outcome(found.path, found.base, b"", unreadable(error.strerror or str(error)))
     try:
+        if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
+            return Outcome(found.path, found.base, data, _configuration(data, found.path, tables, options))
         return Outcome(found.path, found.base, data, translate_bytes(data, tables, options))
     except Exception as error:  # a fault in optmap must not keep the other files from being done
         if os.environ.get("OPTMAP_DEBUG"):
@@ -92,6 +98,13 @@ def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
         message = f"internal error, the file was left alone: {type(error).__name__}: {error}"
         failed = FileResult(data, error=message, diagnostics=(Diagnostic(UNVERIFIED, message, 1, 1),))
         return Outcome(found.path, found.base, data, failed)
+
+
+def _configuration(data: bytes, path: Path, tables: MappingSet, options: Options) -> FileResult:
+    from optmap.translate.configs import config_diagnostics
+
+    error, diagnostics = config_diagnostics(data, path, tables, options)
+    return FileResult(data, False, error, (), diagnostics)
 
 
 def unreadable(reason: str) -> FileResult:
