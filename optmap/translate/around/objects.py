@@ -34,11 +34,14 @@ class Found(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """Assignments of a file: values by (class, attribute) and by the name node of an unpacked tuple."""
+    """Assignments of a file: values by (class, attribute) and by the name node of an unpacked tuple.
+
+    `functions` maps the id of an attribute's value to the function that it stands in.
+    """
 
     attributes: dict[tuple[int, str], _Values]
     unpacked: dict[int, ast.expr]
-    classes: dict[int, ast.ClassDef]
+    functions: dict[int, ast.AST]
 
 
 def holders(source: Source, calls: Collection[int], classes: Collection[str]) -> set[str]:
@@ -82,29 +85,32 @@ def _pairs(node: ast.Assign | ast.AnnAssign) -> Iterator[tuple[ast.expr, ast.exp
 def read_assignments(source: Source) -> Assigned:
     """Collect what is assigned to attributes of self, class by class, and to the names of unpacked tuples."""
     assigned = Assigned({}, {}, {})
-    _walk(source.tree, None, assigned)
-    return assigned
-
-
-def _walk(node: ast.AST, owner: ast.ClassDef | None, assigned: Assigned) -> None:
-    stack: list[tuple[ast.AST, ast.ClassDef | None]] = [(node, owner)]
+    stack: list[tuple[ast.AST, ast.ClassDef | None, ast.AST]] = [(source.tree, None, source.tree)]
     while stack:
-        node, owner = stack.pop()
+        node, owner, function = stack.pop()
         if isinstance(node, ast.ClassDef):
             owner = node
-            assigned.classes[id(node)] = node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            function = node
         if isinstance(node, ast.Assign | ast.AnnAssign):
-            for target, value in _pairs(node):
-                attribute = _own_attribute(target)
-                if attribute and owner is not None and (value is not None or isinstance(node, ast.Assign)):
-                    assigned.attributes.setdefault((id(owner), attribute), []).append(value)
-                elif isinstance(target, ast.Name) and value is not None and value is not node.value:
-                    assigned.unpacked[id(target)] = value
+            _note(node, owner, function, assigned)
         elif (
             isinstance(node, ast.For | ast.AugAssign | ast.NamedExpr | ast.withitem | ast.Delete) and owner is not None
         ):
             _spoil(node, owner, assigned)
-        stack.extend((child, owner) for child in ast.iter_child_nodes(node))
+        stack.extend((child, owner, function) for child in ast.iter_child_nodes(node))
+    return assigned
+
+
+def _note(node: ast.Assign | ast.AnnAssign, owner: ast.ClassDef | None, function: ast.AST, assigned: Assigned) -> None:
+    for target, value in _pairs(node):
+        attribute = _own_attribute(target)
+        if attribute and owner is not None and (value is not None or isinstance(node, ast.Assign)):
+            assigned.attributes.setdefault((id(owner), attribute), []).append(value)
+            if value is not None:
+                assigned.functions[id(value)] = function
+        elif isinstance(target, ast.Name) and value is not None and value is not node.value:
+            assigned.unpacked[id(target)] = value
 
 
 def _spoil(node: ast.AST, owner: ast.ClassDef, assigned: Assigned) -> None:
@@ -128,6 +134,7 @@ class Objects:
         self.names = names
         self.calls = calls
         self.assigned = read_assignments(source)
+        self.scopes = {id(scope.node): scope for scope in names.scopes}
         self.compiled: dict[tuple[str, ...], Found] = {}
         self.compiled = self._compiled()
 
@@ -175,6 +182,9 @@ class Objects:
         if id(value) in self.calls:
             return (self.calls[id(value)],)
         chain = chain_of(value)
+        function = self.assigned.functions.get(id(value))
+        if function is not None:
+            scope = self.scopes.get(id(function), self.names.module)
         found = self.at(chain, scope, ancestors, depth - 1) if chain else None
         return found.held if found is not None and chain is not None and found.length == len(chain) else None
 

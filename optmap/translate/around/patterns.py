@@ -66,6 +66,8 @@ class _Matcher:
             if pattern is not None and call is not None:
                 calls[id(call)] = Held(pattern.name)
         self.objects = Objects(source, self.names, calls)
+        self.taken: set[int] = set()
+        """Nodes that the message about a call around them speaks of already."""
         self.said: dict[str, tuple[Remark, list[int]]] = {}
 
     def remarks(self) -> Iterator[Remark]:
@@ -73,6 +75,8 @@ class _Matcher:
             pattern, call = self._path(reference)
             if pattern is not None and call is not None:
                 self._function(pattern, call, reference)
+            elif id(reference.node) in self.taken:
+                continue
             elif (found := self.objects.find(reference)) is not None and len(reference.chain) > found.length:
                 self._member(found, reference)
         for remark, lines in self.said.values():
@@ -93,9 +97,11 @@ class _Matcher:
         optimizer: str | None = None
         for name, what in pattern.given.items():
             nodes = [*call.args, *(item.value for item in call.keywords)] if name == ANY else [bound.get(name)]
-            answers = [self._holds(node, what, reference) for node in nodes if node is not None]
+            held = [(node, self._holds(node, what, reference)) for node in nodes if node is not None]
+            answers = [answer for _, answer in held]
             if not any(answer is not None for answer in answers):
                 return
+            self.taken |= {id(node) for node, answer in held if answer is not None}
             optimizer = next((answer for answer in answers if answer), optimizer)
         names = Names(optimizer or self._optimizer(), _holder(call, reference.ancestors))
         self._say(pattern, Use("call", call, call=call), names, self.done[0], reference.node)
@@ -103,7 +109,7 @@ class _Matcher:
     def _holds(self, node: ast.expr, what: str, reference: Reference) -> str | None:
         """The optimizer's name if the expression is one, or its learning rate; empty for a gradient; else None."""
         if what == "gradient":
-            return "" if is_gradient(node, reference.ancestors) else None
+            return "" if is_gradient(node, (self.source.tree, *reference.ancestors)) else None
         chain = chain_of(node)
         found = self.objects.at(chain, reference.scope, reference.ancestors) if chain else None
         if found is None or chain is None or not any(held.kind == OPTIMIZER for held in found.held):

@@ -211,6 +211,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "mindspore.get_lr": reads_rate,
     "mindspore.set_rate": sets_rate,
     "mindspore.assign_rate": sets_rate,
+    "mindspore.write_rate": sets_rate,
     "mindspore.read_rate": reads_rate,
     "mindspore.parameters": shows_parameters,
     "mindspore.save_checkpoint": saves,
