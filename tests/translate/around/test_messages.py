@@ -12,8 +12,8 @@ from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.apply import Options, translate_bytes
 
 
-def said(tables: MappingSet, text: str, target: str = "mindspore", **options: bool) -> list[str]:
-    chosen = Options(Framework(target), frozenset(Framework) - {Framework(target)}, **options)
+def said(tables: MappingSet, text: str, target: str = "mindspore", faithful: bool = False) -> list[str]:
+    chosen = Options(Framework(target), frozenset(Framework) - {Framework(target)}, faithful)
     result = translate_bytes(text.encode(), tables, chosen)
     return [item.message for item in result.diagnostics if item.code.id.startswith(("OM32", "OM33"))]
 
