@@ -86,7 +86,7 @@ class _Matcher:
 
     def _path(self, reference: Reference) -> tuple[Pattern | None, ast.Call | None]:
         """The pattern whose function or class is called here, if it can be nothing else."""
-        paths = self.names.paths(reference.chain, reference.scope)
+        paths = self.names.paths(reference.chain, reference.scope, reference.node)
         path = next(iter(paths)) if len(paths) == 1 else None
         parent = reference.ancestors[-1] if reference.ancestors else None
         called = isinstance(parent, ast.Call) and parent.func is reference.node

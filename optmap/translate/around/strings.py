@@ -56,7 +56,7 @@ class _Strings:
 
     def _lookup(self, reference: Reference) -> Iterator[Remark]:
         """`getattr(torch.optim, "Adam")`, `torch.optim.__dict__["Adam"]`, `tf.keras.optimizers.get("adam")`."""
-        paths = self.sites.names.paths(reference.chain, reference.scope)
+        paths = self.sites.names.paths(reference.chain, reference.scope, reference.node)
         found = self.tables.find(next(iter(paths)) or "") if len(paths) == 1 else None
         if found is None or found[0].framework not in self.options.sources:
             return
@@ -161,7 +161,7 @@ class _Strings:
         for reference in names.references:
             parent = reference.ancestors[-1] if reference.ancestors else None
             called = isinstance(parent, ast.Call) and parent.func is reference.node
-            if not called or names.paths(reference.chain, reference.scope) != {factory.path}:
+            if not called or names.paths(reference.chain, reference.scope, reference.node) != {factory.path}:
                 continue
             assert isinstance(parent, ast.Call)
             bound = _bind(factory, parent)
