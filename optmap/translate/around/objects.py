@@ -151,7 +151,7 @@ class Objects:
             return compiled
         if chain[0] in _OWN and len(chain) > 1:
             owner = next((node for node in reversed(ancestors) if isinstance(node, ast.ClassDef)), None)
-            values = self.assigned.attributes.get((id(owner), chain[1]))
+            values = self.assigned.attributes.get((id(owner), chain[1])) or self._of_class(owner, chain[1])
             held = self._all(values, scope, ancestors, depth) if values else None
             return Found(held, 2, ".".join(chain[:2])) if held else None
         place = scope.owner(chain[0])
@@ -160,6 +160,12 @@ class Objects:
         values = [self._value(binding) for binding in place.bindings[chain[0]] if not binding.harmless]
         held = self._all(values, place, ancestors, depth)
         return Found(held, 1, chain[0]) if held else None
+
+    def _of_class(self, owner: ast.AST | None, name: str) -> _Values | None:
+        """What the body of the class binds the attribute to."""
+        scope = self.scopes.get(id(owner))
+        bindings = scope.bindings.get(name) if scope is not None else None
+        return [self._value(binding) for binding in bindings] if bindings else None
 
     def _value(self, binding: Binding) -> ast.expr | None:
         return binding.value if binding.value is not None else self.assigned.unpacked.get(id(binding.node))

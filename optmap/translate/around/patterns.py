@@ -22,6 +22,7 @@ from optmap.translate.around.uses import Use, uses_of
 _BY_NAME: Final = {code.name: code for code in CODES.values()}
 _STEP: Final = ("value_and_grad", "grad", "GradOperation")
 """What takes optimizer.parameters as part of a training step."""
+_TYPE_CHECKS: Final = ("isinstance", "issubclass", "type", "hasattr")
 _RATES: Final = ("learning_rate", "lr", "_lr")
 
 
@@ -75,6 +76,8 @@ class _Matcher:
             pattern, call = self._path(reference)
             if pattern is not None and call is not None:
                 self._function(pattern, call, reference)
+            elif pattern is not None:
+                self._passed(pattern, reference)
             elif id(reference.node) in self.taken:
                 continue
             elif (found := self.objects.find(reference)) is not None and len(reference.chain) > found.length:
@@ -105,6 +108,12 @@ class _Matcher:
             optimizer = next((answer for answer in answers if answer), optimizer)
         names = Names(optimizer or self._optimizer(), _holder(call, reference.ancestors))
         self._say(pattern, Use("call", call, call=call), names, self.done[0], reference.node)
+
+    def _passed(self, pattern: Pattern, reference: Reference) -> None:
+        """A function or class that is handed to a call, such as functools.partial."""
+        parent = next((node for node in reversed(reference.ancestors) if not isinstance(node, ast.keyword)), None)
+        if isinstance(parent, ast.Call) and not pattern.given and getattr(parent.func, "id", "") not in _TYPE_CHECKS:
+            self._say(pattern, Use("read", reference.node), Names(self._optimizer()), self.done[0], reference.node)
 
     def _holds(self, node: ast.expr, what: str, reference: Reference) -> str | None:
         """The optimizer's name if the expression is one, or its learning rate; empty for a gradient; else None."""

@@ -121,6 +121,9 @@ def _new_value(source: Source, use: Use, current: str) -> str:
         return "value"
     own = shown(source, use.target)
     text = text.replace(own, current) if own else text
+    if isinstance(use.value, ast.Tuple | ast.NamedExpr | ast.Yield | ast.YieldFrom):
+        text = text if text.startswith("(") and text.endswith(")") else f"({text})"
     if use.operator is None:
         return text
-    return f"{current} {_OPERATORS.get(type(use.operator), '*')} {text if _is_simple(text) else f'({text})'}"
+    operator = _OPERATORS.get(type(use.operator))
+    return f"{current} {operator} {text if _is_simple(text) else f'({text})'}" if operator is not None else "value"
