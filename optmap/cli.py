@@ -59,7 +59,7 @@ def translate(
         typer.Option("--params", metavar="EXPR", help="The parameters, where the source call names none."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings, too.")] = False,
-    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0 for one a core.")] = 1,
     mappings: _Mappings = None,
 ) -> None:

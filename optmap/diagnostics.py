@@ -254,4 +254,49 @@ FOREIGN_CELL: Final = _code(
     "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
 )  # fmt: skip
 
+# 32x to 34x: what stands around an optimizer
+GRADIENT_CLIPPING: Final = _code(
+    "OM320", "gradient-clipping", _W, "Gradients are clipped by a function of the source framework.",
+    "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)", "Clip as the message says, in the training step.",
+)  # fmt: skip
+LOSS_SCALING: Final = _code(
+    "OM321", "loss-scaling", _W, "The loss is scaled by a class of the source framework.",
+    "scaler = torch.amp.GradScaler()", "Use the target's scaler, as the message says.",
+)  # fmt: skip
+WEIGHT_AVERAGING: Final = _code(
+    "OM322", "weight-averaging", _W, "Averages of the weights are kept by a class of the source framework.",
+    "torch.optim.swa_utils.AveragedModel(model)", "Keep the averages as the message says.",
+)  # fmt: skip
+OPTIMIZER_BY_NAME: Final = _code(
+    "OM323", "optimizer-by-name", _W, "A string stands for an optimizer with the source framework's defaults.",
+    'model.compile(optimizer="adam")', "Construct the class that the message writes out.",
+)  # fmt: skip
+CONFIGURED_OPTIMIZER: Final = _code(
+    "OM324", "optimizer-in-configuration", _W, "A configuration file names an optimizer; the file is never changed.",
+    "optimizer: {type: AdamW, lr: 0.001}", "Construct the class that the message writes out.",
+)  # fmt: skip
+CONFIGURED_UNKNOWN: Final = _code(
+    "OM325", "unclear-optimizer-in-configuration", _W,
+    "A configuration file names an optimizer, but which class it means is not clear, or the class cannot be called so.",
+    "optimizer: Adam", "Choose a framework with --from, name the class in full, or follow the message's advice.",
+)  # fmt: skip
+OPTIMIZER_STATE: Final = _code(
+    "OM330", "optimizer-state", _W, "The state of an optimizer is saved, loaded or looked at; it cannot be carried over.",
+    "optimizer.load_state_dict(checkpoint['optimizer'])", "Save and load the new optimizer's state; train from its start.",
+)  # fmt: skip
+LEARNING_RATE_ACCESS: Final = _code(
+    "OM331", "learning-rate-access", _W, "The learning rate is read or set through the source framework's optimizer.",
+    "optimizer.param_groups[0]['lr'] = 0.01", "Write what the message says.",
+)  # fmt: skip
+OPTIMIZER_INTERNALS: Final = _code(
+    "OM332", "optimizer-internals", _W, "An attribute of the optimizer is used that the target's optimizer lacks.",
+    "optimizer.iterations", "Write what the message says.",
+)  # fmt: skip
+
+# 44x: configuration files
+BROKEN_CONFIGURATION: Final = _code(
+    "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be read as its kind.",
+    "a .json file with a missing comma", "Correct the file at the place that the message names.",
+)  # fmt: skip
+
 CODES: Final = dict(_CODES)

@@ -335,7 +335,7 @@ def _earlier(until: str, item: Parsed) -> Earlier:
 def _hyperparameter(name: str, item: Parsed) -> Hyperparameter:
     return Hyperparameter(
         name, item.get("about"), "neutral" in item.value, item.get("neutral"), item.get("also_neutral", ()),
-        item.get("inert_without"), item.get("remedy"), item.at,
+        item.get("inert_without"), item.get("remedy"), item.get("remedies", {}), item.at,
     )  # fmt: skip
 
 

@@ -90,9 +90,19 @@ def _tuple(value: Any) -> Literal:
 
 
 def _hyperparameter(
-    name: str, about: str, has: bool, neutral: Any, also: Any, needs: str | None, remedy: str | None, at: Any
+    name: str,
+    about: str,
+    has: bool,
+    neutral: Any,
+    also: Any,
+    needs: str | None,
+    remedy: str | None,
+    remedies: dict[str, str],
+    at: Any,
 ) -> Hyperparameter:
-    return Hyperparameter(name, about, has, _tuple(neutral), tuple(map(_tuple, also)), needs, remedy, Position(*at))
+    return Hyperparameter(
+        name, about, has, _tuple(neutral), tuple(map(_tuple, also)), needs, remedy, remedies, Position(*at)
+    )
 
 
 def _trait(

@@ -32,7 +32,7 @@ from optmap.mapping.plan import (
     group_key,
     group_ties,
 )
-from optmap.mapping.values import Conversion, Value, conversion, literal_value
+from optmap.mapping.values import Conversion, Value, conversion, literal_value, write_literal
 
 
 class _Effective(NamedTuple):
@@ -269,7 +269,9 @@ class _Planner:
             elif not self._inert(name) and not self._told(name):
                 what = value.parameter.name if value.parameter else name
                 message = f"{self.target.name} has no counterpart of {what} ({self.tables.hyperparameters[name].about})"
-                self._problem(Loss.MISSING, name, value, message, self.tables.hyperparameters[name].remedy)
+                text = write_literal(value.value.literal) if value.value.known else what  # type: ignore[arg-type]
+                advice = self.tables.hyperparameters[name].advice(self.target.framework, text)
+                self._problem(Loss.MISSING, name, value, message, advice)
 
     def _told(self, name: str) -> bool:
         """What does nothing without another that is missing too, such as ema_momentum, needs no message of its own."""

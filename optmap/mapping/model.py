@@ -97,7 +97,13 @@ class Hyperparameter(NamedTuple):
     also_neutral: tuple[Literal, ...]
     inert_without: str | None
     remedy: str | None
+    remedies: dict[str, str]
     at: Position
+
+    def advice(self, target: Framework, value: str) -> str | None:
+        """Return what to do where the target lacks it; `value` is the text of what the call gives."""
+        found = self.remedies.get(target)
+        return found.replace("{value}", value) if found is not None else self.remedy
 
     def is_neutral(self, value: Literal) -> bool:
         """Tell whether the value makes the hyperparameter do nothing."""

@@ -64,6 +64,7 @@ HYPERPARAMETER = Record(
         "also_neutral": Field(ListOf(Any_()), "other spellings of neutral, such as null"),
         "inert_without": Field(Text(), "the hyperparameter without which it does nothing"),
         "remedy": Field(Text(), "what to do where a framework lacks it"),
+        "remedies": Field(MapOf(Text()), "framework that lacks it -> what to do there; {value} is the value given"),
     },
 )
 TRAIT = Record(

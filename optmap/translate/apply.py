@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,7 +26,15 @@ from optmap.translate.flows import Flows
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.parameters import ParameterEdits
-from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
+from optmap.translate.sites import (
+    WRAPPED,
+    CallSite,
+    Mention,
+    Sites,
+    find_sites,
+    may_mention,
+    names_optimizers,
+)
 from optmap.translate.verify import EditedCall, VerificationError, verify
 
 if TYPE_CHECKING:
@@ -97,6 +105,7 @@ class _Work:
     edited: list[EditedCall] = field(default_factory=list)
     inside: dict[int, ParameterEdits] = field(default_factory=dict)
     calls: list[CallResult] = field(default_factory=list)
+    translated: list[tuple[CallSite, Api]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def say(self, code: Code, message: str, offset: int, table: str | None = None) -> None:
@@ -114,7 +123,7 @@ def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileRe
     """Translate one file's content. Problems with the content are reported in the result, never raised."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
-    if not may_mention(data, tables, options.sources):
+    if not (may_mention(data, tables, options.sources) or names_optimizers(data, options.sources)):
         return FileResult(data)
     try:
         source = read_source(data)
@@ -238,7 +247,10 @@ def _collect(
             _translate_call(work, sites, site, tables, options, flows)
     for site in sites.already:
         work.calls.append(_result(source, site, site.api, Status.UNCHANGED))
+    covered = _surroundings(work, sites, tables, options, ignored)
     for mention in sites.mentions:
+        if id(mention.node) in covered:
+            continue
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
     if work.edits:
@@ -256,6 +268,22 @@ def _wrapped(source: Source, sites: Sites, tables: MappingSet, options: Options)
     from optmap.translate.wrappers import wrapped_calls
 
     return wrapped_calls(source, sites, tables, options.target)
+
+
+def _surroundings(
+    work: _Work, sites: Sites, tables: MappingSet, options: Options, ignored: Mapping[int, Collection[str]]
+) -> Collection[int]:
+    """Say what stands around the optimizers; return the ids of the nodes that need no message of their own then."""
+    if not (work.translated or sites.mentions or names_optimizers(work.source.body, options.sources)):
+        return ()
+    from optmap.translate.around import Done, remarks
+
+    covered: set[int] = set()
+    for remark in remarks(work.source, sites, [Done(*item) for item in work.translated], tables, options):
+        covered |= remark.covers
+        if remark.node.lineno not in ignored or ignored[remark.node.lineno]:
+            work.say(remark.code, remark.message, work.source.start(remark.node), remark.table)
+    return covered
 
 
 def _report_mention(work: _Work, mention: Mention) -> None:
@@ -288,6 +316,8 @@ def _translate_call(
     work.edits += outcome.edits
     work.replaced.append(site)
     work.inside[id(site.node)] = outcome.inside
+    if outcome.target is not None:
+        work.translated.append((site, outcome.target))
     if outcome.edited is not None:
         work.edited.append(outcome.edited)
     if outcome.needed is not None:

@@ -18,6 +18,10 @@ MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 """Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
 
 
+CONFIGURATIONS: Final = (".yaml", ".yml", ".json", ".toml")
+"""Files with these endings are looked through for optimizers where they are named outright, and never changed."""
+
+
 class Outcome(NamedTuple):
     """One file: where it is, what was read, and what became of it."""
 
@@ -86,6 +90,8 @@ def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
     except OSError as error:
         return Outcome(found.path, found.base, b"", unreadable(error.strerror or str(error)))
     try:
+        if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
+            return Outcome(found.path, found.base, data, _configuration(data, found.path, tables, options))
         return Outcome(found.path, found.base, data, translate_content(found.path.suffix, data, tables, options))
     except Exception as error:  # a fault in optmap must not keep the other files from being done
         if os.environ.get("OPTMAP_DEBUG"):
@@ -102,6 +108,13 @@ def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Opt
 
         return translate_notebook(data, tables, options)
     return translate_bytes(data, tables, options)
+
+
+def _configuration(data: bytes, path: Path, tables: MappingSet, options: Options) -> FileResult:
+    from optmap.translate.configs import config_diagnostics
+
+    error, diagnostics = config_diagnostics(data, path, tables, options)
+    return FileResult(data, False, error, (), diagnostics)
 
 
 def unreadable(reason: str) -> FileResult:
