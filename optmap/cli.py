@@ -59,7 +59,7 @@ def translate(
         typer.Option("--params", metavar="EXPR", help="The parameters, where the source call names none."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings, too.")] = False,
-    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0 for one a core.")] = 1,
     mappings: _Mappings = None,
 ) -> None:
@@ -169,6 +169,28 @@ def list_(
     from optmap.commands import matrix
 
     raise typer.Exit(matrix.run(source or None, to or None, format, tuple(mappings or ())))
+
+
+@app.command()
+def audit(
+    framework: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--framework", metavar="F", help="Only this framework, which must be there; may be repeated."),
+    ] = None,
+    python: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Look at a framework in another environment."),
+    ] = None,
+    format: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
+    mappings: _Mappings = None,
+) -> None:
+    """Compare the tables with the signatures of the frameworks that are installed.
+
+    Exit codes: 0 all equal; 1 tables and reality differ; 2 wrong usage, no framework is installed, or a named one is not.
+    """
+    from optmap.commands import audit as command
+
+    raise typer.Exit(command.run(framework or (), python or (), format, tuple(mappings or ())))
 
 
 @app.command()

@@ -28,7 +28,8 @@ class Code(NamedTuple):
 class Diagnostic(NamedTuple):
     """One message about one place; line and column count from 1, columns in characters.
 
-    `table` is the place in the mapping tables that the message follows from, as `file:line:column`.
+    `table` is the place in the mapping tables that the message follows from, as `file:line:column`. In a notebook `cell`
+    counts its cells from 1, and the line is the one within the cell.
     """
 
     code: Code
@@ -36,6 +37,7 @@ class Diagnostic(NamedTuple):
     line: int
     column: int
     table: str | None = None
+    cell: int | None = None
 
     @property
     def severity(self) -> Severity:
@@ -71,6 +73,15 @@ UNVERIFIED: Final = _code(
     "OM004", "unverified-result", _E,
     "The rewritten file failed optmap's own proof (it parses, only the edits differ, a second run changes nothing).",
     "a fault in optmap", "The file was left untouched. Please report it with the file.",
+)  # fmt: skip
+
+BROKEN_NOTEBOOK: Final = _code(
+    "OM005", "broken-notebook", _E, "The file is named as a Jupyter notebook, but it is not one that can be read.",
+    "a notebook with merge conflict markers", "Repair the JSON at the place given, or open the notebook and save it again.",
+)  # fmt: skip
+OLD_NOTEBOOK: Final = _code(
+    "OM006", "old-notebook", _E, "The notebook is kept in a format older than nbformat 4.", '"nbformat": 3',
+    "Bring it up to date with `jupyter nbconvert --to notebook --inplace`, then translate it.",
 )  # fmt: skip
 
 # 1xx: what a translation did
@@ -197,6 +208,12 @@ NAME_ATTRIBUTE: Final = _code(
     "mindspore.nn.Adam([p for p in net.trainable_params() if 'bias' in p.name])",
     "Pick them with names: [p for name, p in net.named_parameters() if 'bias' in name].",
 )  # fmt: skip
+HIDDEN_GROUPS: Final = _code(
+    "OM225", "untraceable-groups", _E,
+    "Parameter groups are built in a variable or a function whose every use could not be followed.",
+    "groups = [{'params': p, 'lr': 0.1}]; register(groups); torch.optim.SGD(groups)",
+    "Write the groups at the call, or use the variable for nothing but optimizers that are translated.",
+)  # fmt: skip
 
 # 3xx: mentions that are not constructor calls
 ALIAS: Final = _code(
@@ -242,6 +259,66 @@ SCHEDULER: Final = _code(
 ARGUMENT: Final = _code(
     "OM311", "optimizer-as-argument", _W, "A source class is passed to a function.", "build(model, torch.optim.Adam)",
     "Pass the target class, and translate the call that it ends in.",
+)  # fmt: skip
+
+# 5xx: around the constructor
+BROKEN_CELL: Final = _code(
+    "OM510", "unparsable-cell", _E, "A notebook cell that seems to construct an optimizer cannot be parsed.",
+    "print 'hello'; opt = optim.SGD(net.parameters(), lr=0.1)",
+    "Make the cell valid for the Python that runs optmap; the other cells were translated.",
+)  # fmt: skip
+SKIPPED_CELL: Final = _code(
+    "OM511", "cell-not-read", _I, "A notebook cell cannot be parsed; nothing in it looks like an optimizer.",
+    "print 'hello'", "Nothing to do, unless it binds names that the translated cells use.",
+)  # fmt: skip
+FOREIGN_CELL: Final = _code(
+    "OM512", "optimizer-in-magic-cell", _W, "A cell magic's body that is no part of the notebook's Python mentions optimizers.",
+    "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
+)  # fmt: skip
+
+# 32x to 34x: what stands around an optimizer
+GRADIENT_CLIPPING: Final = _code(
+    "OM320", "gradient-clipping", _W, "Gradients are clipped by a function of the source framework.",
+    "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)", "Clip as the message says, in the training step.",
+)  # fmt: skip
+LOSS_SCALING: Final = _code(
+    "OM321", "loss-scaling", _W, "The loss is scaled by a class of the source framework.",
+    "scaler = torch.amp.GradScaler()", "Use the target's scaler, as the message says.",
+)  # fmt: skip
+WEIGHT_AVERAGING: Final = _code(
+    "OM322", "weight-averaging", _W, "Averages of the weights are kept by a class of the source framework.",
+    "torch.optim.swa_utils.AveragedModel(model)", "Keep the averages as the message says.",
+)  # fmt: skip
+OPTIMIZER_BY_NAME: Final = _code(
+    "OM323", "optimizer-by-name", _W, "A string stands for an optimizer with the source framework's defaults.",
+    'model.compile(optimizer="adam")', "Construct the class that the message writes out.",
+)  # fmt: skip
+CONFIGURED_OPTIMIZER: Final = _code(
+    "OM324", "optimizer-in-configuration", _W, "A configuration file names an optimizer; the file is never changed.",
+    "optimizer: {type: AdamW, lr: 0.001}", "Construct the class that the message writes out.",
+)  # fmt: skip
+CONFIGURED_UNKNOWN: Final = _code(
+    "OM325", "unclear-optimizer-in-configuration", _W,
+    "A configuration file names an optimizer, but which class it means is not clear, or the class cannot be called so.",
+    "optimizer: Adam", "Choose a framework with --from, name the class in full, or follow the message's advice.",
+)  # fmt: skip
+OPTIMIZER_STATE: Final = _code(
+    "OM330", "optimizer-state", _W, "The state of an optimizer is saved, loaded or looked at; it cannot be carried over.",
+    "optimizer.load_state_dict(checkpoint['optimizer'])", "Save and load the new optimizer's state; train from its start.",
+)  # fmt: skip
+LEARNING_RATE_ACCESS: Final = _code(
+    "OM331", "learning-rate-access", _W, "The learning rate is read or set through the source framework's optimizer.",
+    "optimizer.param_groups[0]['lr'] = 0.01", "Write what the message says.",
+)  # fmt: skip
+OPTIMIZER_INTERNALS: Final = _code(
+    "OM332", "optimizer-internals", _W, "An attribute of the optimizer is used that the target's optimizer lacks.",
+    "optimizer.iterations", "Write what the message says.",
+)  # fmt: skip
+
+# 44x: configuration files
+BROKEN_CONFIGURATION: Final = _code(
+    "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be read as its kind.",
+    "a .json file with a missing comma", "Correct the file at the place that the message names.",
 )  # fmt: skip
 
 CODES: Final = dict(_CODES)

@@ -1,6 +1,6 @@
-"""Write the generated files of mappings/: schema.json and compiled.json. Tests compare both with what they are made from."""
+"""Write the generated files of mappings/: schema.json and the compiled tables. Tests hold them to what they are made from."""
 
-from optmap.mapping import compiled
+from optmap.mapping import around, compiled
 from optmap.mapping.load import default_directory, load_files, own_files
 from optmap.mapping.schema import schema_text
 
@@ -10,3 +10,6 @@ if __name__ == "__main__":
     directory.joinpath("schema.json").write_text(schema_text(), encoding="utf-8")
     text = compiled.dump(load_files(contents), compiled.digest(contents))
     directory.joinpath(compiled.NAME).write_text(text, encoding="utf-8")
+    surroundings = around.own_files()
+    text = around.dump(around.build(surroundings), compiled.digest(surroundings))
+    around.directory().joinpath(around.NAME).write_text(text, encoding="utf-8")

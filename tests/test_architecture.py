@@ -56,7 +56,7 @@ def test_the_rooms_are_there() -> None:
 
 @pytest.mark.parametrize("path", modules_in("translate", "source", "mapping"), ids=name_of)
 def test_translation_knows_nothing_of_conformance(path: Path) -> None:
-    assert not [name for name in imports(path) if under(name, "optmap.conformance")]
+    assert not [name for name in imports(path) if under(name, "optmap.conformance", "optmap.audit", "optmap.processes")]
 
 
 @pytest.mark.parametrize("path", modules_in("source", "mapping"), ids=name_of)
@@ -73,6 +73,7 @@ def test_reports_import_result_types_only(path: Path) -> None:
         "optmap.diagnostics",
         "optmap.translate.apply",
         "optmap.conformance.results",
+        "optmap.audit.results",
         *values,
         "optmap.report",
         "rich",
@@ -80,7 +81,9 @@ def test_reports_import_result_types_only(path: Path) -> None:
     outside = [
         name
         for name in imports(path)
-        if not under(name, *allowed) and name.split(".")[0] not in sys.stdlib_module_names
+        if not under(name, *allowed)
+        and name not in ("optmap", "optmap.__version__")
+        and name.split(".")[0] not in sys.stdlib_module_names
     ]
     assert not outside
 
@@ -91,6 +94,30 @@ def test_frameworks_are_imported_by_engines_only(path: Path) -> None:
         assert not [name for name in imports(path) if under(name, *FRAMEWORKS)]
         text = path.read_text(encoding="utf-8")
         assert "__import__(" not in text
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_audit_meets_frameworks_in_its_worker_only(path: Path) -> None:
+    if name_of(path) not in ("audit/live.py", "audit/worker.py"):
+        assert not [name for name in imports(path) if under(name, "optmap.audit.live", "optmap.audit.worker")]
+    if name_of(path).startswith("audit/") and name_of(path) not in ("audit/live.py", "audit/worker.py"):
+        assert not [name for name in imports(path) if under(name, "importlib.import_module", "runpy")]
+        assert "import_module" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["worker", "live", "signature", "results"])
+def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
+    allowed = ("optmap.audit", "optmap.processes", "optmap.mapping.model", "optmap.mapping.versions")
+    found = list(imports(PACKAGE / "audit" / f"{name}.py"))
+    assert not [
+        each for each in found if each.split(".")[0] not in sys.stdlib_module_names and not under(each, *allowed)
+    ]
+
+
+def test_the_comparison_runs_nothing() -> None:
+    allowed = ("__future__", "collections", "optmap.audit.results", "optmap.audit.signature.literal", "optmap.audit.signature",
+               "optmap.mapping.model", "optmap.mapping.versions")  # fmt: skip
+    assert not [name for name in imports(PACKAGE / "audit" / "compare.py") if not under(name, *allowed)]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

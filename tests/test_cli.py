@@ -800,6 +800,36 @@ def test_explain(here: Path) -> None:
         assert run("explain", name, cwd=here).code == 0, name
 
 
+def test_explain_without_a_counterpart(here: Path) -> None:
+    done = run("explain", "torch.optim.LBFGS", "--to", "mindspore", cwd=here)
+    assert done.code == 0
+    assert b"torch.optim.LBFGS -> mindspore" in done.out
+    assert b"No counterpart" in done.out
+    assert b"mindspore.scipy.optimize.minimize" in done.out
+    pairs = run("explain", "torch.optim.LBFGS", "--format", "json", cwd=here).json()["pairs"]
+    assert [(pair["framework"], pair["target"]) for pair in pairs] == [("tensorflow", None), ("mindspore", None)]
+    assert all("lbfgs_minimize" in pair["instead"] for pair in pairs)
+
+
+def test_explain_says_what_is_switched_off(here: Path) -> None:
+    out = run("explain", "torch.optim.Adafactor", "--to", "mindspore", cwd=here).out.decode()
+    lines = {
+        line.split("|")[2].strip(): line.split("|")[3].strip() for line in out.splitlines() if line.count("|") == 4
+    }
+    assert lines["beta1=0.9"].endswith("written out as 0.0")
+    assert lines["relative_step=True"].endswith("written out as False")
+    assert lines["warmup_init=False"].endswith("left at its default")
+    assert lines["eps=(1e-30, 0.001)"] == "same in part"
+
+
+def test_list_tells_a_refusal_from_no_counterpart(here: Path) -> None:
+    lines = run("list", "--from", "mindspore", "--to", "torch", cwd=here).out.decode().splitlines()
+    found = {line.split()[0]: line for line in lines}
+    assert "torch.optim.Adafactor" in found["mindspore.nn.AdaFactor"]
+    assert "refused at the defaults" in found["mindspore.nn.AdaFactor"]
+    assert "no counterpart in torch" in found["mindspore.nn.LARS"]
+
+
 def test_explain_as_json(here: Path) -> None:
     document = run("explain", "torch.optim.AdamW", "--to", "mindspore", "--format", "json", cwd=here).json()
     assert document["version"] == 1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, settings, tables
+from optmap.commands.common import UsageError, choice, framework, interpreter, reports_usage_errors, settings, tables
 from optmap.conformance.api import check
 from optmap.conformance.results import Report
 from optmap.conformance.select import CheckError, read_setting
@@ -20,8 +19,6 @@ from optmap.translate.write import WriteError, write_new
 PASSED: Final = 0
 NOT_AS_EXPECTED: Final = 1
 NOTHING_RAN: Final = 2
-
-_PROBE: Final = "import sys; print('optmap', sys.version_info >= (3, 11), *sys.version_info[:2])"
 
 
 class Request(NamedTuple):
@@ -79,7 +76,7 @@ def _check(request: Request, progress: Progress) -> Report:
         scenarios=request.scenarios or None,
         hyperparameters=dict(map(read_setting, request.set)),
         require=request.require,
-        interpreters=dict(map(_interpreter, request.python)),
+        interpreters=dict(map(interpreter, request.python)),
         tables=tables(request.mappings, configured),
         progress=lambda done, total: progress.step(done, total, "calls compared"),
     )
@@ -95,26 +92,6 @@ def _exit_code(report: Report) -> int:
         f"optmap: error: nothing ran{reasons or ': no class of the target expresses a call in these scenarios'}\n"
     )
     return NOTHING_RAN
-
-
-def _interpreter(text: str) -> tuple[str, str]:
-    """Read `ENGINE=INTERPRETER` and make sure that a Python answers there. Raises UsageError."""
-    engine, equals, path = text.partition("=")
-    if not equals or not engine or not path:
-        raise UsageError(f"--python: found {text!r}, expected ENGINE=INTERPRETER")
-    try:
-        answer = subprocess.run(
-            [path, "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False
-        ).stdout.split()
-    except OSError as error:
-        raise UsageError(f"--python {engine}: {path} cannot be run: {error.strerror}") from None
-    except (subprocess.TimeoutExpired, UnicodeDecodeError):
-        answer = []
-    if answer[:1] != ["optmap"]:
-        raise UsageError(f"--python {engine}: found {path}, which is no Python interpreter")
-    if answer[1] != "True":
-        raise UsageError(f"--python {engine}: found Python {'.'.join(answer[2:])}, expected 3.11 or later")
-    return engine, path
 
 
 def _files(paths: Sequence[str], exclude: Sequence[str]) -> list[Path]:

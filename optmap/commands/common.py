@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 from optmap.config import ConfigError, Settings, find_settings
 from optmap.mapping import versions
@@ -14,6 +14,8 @@ from optmap.mapping.load import MappingError, load
 from optmap.mapping.model import Framework, MappingSet
 
 P = ParamSpec("P")
+
+_PROBE: Final = "import sys; print('optmap', sys.version_info >= (3, 11), *sys.version_info[:2])"
 
 
 class UsageError(Exception):
@@ -68,6 +70,28 @@ def choice(text: str, option: str, known: tuple[str, ...]) -> str:
     if text not in known:
         raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(known)}")
     return text
+
+
+def interpreter(text: str) -> tuple[str, str]:
+    """Read `ENGINE=INTERPRETER` and make sure that a Python answers there. Raises UsageError."""
+    import subprocess
+
+    engine, equals, path = text.partition("=")
+    if not equals or not engine or not path:
+        raise UsageError(f"--python: found {text!r}, expected ENGINE=INTERPRETER")
+    try:
+        answer = subprocess.run(
+            [path, "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False
+        ).stdout.split()
+    except OSError as error:
+        raise UsageError(f"--python {engine}: {path} cannot be run: {error.strerror}") from None
+    except (subprocess.TimeoutExpired, UnicodeDecodeError):
+        answer = []
+    if answer[:1] != ["optmap"]:
+        raise UsageError(f"--python {engine}: found {path}, which is no Python interpreter")
+    if answer[1] != "True":
+        raise UsageError(f"--python {engine}: found Python {'.'.join(answer[2:])}, expected 3.11 or later")
+    return engine, path
 
 
 def settings() -> Settings:

@@ -24,6 +24,13 @@ class Row(NamedTuple):
     difference: str
 
 
+class Alone(NamedTuple):
+    """A class that a framework has no counterpart of."""
+
+    api: Api
+    target: Framework
+
+
 @reports_usage_errors
 def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
     """Print the comparison of a class with its counterparts."""
@@ -31,21 +38,19 @@ def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> i
     loaded = tables(mappings)
     apis = find_apis(loaded, name)
     wanted = [framework(to, "--to")] if to else list(Framework)
-    plans = [
-        plan(loaded, api, (), target)
-        for api in apis
-        for target_framework in wanted
-        if target_framework is not api.framework
-        for target in candidates(loaded, api, target_framework)
-    ]
-    if not plans:
-        raise UsageError(f"{apis[0].name} has no counterpart in {' or '.join(wanted)}")
+    pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
+    if not pairs:
+        raise UsageError(f"{apis[0].name} is {apis[0].framework}'s, expected another framework with --to")
+    plans = [plan(loaded, api, (), each) for api, target in pairs for each in candidates(loaded, api, target)]
+    alone = [Alone(api, target) for api, target in pairs if not candidates(loaded, api, target)]
     if format == "json":
-        print(json.dumps({"version": 1, "pairs": [_as_dict(loaded, item) for item in plans]}, indent=2))
+        found = [*(_as_dict(loaded, item) for item in plans), *(_alone_as_dict(loaded, item) for item in alone)]
+        print(json.dumps({"version": 1, "pairs": found}, indent=2))
     elif sys.stdout.isatty():
         _show_rich(loaded, plans)
+        print("\n".join(_alone(loaded, item) for item in alone), end="")
     else:
-        print("\n".join(_markdown(loaded, item) for item in plans))
+        print("\n".join([*(_markdown(loaded, item) for item in plans), *(_alone(loaded, item) for item in alone)]))
     return 0
 
 
@@ -59,9 +64,14 @@ def find_apis(loaded: MappingSet, name: str) -> list[Api]:
     return found
 
 
+def advice(loaded: MappingSet, api: Api) -> str | None:
+    """What to do where a framework has no counterpart of the class."""
+    return api.instead or loaded.algorithms[api.algorithm].instead
+
+
 def rows(loaded: MappingSet, source: Api, target: Api) -> list[Row]:
     """Compare two classes parameter by parameter."""
-    return [*_source_rows(loaded, source, target), *_target_rows(source, target)]
+    return [*_source_rows(loaded, source, target), *_target_rows(loaded, source, target)]
 
 
 def _source_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
@@ -89,7 +99,8 @@ def _difference(loaded: MappingSet, parameter: Parameter, partners: list[Paramet
     same = len(partners) == 1 and partners[0].ties == parameter.ties
     fixed = parameter.required or any(partner.required for partner in partners)
     other = "" if not same or fixed else _default_difference(parameter, partners[0])
-    return ", ".join(item for item in (renamed, other) if item) or "same"
+    partly = "" if renamed or same else "same in part"
+    return ", ".join(item for item in (renamed, partly, other) if item) or "same"
 
 
 def _default_difference(parameter: Parameter, partner: Parameter) -> str:
@@ -106,15 +117,27 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]
     neutral = f"dropped at {write_literal(hyperparameter.neutral)}, otherwise " if hyperparameter.has_neutral else ""
-    return f"{neutral}{hyperparameter.remedy_in(target.framework, parameter.name) or 'refused, or another class is chosen'}"
+    return (
+        f"{neutral}{hyperparameter.advice(target.framework, parameter.name) or 'refused, or another class is chosen'}"
+    )
 
 
-def _target_rows(source: Api, target: Api) -> Iterator[Row]:
+def _target_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
     for parameter in target.current:
         if parameter.is_parameters and source.parameters_argument is None:
             yield Row("-", _signature(parameter), "taken from what the file trains, or from --params")
         elif not parameter.ties or not any(tie in source.by_tie for tie in parameter.ties):
-            yield Row("-", _signature(parameter), f"{source.framework} does not have it; left at its default")
+            yield Row("-", _signature(parameter), f"{source.framework} does not have it; {_left(loaded, parameter)}")
+
+
+def _left(loaded: MappingSet, parameter: Parameter) -> str:
+    """What becomes of a parameter that the source knows nothing of: what it does by default is switched off."""
+    hyperparameter = loaded.hyperparameters[parameter.ties[0]] if len(parameter.ties) == 1 else None
+    if hyperparameter is None or not hyperparameter.has_neutral or parameter.required:
+        return "left at its default"
+    if hyperparameter.is_neutral(parameter.default):  # type: ignore[arg-type]
+        return "left at its default"
+    return f"written out as {write_literal(hyperparameter.neutral)}"
 
 
 def _signature(parameter: Parameter) -> str:
@@ -181,6 +204,20 @@ def _sections(loaded: MappingSet, item: Plan) -> list[tuple[str, list[str]]]:
         ("Pages", docs),
     ]
     return [(title, texts) for title, texts in found if texts]
+
+
+def _alone(loaded: MappingSet, item: Alone) -> str:
+    about = loaded.algorithms[item.api.algorithm].title
+    lines = [f"## {item.api.name} -> {item.target}", "", f"No counterpart. {item.api.name}: {about}."]
+    todo = advice(loaded, item.api)
+    lines += ["", "Instead:", f"- {todo}"] if todo else []
+    lines += ["", "Pages:", f"- {item.api.docs}"] if item.api.docs else []
+    return "\n".join(lines) + "\n"
+
+
+def _alone_as_dict(loaded: MappingSet, item: Alone) -> dict[str, Any]:
+    return {"source": item.api.name, "target": None, "framework": str(item.target), "instead": advice(loaded, item.api),
+            "rows": [], "causes": [], "elsewhere": [], "problems": []}  # fmt: skip
 
 
 def _show_rich(loaded: MappingSet, plans: list[Plan]) -> None:

@@ -16,9 +16,9 @@ from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.files import Found, find_files
 from optmap.mapping.model import Framework, MappingSet
 from optmap.report import REPORTS
-from optmap.report.text import Progress, show_diagnostics, show_summary, unified_diff
-from optmap.translate.apply import Options, translate_bytes
-from optmap.translate.run import Outcome, translate_files
+from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_summary, unified_diff
+from optmap.translate.apply import Options
+from optmap.translate.run import Outcome, translate_content, translate_files
 from optmap.translate.write import WriteError, replace_file, write_new
 
 STDIN = "-"
@@ -100,7 +100,9 @@ def _outcomes(
         if sys.stdin is None:
             raise UsageError("-: standard input is closed")
         data = sys.stdin.buffer.read()
-        yield Outcome(Path(STDIN), Path(STDIN), data, translate_bytes(data, loaded, options))
+        notebook = data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{" and b'"cells"' in data and b'"nbformat"' in data
+        suffix = ".ipynb" if notebook else ".py"
+        yield Outcome(Path(STDIN), Path(STDIN), data, translate_content(suffix, data, loaded, options))
         return
     found: Iterable[Found] = find_files([Path(path) for path in request.paths], configured.exclude)
     jobs = request.jobs or os.cpu_count() or 1
@@ -190,6 +192,8 @@ class _Session:
             sys.stdout.flush()
             sys.stdout.buffer.write(_content(outcome))
             sys.stdout.buffer.flush()
+        elif self.mode == "--diff" and outcome.result.cells:
+            notebook_diff(name, outcome.result.cells)
         elif self.mode == "--diff" and outcome.result.changed:
             unified_diff(name, outcome.before, outcome.result.output)
         elif self.mode == "--check" and outcome.result.changed:

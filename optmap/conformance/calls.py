@@ -52,8 +52,8 @@ def sample(tables: MappingSet, parameter: Parameter) -> Literal:
 
 
 def default_call(tables: MappingSet, api: Api) -> Call:
-    """The call that gives nothing but what it has to."""
-    return Call(api, completed(tables, api, {}))
+    """The call that gives nothing but what it has to, or what a counterpart needs."""
+    return Call(api, completed(tables, api, api.sample))
 
 
 def arguments_of(call: Call) -> list[CallArgument]:
@@ -122,7 +122,7 @@ def _piece(piece: FromArgument | Constant | Inferred, arguments: Sequence[CallAr
 def rows(tables: MappingSet, api: Api) -> Iterator[Call]:
     """One call for each hyperparameter of the class, moved away from its default alone (with what it is inert without)."""
     for given, row in _Rows(tables, api).found():
-        yield Call(api, completed(tables, api, given), row=row)
+        yield Call(api, completed(tables, api, {**api.sample, **given}), row=row)
 
 
 class _Rows:
@@ -176,5 +176,6 @@ class _Rows:
             return value
         if not isinstance(default, float | int):
             return None
-        moved = default * (0.7 if default <= 1 else 1.3) if default else 0.1
-        return moved if parameter.interval is None or moved in parameter.interval else None
+        factors = (0.7, 1.3) if default <= 1 else (1.3, 0.7)
+        moved = [default * factor for factor in factors] if default else [0.1]
+        return next((item for item in moved if parameter.interval is None or item in parameter.interval), None)

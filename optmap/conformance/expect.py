@@ -19,11 +19,31 @@ class Expectation(NamedTuple):
     causes: tuple[str, ...]
 
 
-NEEDS: Final[Mapping[Need, Callable[[Scenario], bool]]] = {
-    Need.CHANGING_RATE: lambda scenario: bool(scenario.rate_factors),
-    Need.SCALE_NAMES: lambda scenario: any(part in name for name in scenario.start for part in UNDECAYED),
+class Circumstances(NamedTuple):
+    """How a scenario is run."""
+
+    dtype: str = "float32"
+    steps: int = 100
+
+
+Values = Mapping[str, Literal]
+"""The source call's hyperparameters by canonical name."""
+
+
+def _is_long(scenario: Scenario, values: Values, run: Circumstances) -> bool:
+    rate = values.get("learning_rate")
+    return isinstance(rate, int | float) and rate > 0 and run.steps > rate**-2
+
+
+NEEDS: Final[Mapping[Need, Callable[[Scenario, Values, Circumstances], bool]]] = {
+    Need.CHANGING_RATE: lambda scenario, values, run: bool(scenario.rate_factors),
+    Need.SCALE_NAMES: lambda scenario, values, run: any(part in name for name in scenario.start for part in UNDECAYED),
+    Need.SINGLE_PRECISION: lambda scenario, values, run: run.dtype == "float32",
+    Need.LONG_RUN: _is_long,
 }
-"""Which scenarios have what a trait needs to show; in the others the two rules must agree."""
+"""Which runs have what a trait needs to show; in the others the two rules must agree."""
+
+_USUAL: Final = Circumstances()
 
 NEGLIGIBLE: Final = 1e-5
 """An epsilon below this share of the gradients (and of their squares, which is what stands beside it inside a root) moves a
@@ -31,17 +51,18 @@ run by less than the practical tolerance, even where young second moments are 1 
 The same is asked of whatever else a cause grows with."""
 
 
-def expectation(plan: Plan, scenario: Scenario, values: Mapping[str, Literal]) -> Expectation:
+def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: Circumstances = _USUAL) -> Expectation:
     """The level that a forced run must reach.
 
     Args:
         plan: how the target expresses the source's call.
         scenario: where both are run.
         values: the source call's hyperparameters by canonical name, as far as they are numbers.
+        circumstances: how it is run.
     """
     level, texts = Level.EQUIVALENT, []
     for cause in plan.causes:
-        if cause.needs is not None and not NEEDS[cause.needs](scenario):
+        if cause.needs is not None and not NEEDS[cause.needs](scenario, values, circumstances):
             continue
         level = max(level, _effect(plan, cause, scenario, values), key=lambda item: item.rank)
         texts.append(describe(plan, cause))

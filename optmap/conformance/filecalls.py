@@ -29,7 +29,7 @@ def file_calls(
     argument. What stays open is taken from the defaults and noted in the call. Raises CheckError.
     """
     try:
-        source = read_source(path.read_bytes())
+        source = _read(path)
         sites = find_sites(source, tables, sources, target).calls
         read = [(site, read_call(source, site.node)) for site in sites]
     except OSError as error:
@@ -41,14 +41,26 @@ def file_calls(
     used: set[str] = set()
     for site, text in read:
         reader = _Reader(source, site, text, tables, settings)
-        made = reader.call(f"{path}:{site.node.lineno}")
+        cell, line = source.cell_line(site.node.lineno)
+        origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
+        made = reader.call(origin)
         if isinstance(made, Call):
             calls.append(made)
             used |= reader.used
         else:
             reasons = tuple(note.message for note in made.notes)
-            refused.append(Refused(site.api.name, target.value, {}, f"{path}:{site.node.lineno}", reasons))
+            refused.append(Refused(site.api.name, target.value, {}, origin, reasons))
     return calls, refused, used
+
+
+def _read(path: Path) -> Source:
+    """Raises OSError, SourceError."""
+    data = path.read_bytes()
+    if path.suffix == ".ipynb":
+        from optmap.translate.notebook import notebook_source
+
+        return notebook_source(data)
+    return read_source(data)
 
 
 class _Reader:

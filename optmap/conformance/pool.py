@@ -7,27 +7,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, Any, Final
 
 from optmap.conformance.engines import ENGINES, load_engine
 from optmap.conformance.scenario import Job, Outcome
 from optmap.conformance.wire import WireError, jobs_message, read_frame, read_outcome, write_frame
+from optmap.processes import last_words, worker_command
 
 START_LIMIT: Final = 120.0
 """Seconds that an interpreter may take to import its framework."""
 WORK_LIMIT: Final = 300.0
 """Seconds that a worker may take for one batch of jobs."""
-TAIL: Final = 12
-"""Lines of stderr that are shown of a failed worker."""
-
-_BOOTSTRAP: Final = (
-    "import sys, importlib.util as u; p, e = sys.argv[1:]; "
-    "s = u.spec_from_file_location('optmap', p + '/__init__.py', submodule_search_locations=[p]); "
-    "m = u.module_from_spec(s); sys.modules['optmap'] = m; s.loader.exec_module(m); "
-    "from optmap.conformance.worker import main; main(e)"
-)
-"""Loads this very optmap into an interpreter that may have none, without putting anything else on its path."""
 
 
 class EngineError(Exception):
@@ -52,11 +42,10 @@ class Session:
             self._start(interpreter or sys.executable)
 
     def _start(self, interpreter: str) -> None:
-        package = str(Path(__file__).resolve().parents[1])
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                [interpreter, "-c", _BOOTSTRAP, package, self.engine],
+                worker_command(interpreter, "optmap.conformance.worker", self.engine),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
             )  # fmt: skip
         except OSError as error:
@@ -139,9 +128,7 @@ class Session:
 
     def _last_words(self) -> str:
         assert self._stderr is not None
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()[-TAIL:]
-        return "".join(f"\n    {line}" for line in lines)
+        return last_words(self._stderr)
 
     def close(self) -> None:
         """End the worker."""

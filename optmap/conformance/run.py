@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from optmap.conformance.calls import canonical_values
 from optmap.conformance.compare import compare, drift
-from optmap.conformance.expect import Expectation, expectation
+from optmap.conformance.expect import Circumstances, Expectation, expectation
 from optmap.conformance.levels import Level
 from optmap.conformance.pool import EngineError, Session
 from optmap.conformance.results import Mode, Result, Verdict
@@ -150,11 +150,12 @@ class _Batch:
         for (trial, dtype, mode), outcome in zip(asked, outcomes, strict=True):
             found[id(trial)].append(self._result(trial, engine, dtype, mode, outcome, found[id(trial)]))
 
-    def _expectation(self, trial: Trial) -> Expectation:
-        return expectation(trial.plan, trial.scenario, canonical_values(trial.call))
+    def _expectation(self, trial: Trial, dtype: str) -> Expectation:
+        circumstances = Circumstances(dtype, self.options.steps_of(trial))
+        return expectation(trial.plan, trial.scenario, canonical_values(trial.call), circumstances)
 
     def _not_run(self, trial: Trial, engine: str, dtype: str, reason: str, mode: Mode = Mode.FORCED) -> Result:
-        expected = self._expectation(trial)
+        expected = self._expectation(trial, dtype)
         return Result(trial.pair, engine, trial.scenario.name, dtype, mode, self.options.steps_of(trial), None,
                       expected.level, expected.causes, Verdict.NOT_RUN, reason)  # fmt: skip
 
@@ -166,7 +167,7 @@ class _Batch:
         if isinstance(outcome, Failure):
             return self._not_run(trial, engine, dtype, outcome.reason, mode)
         start = trial.scenario.start
-        measured, expected = compare(source, outcome, start, dtype), self._expectation(trial)
+        measured, expected = compare(source, outcome, start, dtype), self._expectation(trial, dtype)
         made = Result(trial.pair, engine, trial.scenario.name, dtype, mode, self.options.steps_of(trial), measured,
                       expected.level, expected.causes, Verdict.AS_EXPECTED)  # fmt: skip
         if mode is Mode.FORCED:

@@ -29,7 +29,10 @@ def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) 
 
 
 def table_calls(tables: MappingSet, apis: Iterable[Api]) -> list[Call]:
-    """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn."""
+    """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn.
+
+    A class whose defaults no other framework can express is called with its sample arguments throughout.
+    """
     return [call for api in apis for call in (default_call(tables, api), *rows(tables, api))]
 
 

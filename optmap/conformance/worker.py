@@ -5,19 +5,18 @@ Started by `pool` with any interpreter; the first frame says which version of th
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from typing import IO, Any
 
 from optmap.conformance.engines import ENGINES, load_engine
 from optmap.conformance.wire import outcome_message, read_frame, read_jobs, write_frame
+from optmap.processes import claim_output
 
 
 def main(engine: str) -> None:
     """Serve until standard input ends. What frameworks print goes to stderr; the frames have stdout for themselves."""
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    output = claim_output()
     try:
         module = load_engine(engine)
         write_frame(output, {"version": module.version()})

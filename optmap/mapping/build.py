@@ -183,7 +183,16 @@ class Builder:
             item.get("extra_keywords", False), item.get("rule", {}), item.get("rule_when", {}), fixed,
             item.get("deprecated"), item.get("note"), item.get("instead"), item.get("not_run"), item.get("since"),
             item.get("until"), tuple(_earlier(until, older) for until, older in self._entries(item, "earlier")), item.at,
+            item.get("group_keys"), self._sample(item, parameters),
         )  # fmt: skip
+
+    def _sample(self, item: Parsed, parameters: tuple[Parameter, ...]) -> dict[str, Literal]:
+        found: dict[str, Literal] = item.get("sample", {})
+        names = {parameter.name for parameter in parameters}
+        for name in found:
+            if name not in names:
+                self.problems.unknown(item.value["sample"].at, "parameter", name, names)
+        return found
 
     def _parameters(self, rows: list[Parsed]) -> list[Parameter]:
         found: list[Parameter] = []

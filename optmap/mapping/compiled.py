@@ -139,6 +139,8 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
         until=item["until"],
         earlier=tuple(Earlier(*older) for older in item["earlier"]),
         at=Position(*item["at"]),
+        sample={name: _tuple(value) for name, value in item["sample"].items()},
+        group_keys=None if item["group_keys"] is None else tuple(item["group_keys"]),
     )
 
 

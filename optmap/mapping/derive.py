@@ -31,7 +31,7 @@ from optmap.mapping.plan import (
     group_key,
     group_ties,
 )
-from optmap.mapping.values import Conversion, Value, conversion, literal_value
+from optmap.mapping.values import Conversion, Value, conversion, literal_value, write_literal
 
 
 class _Effective(NamedTuple):
@@ -308,7 +308,8 @@ class _Planner:
                 what = value.parameter.name if value.parameter else name
                 hyperparameter = self.tables.hyperparameters[name]
                 message = f"{self.target.name} has no counterpart of {what} ({hyperparameter.about})"
-                self._problem(Loss.MISSING, name, value, message, hyperparameter.remedy_in(self.target.framework, what))
+                text = write_literal(value.value.literal) if value.value.known else what  # type: ignore[arg-type]
+                self._problem(Loss.MISSING, name, value, message, hyperparameter.advice(self.target.framework, text))
 
     def _told(self, name: str) -> bool:
         """What does nothing without another that is missing too, such as ema_momentum, needs no message of its own."""
@@ -326,20 +327,26 @@ class _Planner:
             elif module.groups_take_all and extra is None:
                 message = f"parameter groups of {self.target.name} cannot set {key!r} (only its own hyperparameters)"
             else:
-                allowed = f" (only {', '.join(('params', *module.group_keys))})" if not module.groups_take_all else ""
+                own = module.group_keys if self.target.group_keys is None else self.target.group_keys
+                allowed = f" (only {', '.join(('params', *own))})" if not module.groups_take_all else ""
                 message = f"parameter groups of {self.target.name} cannot set {key!r}{allowed}"
             remedy = extra or "set it for all groups, or use one optimizer for each group"
             self.problems.append(Problem(Loss.GROUP_KEY, key, None, None, message, remedy))
 
     def _check_fixed(self, name: str, value: _Effective) -> None:
+        """Compare with the target's constant; how a default differs from it a trait of the same name may say better."""
         constant = self.target.fixed[name]
         if value.value.known and same_value(value.value.literal, constant):  # type: ignore[arg-type]
             return
         default = value.parameter.default if value.parameter is not None else None
+        if value.element is not None and isinstance(default, tuple):
+            default = default[value.element]
         is_default = value.value.known and same_value(value.value.literal, default)  # type: ignore[arg-type]
         if value.index is not None and not is_default:
             message = f"{self.target.name} has no argument for {name} and always uses {constant!r}"
             self._problem(Loss.MISSING, name, value, message, None)
+            return
+        if name in self.tables.traits:
             return
         hyperparameter = self.tables.hyperparameters[name]
         self.causes.append(

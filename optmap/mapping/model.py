@@ -31,6 +31,8 @@ class Need(StrEnum):
 
     CHANGING_RATE = "changing_learning_rate"
     SCALE_NAMES = "parameters_named_beta_or_gamma"
+    SINGLE_PRECISION = "single_precision"
+    LONG_RUN = "more_steps_than_inverse_square_of_learning_rate"
 
 
 class Accepts(StrEnum):
@@ -106,10 +108,10 @@ class Hyperparameter(NamedTuple):
     remedies: dict[str, str]
     at: Position
 
-    def remedy_in(self, framework: Framework, name: str) -> str | None:
-        """What to do where a class of the framework lacks it; `name` is what the source calls it."""
-        text = self.remedies.get(framework, self.remedy)
-        return text and text.replace("{name}", name)
+    def advice(self, target: Framework, value: str) -> str | None:
+        """Return what to do where the target lacks it; `value` is the text of what the call gives."""
+        found = self.remedies.get(target, self.remedy)
+        return found and found.replace("{value}", value)
 
     def is_neutral(self, value: Literal) -> bool:
         """Tell whether the value makes the hyperparameter do nothing."""
@@ -207,7 +209,9 @@ class Api:
 
     `parameters` are the rows of all versions; `version` is the one whose signature counts here, None for the verified one.
     `instead` says what to do where a framework has no counterpart. `not_run` says why the class cannot be run on any
-    machine with the framework: such a class is chosen only where no other expresses a call.
+    machine with the framework: such a class is chosen only where no other expresses a call. `group_keys` are the keys that
+    its parameter groups take where those are fewer than its module's. `sample` holds arguments without which no other
+    framework can express a call, for the calls that optmap makes itself.
     """
 
     name: str
@@ -227,6 +231,8 @@ class Api:
     until: str | None
     earlier: tuple[Earlier, ...]
     at: Position
+    group_keys: tuple[str, ...] | None = None
+    sample: dict[str, Literal] = field(default_factory=dict)
     version: str | None = None
     original: Api | None = field(default=None, repr=False)
 

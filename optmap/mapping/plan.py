@@ -131,6 +131,8 @@ def group_key(source: Api, target: Api, key: str, switched: Mapping[str, str] | 
     if target.module.groups_take_all:
         return next((mine.name for mine in target.current if mine.ties == ties), None)
     for name, canonical in target.module.group_keys.items():
+        if target.group_keys is not None and name not in target.group_keys:
+            continue
         if len(ties) == 1 and ties[0] in canonical and ties[0] in target.by_tie:
             return name
     return None
@@ -138,7 +140,9 @@ def group_key(source: Api, target: Api, key: str, switched: Mapping[str, str] | 
 
 def group_ties(source: Api, key: str, switched: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return the canonical names that a key of a parameter group sets."""
-    if key in source.module.group_keys:
+    if source.group_keys is not None and key not in source.group_keys:
+        ties: tuple[str, ...] = ()
+    elif key in source.module.group_keys:
         ties = tuple(tie for tie in source.module.group_keys[key] if tie in source.by_tie)
     else:
         parameter = source.by_name.get(key)

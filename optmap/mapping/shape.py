@@ -50,6 +50,10 @@ API = Record(
         "not_run": Field(Text(), "why no run can compare the class with others, such as a device that it needs"),
         "since": Field(Text(), "first version that has the class"),
         "until": Field(Text(), "first version that no longer has it"),
+        "group_keys": Field(ListOf(Text()), "the keys that parameter groups take, where fewer than the module's"),
+        "sample": Field(
+            MapOf(Any_()), "arguments that a call needs to have a counterpart, where the defaults have none"
+        ),
         "note": Field(Text(), "what a user should know"),
     },
 )
@@ -60,8 +64,8 @@ HYPERPARAMETER = Record(
         "neutral": Field(Any_(), "the value at which it does nothing"),
         "also_neutral": Field(ListOf(Any_()), "other spellings of neutral, such as null"),
         "inert_without": Field(Text(), "the hyperparameter without which it does nothing"),
-        "remedy": Field(Text(), "what to do where a framework lacks it; `{name}` stands for the source's parameter"),
-        "remedies": Field(MapOf(Text()), "framework -> what to do there in particular"),
+        "remedy": Field(Text(), "what to do where a framework lacks it; {value} is the value given"),
+        "remedies": Field(MapOf(Text()), "framework that lacks it -> what to do there; {value} is the value given"),
         "effect": Field(
             Text(tuple(Effect)), "how far rules drift apart where one can only use another value; close by default"
         ),

@@ -185,6 +185,20 @@ def _compose(text: str) -> Any:
         loader.dispose()
 
 
+def compose_all(text: str, deepest: int) -> list[Any]:
+    """Compose every document of a text, constructing nothing. Raises yaml.YAMLError, and ValueError if nested deeper."""
+    if _depth(text) > deepest:
+        raise ValueError("nested too deeply")
+    loader = _Loader(text)
+    found = []
+    try:
+        while loader.check_node():
+            found.append(loader.get_node())
+    finally:
+        loader.dispose()
+    return found
+
+
 class _Checker:
     """One file's walk from nodes to Parsed values."""
 
@@ -236,7 +250,7 @@ class _Checker:
         if not isinstance(node, yaml.ScalarNode):
             return self._wrong(node, "a scalar or a list of scalars")
         try:
-            return Parsed(_read_scalar(node.tag, node.value), self.at(node))
+            return Parsed(scalar(node.tag, node.value), self.at(node))
         except ValueError:
             shown = node.value if len(node.value) <= 30 else f"{node.value[:30]}..."
             self.problems.add(self.at(node), f"found {shown!r}, expected a number")
@@ -288,7 +302,8 @@ class _Checker:
         return None if absent else Parsed(items, self.at(node), len(self.problems.found) > before)
 
 
-def _read_scalar(tag: str, text: str) -> Literal:
+def scalar(tag: str, text: str) -> Literal:
+    """Read a scalar by its tag. Raises ValueError for a number that is none."""
     if tag == _NULL:
         return None
     if tag == _BOOL:

@@ -1,4 +1,4 @@
-"""Results as text or JSON. Reports read result types and print or format; they decide nothing."""
+"""Results as text, JSON, SARIF or GitHub annotations. Reports read result types and print or format; they decide nothing."""
 
 from __future__ import annotations
 
@@ -15,5 +15,19 @@ def _json(files: Sequence[tuple[str, FileResult]]) -> str:
     return translation_report(files)
 
 
-REPORTS: Final[dict[str, Callable[[Sequence[tuple[str, FileResult]]], str]]] = {"json": _json}
+def _sarif(files: Sequence[tuple[str, FileResult]]) -> str:
+    from optmap.report.sarif import translation_sarif
+
+    return translation_sarif(files)
+
+
+def _github(files: Sequence[tuple[str, FileResult]]) -> str:
+    from optmap.report.github import translation_github
+
+    return translation_github(files)
+
+
+REPORTS: Final[dict[str, Callable[[Sequence[tuple[str, FileResult]]], str]]] = {
+    "json": _json, "sarif": _sarif, "github": _github,
+}  # fmt: skip
 """Formats of `optmap translate --format` other than text; each module is imported when it is used."""

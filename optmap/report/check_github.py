@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optmap.conformance.results import Report, Result, Verdict
 from optmap.report.check_summary import call_text, summaries
+from optmap.report.workflow import annotation
 
 
 def render(report: Report) -> str:
@@ -15,9 +16,9 @@ def render(report: Report) -> str:
     ]
     for item in report.refused:
         text = f"{call_text(item.source, item.hyperparameters)} is not translated: {'; '.join(item.reasons)}"
-        lines.append(f"::warning {_place(item.origin)}title=optmap check::{_escape(text)}")
+        lines.append(_annotation("warning", "optmap check", text, item.origin))
     if not report.ran:
-        lines.append("::error title=optmap check::nothing ran")
+        lines.append(annotation("error", "optmap check", "nothing ran"))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -26,13 +27,12 @@ def _line(results: list[Result]) -> str:
     level = "error" if first.verdict is not Verdict.NOT_RUN else "warning"
     scenarios = ", ".join(dict.fromkeys(f"{result.scenario} ({result.dtype})" for result in results))
     text = f"{call_text(first.pair.source, first.pair.hyperparameters)} -> {first.pair.target} in {scenarios}: {first.reason}"
-    return f"::{level} {_place(first.pair.origin)}title={first.verdict}::{_escape(text)}"
+    return _annotation(level, first.verdict, text, first.pair.origin)
 
 
-def _place(origin: str) -> str:
+def _annotation(level: str, title: str, text: str, origin: str) -> str:
     path, _, line = origin.rpartition(":")
-    return f"file={_escape(path).replace(':', '%3A').replace(',', '%2C')},line={line}," if path else ""
-
-
-def _escape(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    path, cell, number = path.partition(":cell ")
+    if cell:  # lines of a cell are not lines of the file
+        text, line = f"cell {number}, line {line}: {text}", "1"
+    return annotation(level, title, text, path or None, line)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from optmap.diagnostics import Severity
-from optmap.translate.apply import FileResult, Status
+from optmap.diagnostics import Diagnostic, Severity
+from optmap.translate.apply import CallResult, FileResult, Status
 
 
 def translation_report(files: Sequence[tuple[str, FileResult]]) -> str:
@@ -41,6 +41,7 @@ def _file(path: str, result: FileResult) -> dict[str, Any]:
             "source": call.source,
             "target": call.target,
             "status": str(call.status),
+            **_cell(call),
         }
         for call in result.calls
     ]
@@ -48,7 +49,13 @@ def _file(path: str, result: FileResult) -> dict[str, Any]:
         {
             "code": item.code.id, "severity": str(item.severity), "message": item.message,
             "line": item.line, "column": item.column, "table": item.table,
+            **_cell(item),
         }
         for item in result.diagnostics
     ]  # fmt: skip
     return {"path": path, "changed": result.changed, "error": result.error, "calls": calls, "diagnostics": diagnostics}
+
+
+def _cell(item: CallResult | Diagnostic) -> dict[str, int]:
+    """The number of the cell, for what stands in a notebook only."""
+    return {} if item.cell is None else {"cell": item.cell}

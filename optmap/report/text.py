@@ -10,18 +10,22 @@ from typing import IO, Final
 
 from optmap.diagnostics import Diagnostic, Severity
 from optmap.report.json import summary
-from optmap.translate.apply import FileResult
+from optmap.translate.apply import CellChange, FileResult
 
 _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # as patch and git count lines
 
 
 def show_diagnostics(path: str, result: FileResult, *, infos: bool = True) -> None:
-    """Print a file's diagnostics to stderr, one a line, as `path:line:column: severity CODE message`."""
+    """Print a file's diagnostics to stderr, one a line, as `path:line:column: severity CODE message`.
+
+    In a notebook the place is `path:cell N:line:column`.
+    """
     for item in result.diagnostics:
         if item.severity is Severity.INFO and not infos:
             continue
-        where = f"{path}:{item.line}:{item.column}"
+        cell = "" if item.cell is None else f"cell {item.cell}:"
+        where = f"{path}:{cell}{item.line}:{item.column}"
         origin = f" [{item.table}]" if item.table else ""
         plain = f"{where}: {item.severity} {item.code.id} {item.message}{origin}\n"
         _print(sys.stderr, plain, lambda where=where, item=item, origin=origin: _rich_line(where, item, origin))
@@ -82,6 +86,17 @@ def unified_diff(path: str, before: bytes, after: bytes) -> None:
         else:
             sys.stdout.flush()
             sys.stdout.buffer.write(raw)
+
+
+def notebook_diff(path: str, cells: Sequence[CellChange]) -> None:
+    """Print a unified diff of each changed cell's source, for people to read: `patch` has no use for it."""
+    for cell in cells:
+        old, new = (text if text.endswith("\n") else text + "\n" for text in (cell.before, cell.after))
+        unified_diff(f"{path}:cell {cell.number}", _utf8(old), _utf8(new))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def _coloured(line: str) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 import warnings
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 _BOM: Final = b"\xef\xbb\xbf"
@@ -30,6 +32,18 @@ class SourceError(Exception):
         self.decoding = decoding
 
 
+class Parts(NamedTuple):
+    """What a source adds that was put together from several texts, the cells of a notebook.
+
+    `lines` holds (first line, cell number) of each; `anchors` are the offsets of statements before which an import may be
+    put, best first; imports within the offsets of `kept` are never removed.
+    """
+
+    lines: tuple[tuple[int, int], ...]
+    anchors: tuple[int, ...]
+    kept: tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True)
 class Source:
     """Python source: `body` is its UTF-8 form without byte order mark, `encoding` and `bom` say how to go back."""
@@ -38,6 +52,7 @@ class Source:
     encoding: str
     bom: bytes
     tree: ast.Module
+    parts: Parts | None = None
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -49,6 +64,11 @@ class Source:
         """The line ending that the file uses; the first one decides."""
         match = _NEWLINE.search(self.body)
         return match[0].decode() if match else "\n"
+
+    @cached_property
+    def parents(self) -> dict[int, ast.AST]:
+        """The node around each node, by the id of the inner one."""
+        return {id(child): node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
     def offset(self, line: int, column: int) -> int:
         """Offset of a position that `ast` gives: line from 1, column in bytes from 0."""
@@ -69,6 +89,18 @@ class Source:
         """Column from 1 in characters, for people."""
         start = self.line_starts[line - 1]
         return len(self.body[start : start + byte_column].decode("utf-8", "replace")) + 1
+
+    def cell_line(self, line: int) -> tuple[int | None, int]:
+        """The number of the cell that a line stands in, None for a file, and the line's number there."""
+        if self.parts is None:
+            return None, line
+        first, cell = self.parts.lines[max(bisect_right(self.parts.lines, (line, sys.maxsize)) - 1, 0)]
+        return cell, line - first + 1
+
+    def line_name(self, line: int) -> str:
+        """How messages name a line."""
+        cell, number = self.cell_line(line)
+        return f"line {number}" if cell is None else f"line {number} of cell {cell}"
 
     def line(self, number: int) -> str:
         """The text of a line, without its ending."""

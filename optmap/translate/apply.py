@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optmap.diagnostics import (
     UNDECODABLE,
+    UNEDITABLE,
     UNPARSABLE,
     UNVERIFIED,
     Code,
@@ -20,11 +21,24 @@ from optmap.diagnostics import (
 from optmap.mapping.model import Api, MappingSet
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.call import CallTranslation, Options
-from optmap.translate.edits import Edit, OverlapError, apply_edits
+from optmap.translate.edits import Edit, OverlapError, apply_edits, ordered
+from optmap.translate.flows import Flows
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
-from optmap.translate.sites import CallSite, Mention, Sites, find_sites, may_mention
+from optmap.translate.parameters import ParameterEdits
+from optmap.translate.sites import (
+    WRAPPED,
+    CallSite,
+    Mention,
+    Sites,
+    find_sites,
+    may_mention,
+    names_optimizers,
+)
 from optmap.translate.verify import EditedCall, VerificationError, verify
+
+if TYPE_CHECKING:
+    from optmap.translate.wrappers import Wrapper
 
 __all__ = ["CallResult", "FileResult", "Options", "Status", "translate_bytes"]
 
@@ -38,24 +52,41 @@ class Status(StrEnum):
 
 
 class CallResult(NamedTuple):
-    """One constructor call: line and column from 1, columns in characters; `source` and `target` are API names."""
+    """One constructor call: line and column from 1, columns in characters; `source` and `target` are API names.
+
+    In a notebook `cell` counts its cells from 1, and the line is the one within the cell.
+    """
 
     line: int
     column: int
     source: str
     target: str | None
     status: Status
+    cell: int | None = None
+
+
+class CellChange(NamedTuple):
+    """The source of one cell of a notebook, before and after."""
+
+    number: int
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used."""
+    """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used.
+
+    `edits` are those of the source's UTF-8 form; a notebook has `cells`, those that changed, in their place.
+    """
 
     output: bytes
     changed: bool = False
     error: str | None = None
     calls: tuple[CallResult, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    cells: tuple[CellChange, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -72,7 +103,9 @@ class _Work:
     replaced: list[CallSite] = field(default_factory=list)
     left: int = 0
     edited: list[EditedCall] = field(default_factory=list)
+    inside: dict[int, ParameterEdits] = field(default_factory=dict)
     calls: list[CallResult] = field(default_factory=list)
+    translated: list[tuple[CallSite, Api]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def say(self, code: Code, message: str, offset: int, table: str | None = None) -> None:
@@ -89,17 +122,23 @@ def place(source: Source, offset: int) -> tuple[int, int]:
 def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileResult:
     """Translate one file's content. Problems with the content are reported in the result, never raised."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
-    if not may_mention(data, tables, options.sources):
+        return failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
+    if not (may_mention(data, tables, options.sources) or names_optimizers(data, options.sources)):
         return FileResult(data)
     try:
         source = read_source(data)
-        first = _pass(source, tables, options)
     except SourceError as error:
         code = UNDECODABLE if error.decoding else UNPARSABLE
-        return _failed(data, code, error.message, error.line, error.column)
+        return failed(data, code, error.message, error.line, error.column)
+    return translate_parsed(data, source, tables, options)
+
+
+def translate_parsed(data: bytes, source: Source, tables: MappingSet, options: Options) -> FileResult:
+    """Translate a source; `data` are its bytes."""
+    try:
+        first = _pass(source, tables, options)
     except RecursionError:
-        return _failed(data, UNPARSABLE, "cannot be analysed: nested too deeply", 1, 1)
+        return failed(data, UNPARSABLE, "cannot be analysed: nested too deeply", 1, 1)
     diagnostics = silenced(source, first.diagnostics)
     calls = tuple(sorted(first.calls, key=lambda call: (call.line, call.column)))
     if not first.edits:
@@ -110,7 +149,8 @@ def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileRe
     return _finish(data, source, tables, options, first, calls)
 
 
-def _failed(data: bytes, code: Code, message: str, line: int, column: int) -> FileResult:
+def failed(data: bytes, code: Code, message: str, line: int, column: int) -> FileResult:
+    """The result for content that cannot be used."""
     return FileResult(data, error=message, diagnostics=(Diagnostic(code, message, line, column),))
 
 
@@ -129,8 +169,11 @@ def _finish(
             again = _pass(source, tables, options, {id(site.node) for site in work.replaced}, str(error))
             output = data
         calls = tuple(sorted(again.calls, key=lambda call: (call.line, call.column)))
-        return FileResult(output, output != data, None, calls, silenced(source, again.diagnostics))
-    return FileResult(output, output != data, None, calls, tuple(work.diagnostics))
+        work, diagnostics = again, silenced(source, again.diagnostics)
+    else:
+        diagnostics = tuple(work.diagnostics)
+    edits = tuple(ordered(work.edits)) if output != data else ()
+    return FileResult(output, output != data, None, calls, diagnostics, edits)
 
 
 _UNPROVED = (OverlapError, VerificationError, SourceError)
@@ -140,7 +183,8 @@ def _prove(source: Source, tables: MappingSet, options: Options, work: _Work) ->
     """Return the edited file's bytes. Raises one of _UNPROVED."""
     body = apply_edits(source.body, work.edits)
     output = source.encode(body)
-    result = verify(source, body, work.edits, work.edited)
+    nodes = [node for inside in work.inside.values() for node in inside.nodes]
+    result = verify(source, body, work.edits, work.edited, nodes)
     left = find_sites(result, tables, options.sources, options.target).calls
     if len(left) != work.left:
         raise VerificationError("a second run would change the file again")
@@ -171,8 +215,20 @@ def _pass(
 ) -> _Work:
     """Collect the edits and messages of a file. Calls in `without` (ids of nodes) are refused for the reason given."""
     sites = find_sites(source, tables, options.sources, options.target)
+    flows = Flows(source, sites.calls)
+    while True:
+        work = _collect(source, sites, flows, tables, options, without, reason)
+        if not flows.narrow({id: inside.edits for id, inside in work.inside.items()}):
+            return work
+
+
+def _collect(
+    source: Source, sites: Sites, flows: Flows, tables: MappingSet, options: Options,
+    without: Collection[int], reason: str,
+) -> _Work:  # fmt: skip
     work = _Work(source)
     ignored = ignored_lines(source)
+    wrapped = _wrapped(source, sites, tables, options)
     for site in sites.calls:
         if site.node.lineno in ignored and not ignored[site.node.lineno]:
             work.calls.append(_result(source, site, None, Status.UNCHANGED))
@@ -180,19 +236,54 @@ def _pass(
             work.calls.append(_result(source, site, None, Status.REFUSED))
             message = f"the translation of this call could not be proved correct ({reason}); it was left alone"
             work.say(UNVERIFIED, message, source.start(site.node))
+        elif (wrapper := wrapped.get(id(site.node))) is not None:
+            work.calls.append(_result(source, site, None, Status.REFUSED))
+            message = (
+                f"{site.api.name} is wrapped by {wrapper.name} on line {wrapper.line}, which has no counterpart in "
+                f"{options.target} and would not take another framework's optimizer: take the wrapper away first"
+            )
+            work.say(UNEDITABLE, message, source.start(site.node), str(site.api.at))
         else:
-            _translate_call(work, sites, site, tables, options)
+            _translate_call(work, sites, site, tables, options, flows)
     for site in sites.already:
         work.calls.append(_result(source, site, site.api, Status.UNCHANGED))
+    covered = _surroundings(work, sites, tables, options, ignored)
     for mention in sites.mentions:
+        if id(mention.node) in covered:
+            continue
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
     if work.edits:
-        work.edits += import_edits(source, work.needed)
+        work.edits += import_edits(source, sites.names, work.needed, work.replaced)
         work.edits += removal_edits(source, sites.names, work.replaced, tables)
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))
     return work
+
+
+def _wrapped(source: Source, sites: Sites, tables: MappingSet, options: Options) -> dict[int, Wrapper]:
+    """The calls that construct an optimizer for a wrapper, by id of the node."""
+    if not any(WRAPPED in site.api.by_tie for site in sites.calls):
+        return {}
+    from optmap.translate.wrappers import wrapped_calls
+
+    return wrapped_calls(source, sites, tables, options.target)
+
+
+def _surroundings(
+    work: _Work, sites: Sites, tables: MappingSet, options: Options, ignored: Mapping[int, Collection[str]]
+) -> Collection[int]:
+    """Say what stands around the optimizers; return the ids of the nodes that need no message of their own then."""
+    if not (work.translated or sites.mentions or names_optimizers(work.source.body, options.sources)):
+        return ()
+    from optmap.translate.around import Done, remarks
+
+    covered: set[int] = set()
+    for remark in remarks(work.source, sites, [Done(*item) for item in work.translated], tables, options):
+        covered |= remark.covers
+        if remark.node.lineno not in ignored or ignored[remark.node.lineno]:
+            work.say(remark.code, remark.message, work.source.start(remark.node), remark.table)
+    return covered
 
 
 def _report_mention(work: _Work, mention: Mention) -> None:
@@ -209,10 +300,12 @@ def _result(source: Source, site: CallSite, target: Api | None, status: Status) 
     return CallResult(line, column, site.api.name, target.name if target else None, status)
 
 
-def _translate_call(work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options) -> None:
+def _translate_call(
+    work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows
+) -> None:
     """Translate one call or refuse it; either way it is said."""
     source = work.source
-    outcome = CallTranslation(source, sites, site, tables, options).run()
+    outcome = CallTranslation(source, sites, site, tables, options, flows).run()
     for note in outcome.notes:
         argument = outcome.argument(note.index)
         offset = argument.span.start if argument else source.start(site.node)
@@ -222,6 +315,9 @@ def _translate_call(work: _Work, sites: Sites, site: CallSite, tables: MappingSe
         return
     work.edits += outcome.edits
     work.replaced.append(site)
+    work.inside[id(site.node)] = outcome.inside
+    if outcome.target is not None:
+        work.translated.append((site, outcome.target))
     if outcome.edited is not None:
         work.edited.append(outcome.edited)
     if outcome.needed is not None:

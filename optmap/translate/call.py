@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from optmap.diagnostics import (
     GROUP_KEY,
+    HIDDEN_GROUPS,
     NAME_TAKEN,
     NAMES_DIFFER,
     NO_PARAMETERS,
@@ -21,9 +22,10 @@ from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
 from optmap.source.text import Source, SourceError
 from optmap.translate.edits import Edit
+from optmap.translate.flows import Flows
 from optmap.translate.imports import NewImport, spell
 from optmap.translate.learning_rate import learning_rate_object
-from optmap.translate.parameters import ParametersArgument, parameter_edits, read_parameters, uses_names
+from optmap.translate.parameters import ParameterEdits, ParametersArgument, parameter_edits, uses_names
 from optmap.translate.resolve import CallArgument, Note, Refusal, Rewrite, resolve
 from optmap.translate.rewrite import call_edits
 from optmap.translate.sites import CallSite, Sites, is_shadowed
@@ -54,18 +56,22 @@ class CallOutcome(NamedTuple):
     needed: NewImport | None = None
     call: CallText | None = None
     edited: EditedCall | None = None
+    inside: ParameterEdits = ParameterEdits()
 
     def argument(self, index: int | None) -> Argument | None:
         return self.call.arguments[index] if index is not None and self.call is not None else None
 
 
 class CallTranslation:
-    def __init__(self, source: Source, sites: Sites, site: CallSite, tables: MappingSet, options: Options) -> None:
+    def __init__(
+        self, source: Source, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows
+    ) -> None:
         self.source = source
         self.sites = sites
         self.site = site
         self.tables = tables
         self.options = options
+        self.flows = flows
 
     def run(self) -> CallOutcome:
         try:
@@ -86,6 +92,10 @@ class CallTranslation:
         )
         if isinstance(resolved, Refusal):
             return CallOutcome(resolved.notes, call=call)
+        hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
+        if hidden is not None:
+            message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
+            return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
         refusal = self._schedule(call, resolved) or self._inside(call, resolved, parameters, index)
         return (
             CallOutcome((refusal,), call=call) if refusal else self._rewrite(call, values, resolved, parameters, index)
@@ -97,7 +107,7 @@ class CallTranslation:
             return None, None
         for index, argument in enumerate(call.arguments):
             if argument.name == parameter.name or (argument.name is None and index == 0):
-                return read_parameters(self.source, argument.node, self.site.api.framework), index
+                return self.flows.parameters(self.site, argument.node), index
         return None, None
 
     def _schedule(self, call: CallText, resolved: Rewrite) -> Note | None:
@@ -157,26 +167,49 @@ class CallTranslation:
         if refusal is not None:
             return CallOutcome((refusal,), call=call)
         edits = call_edits(self.source, call, values, plan, spelling.text, inferred)
+        inside = ParameterEdits()
         if parameters is not None and index is not None and plan.target.parameters_argument is not None:
-            node = call.arguments[index].node
-            edits += parameter_edits(self.source, node, parameters, plan)
+            inside = parameter_edits(self.source, parameters, plan)
+            edits += inside.edits
             notes += self._parameter_notes(parameters, index)
         elif index is not None:
             from optmap.translate.left_out import left_out_note
 
             notes.append(left_out_note(self.source, call.arguments[index].node, index, self.site.api, plan.target))
+        if any(note.trait == "decay_filter" for note in notes):
+            from optmap.translate.decay import exact_advice, parameters_text
+
+            text = parameters_text(self.source, call, index, inside.edits) if index is not None else inferred
+            notes = [exact_advice(note, plan, text, self._weight_decay(call)) for note in notes]
         edited = EditedCall(call, plan, spelling.text)
-        return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited)
+        return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited, inside)
+
+    def _weight_decay(self, call: CallText) -> str | None:
+        """The text of the call's weight decay; None where it is left out."""
+        for index, argument in enumerate(call.arguments):
+            if {"l2", "decoupled_decay"} & set(self._ties(argument, index)):
+                return self.source.text(argument.value_span.start, argument.value_span.end)
+        return None
 
     def _parameter_notes(self, parameters: ParametersArgument, index: int) -> Iterator[Note]:
         if parameters.opaque:
-            shown = self.source.text(self.source.start(parameters.opaque[0]), self.source.end(parameters.opaque[0]))
-            shown = shown if len(shown) <= 40 and "\n" not in shown and "\r" not in shown else "part of the argument"
+            shown = self._shown(parameters.opaque[0], self.flows.argument(self.site))
+            why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
             text = f"see that it holds parameters of a {self.options.target} model"
-            yield Note(PARAMETERS_KEPT, f"{shown} was left as written; {text}", index)
+            yield Note(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", index)
         if uses_names(parameters, self.site.api.framework):
-            message = "parameters are picked by name, and the frameworks name them differently (gamma and beta, say)"
+            from optmap.translate.parameter_names import names_message
+
+            message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Note(NAMES_DIFFER, message, index)
+
+    def _shown(self, node: ast.expr, argument: ast.expr | None) -> str:
+        """An expression in a message, with its line where it stands outside the call's argument."""
+        start, end = self.source.start(node), self.source.end(node)
+        text = self.source.text(start, end)
+        text = text if len(text) <= 40 and len(text.splitlines()) == 1 else "part of the argument"
+        inside = argument is None or self.source.start(argument) <= start <= end <= self.source.end(argument)
+        return text if inside else f"{text} on line {node.lineno}"
 
     def _unsafe(self, call: CallText, resolved: Rewrite) -> Note | None:
         """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""

@@ -9,8 +9,8 @@ from optmap.diagnostics import NAME_ATTRIBUTE, SCHEDULE_ARGUMENT
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.plan import Plan, group_ties
 from optmap.source.text import Source
+from optmap.translate.group_syntax import ACCESSORS, GroupEntry
 from optmap.translate.learning_rate import learning_rate_object
-from optmap.translate.parameters import ACCESSORS, GroupEntry
 from optmap.translate.resolve import Note
 from optmap.translate.sites import CallSite, Sites
 

@@ -30,6 +30,18 @@ def ignored_lines(source: Source) -> dict[int, frozenset[str]]:
     return found
 
 
+def ignored_in(text: str) -> dict[int, frozenset[str]]:
+    """The same for the lines of a text that is not Python, in which `#` begins a comment."""
+    if "optmap:" not in text:
+        return {}
+    found = {number: _IGNORE.search(line) for number, line in enumerate(text.splitlines(), 1)}
+    return {
+        number: frozenset(code.strip() for code in (match[1] or "").split(",") if code.strip())
+        for number, match in found.items()
+        if match
+    }
+
+
 def silenced(source: Source, diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Drop the diagnostics that an `# optmap: ignore[CODE]` on their line names."""
     ignored = ignored_lines(source)

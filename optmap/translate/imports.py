@@ -12,7 +12,7 @@ from optmap.mapping.model import Api, MappingSet
 from optmap.source.calls import Items, Span, tokens
 from optmap.source.scopes import ImportedName, Names, Scope
 from optmap.source.text import Source
-from optmap.translate.edits import Edit, remove_pieces, starts_line
+from optmap.translate.edits import Edit, line_indent, remove_pieces, starts_line
 from optmap.translate.sites import CallSite
 
 
@@ -73,13 +73,17 @@ def _free(source: Source, names: Names, name: str, scope: Scope) -> bool:
     return re.search(rf"\b{re.escape(name)}\b".encode(), source.body) is None or name not in names.uses
 
 
-def import_edits(source: Source, needed: Iterable[NewImport]) -> list[Edit]:
-    """Insert the imports after the docstring and the `__future__` imports."""
+def import_edits(source: Source, names: Names, needed: Iterable[NewImport], replaced: Sequence[CallSite]) -> list[Edit]:
+    """Insert the imports after the docstring and the `__future__` imports; in cells, beside those that they replace."""
     lines = [new.text for new in dict.fromkeys(needed)]
     if not lines:
         return []
-    anchor, previous = _anchor(source)
     text = source.newline.join(lines)
+    if source.parts is not None and source.parts.anchors:
+        at = _beside(source, source.parts.anchors, names, replaced)
+        ending = source.newline + line_indent(source, at) if starts_line(source, at) else "; "
+        return [Edit(at, at, "".join(line + ending for line in lines))]
+    anchor, previous = _anchor(source)
     if anchor is None:
         assert previous is not None
         return [Edit(source.end(previous), source.end(previous), source.newline + text)]
@@ -87,6 +91,19 @@ def import_edits(source: Source, needed: Iterable[NewImport]) -> list[Edit]:
     if starts_line(source, at) and source.body[at - 1 : at] != b";":
         return [Edit(at, at, text + source.newline)]
     return [Edit(at, at, "; ".join(lines) + "; ")]
+
+
+def _beside(source: Source, anchors: Sequence[int], names: Names, replaced: Sequence[CallSite]) -> int:
+    """Of the anchors before the first call, that of an import which gave a callee its name, or else the best one."""
+    first = min(source.start(site.node) for site in replaced)
+    before = [at for at in anchors if at <= first] or anchors[:1]
+    callees = {_root(site.callee).id for site in replaced}
+    starts = {source.start(item.statement) for item in names.imports if item.local in callees}
+    return next((at for at in before if at in starts and not _kept(source, at)), before[0])
+
+
+def _kept(source: Source, offset: int) -> bool:
+    return source.parts is not None and any(first <= offset < last for first, last in source.parts.kept)
 
 
 def _anchor(source: Source) -> tuple[ast.stmt | None, ast.stmt | None]:
@@ -158,6 +175,7 @@ def _removable(source: Source, item: ImportedName, tables: MappingSet) -> bool:
     rest = source.body[end:].splitlines()[:1]
     tail = rest[0].strip() if rest else b""
     alone = starts_line(source, start) and (not tail or tail.startswith(b"#"))
+    alone = alone and not _kept(source, start)
     return alone and len(body) > 1 and isinstance(statement, ast.Import | ast.ImportFrom)
 
 

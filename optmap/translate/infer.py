@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from optmap.mapping.model import Framework
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
-from optmap.translate.parameters import ACCESSORS
+from optmap.translate.group_syntax import ACCESSORS
+from optmap.translate.lifetime import last_use, lifetime
 from optmap.translate.sites import CallSite
 
 _TENSORFLOW = ACCESSORS[Framework.TENSORFLOW]
@@ -27,13 +29,15 @@ class Failure(NamedTuple):
 class _Use(NamedTuple):
     """A model whose variables the optimizer updates: its name chain, where that stands, and in which scope.
 
-    `here` says that the optimizer is constructed in the very call that uses it.
+    `here` says that the optimizer is constructed in the very call that uses it. What the model's name is bound to behind
+    the offset `until` does not matter.
     """
 
     chain: tuple[str, ...]
     node: ast.expr
     scope: Scope
     here: bool = False
+    until: int | None = None
 
 
 def infer_parameters(source: Source, site: CallSite, target: Framework) -> str | Failure:
@@ -89,21 +93,25 @@ def _direct(source: Source, call: ast.Call, site: CallSite) -> list[list[_Use]] 
 def _through_holder(source: Source, holder: tuple[str, ...], site: CallSite) -> list[list[_Use]] | Failure:
     names = _collect(source, {holder[0]})
     owner = _owner(site, names, holder[0])
+    life = lifetime(source, site, holder)
     calls = []
+    meant = []
     for reference in names.references:
         if reference.chain[: len(holder)] != holder or not _same_owner(reference, holder, owner, site):
             continue
         call = _call_of(reference, holder)
-        if call is not None:
+        if call is not None and (life is None or life.holds(source, reference)):
             calls.append((call, reference.node))
+            meant.append(reference)
+    until = last_use(source, meant) if life is not None else None
     roots = {root for call, _ in calls for root in _roots_in(call)} | {holder[0]}
     every = _collect(source, roots | _roots_behind(source, roots))
     uses = []
     for call, optimizer in calls:
         found = _variables(call, every, optimizer)
         if not found:
-            return Failure(f"what it trains on line {call.lineno} cannot be read off")
-        uses.append(found)
+            return Failure(f"what it trains on {source.line_name(call.lineno)} cannot be read off")
+        uses.append([use._replace(until=until) for use in found])
     return uses
 
 
@@ -178,11 +186,15 @@ def _variables(call: ast.Call, names: Names, optimizer: ast.expr) -> list[_Use]:
 
 def _is_optimizer(call: ast.Call, optimizer: ast.expr, names: Names) -> bool:
     """Keras' own compile takes one optimizer; a class of the file that defines compile may take several."""
-    tree = names.module.node
-    if any(isinstance(node, ast.FunctionDef) and node.name == "compile" for node in ast.walk(tree)):
+    if _defines_compile(names.module.node):
         return False
     given = _argument(call, 0, "optimizer")
     return given is not None and source_position(given) == source_position(optimizer)
+
+
+@lru_cache(maxsize=1)
+def _defines_compile(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == "compile" for node in ast.walk(tree))
 
 
 def source_position(node: ast.expr) -> tuple[int, int, int | None, int | None]:
@@ -254,6 +266,7 @@ def _unusable(source: Source, site: CallSite, use: _Use) -> Failure | None:
         return Failure(f"{shown} is not visible where the optimizer is constructed")
     inside = any(scope.node is here.node for scope in [site.scope])
     starts = [source.start(b.node) for b in here.bindings[name] if isinstance(b.node, ast.expr | ast.stmt)]
+    starts = [start for start in starts if use.until is None or start < use.until]
     if inside and starts and min(starts) > source.start(site.node):
         return Failure(f"{shown} is created after the optimizer", "construct the optimizer after the model")
     if inside and starts and max(starts) > source.start(site.node):

@@ -9,7 +9,7 @@ from optmap.diagnostics import PARAMETERS_ELSEWHERE, PARAMETERS_PICKED
 from optmap.mapping.model import Api
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
-from optmap.translate.parameters import ACCESSORS
+from optmap.translate.group_syntax import ACCESSORS
 from optmap.translate.resolve import Note
 
 _SAME: Final = ("list", "tuple", "iter")

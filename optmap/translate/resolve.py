@@ -48,12 +48,16 @@ class CallArgument(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A message about a call; `index` is the argument that it is about, None for the whole call."""
+    """A message about a call; `index` is the argument that it is about, None for the whole call.
+
+    `trait` is the trait of the update rules that a difference is about.
+    """
 
     code: Code
     message: str
     index: int | None = None  # type: ignore[assignment]
     table: str | None = None
+    trait: str | None = None
 
 
 class Rewrite(NamedTuple):
@@ -253,7 +257,7 @@ def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[No
             message += f". --faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
         elif cause.advice:
             message += f". To avoid it, {cause.advice}"
-        seen = cause.effect is Effect.DIVERGENT and cause.needs is not Need.CHANGING_RATE
+        seen = cause.effect is Effect.DIVERGENT and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
-        notes.append(Note(code, message, None, cause.table))
+        notes.append(Note(code, message, None, cause.table, cause.trait))
     return notes

@@ -155,7 +155,7 @@ class _CallRewriter:
             self.changes += [Edit(span.start, span.start, f"{how}("), Edit(span.end, span.end, ")")]
 
     def _split(self, argument: Argument, targets: list[TargetArgument]) -> None:
-        """Turn one tuple argument into several arguments, one for each element."""
+        """Turn one tuple argument into several arguments, one for each element that the target takes."""
         pieces = {_element(target): target for target in targets}
         elements = self.values[self.call.arguments.index(argument)].elements
         if elements is None:
@@ -174,7 +174,9 @@ class _CallRewriter:
         separator = self.layout.separator(self.source.newline)
         previous = argument.span.start
         for position, span in enumerate(items.pieces):
-            lead = "" if position == 0 else separator
+            if position not in pieces:
+                continue
+            lead = "" if previous == argument.span.start else separator
             self.changes.append(Edit(previous, span.start, f"{lead}{pieces[position].parameter.name}="))
             self._convert(span, elements[position], _conversion(pieces[position]))
             previous = span.end
@@ -186,8 +188,10 @@ class _CallRewriter:
         for position, span in enumerate(items.pieces):
             following = items.pieces[position + 1].start if position + 1 < len(items.pieces) else items.close.start
             lines += comments_in(self.source, span.end, following)
+            if position not in pieces:
+                continue
             text = _converted(self.source.text(span.start, span.end), elements[position], _conversion(pieces[position]))
-            comma = "," if position + 1 < len(items.pieces) else ""
+            comma = "," if position < max(pieces) else ""
             lines.append(f"{pieces[position].parameter.name}={text}{comma}")
         lines[:0] = comments_in(self.source, items.open.end, items.pieces[0].start)
         return (self.source.newline + (self.layout.indent or "    ")).join(lines)

@@ -18,6 +18,10 @@ MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 """Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
 
 
+CONFIGURATIONS: Final = (".yaml", ".yml", ".json", ".toml")
+"""Files with these endings are looked through for optimizers where they are named outright, and never changed."""
+
+
 class Outcome(NamedTuple):
     """One file: where it is, what was read, and what became of it."""
 
@@ -78,20 +82,39 @@ def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
         status = found.path.stat()
         if not stat.S_ISREG(status.st_mode):
             return Outcome(found.path, found.base, b"", unreadable("not a regular file"))
-        if status.st_size > MAXIMUM_BYTES:
-            reason = f"found {status.st_size} bytes, expected at most {MAXIMUM_BYTES}"
+        limit = MAXIMUM_BYTES * (8 if found.path.suffix == ".ipynb" else 1)  # most of a notebook is its output
+        if status.st_size > limit:
+            reason = f"found {status.st_size} bytes, expected at most {limit}"
             return Outcome(found.path, found.base, b"", unreadable(reason))
         data = found.path.read_bytes()
     except OSError as error:
         return Outcome(found.path, found.base, b"", unreadable(error.strerror or str(error)))
     try:
-        return Outcome(found.path, found.base, data, translate_bytes(data, tables, options))
+        if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
+            return Outcome(found.path, found.base, data, _configuration(data, found.path, tables, options))
+        return Outcome(found.path, found.base, data, translate_content(found.path.suffix, data, tables, options))
     except Exception as error:  # a fault in optmap must not keep the other files from being done
         if os.environ.get("OPTMAP_DEBUG"):
             raise
         message = f"internal error, the file was left alone: {type(error).__name__}: {error}"
         failed = FileResult(data, error=message, diagnostics=(Diagnostic(UNVERIFIED, message, 1, 1),))
         return Outcome(found.path, found.base, data, failed)
+
+
+def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Options) -> FileResult:
+    """Translate a file's content as what the ending of its name says that it is: a notebook, or Python source."""
+    if suffix == ".ipynb":
+        from optmap.translate.notebook import translate_notebook
+
+        return translate_notebook(data, tables, options)
+    return translate_bytes(data, tables, options)
+
+
+def _configuration(data: bytes, path: Path, tables: MappingSet, options: Options) -> FileResult:
+    from optmap.translate.configs import config_diagnostics
+
+    error, diagnostics = config_diagnostics(data, path, tables, options)
+    return FileResult(data, False, error, (), diagnostics)
 
 
 def unreadable(reason: str) -> FileResult:

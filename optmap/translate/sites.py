@@ -43,6 +43,10 @@ _LOOKUPS: Final = ("getattr", "hasattr", "setattr", "vars", "dir", "import_modul
 _CONTAINERS: Final = (ast.Tuple, ast.List, ast.Set, ast.Subscript, ast.BinOp, ast.Starred, ast.Slice)
 
 
+WRAPPED: Final = "wrapped_optimizer"
+"""The canonical name of the argument that holds the optimizer of a wrapper."""
+
+
 class CallSite(NamedTuple):
     """A constructor call of a known optimizer."""
 
@@ -91,6 +95,16 @@ def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework])
             return False
         return any(name.encode() in data for name in tables.class_names)
     return any(root.encode() in data for framework in sources for root in tables.roots[framework])
+
+
+def names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
+    """Tell from the bytes alone whether the file may name an optimizer by a short name.
+
+    Keras' `model.compile("adam")` is one form, timm's `create_optimizer_v2(model, "adamw")` another.
+    """
+    if Framework.TENSORFLOW in sources and b".compile(" in data and (b"keras" in data or b"tensorflow" in data):
+        return True
+    return Framework.TORCH in sources and b"create_optimizer_v2" in data
 
 
 def is_shadowed(source: Source, site: CallSite, name: str) -> bool:

@@ -25,13 +25,24 @@ class EditedCall(NamedTuple):
     callee: str
 
 
-def verify(source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall]) -> Source:
+class EditedNode(NamedTuple):
+    """An expression, or the name of a keyword, outside the calls that was edited: its extent before, and its text after."""
+
+    start: int
+    end: int
+    text: str
+
+
+def verify(
+    source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall], nodes: Sequence[EditedNode] = ()
+) -> Source:
     """Parse the edited body and compare the trees. Raises SourceError or VerificationError."""
     result = Source(body, source.encoding, source.bom, parse_body(body))
     steps = ordered(edits)
     spans = {(source.start(item.call.node), source.end(item.call.node)): item for item in edited}
     moved_spans = {(moved(start, steps), moved(end, steps)): item for (start, end), item in spans.items()}
-    _Comparison(source, result, frozenset(spans), moved_spans).block(source.tree.body, result.tree.body)
+    changed = {(node.start, node.end): node.text for node in nodes}
+    _Comparison(source, result, frozenset(spans), moved_spans, changed).block(source.tree.body, result.tree.body)
     return result
 
 
@@ -39,12 +50,18 @@ class _Comparison:
     """Walks both trees side by side; statements whose text is the same are not entered."""
 
     def __init__(
-        self, source: Source, result: Source, old: frozenset[tuple[int, int]], new: dict[tuple[int, int], EditedCall]
+        self,
+        source: Source,
+        result: Source,
+        old: frozenset[tuple[int, int]],
+        new: dict[tuple[int, int], EditedCall],
+        changed: dict[tuple[int, int], str],
     ) -> None:
         self.source = source
         self.result = result
         self.old = old
         self.new = new
+        self.changed = changed
         self.edited = {id(item.call.node) for item in new.values()}
 
     def block(self, old: Sequence[ast.AST], new: Sequence[ast.AST]) -> None:
@@ -64,6 +81,8 @@ class _Comparison:
 
     def node(self, old: object, new: object) -> None:
         """Compare two nodes or field values; an edited call must be what was planned."""
+        if isinstance(old, ast.expr) and (self.source.start(old), self.source.end(old)) in self.changed:
+            return self._changed(old, new)
         if type(old) is not type(new):
             raise VerificationError("the syntax tree changed outside the edited calls")
         if isinstance(old, list) and isinstance(new, list):
@@ -75,6 +94,8 @@ class _Comparison:
                 self.node(before, after)
         elif isinstance(old, ast.Call) and (self.source.start(old), self.source.end(old)) in self.old:
             self._call(new)
+        elif isinstance(old, ast.keyword) and isinstance(new, ast.keyword):
+            self._keyword(old, new)
         elif isinstance(old, ast.AST):
             for name in old._fields:
                 self.node(getattr(old, name, None), getattr(new, name, None))
@@ -82,12 +103,30 @@ class _Comparison:
             raise VerificationError("the syntax tree changed outside the edited calls")
         return None
 
+    def _changed(self, old: ast.expr, new: object) -> None:
+        text = self.changed[self.source.start(old), self.source.end(old)]
+        if not _same_tree(ast.parse(f"({text}\n)", mode="eval").body, new):
+            raise VerificationError(f"expected {text}")
+
+    def _keyword(self, old: ast.keyword, new: ast.keyword) -> None:
+        start = self.source.start(old)
+        name = self.changed.get((start, start + len((old.arg or "").encode())), old.arg)
+        if name != new.arg:
+            raise VerificationError(f"found the keyword {new.arg}, expected {name}")
+        self.node(old.value, new.value)
+
     def _call(self, new: object) -> None:
         assert isinstance(new, ast.Call)
         item = self.new.get((self.result.start(new), self.result.end(new)))
         if item is None:
             raise VerificationError("an edited call is not where it was expected")
         _verify_call(new, item, self.edited)
+        for argument in item.plan.arguments:
+            piece = argument.pieces[0]
+            if argument.parameter.is_parameters and isinstance(piece, FromArgument):
+                given = {keyword.arg: keyword.value for keyword in new.keywords}
+                value = new.args[0] if new.args else given[argument.parameter.name]
+                self.node(item.call.arguments[piece.index].node, value)
 
 
 def _verify_call(node: ast.Call, item: EditedCall, edited: set[int]) -> None:

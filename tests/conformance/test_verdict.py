@@ -8,7 +8,7 @@ import pytest
 
 from optmap.conformance.calls import Call, canonical_values, plans
 from optmap.conformance.catalog import catalog
-from optmap.conformance.expect import Expectation, expectation
+from optmap.conformance.expect import Circumstances, Expectation, expectation
 from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
 from optmap.conformance.verdict import find_better, judge
@@ -45,6 +45,23 @@ def test_expected_level_and_cause(
     found = expectation(plan, SCENARIOS[scenario], canonical_values(call))
     assert found.level is level
     assert any(text.startswith(cause) for text in found.causes) if cause else found.causes == ()
+
+
+@pytest.mark.parametrize(
+    ("rate", "run", "level"),
+    [
+        (0.5, Circumstances("float64", 4), Level.EQUIVALENT),
+        (0.5, Circumstances("float64", 5), Level.DIVERGENT),
+        (0.01, Circumstances("float64", 5), Level.EQUIVALENT),
+        (0.01, Circumstances("float32", 5), Level.DIVERGENT),
+    ],
+)
+def test_some_differences_need_a_long_run_or_single_precision(
+    tables: MappingSet, rate: float, run: Circumstances, level: Level
+) -> None:
+    given: dict[str, Literal] = {"lr": rate}
+    call, plan = plan_of(tables, "torch.optim.Adafactor", "mindspore.nn.AdaFactor", given)
+    assert expectation(plan, SCENARIOS["dense-mse"], canonical_values(call), run).level is level
 
 
 def measured(level: Level) -> Divergence:

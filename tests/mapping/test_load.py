@@ -484,10 +484,10 @@ def test_a_later_directory_wins(tmp_path: Path) -> None:
 
 
 def test_a_new_algorithm_of_the_users(tmp_path: Path) -> None:
-    text = NEW_ADAM.replace("adam", "lion").replace("mindspore.nn.Adam", "mindspore.nn.Lion")
-    loaded = load([write_table(tmp_path, "lion.yaml", text)])
-    assert loaded.api_at("mindspore.nn.Lion") is loaded.apis["mindspore.nn.Lion"]
-    assert loaded.algorithms["lion"].title == "lion"
+    text = NEW_ADAM.replace("adam", "sophia").replace("mindspore.nn.Adam", "mindspore.nn.Sophia")
+    loaded = load([write_table(tmp_path, "sophia.yaml", text)])
+    assert loaded.api_at("mindspore.nn.Sophia") is loaded.apis["mindspore.nn.Sophia"]
+    assert loaded.algorithms["sophia"].title == "sophia"
 
 
 def test_directories_that_hold_no_tables(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from optmap.mapping import versions
 from optmap.mapping.load import load
 from optmap.mapping.model import Api
+from optmap.mapping.values import read_value
 
 TABLES = load()
 RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("signatures.json").read_text())
@@ -21,7 +22,11 @@ CASES = [
     pytest.param(api, version, id=f"{api.name}-{version}")
     for api in TABLES.apis.values()
     for version in RECORDED.get(api.module.package, {})
+    if not (api.module.name == "tf.keras.mixed_precision" and versions.key(version) < versions.key("3"))
 ]
+"""Before Keras 3 mixed precision was a package of its own, which is not recorded."""
+CONSTANTS = {"DEFAULT_A": 3.4445, "DEFAULT_B": -4.775, "DEFAULT_C": 2.0315, "EPS": 1e-7, "DEFAULT_NS_STEPS": 5}
+"""Names that torch/optim/_muon.py gives as defaults."""
 ODD = {
     ("tf.keras.optimizers.Ftrl", "2.10.0"): ("name", "l2_shrinkage_regularization_strength", "beta"),
     ("tf.keras.optimizers.RMSprop", "3.0.0"): ("ema_overwrite_frequency",),
@@ -62,7 +67,11 @@ def _value(name: str, default: str | None) -> str | None:
         return None
     if name == "name":
         return repr(None)
-    return repr(ast.literal_eval(default))
+    tree = ast.parse(default, mode="eval").body
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if names:
+        return repr(eval(compile(ast.Expression(tree), "default", "eval"), {}, CONSTANTS))
+    return repr(read_value(tree).literal)
 
 
 def test_versions_compare_as_numbers() -> None:

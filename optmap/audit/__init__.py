@@ -1,0 +1,1 @@
+"""The tables held against the live signatures of the frameworks that are installed."""

@@ -1,0 +1,132 @@
+"""Audit the installed frameworks, each in a worker process of its own, side by side."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from optmap.audit.compare import differences, modules_of, sections_of, unverified
+from optmap.audit.results import Audit, FrameworkAudit, Live, LiveModule, ModuleRequest, Request, read_modules
+from optmap.conformance.engines import ENGINES
+from optmap.mapping.model import PARAMETERS, Framework, MappingSet
+from optmap.processes import last_words, worker_command
+
+LIMIT: Final = 180.0
+"""Seconds that a worker may take to import its framework and to look at it."""
+_INFO: Final = {
+    Framework.TORCH: ENGINES["torch"],
+    Framework.TENSORFLOW: ENGINES["tensorflow"],
+    Framework.MINDSPORE: ENGINES["mindspore-real"],
+}
+
+
+class AuditError(Exception):
+    """A framework cannot be looked at; the message says why. `installed` is false where it is just not there."""
+
+    def __init__(self, message: str, *, installed: bool = True) -> None:
+        super().__init__(message)
+        self.installed = installed
+
+
+def audit(
+    tables: MappingSet,
+    frameworks: Sequence[Framework] = tuple(Framework),
+    interpreters: Mapping[Framework, str] | None = None,
+    *,
+    limit: float = LIMIT,
+) -> Audit:
+    """Hold the sections of the frameworks against what is installed for this interpreter, or for one given by framework."""
+    chosen = interpreters or {}
+    with ThreadPoolExecutor(len(frameworks) or 1) as threads:
+        asked = [
+            threads.submit(_one, tables, framework, chosen.get(framework, sys.executable), limit)
+            for framework in frameworks
+        ]
+        return Audit(tuple(each.result() for each in asked))
+
+
+def _one(tables: MappingSet, framework: Framework, interpreter: str, limit: float) -> FrameworkAudit:
+    try:
+        live = look(request_for(tables, framework), framework, interpreter, limit)
+    except AuditError as error:
+        return FrameworkAudit(framework, failure=str(error), installed=error.installed)
+    broken = [f"{name} cannot be imported: {item.broken}" for name, item in live.modules.items() if item.broken]
+    absent = [name for name, item in live.modules.items() if item.absent is not None]
+    sections = [api for module in modules_of(tables, framework) for api in sections_of(tables, module)]
+    return FrameworkAudit(
+        framework,
+        live.version,
+        sum(api.module.name not in absent for api in sections),
+        tuple(differences(tables, framework, live)),
+        unverified(tables, live.modules),
+        tuple(f"{name} is not audited: {live.modules[name].absent} is not installed" for name in absent),
+        failure="; ".join(broken) or None,
+    )
+
+
+def request_for(tables: MappingSet, framework: Framework) -> Request:
+    """What a worker is to look at: the framework's modules, and how its optimizers are told from other members."""
+    modules = modules_of(tables, framework)
+    apis = [api for module in modules for api in sections_of(tables, module)]
+    ties = {PARAMETERS, "learning_rate"}
+    telling = {row.name for api in apis for row in api.parameters if ties & set(row.ties)}
+    return Request(
+        _INFO[framework].package,
+        tuple(
+            ModuleRequest(
+                module.name, module.paths[0], module.package, module.exclusive, module.others, module.schedules,
+                tuple(api.class_name for api in apis if api.module.name == module.name),
+            )
+            for module in modules
+        ),
+        tuple(path for module in modules for path in (*module.paths, *module.pinned)),
+        tuple(sorted(telling)),
+    )  # fmt: skip
+
+
+def look(request: Request, framework: Framework, interpreter: str = sys.executable, limit: float = LIMIT) -> Live:
+    """Have a worker look at a framework. Raises AuditError where it is not installed, or the worker dies or hangs."""
+    answer = _ask(framework, interpreter, request, limit)
+    if "version" in answer:
+        modules: dict[str, LiveModule] = read_modules(answer["modules"])
+        return Live(answer["version"], modules)
+    if answer["missing"]:
+        raise AuditError(f"{request.package} is not installed; {_INFO[framework].install}", installed=False)
+    raise AuditError(f"{request.package} cannot be imported: {answer['error']}")
+
+
+def _ask(framework: Framework, interpreter: str, request: Request, limit: float) -> dict[str, Any]:
+    """One question, one answer; through files, which no grandchild that lives on can keep open as it can a pipe."""
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        stdin.write(json.dumps(request).encode())
+        stdin.seek(0)
+        try:
+            code = subprocess.run(
+                worker_command(interpreter, "optmap.audit.worker"),
+                stdin=stdin, stdout=stdout, stderr=stderr, timeout=limit, check=False,
+            ).returncode  # fmt: skip
+        except OSError as error:
+            raise AuditError(f"{interpreter} cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            text = f"the {framework} worker did not answer within {limit:g} seconds"
+            raise AuditError(text + last_words(stderr)) from None
+        stdout.seek(0)
+        return _answer(stdout.read(), code, f"the {framework} worker", last_words(stderr))
+
+
+def _answer(output: bytes, code: int, worker: str, words: str) -> dict[str, Any]:
+    """Read the answer. A framework that crashes only on its way out has given it."""
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    if code:
+        raise AuditError(f"{worker} ended with exit code {code}{words}")
+    raise AuditError(f"{worker} gave no answer: found {output[:40]!r}{words}")

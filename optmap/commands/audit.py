@@ -1,0 +1,49 @@
+"""`optmap audit`: options to a report and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from optmap.audit.results import Audit, FrameworkAudit
+from optmap.audit.run import audit
+from optmap.commands.common import UsageError, choice, framework, interpreter, reports_usage_errors, tables
+from optmap.mapping.model import Framework
+from optmap.report.audit_reports import AUDIT_FORMATS
+
+EQUAL: Final = 0
+DIFFERENT: Final = 1
+NOT_AUDITED: Final = 2
+
+
+@reports_usage_errors
+def run(frameworks: Sequence[str], python: Sequence[str], format: str, mappings: tuple[Path, ...]) -> int:
+    """Audit the frameworks, all by default, print the report, and return the exit code."""
+    choice(format, "--format", tuple(AUDIT_FORMATS))
+    named = list(dict.fromkeys(framework(name, "--framework") for name in frameworks))
+    chosen = named or list(Framework)
+    interpreters = {framework(name, "--python"): path for name, path in map(interpreter, python)}
+    unused = [name for name in interpreters if name not in chosen]
+    if unused:
+        raise UsageError(f"--python: found {unused[0]}, which --framework does not name")
+    found = audit(tables(mappings), chosen, interpreters)
+    sys.stdout.write(AUDIT_FORMATS[format](found))
+    sys.stdout.flush()
+    return _exit_code(found, [*named, *interpreters])
+
+
+def _exit_code(found: Audit, wanted: Sequence[Framework]) -> int:
+    """A framework that is not installed fails the audit only where it is asked for by name."""
+    failed = [item for item in found.frameworks if item.failure and (item.installed or item.framework in wanted)]
+    if not failed and not any(item.version for item in found.frameworks):
+        failed = list(found.frameworks)
+    sys.stderr.write("".join(map(_message, failed)))
+    if failed:
+        return NOT_AUDITED
+    return DIFFERENT if found.differences else EQUAL
+
+
+def _message(item: FrameworkAudit) -> str:
+    return f"optmap: error: {item.framework} could not be audited: {item.failure}\n"

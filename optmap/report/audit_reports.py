@@ -1,0 +1,87 @@
+"""The formats of `optmap audit`: text, json and github."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from optmap.audit.results import Audit, Difference, FrameworkAudit
+from optmap.report.workflow import annotation
+
+
+def text(audit: Audit) -> str:
+    """A line for each difference, at its place in the tables, and what each framework came to."""
+    lines = [f"{item.at}: {item.message}" for item in audit.differences]
+    for framework in audit.frameworks:
+        lines += _summary(framework)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _summary(item: FrameworkAudit) -> Iterator[str]:
+    if item.version is None:
+        yield f"{item.framework}: not audited: {item.failure}"
+        return
+    name = f"{item.framework} {item.version}"
+    yield f"{name}: {_count(item.sections, 'section')}, {_count(len(item.differences), 'difference')}"
+    yield from (f"{name}: {line}" for line in _remarks(item))
+
+
+def _remarks(item: FrameworkAudit) -> Iterator[str]:
+    for each in item.unverified:
+        what = f"{_count(each.sections, 'section')} verified with {each.package} {each.verified}"
+        yield f"{what}; installed is {each.package} {each.installed}"
+    yield from item.notes
+    if item.failure is not None:
+        yield f"not audited: {item.failure}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def as_json(audit: Audit) -> str:
+    """One JSON document; its keys are a contract."""
+    document = {
+        "version": 1,
+        "frameworks": [_framework(item) for item in audit.frameworks],
+        "differences": [_difference(item) for item in audit.differences],
+        "summary": {
+            "audited": sum(item.version is not None for item in audit.frameworks),
+            "differences": len(audit.differences),
+        },
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _framework(item: FrameworkAudit) -> dict[str, Any]:
+    unverified = [each._asdict() for each in item.unverified]
+    return {
+        "framework": str(item.framework), "version": item.version, "sections": item.sections, "unverified": unverified,
+        "notes": list(item.notes), "failure": item.failure,
+    }  # fmt: skip
+
+
+def _difference(item: Difference) -> dict[str, Any]:
+    return {
+        "kind": str(item.kind), "api": item.api, "parameter": item.parameter, "table": item.table, "live": item.live,
+        "message": item.message, "file": item.at.file, "line": item.at.line, "column": item.at.column,
+    }  # fmt: skip
+
+
+def github(audit: Audit) -> str:
+    """An annotation for each difference, and for what was not audited or not verified with what is installed."""
+    lines = [
+        annotation(
+            "error", f"optmap audit: {item.kind}", item.message, item.at.file, f"{item.at.line}", f"{item.at.column}"
+        )
+        for item in audit.differences
+    ]
+    for framework in audit.frameworks:
+        level = "error" if framework.failure and framework.installed else "notice"
+        remarks = _remarks(framework) if framework.version else _summary(framework)
+        lines += [annotation(level, "optmap audit", line) for line in remarks]
+    return "".join(f"{line}\n" for line in lines)
+
+
+AUDIT_FORMATS: Final[dict[str, Callable[[Audit], str]]] = {"text": text, "json": as_json, "github": github}

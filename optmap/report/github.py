@@ -1,0 +1,27 @@
+"""The diagnostics of `translate` as GitHub workflow commands, which show as annotations beside the lines.
+
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from optmap.diagnostics import Diagnostic, Severity
+from optmap.report.workflow import annotation
+from optmap.translate.apply import FileResult
+
+_COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def translation_github(files: Sequence[tuple[str, FileResult]]) -> str:
+    """Format the diagnostics of all files, in order, one a line."""
+    return "".join(_command(path, item) for path, result in files for item in result.diagnostics)
+
+
+def _command(path: str, item: Diagnostic) -> str:
+    command = annotation(
+        _COMMANDS[item.severity], item.code.id, item.message, path, str(item.line), column=str(item.column)
+    )
+    return f"{command}\n"

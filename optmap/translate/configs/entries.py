@@ -1,0 +1,146 @@
+"""Which entries of a configuration name an optimizer? The forms of Hydra, Lightning, Keras, mmcv, DeepSpeed and plain keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from optmap.mapping.model import MappingSet
+from optmap.translate.configs.nodes import Node
+
+_KEY: Final = re.compile(
+    r"(?:\w+[_-])?(?:optimizer|optimiser|optim|opt)s?(?:[_-](?:config|cfg|conf|type|name|class|spec))?", re.IGNORECASE
+)
+_NAMES: Final = ("_target_", "class_path", "class_name", "type", "name", "class", "optimizer", "opt", "kind", "method")
+_INNER: Final = (
+    "config",
+    "init_args",
+    "params",
+    "args",
+    "kwargs",
+    "hyperparameters",
+    "parameters",
+    "options",
+    "dict_kwargs",
+)
+_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+
+
+class Entry(NamedTuple):
+    """One optimizer: the key that it stands under, its name and where that is, and its hyperparameters.
+
+    `exact` says that `arguments` are all meant for the constructor; else some may be settings of the program. `keras`
+    marks the form that Keras itself writes. `beside` are scalars next to a bare name.
+    """
+
+    key: str
+    name: str
+    at: Node
+    arguments: Mapping[str, Node]
+    exact: bool
+    keras: bool = False
+    beside: Mapping[str, Node] = {}
+
+
+def find_entries(documents: Sequence[Node], tables: MappingSet) -> list[Entry]:
+    """Return every entry of the documents, each place once."""
+    found: dict[tuple[int, int], Entry] = {}
+    for document in documents:
+        for entry in _Walk(tables).walk(document, ""):
+            found.setdefault((entry.at.line, entry.at.column), entry)
+    return list(found.values())
+
+
+class _Walk:
+    def __init__(self, tables: MappingSet) -> None:
+        self.tables = tables
+        self.seen: set[tuple[int, str]] = set()
+        """Nodes that were looked at, by the key they stand under: YAML aliases may lead to one in many ways."""
+
+    def walk(self, node: Node, key: str) -> Iterator[Entry]:
+        if (id(node), key) in self.seen:
+            return
+        self.seen.add((id(node), key))
+        if isinstance(node.value, list):
+            for item in node.value:
+                yield from self.walk(item, key)
+        elif isinstance(node.value, dict):
+            entry = self._mapping(node.value, key)
+            if entry is not None:
+                yield entry
+                return
+            for name, item in node.value.items():
+                if name == "defaults" and isinstance(item.value, list):
+                    continue  # Hydra's list of the files that make up the configuration
+                bare = self._bare(name, item, node.value)
+                if bare is not None:
+                    yield bare
+                else:
+                    yield from self.walk(item, name)
+
+    def _mapping(self, items: Mapping[str, Node], key: str) -> Entry | None:
+        """A mapping that names a class and may hold its arguments."""
+        for form in ("_target_", "class_path"):
+            name = _text(items.get(form))
+            if name is not None and self._in_optimizer_module(name):
+                return self._entry(items, form, name, key or form)
+        if not _KEY.fullmatch(key):
+            return None
+        for form in _NAMES:
+            name = _text(items.get(form))
+            if name is not None and (self.known(name) or form in ("class_name", "type")):
+                return self._entry(items, form, name, key)
+        classes = [name for name, item in items.items() if self.known(name) and isinstance(item.value, dict | None)]
+        if len(classes) == 1:
+            inner = items[classes[0]]
+            arguments = inner.value if isinstance(inner.value, dict) else {}
+            return Entry(key, classes[0], inner, arguments, True)
+        return None
+
+    def _entry(self, items: Mapping[str, Node], form: str, name: str, key: str) -> Entry:
+        inner = next((items[each] for each in _INNER if each in items and isinstance(items[each].value, dict)), None)
+        keras = form == "class_name"
+        if inner is not None and isinstance(inner.value, dict):
+            return Entry(key, name, items[form], inner.value, True, keras)
+        if keras or form == "class_path":
+            return Entry(key, name, items[form], {}, True, keras)
+        rest = {each: item for each, item in items.items() if each != form and not _private(each)}
+        return Entry(key, name, items[form], rest, form == "_target_")
+
+    def _bare(self, key: str, node: Node, beside: Mapping[str, Node]) -> Entry | None:
+        """`optimizer: AdamW`; under a key that may mean other things only if the name is known."""
+        name = _text(node)
+        if name is None or not _KEY.fullmatch(key) or not re.fullmatch(r"[A-Za-z][\w.-]*", name):
+            return None
+        if not (self.known(name) or key.lower() in ("optimizer", "optimiser")):
+            return None
+        others = {each: item for each, item in beside.items() if each != key}
+        return Entry(key, name, node, {}, True, beside=others)
+
+    def known(self, name: str) -> bool:
+        """Tell whether any table has a class of this name."""
+        return bool(named(self.tables, name))
+
+    def _in_optimizer_module(self, name: str) -> bool:
+        if not _DOTTED.fullmatch(name):
+            return False
+        return bool(self.tables.named(name)) or self.tables.find(name) is not None
+
+
+def named(tables: MappingSet, name: str) -> list[str]:
+    """The full names of the classes that a name may mean, whatever its case, dashes and underscores."""
+    exact = tables.named(name)
+    if exact or "." in name:
+        return [api.name for api in exact]
+    plain = name.replace("_", "").replace("-", "").lower()
+    return [api.name for api in tables.apis.values() if api.class_name.lower() in (plain, f"{plain}optimizer")]
+
+
+def _text(node: Node | None) -> str | None:
+    return node.value if node is not None and isinstance(node.value, str) else None
+
+
+def _private(key: str) -> bool:
+    """Hydra's own keys."""
+    return key.startswith("_") and key.endswith("_")

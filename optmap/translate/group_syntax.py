@@ -1,0 +1,120 @@
+"""How groups of parameters, and the methods of models that give parameters, are written."""
+
+from __future__ import annotations
+
+import ast
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from optmap.mapping.model import Framework
+from optmap.source.calls import Span
+from optmap.source.scopes import chain_of
+from optmap.source.text import Source
+
+
+class Accessors(NamedTuple):
+    """The methods of a model that give its trainable parameters, with or without names; `also` are read as the first."""
+
+    trainable: str
+    named: str | None
+    also: tuple[str, ...] = ()
+
+
+ACCESSORS: Final = {
+    Framework.TORCH: Accessors("parameters", "named_parameters"),
+    Framework.MINDSPORE: Accessors("trainable_params", "parameters_and_names", ("get_parameters",)),
+    Framework.TENSORFLOW: Accessors("trainable_variables", None, ("trainable_weights",)),
+}
+PASS_ON: Final = ("list", "tuple", "iter", "chain", "reversed", "from_iterable")
+"""Functions whose arguments are, or hold, what they return."""
+LOOP_ONLY: Final = ("enumerate", "sorted", "zip")
+"""The same, as long as what they return is only run over."""
+_LAZY: Final = ("filter", "map", "iter", "chain", "reversed", "from_iterable", "zip")
+"""Functions that return something which can be run over once."""
+
+
+Key = tuple[int, str]
+
+
+class Role(Enum):
+    """What a value stands for: the whole argument, one element of it, the `params` of a group, or a dict of elements."""
+
+    WHOLE = auto()
+    ITEM = auto()
+    PARAMS = auto()
+    MAPPING = auto()
+
+
+class Lost(NamedTuple):
+    """Why a variable cannot be followed: a clause, and whether the variable holds groups."""
+
+    reason: str
+    groups: bool
+
+
+class GroupEntry(NamedTuple):
+    """One key of a group, with the span of the key, and whether it is a keyword of dict(...); `sets` unless it is only read."""
+
+    key: str
+    span: Span
+    quoted: bool
+    value: ast.expr
+    sets: bool = True
+
+
+def called(node: ast.Call) -> str:
+    """The last name of what is called, empty where it has none."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def makes_tensor(call: ast.Call) -> bool:
+    """`torch.zeros(3)`, `nn.Parameter(w)`: one tensor, rather than a function that may yield parameters."""
+    chain = chain_of(call.func) or ("",)
+    return chain[0] == "torch" or chain[-1][:1].isupper()
+
+
+def is_lazy(node: ast.expr) -> bool:
+    return isinstance(node, ast.GeneratorExp) or (isinstance(node, ast.Call) and called(node) in _LAZY)
+
+
+def dict_inside(node: ast.Call) -> ast.expr | None:
+    """`dict(pairs)` and `pairs.items()`, which run over the same pairs as what is inside."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "items" and not node.args and not node.keywords:
+        return node.func.value
+    if called(node) in ("dict", "OrderedDict") and len(node.args) == 1 and not node.keywords:
+        return node.args[0]
+    return None
+
+
+def is_values(node: ast.Call) -> bool:
+    return called(node) == "values" and not node.args and not node.keywords
+
+
+def is_group(node: ast.AST) -> bool:
+    if isinstance(node, ast.Dict):
+        keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+        return "params" in keys or "order_params" in keys or None in node.keys
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        return any(keyword.arg in ("params", None) for keyword in node.keywords)
+    return False
+
+
+def group_entries(source: Source, display: ast.expr) -> list[GroupEntry] | None:
+    """Return the keys of a group; None where one of them is hidden by unpacking or computed."""
+    entries = []
+    if isinstance(display, ast.Dict):
+        for key, value in zip(display.keys, display.values, strict=True):
+            if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+                return None
+            entries.append(GroupEntry(key.value, Span(source.start(key), source.end(key)), True, value))
+        return entries
+    assert isinstance(display, ast.Call)
+    if display.args:
+        return None
+    for keyword in display.keywords:
+        if keyword.arg is None:
+            return None
+        start = source.start(keyword)
+        span = Span(start, start + len(keyword.arg.encode()))
+        entries.append(GroupEntry(keyword.arg, span, False, keyword.value))
+    return entries

@@ -1,0 +1,130 @@
+"""Notebooks on the command line: bytes, diffs, exit codes and places."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+IMPORTS = ["import torch\n", "import torch.optim as optim"]
+CALL = ["x = 1\n", "opt = optim.AdamW(net.parameters())"]
+
+
+def notebook(*sources: list[str]) -> bytes:
+    cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": ["# Title"]}]
+    cells += [{"cell_type": "code", "metadata": {}, "outputs": [], "source": source} for source in sources]
+    return (json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n").encode()
+
+
+BEFORE = notebook(IMPORTS, CALL)
+AFTER = notebook(
+    ["import torch\n", "import mindspore"],
+    ["x = 1\n", "opt = mindspore.nn.AdamWeightDecay(net.trainable_params(), eps=1e-08, weight_decay=0.01)"],
+)
+DIFF = """\
+--- a/nb.ipynb:cell 2
++++ b/nb.ipynb:cell 2
+@@ -1,2 +1,2 @@
+ import torch
+-import torch.optim as optim
++import mindspore
+--- a/nb.ipynb:cell 3
++++ b/nb.ipynb:cell 3
+@@ -1,2 +1,2 @@
+ x = 1
+-opt = optim.AdamW(net.parameters())
++opt = mindspore.nn.AdamWeightDecay(net.trainable_params(), eps=1e-08, weight_decay=0.01)
+"""
+
+
+def run(*arguments: str, cwd: Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run(
+        [sys.executable, "-m", "optmap", *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "nb.ipynb").write_bytes(BEFORE)
+    return tmp_path
+
+
+def test_one_notebook_comes_out_byte_for_byte(directory: Path) -> None:
+    done = run("translate", "nb.ipynb", cwd=directory)
+    assert (done.returncode, done.stdout) == (0, AFTER)
+    assert b"nb.ipynb:cell 3:2:7: warning OM111 " in done.stderr
+    assert run("translate", "-", cwd=directory, stdin=BEFORE).stdout == AFTER
+    assert run("translate", "-", cwd=directory, stdin=AFTER).stdout == AFTER
+    assert (directory / "nb.ipynb").read_bytes() == BEFORE
+
+
+def test_diffs_show_source(directory: Path) -> None:
+    assert run("translate", "nb.ipynb", "--diff", cwd=directory).stdout.decode() == DIFF
+
+
+def test_writing_and_checking(directory: Path) -> None:
+    assert run("translate", "nb.ipynb", "--check", cwd=directory).returncode == 1
+    assert run("translate", "nb.ipynb", "--output", "out.ipynb", cwd=directory).returncode == 0
+    assert (directory / "out.ipynb").read_bytes() == AFTER
+    os.chmod(directory / "nb.ipynb", 0o640)
+    assert run("translate", "nb.ipynb", "--write", cwd=directory).returncode == 0
+    assert (directory / "nb.ipynb").read_bytes() == AFTER
+    assert run("translate", "nb.ipynb", "--check", cwd=directory).returncode == 0
+
+
+def test_directories_hold_notebooks_but_no_checkpoints(directory: Path) -> None:
+    (directory / ".ipynb_checkpoints").mkdir()
+    (directory / ".ipynb_checkpoints" / "nb-checkpoint.ipynb").write_bytes(BEFORE)
+    (directory / "a.py").write_text("import torch\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\n")
+    (directory / "broken.ipynb").write_bytes(BEFORE[:-3])
+    for jobs in ("1", "2"):
+        done = run("translate", ".", "--format", "json", "--jobs", jobs, cwd=directory)
+        assert done.returncode == 2
+        files = json.loads(done.stdout)["files"]
+        assert [(item["path"], item["changed"]) for item in files] == [
+            ("a.py", True),
+            ("broken.ipynb", False),
+            ("nb.ipynb", True),
+        ]
+        assert "cell" not in files[0]["calls"][0]
+        assert [(item["code"], item["line"]) for item in files[1]["diagnostics"]] == [
+            ("OM005", BEFORE[:-3].count(b"\n") + 1)
+        ]
+        assert [(call["cell"], call["line"], call["column"]) for call in files[2]["calls"]] == [(3, 2, 7)]
+
+
+def test_exit_codes(directory: Path) -> None:
+    (directory / "broken.ipynb").write_bytes(b'{"cells": [\n<<<<<<< torch.optim')
+    done = run("translate", "broken.ipynb", "--write", cwd=directory)
+    assert done.returncode == 2
+    assert b"broken.ipynb:2:1: error OM005 " in done.stderr
+    (directory / "refused.ipynb").write_bytes(notebook(IMPORTS, ["optim.SGD(net.parameters(), **options)"]))
+    done = run("translate", "refused.ipynb", cwd=directory)
+    assert (done.returncode, done.stdout) == (1, (directory / "refused.ipynb").read_bytes())
+    assert b"refused.ipynb:cell 3:1:" in done.stderr
+
+
+def test_check_finds_the_calls_of_a_notebook(tmp_path: Path) -> None:
+    from optmap.conformance.filecalls import file_calls
+    from optmap.mapping.load import load
+    from optmap.mapping.model import Framework
+
+    path = tmp_path / "nb.ipynb"
+    path.write_bytes(
+        notebook(["%time x = 1\n", *IMPORTS], ["!ls\n", "rate = 0.5"], ["opt = optim.SGD(net.parameters(), lr=rate)"])
+    )
+    calls, refused, _ = file_calls(path, load(), {Framework.TORCH}, Framework.MINDSPORE, {})
+    assert [(call.origin, call.given["lr"]) for call in calls] == [(f"{path}:cell 4:1", 0.5)]
+    assert not refused

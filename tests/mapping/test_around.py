@@ -1,0 +1,109 @@
+"""The tables of what stands around an optimizer: complete, fresh, and without names that nothing knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from optmap.diagnostics import CODES, Severity
+from optmap.mapping import compiled
+from optmap.mapping.around import (
+    ANY,
+    NAME,
+    OPTIMIZER,
+    Pattern,
+    Template,
+    build,
+    directory,
+    dump,
+    load_around,
+    own_files,
+    read_compiled,
+)
+from optmap.mapping.load import MappingError
+from optmap.mapping.model import Framework, MappingSet
+
+PATTERNS = load_around().patterns
+IDS = [f"{pattern.framework}.{pattern.name}" for pattern in PATTERNS]
+
+
+def templates(pattern: Pattern) -> Iterator[Template]:
+    for items in pattern.to.values():
+        yield from items
+
+
+def test_the_compiled_form_is_fresh() -> None:
+    text = directory().joinpath(NAME).read_bytes()
+    contents = own_files()
+    assert text.decode() == dump(build(contents), compiled.digest(contents))
+    assert read_compiled(text, compiled.digest(contents)) == build(contents)
+    assert read_compiled(text, "another") is None
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=IDS)
+def test_names_are_known(pattern: Pattern, tables: MappingSet) -> None:
+    severities = {code.name: code.severity for code in CODES.values()}
+    assert severities[pattern.diagnostic] is Severity.WARNING
+    assert set(pattern.to) <= {*map(str, Framework), *tables.modules} - {str(pattern.framework)}
+    constructors = {item.name for item in PATTERNS if item.paths and item.framework is pattern.framework}
+    assert set(pattern.of) <= {OPTIMIZER, *constructors}
+    assert set(pattern.given) <= {ANY, *dict(pattern.takes)}
+    for template in templates(pattern):
+        assert set(template.when) <= set(dict(pattern.takes))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=IDS)
+def test_every_other_framework_is_told(pattern: Pattern, tables: MappingSet) -> None:
+    """Each pattern says something for each other framework, and its last words hold whatever the arguments are."""
+    told = {str(tables.modules[name].framework) if name in tables.modules else name for name in pattern.to}
+    assert told == set(map(str, Framework)) - {str(pattern.framework)}
+    for items in pattern.to.values():
+        assert not items[-1].when
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=IDS)
+def test_placeholders_are_known(pattern: Pattern) -> None:
+    known = {*dict(pattern.takes), "optimizer", "self", "value", "index", "model"}
+    for template in templates(pattern):
+        for text in (template.say, template.code or "", template.current or ""):
+            assert set(re.findall(r"\{(\w+)\}", text)) <= known
+
+
+@pytest.mark.parametrize("path", [path for pattern in PATTERNS for path in pattern.paths])
+def test_paths_lead_somewhere(path: str) -> None:
+    """Paths exist in the installed framework, but for those of versions that are gone."""
+    import importlib
+
+    root, _, rest = path.partition(".")
+    module = pytest.importorskip(root, reason=f"{root} is not installed")
+    gone = ("tensorflow.python.keras", "keras.backend", "tensorflow.keras.backend", "tensorflow.compat.v1.keras",
+            "keras.mixed_precision.experimental", "tensorflow.keras.mixed_precision.experimental",
+            "torch.nn.utils.clip_grad_norm", "torch.cpu.amp")  # fmt: skip
+    if any(path == name or path.startswith(f"{name}.") for name in gone):
+        pytest.skip("of other versions")
+    for name in rest.split("."):
+        inner = getattr(module, name, None)
+        module = inner if inner is not None else importlib.import_module(f"{module.__name__}.{name}")
+    assert callable(module)
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        (
+            "framework: torch\npatterns: {a: {diagnostic: x, about: y, to: {mindspore: {say: z}}}}",
+            "either `paths` or `of`",
+        ),
+        ("framework: torch\npatterns: {a: {diagnostic: x, paths: [p], of: optimizer, about: y, to: {}}}", "either"),
+        ("framework: jax\npatterns: {}", "unknown value 'jax'"),
+        ("framework: torch\npatterns: {a: {diagnostic: x, paths: [p], takes: 'a b', about: y, to: {}}}", "signature"),
+        ("framework: torch\npattern: {}", "did you mean 'patterns'"),
+    ],
+)
+def test_errors_have_a_place(text: str, fragment: str) -> None:
+    with pytest.raises(MappingError) as error:
+        build([("x.yaml", text.encode())])
+    assert fragment in str(error.value)
+    assert str(error.value).startswith("x.yaml:")

@@ -1,0 +1,172 @@
+"""The SARIF report: its structure, and that it says what the diagnostics say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from optmap.diagnostics import CODES
+from optmap.mapping.model import Framework, MappingSet
+from optmap.report import REPORTS
+from optmap.report.sarif import uri
+from optmap.translate.apply import FileResult, Options, translate_bytes
+
+TEXT = {
+    "type": "object", "properties": {"text": {"type": "string", "minLength": 1}}, "required": ["text"],
+    "additionalProperties": False,
+}  # fmt: skip
+LEVEL = {"enum": ["none", "note", "warning", "error"]}
+RULE = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"}, "name": {"type": "string", "pattern": "^[A-Za-z0-9]+$"}, "shortDescription": TEXT,
+        "fullDescription": TEXT, "help": TEXT, "helpUri": {"type": "string", "format": "uri"},
+        "defaultConfiguration": {"type": "object", "properties": {"level": LEVEL}, "additionalProperties": False},
+    },
+    "required": ["id", "fullDescription", "helpUri", "defaultConfiguration"],
+    "additionalProperties": False,
+}  # fmt: skip
+POSITIVE = {"type": "integer", "minimum": 1}
+LOCATION = {
+    "type": "object",
+    "properties": {
+        "physicalLocation": {
+            "type": "object",
+            "properties": {
+                "artifactLocation": {
+                    "type": "object", "properties": {"uri": {"type": "string", "format": "uri-reference"}},
+                    "required": ["uri"], "additionalProperties": False,
+                },
+                "region": {
+                    "type": "object", "properties": {"startLine": POSITIVE, "startColumn": POSITIVE},
+                    "required": ["startLine", "startColumn"], "additionalProperties": False,
+                },
+            },
+            "required": ["artifactLocation", "region"],
+            "additionalProperties": False,
+        }
+    },
+    "required": ["physicalLocation"],
+    "additionalProperties": False,
+}  # fmt: skip
+RESULT = {
+    "type": "object",
+    "properties": {
+        "ruleId": {"type": "string"}, "ruleIndex": {"type": "integer", "minimum": 0}, "level": LEVEL, "message": TEXT,
+        "locations": {"type": "array", "items": LOCATION, "minItems": 1, "maxItems": 1}, "properties": {"type": "object"},
+    },
+    "required": ["ruleId", "level", "message", "locations"],
+    "additionalProperties": False,
+}  # fmt: skip
+DRIVER = {
+    "type": "object",
+    "properties": {
+        "name": {"const": "optmap"}, "version": {"type": "string"},
+        "semanticVersion": {"type": "string", "pattern": r"^\d+\.\d+\.\d+"},
+        "informationUri": {"type": "string", "format": "uri"},
+        "rules": {"type": "array", "items": RULE, "uniqueItems": True},
+    },
+    "required": ["name", "rules"],
+    "additionalProperties": False,
+}  # fmt: skip
+RUN = {
+    "type": "object",
+    "properties": {
+        "tool": {"type": "object", "properties": {"driver": DRIVER}, "required": ["driver"], "additionalProperties": False},
+        "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+        "results": {"type": "array", "items": RESULT},
+        "invocations": {
+            "type": "array",
+            "items": {
+                "type": "object", "properties": {"executionSuccessful": {"type": "boolean"}},
+                "required": ["executionSuccessful"], "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["tool", "results"],
+    "additionalProperties": False,
+}  # fmt: skip
+LOG = {
+    "type": "object",
+    "properties": {
+        "$schema": {"type": "string", "format": "uri"}, "version": {"const": "2.1.0"},
+        "runs": {"type": "array", "items": RUN, "minItems": 1, "maxItems": 1},
+    },
+    "required": ["version", "runs"],
+    "additionalProperties": False,
+}  # fmt: skip
+"""The part of the SARIF 2.1.0 schema that the report uses, closed against anything else."""
+
+SOURCES = {
+    "ok/é a.py": b"import torch\nopt = torch.optim.AdamW(net.parameters(), fused=True)\n",
+    "refused.py": b"import torch\nopt = torch.optim.Adam(net.parameters(), **options)\n",
+    "broken.py": b"import torch.optim\nprint 'hello'\n",
+    "nothing.py": b"x = 1\n",
+}
+
+
+@pytest.fixture
+def files(tables: MappingSet) -> list[tuple[str, FileResult]]:
+    options = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+    return [(name, translate_bytes(data, tables, options)) for name, data in SOURCES.items()]
+
+
+def report(files: list[tuple[str, FileResult]]) -> Any:
+    document = json.loads(REPORTS["sarif"](files))
+    jsonschema.Draft202012Validator(LOG, format_checker=jsonschema.FormatChecker()).validate(document)
+    return document["runs"][0]
+
+
+def test_every_diagnostic_is_a_result(files: list[tuple[str, FileResult]]) -> None:
+    run = report(files)
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    levels = {"error": "error", "warning": "warning", "info": "note"}
+    expected = [
+        (item.code.id, levels[item.severity], item.message, uri(path), item.line, item.column)
+        for path, result in files
+        for item in result.diagnostics
+    ]
+    found = []
+    for result in run["results"]:
+        place = result["locations"][0]["physicalLocation"]
+        region = place["region"]
+        found.append(
+            (result["ruleId"], result["level"], result["message"]["text"], place["artifactLocation"]["uri"],
+             region["startLine"], region["startColumn"])
+        )  # fmt: skip
+        assert rules[result["ruleIndex"]] == result["ruleId"]
+    assert found == expected
+    assert {level for _, level, *_ in found} == {"error", "warning", "note"}
+    assert rules == sorted({code for code, *_ in expected})
+
+
+def test_rules_say_what_the_codes_mean(files: list[tuple[str, FileResult]]) -> None:
+    for rule in report(files)["tool"]["driver"]["rules"]:
+        code = CODES[rule["id"]]
+        assert rule["fullDescription"]["text"] == code.meaning
+        assert code.remedy in rule["help"]["text"]
+        assert rule["helpUri"].endswith(f"#{code.id}")
+
+
+def test_a_file_that_cannot_be_used_is_a_failed_invocation(files: list[tuple[str, FileResult]]) -> None:
+    assert report(files)["invocations"] == [{"executionSuccessful": False}]
+    assert report(files[:2])["invocations"] == [{"executionSuccessful": True}]
+
+
+def test_nothing_to_say_is_an_empty_run() -> None:
+    run = report([])
+    assert run["results"] == run["tool"]["driver"]["rules"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.py", "a.py"), ("d/é a.py", "d/%C3%A9%20a.py"), ("/x/a.py", "file:///x/a.py"), ("-", "stdin"),
+        ("a#b?.py", "a%23b%3F.py"), ("\udcff.py", "%FF.py"),
+    ],
+)  # fmt: skip
+def test_paths_are_references(path: str, expected: str) -> None:
+    assert uri(path) == expected
