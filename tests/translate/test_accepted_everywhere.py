@@ -27,8 +27,8 @@ def calls(tables: MappingSet, api: Api) -> list[str]:
     for call in (default_call(tables, api), *rows(tables, api)):
         given = [f"{name}={write_literal(value)}" for name, value in call.given.items()]
         found.append(f"{api.name}({', '.join(filter(None, [MODELS[api.framework], *given]))})")
-    first = api.current[bool(MODELS[api.framework])]
-    if not first.keyword_only and not first.execution:
+    rows_behind = api.current[bool(api.parameters_argument) :]
+    if rows_behind and "learning_rate" in rows_behind[0].ties and not rows_behind[0].keyword_only:
         found.append(f"{api.name}({', '.join(filter(None, [MODELS[api.framework], '1']))}{_rest(tables, api)})")
     return found
 
