@@ -55,7 +55,7 @@ def test_attributes_belong_to_one_class() -> None:
     _, found = look_up(body, "self.a")
     assert found is not None
     assert (shown(found), found.blocker) == (["[1]"], None)
-    source, found = look_up(f"other.a = 3\n{body}", "self.a")
+    _, found = look_up(f"other.a = 3\n{body}", "self.a")
     assert found is not None
     assert found.blocker is not None
     _, found = look_up(f"{body}print(other.a)\n", "self.a")
