@@ -167,7 +167,8 @@ class Builder:
         return Api(
             name, module, algorithm, item.get("verified"), parameters,
             item.get("extra_keywords", False), item.get("rule", {}), item.get("rule_when", {}), fixed,
-            item.get("deprecated"), item.get("note"), item.get("instead"), item.get("since"), item.get("until"),
+            item.get("deprecated"), item.get("note"), item.get("instead"), item.get("not_run"), item.get("since"),
+            item.get("until"),
             tuple(_earlier(until, older) for until, older in self._entries(item, "earlier")), item.at,
             item.get("group_keys"), self._sample(item, parameters),
         )  # fmt: skip

@@ -138,6 +138,7 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
         deprecated=item["deprecated"],
         note=item["note"],
         instead=item["instead"],
+        not_run=item["not_run"],
         since=item["since"],
         until=item["until"],
         earlier=tuple(Earlier(*older) for older in item["earlier"]),

@@ -192,7 +192,8 @@ class Api:
     """An optimizer class as one framework defines it.
 
     `parameters` are the rows of all versions; `version` is the one whose signature counts here, None for the verified one.
-    `instead` says what to do where a framework has no counterpart. `group_keys` are the keys that its parameter groups
+    `instead` says what to do where a framework has no counterpart, `not_run` why no run here can compare the class with
+    others. `group_keys` are the keys that its parameter groups
     take where those are fewer than its module's. `sample` holds arguments without which no other framework can express a
     call, for the calls that optmap makes itself.
     """
@@ -209,6 +210,7 @@ class Api:
     deprecated: str | None
     note: str | None
     instead: str | None
+    not_run: str | None
     since: str | None
     until: str | None
     earlier: tuple[Earlier, ...]

@@ -113,7 +113,7 @@ def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
     possible = [plan for plan in plans if not plan.problems]
     if not possible or not faithful:
         return possible[0] if possible else None
-    return min(possible, key=lambda plan: (plan.divergent, bool(plan.causes)))
+    return min(possible, key=lambda plan: (plan.target.not_run is not None, plan.divergent, bool(plan.causes)))
 
 
 def group_key(source: Api, target: Api, key: str, switched: Mapping[str, str] | None = None) -> str | None:

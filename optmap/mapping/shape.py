@@ -46,6 +46,7 @@ API = Record(
         "fixed": Field(MapOf(Any_()), "hyperparameters that the class has no argument for -> the constant it uses"),
         "deprecated": Field(Text(), "since when, and what replaces it"),
         "instead": Field(Text(), "what to do where a framework has no counterpart of this class"),
+        "not_run": Field(Text(), "why no run can compare the class with others, such as a device that it needs"),
         "earlier": Field(MapOf(EARLIER), "version -> what held of the update rule before it, the latest version first"),
         "since": Field(Text(), "first version that has the class"),
         "until": Field(Text(), "first version that no longer has it"),

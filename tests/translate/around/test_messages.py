@@ -69,17 +69,6 @@ def test_an_optimizer_that_is_looked_up_keeps_its_arguments(tables: MappingSet) 
     assert message.endswith("mindspore.nn.SGD(net.trainable_params(), learning_rate=rate, momentum=0.9)")
 
 
-def test_a_wrapped_optimizer_is_both(tables: MappingSet) -> None:
-    text = (
-        "import tensorflow as tf\nfrom tensorflow.keras import mixed_precision\n"
-        "opt = tf.keras.optimizers.SGD(0.1)\nopt = mixed_precision.LossScaleOptimizer(opt)\n"
-        "loss = opt.get_scaled_loss(loss)\nopt.learning_rate = 0.1\nopt.minimize(f, model.trainable_variables)\n"
-    )
-    assert [message.partition(":")[0] for message in said(tables, text)] == [
-        "mixed_precision.LossScaleOptimizer(opt)", "opt.get_scaled_loss(loss)", "opt.learning_rate = 0.1",
-    ]  # fmt: skip
-
-
 def test_plain_files_load_nothing_of_this() -> None:
     program = (
         "import sys\nfrom optmap import translate_source\n"
