@@ -70,7 +70,7 @@ def canonical_values(call: Call) -> dict[str, Literal]:
 def plans(
     tables: MappingSet, call: Call, target: Framework, *, group_keys: Sequence[str] | None = None
 ) -> list[Plan] | str:
-    """Every class of the target that can express the call, in order of preference, by the resolver's own steps.
+    """Every class of the target that can express the call and be run, in order of preference, by the resolver's own steps.
 
     Returns the resolver's reason where the call cannot be bound.
     """
@@ -78,7 +78,7 @@ def plans(
     if isinstance(bound, Refusal):
         return "; ".join(note.message for note in bound.notes)
     made = (plan(tables, call.api, bound, each, group_keys=group_keys) for each in candidates(tables, call.api, target))
-    return [item for item in made if not item.problems]
+    return [item for item in made if not item.problems and item.target.not_run is None]
 
 
 def choices(found: Sequence[Plan]) -> tuple[Plan, Plan] | None:
