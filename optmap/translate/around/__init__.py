@@ -31,4 +31,4 @@ def remarks(
     if done:
         from optmap.translate.around.patterns import pattern_remarks
 
-        yield from pattern_remarks(source, around.of(frozenset(frameworks)), done, tables)
+        yield from pattern_remarks(source, sites, around.of(frozenset(frameworks)), done, tables)
