@@ -261,21 +261,6 @@ ARGUMENT: Final = _code(
     "Pass the target class, and translate the call that it ends in.",
 )  # fmt: skip
 
-# 5xx: around the constructor
-BROKEN_CELL: Final = _code(
-    "OM510", "unparsable-cell", _E, "A notebook cell that seems to construct an optimizer cannot be parsed.",
-    "print 'hello'; opt = optim.SGD(net.parameters(), lr=0.1)",
-    "Make the cell valid for the Python that runs optmap; the other cells were translated.",
-)  # fmt: skip
-SKIPPED_CELL: Final = _code(
-    "OM511", "cell-not-read", _I, "A notebook cell cannot be parsed; nothing in it looks like an optimizer.",
-    "print 'hello'", "Nothing to do, unless it binds names that the translated cells use.",
-)  # fmt: skip
-FOREIGN_CELL: Final = _code(
-    "OM512", "optimizer-in-magic-cell", _W, "A cell magic's body that is no part of the notebook's Python mentions optimizers.",
-    "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
-)  # fmt: skip
-
 # 32x to 34x: what stands around an optimizer
 GRADIENT_CLIPPING: Final = _code(
     "OM320", "gradient-clipping", _W, "Gradients are clipped by a function of the source framework.",
@@ -319,6 +304,21 @@ OPTIMIZER_INTERNALS: Final = _code(
 BROKEN_CONFIGURATION: Final = _code(
     "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be read as its kind.",
     "a .json file with a missing comma", "Correct the file at the place that the message names.",
+)  # fmt: skip
+
+# 5xx: around the constructor
+BROKEN_CELL: Final = _code(
+    "OM510", "unparsable-cell", _E, "A notebook cell that seems to construct an optimizer cannot be parsed.",
+    "print 'hello'; opt = optim.SGD(net.parameters(), lr=0.1)",
+    "Make the cell valid for the Python that runs optmap; the other cells were translated.",
+)  # fmt: skip
+SKIPPED_CELL: Final = _code(
+    "OM511", "cell-not-read", _I, "A notebook cell cannot be parsed; nothing in it looks like an optimizer.",
+    "print 'hello'", "Nothing to do, unless it binds names that the translated cells use.",
+)  # fmt: skip
+FOREIGN_CELL: Final = _code(
+    "OM512", "optimizer-in-magic-cell", _W, "A cell magic's body that is no part of the notebook's Python mentions optimizers.",
+    "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
 )  # fmt: skip
 
 CODES: Final = dict(_CODES)

@@ -11,5 +11,7 @@ if __name__ == "__main__":
     text = compiled.dump(load_files(contents), compiled.digest(contents))
     directory.joinpath(compiled.NAME).write_text(text, encoding="utf-8")
     surroundings = around.own_files()
-    text = around.dump(around.build(surroundings), compiled.digest(surroundings))
+    patterns = around.build(surroundings)
+    around.directory().joinpath(around.WORDS).write_text(around.words(patterns), encoding="utf-8")
+    text = around.dump(patterns, compiled.digest(surroundings))
     around.directory().joinpath(around.NAME).write_text(text, encoding="utf-8")

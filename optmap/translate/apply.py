@@ -23,18 +23,11 @@ from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.call import CallTranslation, Options
 from optmap.translate.edits import Edit, OverlapError, apply_edits, ordered
 from optmap.translate.flows import Flows
+from optmap.translate.hints import has_surroundings, looks_up_optimizers, names_optimizers
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.parameters import ParameterEdits
-from optmap.translate.sites import (
-    WRAPPED,
-    CallSite,
-    Mention,
-    Sites,
-    find_sites,
-    may_mention,
-    names_optimizers,
-)
+from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
 from optmap.translate.verify import EditedCall, VerificationError, verify
 
 if TYPE_CHECKING:
@@ -274,7 +267,9 @@ def _surroundings(
     work: _Work, sites: Sites, tables: MappingSet, options: Options, ignored: Mapping[int, Collection[str]]
 ) -> Collection[int]:
     """Say what stands around the optimizers; return the ids of the nodes that need no message of their own then."""
-    if not (work.translated or sites.mentions or names_optimizers(work.source.body, options.sources)):
+    body = work.source.body
+    around = has_surroundings(body, {site.api.framework for site, _ in work.translated})
+    if not (around or looks_up_optimizers(body, sites.mentions, options.sources)):
         return ()
     from optmap.translate.around import Done, remarks
 

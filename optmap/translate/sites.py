@@ -97,16 +97,6 @@ def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework])
     return any(root.encode() in data for framework in sources for root in tables.roots[framework])
 
 
-def names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
-    """Tell from the bytes alone whether the file may name an optimizer by a short name.
-
-    Keras' `model.compile("adam")` is one form, timm's `create_optimizer_v2(model, "adamw")` another.
-    """
-    if Framework.TENSORFLOW in sources and b".compile(" in data and (b"keras" in data or b"tensorflow" in data):
-        return True
-    return Framework.TORCH in sources and b"create_optimizer_v2" in data
-
-
 def is_shadowed(source: Source, site: CallSite, name: str) -> bool:
     """Tell whether a builtin's name means something else where the call stands."""
     names = collect(source, Interest(frozenset(), (), string_hint="\0"), {name})

@@ -12,10 +12,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.load import load
+from optmap.mapping.model import Framework
 from optmap.translate.apply import Options, translate_bytes
 
 OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+TABLES = load(())
 VARIABLES = ("a", "b", "c")
 
 
@@ -108,7 +110,7 @@ values = st.one_of(
     models.map("make({})".format),
     models.map("grouped({}.parameters())".format),
     models.map("grouped(rate=2, params=(p for p in {}.parameters()))".format),
-    models.map("each({}.named_parameters())".format),
+    models.map("list(each({}.named_parameters()))".format),
     st.builds("{} + {}".format, variables, variables),
 )
 statements = st.one_of(
@@ -145,7 +147,7 @@ def chosen(m):
 
 @settings(max_examples=400, deadline=None)
 @given(body=st.lists(statements, min_size=1, max_size=7), last=variables)
-def test_every_optimizer_gets_the_same_groups(body: list[str], last: str, tables: MappingSet) -> None:
+def test_every_optimizer_gets_the_same_groups(body: list[str], last: str) -> None:
     start = "a, b, c = ([{'params': x.parameters()}] for _ in range(3))\n" if len(body) % 2 else ""
     start = (
         start or "a = [{'params': x.parameters()}]\nb = []\nc = [{'params': y.parameters(), 'lr': 4}]\nb.append(a[0])\n"
@@ -153,7 +155,7 @@ def test_every_optimizer_gets_the_same_groups(body: list[str], last: str, tables
     if len(body) % 3:
         start = "a = [{'params': x.parameters()}]\nb = [{'params': x.parameters()}]\nc = [{'params': y.parameters(), 'lr': 4}]\n"
     source = f"{HEADER}{start}" + "\n".join(body) + f"\ntorch.optim.SGD({last}, lr=0.1)\n"
-    result = translate_bytes(source.encode(), tables, OPTIONS)
+    result = translate_bytes(source.encode(), TABLES, OPTIONS)
     codes = {item.code.id for item in result.diagnostics}
     assert "OM004" not in codes
     before, after = run(source), run(result.output.decode())

@@ -12,7 +12,7 @@ from optmap.conformance.rules import RULES, SparseRows
 from optmap.conformance.simulate import Group, simulate
 
 FOLDER = Path(__file__).parents[1] / "goldens"
-DENSE = sorted(path for path in FOLDER.glob("*.npz") if path.stem != "rows")
+DENSE = sorted(path for path in FOLDER.glob("mindspore.*.npz"))
 FLOAT64_DISTANCE = 2e-4
 """How far float32 may drift from float64, relative to the distance travelled or to the parameter: 25 steps of rounding."""
 FLIPS = ("Rprop",)
