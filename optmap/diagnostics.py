@@ -260,6 +260,18 @@ ARGUMENT: Final = _code(
     "OM311", "optimizer-as-argument", _W, "A source class is passed to a function.", "build(model, torch.optim.Adam)",
     "Pass the target class, and translate the call that it ends in.",
 )  # fmt: skip
+SCHEDULE_REFUSED: Final = _code(
+    "OM312", "schedule-not-translated", _E, "A learning-rate schedule of a translated optimizer cannot be translated.",
+    "torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 1000)", "Put the replacement that the message shows in its place.",
+)  # fmt: skip
+SCHEDULE_FUNCTION: Final = _code(
+    "OM313", "schedule-function", _W, "MindSpore calls the function of a schedule with a float32 tensor, not with an int.",
+    "LambdaLR(optimizer, lambda epoch: rates[epoch])", "Convert the argument inside the function: int(epoch).",
+)  # fmt: skip
+SCHEDULE_MEMBER: Final = _code(
+    "OM314", "schedule-member", _W, "The target's schedule lacks a member that the file uses.", "scheduler.state_dict()",
+    "Follow the message's advice.",
+)  # fmt: skip
 
 # 32x to 34x: what stands around an optimizer
 GRADIENT_CLIPPING: Final = _code(

@@ -39,6 +39,7 @@ class Request(NamedTuple):
     format: str = "text"
     report: str | None = None
     mappings: tuple[Path, ...] = ()
+    schedules: Sequence[str] = ()
 
 
 @reports_usage_errors
@@ -77,6 +78,7 @@ def _check(request: Request, progress: Progress) -> Report:
         hyperparameters=dict(map(read_setting, request.set)),
         require=request.require,
         interpreters=dict(map(interpreter, request.python)),
+        schedules=request.schedules,
         tables=tables(request.mappings, configured),
         progress=lambda done, total: progress.step(done, total, "calls compared"),
     )

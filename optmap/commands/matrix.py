@@ -66,7 +66,7 @@ def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework
 
 
 def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
-    found = plans(loaded, api, (), target)
+    found = plans(loaded, api, (), candidates(loaded, api, target))
     chosen, better = choose(found, faithful=False), choose(found, faithful=True)
     if chosen is None or better is None:
         return Entry(api.name, None, None, None, _why(loaded, api, target), None)
@@ -76,10 +76,11 @@ def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
 
 def _why(loaded: MappingSet, api: Api, target: Framework) -> str:
     """Why a class has no counterpart, and what to do instead."""
-    problems = [problem for item in plans(loaded, api, (), target)[:1] for problem in item.problems]
+    found = plans(loaded, api, (), candidates(loaded, api, target))
+    problems = [problem for item in found[:1] for problem in item.problems]
     if problems:
         return "; ".join(f"{item.message}{f'; {item.remedy}' if item.remedy else ''}" for item in problems)
-    assert not candidates(loaded, api, target)
+    assert not found
     instead = api.instead or loaded.algorithms[api.algorithm].instead
     return f"no counterpart in {target}{f': {instead}' if instead else ''}"
 

@@ -16,7 +16,9 @@ from optmap.conformance.pool import EngineError, Session
 from optmap.conformance.results import Refused, Report, Result
 from optmap.conformance.run import Options, Progress, run_trials
 from optmap.conformance.scenario import Scenario
-from optmap.conformance.select import CheckError, find_apis, table_calls, with_settings
+from optmap.conformance.schedule_check import SchedulePair, run_pairs
+from optmap.conformance.schedule_files import Wishes, wished_pairs
+from optmap.conformance.select import CheckError, Direction, find_apis, table_calls, with_settings
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trials
 from optmap.conformance.verdict import find_better
@@ -44,6 +46,7 @@ def check(
     interpreters: Mapping[str, str] | None = None,
     tables: MappingSet | None = None,
     progress: Callable[[int, int], None] | None = None,
+    schedules: Iterable[str] = (),
 ) -> Report:
     """Run optimizers and what the translator makes of them side by side, and judge the difference.
 
@@ -63,6 +66,7 @@ def check(
         interpreters: Python interpreters by engine, for frameworks that live in other environments.
         tables: mapping tables; optmap's own by default.
         progress: told how many runs of a call are done, and of how many, as they get done; from several threads.
+        schedules: learning-rate schedules, such as "StepLR", whose rates are compared; files and `everything` bring theirs.
 
     Returns:
         A Report, whose results hold the divergence, the expected level with its causes, and the verdict. A framework that
@@ -80,23 +84,27 @@ def check(
     chosen = _scenarios(scenarios, seed)
     options = _options(steps, dtypes)
     settings = dict(hyperparameters or {})
-    calls, refused = _calls(tables, list(optimizers), list(map(Path, paths)), everything, wanted, settings)
+    named, files = list(optimizers), list(map(Path, paths))
+    wishes = Wishes(tuple(schedules), tuple(files), everything and not named, tuple(wanted), steps or STEPS, settings)
+    rated, left_alone, used = wished_pairs(tables, wishes)
+    settings = {name: value for name, value in settings.items() if name not in used}
+    calls, refused = _calls(tables, named, files, everything, wanted, settings, alone=bool(wishes.names))
     trials = Trials(tables, chosen, every_target=everything)
     found = trials.find(calls)
     needed = {
         framework.value for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
     }
-    results, versions, failures = _run(
-        found, _engines(needed, require, interpreters or {}), options, list(require), _counter(progress, len(found))
-    )
+    needed |= {api.framework.value for pair in rated for api in (pair.source, pair.target)}
+    engines = _engines(needed, require, interpreters or {})
+    results, versions, failures = _run(found, rated, engines, options, list(require), _counter(progress, len(found)))
     if scenarios is None:
         results = find_better(results)
-    return Report(versions, failures, tuple(results), (*refused, *trials.refused))
+    return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone))
 
 
 def _run(
-    trials: Sequence[object], engines: Mapping[str, str | None], options: Options, require: Sequence[str],
-    progress: Progress,
+    trials: Sequence[object], rated: Sequence[SchedulePair], engines: Mapping[str, str | None], options: Options,
+    require: Sequence[str], progress: Progress,
 ) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:  # fmt: skip
     """Start the engines side by side, run everything, and say which engines could be used."""
     versions: dict[str, str | None] = {}
@@ -110,6 +118,7 @@ def _run(
             if name in failures:
                 raise CheckError(f"the required engine {name} cannot be used: {failures[name]}")
         results = run_trials(trials, sessions, options, progress)  # type: ignore[arg-type]
+        results += run_pairs(rated, sessions, options.steps)
         for name, session in sessions.items():
             _version(name, session, versions, failures)
     return results, {name: versions[name] for name in ENGINES if name in versions}, failures
@@ -151,7 +160,7 @@ def _counter(progress: Callable[[int, int], None] | None, total: int) -> Progres
 
 def _directions(
     sources: Iterable[Framework | str] | None, to: Framework | str | None, everything: bool
-) -> list[tuple[frozenset[Framework], Framework]]:
+) -> list[Direction]:
     """The source frameworks of each target. Raises CheckError."""
     targets = [_framework(to)] if to is not None else list(Framework) if everything else [Framework.MINDSPORE]
     wanted = frozenset(map(_framework, sources)) if sources is not None else None
@@ -190,11 +199,14 @@ def _options(steps: int | None, dtypes: Sequence[str]) -> Options:
 
 def _calls(
     tables: MappingSet, optimizers: Sequence[str], paths: Sequence[Path], everything: bool,
-    directions: Sequence[tuple[frozenset[Framework], Framework]], settings: dict[str, Literal],
+    directions: Sequence[Direction], settings: dict[str, Literal], *, alone: bool,
 ) -> tuple[list[tuple[Call, Framework]], list[Refused]]:  # fmt: skip
-    """All calls that were asked for, each with its target, and those of files that cannot be bound."""
-    if not (optimizers or paths or everything):
-        raise CheckError("found nothing to check, expected files, --optimizer NAME or --all")
+    """All calls that were asked for, each with its target, and those of files that cannot be bound.
+
+    Schedules may be wanted `alone`.
+    """
+    if not (optimizers or paths or everything or alone):
+        raise CheckError("found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all")
     sources = frozenset[Framework]().union(*(frameworks for frameworks, _ in directions))
     made = _table_calls(tables, optimizers, everything, sources)
     if settings and made:

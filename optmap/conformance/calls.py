@@ -88,7 +88,8 @@ def plans(
     bound = bind(call.api, arguments_of(call))
     if isinstance(bound, Refusal):
         return "; ".join(note.message for note in bound.notes)
-    return [item for item in derive.plans(tables, call.api, bound, target, group_keys) if not item.problems]
+    classes = derive.candidates(tables, call.api, target)
+    return [item for item in derive.plans(tables, call.api, bound, classes, group_keys) if not item.problems]
 
 
 def choices(found: Sequence[Plan]) -> tuple[Plan, Plan] | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from optmap.conformance.calls import Call, completed, sample
 from optmap.conformance.results import Refused
@@ -17,7 +19,10 @@ from optmap.source.names import statements
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.parameters import read_parameters
 from optmap.translate.resolve import CallArgument, Refusal, bind
-from optmap.translate.sites import CallSite, find_sites
+from optmap.translate.sites import CallSite, Sites, find_sites
+
+Samples: TypeAlias = Callable[[Parameter], Any]
+"""A value for a parameter without a default; None where there is none."""
 
 
 def file_calls(
@@ -28,24 +33,18 @@ def file_calls(
     `settings` gives values to what the file leaves open: by the text of the expression (`args.lr`), or by the name of the
     argument. What stays open is taken from the defaults and noted in the call. Raises CheckError.
     """
-    try:
-        source = _read(path)
-        sites = find_sites(source, tables, sources, target).calls
-        read = [(site, read_call(source, site.node)) for site in sites]
-    except OSError as error:
-        raise CheckError(f"{path} cannot be read: {error.strerror}") from None
-    except SourceError as error:
-        raise CheckError(f"{path}:{error.line}:{error.column}: {error.message}") from None
+    source, found = read_file(path, tables, sources, target)
+    read = [(site, read_call(source, site.node)) for site in found.calls]
     calls: list[Call] = []
     refused: list[Refused] = []
     used: set[str] = set()
     for site, text in read:
-        reader = _Reader(source, site, text, tables, settings)
+        reader = _Reader(source, site, text, settings, partial(sample, tables))
         cell, line = source.cell_line(site.node.lineno)
         origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
         made = reader.call(origin)
         if isinstance(made, Call):
-            calls.append(made)
+            calls.append(replace(made, given=completed(tables, site.api, made.given)))
             used |= reader.used
         else:
             reasons = tuple(note.message for note in made.notes)
@@ -63,17 +62,37 @@ def _read(path: Path) -> Source:
     return read_source(data)
 
 
+def read_file(
+    path: Path, tables: MappingSet, sources: Collection[Framework], target: Framework
+) -> tuple[Source, Sites]:
+    """Parse a file and find what it says of optimizers. Raises CheckError."""
+    try:
+        source = _read(path)
+        return source, find_sites(source, tables, sources, target)
+    except OSError as error:
+        raise CheckError(f"{path} cannot be read: {error.strerror}") from None
+    except SourceError as error:
+        raise CheckError(f"{path}:{error.line}:{error.column}: {error.message}") from None
+
+
+def read_literals(
+    source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples, origin: str
+) -> Call | Refusal:
+    """A call with the values that are written at it or known by `settings`; a Refusal where it cannot be bound."""
+    return _Reader(source, site, text, settings, samples).call(origin)
+
+
 class _Reader:
     """Finds the values of one call's arguments."""
 
     def __init__(
-        self, source: Source, site: CallSite, text: CallText, tables: MappingSet, settings: Mapping[str, Literal]
+        self, source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples
     ) -> None:
-        self.tables = tables
         self.source = source
         self.site = site
         self.text = text
         self.settings = settings
+        self.samples = samples
         self.used: set[str] = set()
 
     def call(self, origin: str) -> Call | Refusal:
@@ -100,10 +119,10 @@ class _Reader:
                 assumed.append(self._assumption(item.parameter, ast.unparse(nodes[item.index])))
             else:
                 given[item.parameter.name] = found[0]
-        return Call(self.site.api, completed(self.tables, self.site.api, given), tuple(assumed), origin)
+        return Call(self.site.api, given, tuple(assumed), origin)
 
     def _assumption(self, parameter: Parameter, text: str) -> str:
-        value = sample(self.tables, parameter) if parameter.required else parameter.default
+        value = self.samples(parameter) if parameter.required else parameter.default
         return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE gives another"
 
     def _has_groups(self, node: ast.expr) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from optmap.conformance.calls import Call, default_call, rows
 from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.yamlnodes import nearest
+
+Direction: TypeAlias = tuple[frozenset[Framework], Framework]
+"""Source frameworks, and the one to translate to."""
 
 
 class CheckError(ValueError):

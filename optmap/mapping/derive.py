@@ -47,7 +47,7 @@ class _Effective(NamedTuple):
 def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api, ...]:
     """Return the target's classes that may express a call of the source, in order of preference.
 
-    Those that cannot be run without a special device come after all others.
+    Classes that no installed framework can run, so that nothing proves their arithmetic, come last.
     """
     own = tables.algorithms[source.algorithm]
     algorithms = (own, *(tables.algorithms[name] for name in own.alternatives))
@@ -56,13 +56,13 @@ def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api,
 
 
 def plans(
-    tables: MappingSet, source: Api, given: Sequence[Given], target: Framework, group_keys: Sequence[str] | None = None
-) -> list[Plan]:
-    """Derive how each class of the target expresses the call, in order of preference.
+    tables: MappingSet, source: Api, given: Sequence[Given], classes: Sequence[Api],
+    group_keys: Sequence[str] | None = None,
+) -> list[Plan]:  # fmt: skip
+    """Derive how each class expresses the call, in the order of the classes.
 
     Only if none can, flags of the target that change what another argument means are used (decoupled_weight_decay).
     """
-    classes = candidates(tables, source, target)
     found = [plan(tables, source, given, each, group_keys=group_keys) for each in classes]
     if any(not item.problems for item in found):
         return found

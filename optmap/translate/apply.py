@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +31,8 @@ from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites
 from optmap.translate.verify import EditedCall, VerificationError, verify
 
 if TYPE_CHECKING:
+    from optmap.translate.schedule_call import Made
+    from optmap.translate.schedules import Refused, Schedules
     from optmap.translate.wrappers import Wrapper
 
 __all__ = ["CallResult", "FileResult", "Options", "Status", "translate_bytes"]
@@ -210,18 +212,25 @@ def _pass(
     sites = find_sites(source, tables, options.sources, options.target)
     flows = Flows(source, sites.calls)
     while True:
-        work = _collect(source, sites, flows, tables, options, without, reason)
+        work = _collect(source, sites, flows, tables, options, without, reason, {})
         if not flows.narrow({id: inside.edits for id, inside in work.inside.items()}):
             return work
 
 
 def _collect(
     source: Source, sites: Sites, flows: Flows, tables: MappingSet, options: Options,
-    without: Collection[int], reason: str,
+    without: Collection[int], reason: str, left: Refused,
 ) -> _Work:  # fmt: skip
+    """One such pass. Schedules in `left` (ids of nodes) are left alone, each for its reason."""
     work = _Work(source)
     ignored = ignored_lines(source)
     wrapped = _wrapped(source, sites, tables, options)
+    schedules = None
+    if sites.schedules:
+        from optmap.translate.schedules import Schedules
+
+        skipped = [line for line, codes in ignored.items() if not codes]
+        schedules = Schedules(source, sites, tables, options, left, skipped)
     for site in sites.calls:
         if site.node.lineno in ignored and not ignored[site.node.lineno]:
             work.calls.append(_result(source, site, None, Status.UNCHANGED))
@@ -237,18 +246,27 @@ def _collect(
             )
             work.say(UNEDITABLE, message, source.start(site.node), str(site.api.at))
         else:
-            _translate_call(work, sites, site, tables, options, flows)
+            _translate_call(work, sites, site, tables, options, flows, schedules)
     for site in sites.already:
         work.calls.append(_result(source, site, site.api, Status.UNCHANGED))
+    mentions: Iterable[Mention] = sites.mentions
+    made: Sequence[Made] = ()
+    if schedules is not None:
+        found = schedules.finish(work.replaced)
+        if found is None:
+            return _collect(source, sites, flows, tables, options, without, reason, left)
+        made, mentions = found, schedules.mentions(found)
+        _add_schedules(work, schedules, made)
     covered = _surroundings(work, sites, tables, options, ignored)
-    for mention in sites.mentions:
+    for mention in mentions:
         if id(mention.node) in covered:
             continue
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
     if work.edits:
-        work.edits += import_edits(source, sites.names, work.needed, work.replaced)
-        work.edits += removal_edits(source, sites.names, work.replaced, tables)
+        replaced = [*work.replaced, *(item.site for item in made)]
+        work.edits += import_edits(source, sites.names, work.needed, replaced)
+        work.edits += removal_edits(source, sites.names, replaced, tables)
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))
     return work
@@ -281,6 +299,18 @@ def _surroundings(
     return covered
 
 
+def _add_schedules(work: _Work, schedules: Schedules, made: Sequence[Made]) -> None:
+    for item in made:
+        work.edits += item.edits
+        work.edited.append(item.edited)
+        if item.needed is not None:
+            work.needed.append(item.needed)
+        work.calls.append(_result(work.source, item.site, item.target, Status.TRANSLATED))
+    for remark in schedules.remarks(made):
+        assert remark.node is not None
+        work.say(remark.code, remark.message, work.source.start(remark.node), remark.table)
+
+
 def _report_mention(work: _Work, mention: Mention) -> None:
     offset = work.source.start(mention.node)
     work.say(mention.code, mention.message, offset)
@@ -296,11 +326,12 @@ def _result(source: Source, site: CallSite, target: Api | None, status: Status) 
 
 
 def _translate_call(
-    work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows
-) -> None:
+    work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows,
+    schedules: Schedules | None,
+) -> None:  # fmt: skip
     """Translate one call or refuse it; either way it is said."""
     source = work.source
-    outcome = CallTranslation(source, sites, site, tables, options, flows).run()
+    outcome = CallTranslation(source, sites, site, tables, options, flows, schedules).run()
     for note in outcome.notes:
         argument = outcome.argument(note.index)
         offset = argument.span.start if argument else source.start(site.node)

@@ -73,6 +73,7 @@ class Sites(NamedTuple):
     mentions: tuple[Mention, ...]
     already: tuple[CallSite, ...]
     names: Names
+    schedules: tuple[Reference, ...] = ()
 
 
 class _Member(NamedTuple):
@@ -129,13 +130,14 @@ class _Finder:
         self.calls: list[CallSite] = []
         self.already: list[CallSite] = []
         self.mentions: list[Mention] = []
+        self.schedules: list[Reference] = []
 
     def sites(self) -> Sites:
         for reference in self.names.references:
             self._reference(reference)
         for mention in self.names.mentions:
             self._string(mention.node, mention.ancestors)
-        return Sites(tuple(self.calls), tuple(self.mentions), tuple(self.already), self.names)
+        return Sites(tuple(self.calls), tuple(self.mentions), tuple(self.already), self.names, tuple(self.schedules))
 
     def _member(self, path: str | None) -> _Member | None:
         found = self.tables.find(path) if path else None
@@ -216,6 +218,7 @@ class _Finder:
         text = ".".join(reference.chain)
         if first in member.module.schedules:
             if deeper or member.rest != "lr_scheduler":
+                self.schedules.append(reference)
                 self._add(reference, SCHEDULER, f"{text} is a learning-rate schedule of {member.module.framework}")
         elif first == "__dict__" or first in ("get", "deserialize"):
             self._add(reference, DYNAMIC, f"{text} looks an optimizer up by name")

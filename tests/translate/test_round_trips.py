@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from optmap.mapping.derive import plans
+from optmap.mapping.derive import candidates, plans
 from optmap.mapping.load import load
 from optmap.mapping.model import Api, Framework, Literal, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Plan, choose
@@ -98,7 +98,7 @@ def chosen(api: Api, arguments: Arguments, target: Framework, faithful: bool) ->
         given_arguments.append(CallArgument(Form.KEYWORD, api.parameters_argument.name, Value()))
     bound = bind(api, given_arguments)
     assert not isinstance(bound, Refusal), bound
-    plan = choose(plans(TABLES, api, bound, target), faithful=faithful)
+    plan = choose(plans(TABLES, api, bound, candidates(TABLES, api, target)), faithful=faithful)
     return (plan, written(plan, given_arguments)) if plan is not None else None
 
 
