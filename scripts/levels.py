@@ -72,7 +72,7 @@ def _summary(check: dict[str, Any]) -> Iterator[str]:
     """The counts of a check, and what did not come out as expected."""
     yield ", ".join(f"{name} {value}" for name, value in check["summary"].items())
     for result in check["results"]:
-        if result["mode"] == "forced" and result["verdict"] != "AS_EXPECTED" and not result["stated"]:
+        if result["mode"] != "free" and result["verdict"] != "AS_EXPECTED" and not result["stated"]:
             call = f"{result['source']} -> {result['target']} {result['hyperparameters']}"
             yield f"{result['verdict']} {call} in {result['scenario']}, {result['dtype']}: {result['reason']}"
 
