@@ -22,10 +22,11 @@ class Entry(NamedTuple):
 
     Attributes:
         source: full name of the class.
-        target: full name of its counterpart; None where there is none.
-        level: the worst measured level, NOT_RUN where the tables say that no run can be made, None where none was.
+        target: full name of its counterpart, though it may refuse the defaults; None where there is none.
+        level: the worst measured level, NOT_RUN where the tables say that no run can be made, None where none was. Where
+            the defaults are refused it was measured at the sample arguments of the tables.
         usually: the level in most scenarios and those that are worse, where some are.
-        agreement: what the tables lead to expect, or why there is no counterpart.
+        agreement: what the tables lead to expect, why the defaults are refused, or why there is no counterpart.
         faithful: the class that --faithful picks instead.
     """
 
@@ -67,20 +68,24 @@ def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework
 
 def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
     found = plans(loaded, api, (), candidates(loaded, api, target))
+    if not found:
+        return Entry(api.name, None, None, None, _absent(loaded, api, target), None)
     chosen, better = choose(found, faithful=False), choose(found, faithful=True)
     if chosen is None or better is None:
-        return Entry(api.name, None, None, None, _why(loaded, api, target), None)
+        near = found[0]
+        return Entry(api.name, near.target.name, level(near), _usually(near), _refused(near), None)
     faithful = better.target.name if better.target is not chosen.target else None
     return Entry(api.name, chosen.target.name, level(chosen), _usually(chosen), agreement(chosen), faithful)
 
 
-def _why(loaded: MappingSet, api: Api, target: Framework) -> str:
-    """Why a class has no counterpart, and what to do instead."""
-    found = plans(loaded, api, (), candidates(loaded, api, target))
-    problems = [problem for item in found[:1] for problem in item.problems]
-    if problems:
-        return "; ".join(f"{item.message}{f'; {item.remedy}' if item.remedy else ''}" for item in problems)
-    assert not found
+def _refused(item: Plan) -> str:
+    """Why a counterpart cannot express the defaults, and what to do."""
+    reasons = (f"{problem.message}{f'; {problem.remedy}' if problem.remedy else ''}" for problem in item.problems)
+    return f"refused at the defaults: {'; '.join(reasons)}"
+
+
+def _absent(loaded: MappingSet, api: Api, target: Framework) -> str:
+    """Say that a class has no counterpart, and what to do instead."""
     instead = api.instead or loaded.algorithms[api.algorithm].instead
     return f"no counterpart in {target}{f': {instead}' if instead else ''}"
 
