@@ -20,14 +20,15 @@ COMMAND = "optmap check --all --format json"
 
 
 def levels(check: dict[str, Any]) -> dict[str, Any]:
-    """The measured levels of all pairs at their defaults, from the JSON of a check."""
+    """The measured levels of all pairs, at the defaults or the sample arguments in their place, from a check's JSON."""
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for result in check["results"]:
         if result["mode"] == "forced" and result["row"] is None and result["level"] is not None:
             pair = found.setdefault((result["source"], result["target"]), {"float32": {}, "float64": {}})
             pair[result["dtype"]][result["scenario"]] = result["level"]
     return {
-        "about": "Measured at the defaults by the command below, worst over all scenarios; scripts/levels.py writes it.",
+        "about": "Measured at the defaults, or at the samples where those are refused, by the command below, worst over all "
+        "scenarios; scripts/levels.py writes it.",
         "command": COMMAND,
         "engines": check["engines"],
         "pairs": [

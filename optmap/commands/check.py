@@ -90,9 +90,9 @@ def _exit_code(report: Report) -> int:
     if report.ran:
         return NOT_AS_EXPECTED
     reasons = "".join(f"\n  {name}: {reason}" for name, reason in report.failures.items())
-    sys.stderr.write(
-        f"optmap: error: nothing ran{reasons or ': no class of the target expresses a call in these scenarios'}\n"
-    )
+    stated = any(result.pair.not_run for result in report.results)
+    why = "the tables say that it cannot" if stated else "no class of the target expresses a call in these scenarios"
+    sys.stderr.write(f"optmap: error: nothing ran{reasons or f': {why}'}\n")
     return NOTHING_RAN
 
 
