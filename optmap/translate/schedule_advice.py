@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Sequence
 from typing import Final
 
-from optmap.mapping.formula import Formula, over
+from optmap.mapping.formula import Formula
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan
 from optmap.mapping.schedule_plan import (
@@ -22,40 +23,13 @@ from optmap.translate.call import Options
 from optmap.translate.formula_text import write_formula
 from optmap.translate.resolve import Refusal, bind
 from optmap.translate.schedule_call import Bound, context_of, read_schedule
+from optmap.translate.schedule_rates import RateText, rate_text
 from optmap.translate.schedule_ties import optimizer_node, rate_node
 from optmap.translate.sites import CallSite
 
-FACTORS: Final = {
-    "exponential_decay": "{decay_rate} ** ({count})",
-    "natural_exp_decay": "math.exp(-{decay_rate} * ({count}))",
-    "inverse_time_decay": "1 / (1 + {decay_rate} * ({count}))",
-    "cosine_decay": "{end} + (1 - {end}) * (1 + math.cos(math.pi * min({step}, {decay_steps}) / {decay_steps})) / 2",
-    "polynomial_decay": "{end} + (1 - {end}) * (1 - min({step}, {decay_steps}) / {decay_steps}) ** {power}",
-    "step_decay": "{decay_rate} ** ({step} // {decay_steps})",
-    "linear_ramp": "{start_factor} + ({end_factor} - {start_factor}) * min({step}, {decay_steps}) / {decay_steps}",
-    "constant_factor": "({start_factor} if {step} < {decay_steps} else 1.0)",
-    "multi_step": "{decay_rate} ** sum({step} >= milestone for milestone in {milestones})",
-    "lambda": "({function})({step})",
-}
-"""The learning rate at a step over the first one, by algorithm, in canonical hyperparameters; `end` is the last rate over it."""
-_CLIMBING: Final = "{end} + (1 - {end}) * (1 + math.cos(math.pi * {step} / {decay_steps})) / 2"
-
-RATES: Final = {
-    "piecewise_constant": "{rates}[sum({step} >= milestone for milestone in {milestones})]",
-    "polynomial_decay": "{end_learning_rate} + ({learning_rate} - {end_learning_rate}) * "
-    "(1 - min({step}, {decay_steps}) / {decay_steps}) ** {power}",
-    "cycling": "{end_learning_rate} + ({learning_rate} - {end_learning_rate}) * "
-    "(1 - {step} / ({decay_steps} * max(math.ceil({step} / {decay_steps}), 1))) ** {power}",
-    "warm_cosine": "({learning_rate} + ({warmup_target} - {learning_rate}) * {step} / {warmup_steps} "
-    "if {step} < {warmup_steps} else {warmup_target} * ({end} + (1 - {end}) * "
-    "(1 + math.cos(math.pi * min({step} - {warmup_steps}, {decay_steps}) / {decay_steps})) / 2))",
-    "equal_restarts": "{learning_rate} * ({end} + (1 - {end}) * {rate_factor} ** ({step} // {decay_steps}) * "
-    "(1 + math.cos(math.pi * ({step} % {decay_steps}) / {decay_steps})) / 2)",
-    "cosine_restarts": "{learning_rate} * ({end} + (1 - {end}) * {rate_factor} ** (i := math.floor("
-    "math.log(1 + {step} / {decay_steps} * ({period_factor} - 1), {period_factor}) + 1e-9)) * (1 + math.cos(math.pi * "
-    "({step} / {decay_steps} - ({period_factor} ** i - 1) / ({period_factor} - 1)) / {period_factor} ** i)) / 2)",
-}
-"""The learning rate at a step, for schedules that are no factor of the first one."""
+_LAMBDA: Final = "mindspore.experimental.optim.lr_scheduler.LambdaLR"
+_FROM_THE_START: Final = ("linear_ramp", "constant_factor", "lambda", "cyclic", "one_cycle")
+"""Schedules whose first rate is not that of the optimizer."""
 
 
 def advice(
@@ -139,56 +113,53 @@ class _Adviser:
     def _text(self, formula: Formula, tight: bool = False) -> str:
         return write_formula(formula, self.source, self.bound.call, self.names, tight=tight)
 
-    def _by_hand(self) -> str | None:
+    def by_hand(self) -> RateText | None:
+        """The rate as a formula of the step; of the number of calls of step(), for an attached schedule."""
         known = Context({**self.known, **({PACE: literal_value(1)} if self.attached else {})})
         values = canonical_values(self.tables, self.bound.site.api, self.given, known)
-        template = self._template(values)
-        if template is None or not self._plain(values):
-            return None
-        texts = self._texts(values, "epoch" if self.attached else "step")
-        factor = rate = template.format(**texts)
-        first = "1.0"
-        if template not in RATES.values():
-            first = self.names.get("learning_rate") or texts.get("learning_rate", "learning_rate")
-            rate = f"{first} * ({factor})"
-        if self.attached:
-            return f"Set optimizer.learning_rate to {rate} at the end of each epoch, in place of step()"
-        if self.target is Framework.TORCH:
-            made = f"torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {factor})"
-            return f"Give the optimizer lr={first}, attach {made} and call its step() after every step of the optimizer"
-        if self.target is not Framework.MINDSPORE:
-            return None
-        return f"Pass a list with the rate of every step: [{rate} for step in range(total_steps)]"
-
-    def _texts(self, values: Mapping[str, Formula], step: str) -> dict[str, str]:
-        texts = {"step": step, **{name: self._text(value, tight=True) for name, value in values.items()}}
-        if "staircase" in values:
-            texts["count"] = f"{step} {'//' if values['staircase'].number else '/'} {texts['decay_steps']}"
-        if "end_learning_rate" in values:
-            first = values.get("learning_rate") or Context(self.known).formula("learning_rate")
-            texts["end"] = self._text(over(values["end_learning_rate"], first), tight=True)
-        return texts
-
-    def _template(self, values: Mapping[str, Formula]) -> str | None:
-        algorithm = self.bound.site.api.algorithm
-        if algorithm == "cosine_decay":
-            warm = values.get("warmup_target")
-            if warm is not None and not (warm.known and warm.number is None):
-                return RATES["warm_cosine"]
-            return _CLIMBING if self.attached else FACTORS[algorithm]
-        if algorithm == "cosine_restarts" and not self.attached:
-            ratio = values["period_factor"]
-            return RATES["equal_restarts" if ratio.number == 1 else algorithm] if ratio.known else None
-        if algorithm == "polynomial_decay" and not self.attached:
-            cycle = values["cycle"]
-            return RATES["cycling" if cycle.number else algorithm] if cycle.known else None
-        return FACTORS.get(algorithm) or RATES.get(algorithm)
-
-    def _plain(self, values: Mapping[str, Formula]) -> bool:
-        """Whether nothing else is going on: no change within epochs, no resumed schedule, no unknown kind of decay."""
-        stairs = values.get("staircase")
-        return (stairs is None or stairs.known) and all(
-            value.known and self.tables.hyperparameters[name].is_neutral(value.number)
-            for name, value in values.items()
-            if name in ("last_epoch", PACE)
+        first = Context(self.known).formula("learning_rate") if self.attached else None
+        step = "calls" if self.attached else "step"
+        return rate_text(
+            self.tables, self.bound.site.api, values, step, lambda item: self._text(item, tight=True), first
         )
+
+    def _by_hand(self) -> str | None:
+        found = self.by_hand()
+        if found is None:
+            return None
+        if self.attached:
+            return self._set_by_hand(found)
+        if self.target is Framework.TORCH:
+            made = f"torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {found.factor})"
+            return (
+                f"Give the optimizer lr={found.first}, attach {made} and call its step() after every step of the optimizer"
+            )
+        if self.target is Framework.MINDSPORE:
+            return f"Pass a list with the rate of every step: [{found.rate} for step in range(total_steps)]"
+        return self._steps(found)
+
+    def _set_by_hand(self, found: RateText) -> str:
+        """How to go on without an attached schedule."""
+        name = self._optimizer_text()
+        if self.target is Framework.MINDSPORE:
+            made = f"{_LAMBDA}({name}, lambda calls: {found.factor})"
+            return f"Give the optimizer lr={found.first} and attach {made} instead"
+        text = f"In place of its step(), set {name}.learning_rate = {found.rate}, where calls counts them, this one included"
+        return f"{text}; set it with calls = 0 first" if self.bound.site.api.algorithm in _FROM_THE_START else text
+
+    def _steps(self, found: RateText) -> str | None:
+        """A list of MindSpore as a piecewise constant schedule of Keras, where its length is known."""
+        values = canonical_values(self.tables, self.bound.site.api, self.given, Context(self.known))
+        total, pace = values.get("total_steps"), values.get(PACE)
+        if total is None or pace is None:
+            return None
+        length, every = (self._text(item, tight=True) for item in (total, pace))
+        rates = f"[{found.rate} for step in range(0, {length}, {every})]"
+        places = f"[step - 1 for step in range({every}, {length}, {every})]"
+        return f"Pass tf.keras.optimizers.schedules.PiecewiseConstantDecay({places}, {rates})"
+
+    def _optimizer_text(self) -> str:
+        node = optimizer_node(self.bound.site)
+        if node is None or not isinstance(node, ast.Name | ast.Attribute):
+            return "optimizer"
+        return self.source.text(self.source.start(node), self.source.end(node))
