@@ -123,7 +123,8 @@ class CallTranslation:
         if hidden is not None:
             message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
             return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
-        refusal = self._schedule(call, resolved) if serving is None else None
+        refusal = self._group_rate(parameters, resolved, serving) if parameters is not None else None
+        refusal = refusal or (self._schedule(call, resolved) if serving is None else None)
         if serving is not None:
             resolved = resolved._replace(notes=changing_rate_notes(resolved))
         return (
@@ -158,6 +159,22 @@ class CallTranslation:
                 if what is not None:
                     message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
                     return Note(SCHEDULE_ARGUMENT, message, index)
+        return None
+
+    def _group_rate(self, found: ParametersArgument, resolved: Rewrite, serving: Serving | None) -> Note | None:
+        """A group's own learning rate: no schedule, and out of reach of one that is attached to the whole optimizer."""
+        for entry in found.entries:
+            if entry.key not in ("lr", "learning_rate") or not entry.sets:
+                continue
+            if serving is not None and serving.moved:
+                message = f"a group has its own learning rate on line {entry.value.lineno}"
+                return Note(
+                    SCHEDULE_ARGUMENT, f"{message}, which the schedule leaves alone and {serving.moved} does not"
+                )
+            what = learning_rate_object(self.source, self.sites.names, self.site, entry.value, self.tables)
+            if what is not None:
+                message = f"a group's learning rate on line {entry.value.lineno} is {what}"
+                return Note(SCHEDULE_ARGUMENT, f"{message}, which {resolved.plan.target.name} cannot take")
         return None
 
     def _ties(self, argument: Argument, index: int) -> Sequence[str]:

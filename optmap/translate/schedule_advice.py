@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 from optmap.mapping.formula import Formula
 from optmap.mapping.model import Framework, MappingSet
@@ -32,17 +32,40 @@ _FROM_THE_START: Final = ("linear_ramp", "constant_factor", "lambda", "cyclic", 
 """Schedules whose first rate is not that of the optimizer."""
 
 
+class Attachable(NamedTuple):
+    """What a schedule that is passed becomes where it is attached: the first rate, and the attached schedule of another class.
+
+    `arguments` is the text of its arguments but the optimizer, `nodes` are the expressions in it.
+    """
+
+    first: str
+    api: str
+    arguments: str
+    nodes: tuple[ast.expr, ...]
+
+
+def attachable(source: Source, schedule: CallSite, tables: MappingSet, options: Options) -> Attachable | None:
+    """Find what a schedule can become; None where there is nothing."""
+    adviser = _adviser(source, schedule, None, tables, options)
+    return adviser.attachable() if adviser is not None else None
+
+
 def advice(
     source: Source, schedule: CallSite, optimizer: CallSite | None, tables: MappingSet, options: Options
 ) -> str | None:
     """Say what to write instead; None where nothing can be said with certainty."""
+    adviser = _adviser(source, schedule, optimizer, tables, options)
+    return adviser.advice() if adviser is not None else None
+
+
+def _adviser(
+    source: Source, schedule: CallSite, optimizer: CallSite | None, tables: MappingSet, options: Options
+) -> _Adviser | None:
     bound = read_schedule(source, schedule)
     if isinstance(bound, str):
         return None
     given = bind(schedule.api, bound.arguments)
-    if isinstance(given, Refusal):
-        return None
-    return _Adviser(source, bound, given, optimizer, tables, options).advice()
+    return None if isinstance(given, Refusal) else _Adviser(source, bound, given, optimizer, tables, options)
 
 
 class _Adviser:
@@ -60,13 +83,45 @@ class _Adviser:
         self.known = dict(context_of(options).known)
         self.names: dict[str, str] = {}
 
-    def advice(self) -> str | None:
+    def _quantities(self) -> None:
+        """What is known of the optimizer and of the pace."""
         rate = rate_node(self.optimizer) if self.optimizer is not None else None
         if self.attached and rate is not None:
             self.known["learning_rate"] = read_value(rate)
             self.names["learning_rate"] = self.source.text(self.source.start(rate), self.source.end(rate))
         if not self.attached:
             self.known[PACE] = literal_value(1)
+
+    def attachable(self) -> Attachable | None:
+        """See `attachable`."""
+        self._quantities()
+        plan = self._plan(True)
+        if plan is not None:
+            rate = self._values().get("learning_rate")
+            if rate is None:
+                return None
+            first, name, text = self._text(rate), plan.target.name, self._arguments_text(plan, False)
+        else:
+            found = self.by_hand()
+            if found is None or self.target is not Framework.TORCH:
+                return None
+            first, name, text = found.first, "torch.optim.lr_scheduler.LambdaLR", f"lambda step: {found.factor}"
+        return Attachable(first, name, text, tuple(self._nodes_in(text)))
+
+    def _values(self) -> dict[str, Formula]:
+        return canonical_values(self.tables, self.bound.site.api, self.given, Context(self.known))
+
+    def _nodes_in(self, text: str) -> Iterator[ast.expr]:
+        """The arguments of the call that a text holds."""
+        for item in self.given:
+            argument = self.bound.call.arguments[item.index]
+            span = argument.value_span
+            if item.parameter.ties and self.source.text(span.start, span.end) in text:
+                yield argument.node
+
+    def advice(self) -> str | None:
+        """See `advice`."""
+        self._quantities()
         same = self._counterpart(self.attached)
         if same is not None:
             return f"Its counterpart is {same}"
@@ -78,7 +133,14 @@ class _Adviser:
         return self._by_hand()
 
     def _counterpart(self, attach: bool) -> str | None:
-        """The target's schedule for this call, quantities that the file does not tell by their names."""
+        """The text of the target's schedule for this call, quantities that the file does not tell by their names."""
+        plan = self._plan(attach)
+        return None if plan is None else f"{plan.target.name}({self._arguments_text(plan, attach)})"
+
+    def _plan(self, attach: bool) -> Plan | None:
+        pace = self._values().get(PACE)
+        if attach and not self.attached and pace is not None and not (pace.known and pace.number == 1):
+            return None  # it would count epochs
         for api in schedule_candidates(self.tables, self.bound.site.api, self.target, attach=attach):
             missing = {PACE, "learning_rate", "total_steps"} - {
                 name for name, value in self.known.items() if value.known
@@ -87,10 +149,10 @@ class _Adviser:
                 self.tables, self.bound.site.api, self.given, api, Context(self.known, frozenset(missing))
             )
             if not plan.problems:
-                return self._plan_text(plan, attach)
+                return plan
         return None
 
-    def _plan_text(self, plan: Plan, attach: bool) -> str:
+    def _arguments_text(self, plan: Plan, attach: bool) -> str:
         parts = []
         for item in plan.arguments:
             name, piece = item.parameter.name, item.pieces[0]
@@ -108,7 +170,7 @@ class _Adviser:
                 parts.append(f"{name}={write_literal(piece.literal) if made is None else self._text(made)}")  # type: ignore[union-attr]
         if attach and not any(item.parameter.leads for item in plan.arguments):
             parts.insert(0, "optimizer")
-        return f"{plan.target.name}({', '.join(parts)})"
+        return ", ".join(parts)
 
     def _text(self, formula: Formula, tight: bool = False) -> str:
         return write_formula(formula, self.source, self.bound.call, self.names, tight=tight)
@@ -131,9 +193,7 @@ class _Adviser:
             return self._set_by_hand(found)
         if self.target is Framework.TORCH:
             made = f"torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {found.factor})"
-            return (
-                f"Give the optimizer lr={found.first}, attach {made} and call its step() after every step of the optimizer"
-            )
+            return f"Give the optimizer lr={found.first}, attach {made} and call its step() after every step of the optimizer"
         if self.target is Framework.MINDSPORE:
             return f"Pass a list with the rate of every step: [{found.rate} for step in range(total_steps)]"
         return self._steps(found)
@@ -149,7 +209,7 @@ class _Adviser:
 
     def _steps(self, found: RateText) -> str | None:
         """A list of MindSpore as a piecewise constant schedule of Keras, where its length is known."""
-        values = canonical_values(self.tables, self.bound.site.api, self.given, Context(self.known))
+        values = self._values()
         total, pace = values.get("total_steps"), values.get(PACE)
         if total is None or pace is None:
             return None

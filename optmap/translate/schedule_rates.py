@@ -26,6 +26,8 @@ FACTORS: Final = {
     "constant_factor": "({start_factor} if {step} < {decay_steps} else 1.0)",
     "multi_step": "{decay_rate} ** sum({step} >= milestone for milestone in {milestones})",
     "lambda": "({function})({step})",
+    "linear_cosine_decay": "(({cosine_floor} + 1 - min({step}, {decay_steps}) / {decay_steps}) * (1 + math.cos(2 * math.pi * "
+    "{periods} * min({step}, {decay_steps}) / {decay_steps})) / 2 + {rate_floor})",
 }
 """The rate at a step over the first one, by algorithm, in canonical hyperparameters; `end` is the last rate over it."""
 
@@ -122,10 +124,13 @@ def _template(api: Api, values: Mapping[str, Formula]) -> str | None:
         return ("equal_restarts" if _is(ratio, 1) else algorithm) if ratio.known else None
     if algorithm == "polynomial_decay":
         return _polynomial(api, values)
+    if "initial_variance" in values:
+        return None
     if algorithm == "cyclic":
         mode = values.get("mode")
-        scaled = "scale_function" in values or mode is None or not mode.known
-        return None if scaled or mode.number not in RATES else mode.number
+        if mode is None or not mode.known or mode.number not in RATES or "scale_function" in values:
+            return None
+        return str(mode.number)
     return algorithm if algorithm in FACTORS or algorithm in RATES else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.diagnostics import SCHEDULE_ARGUMENT, SCHEDULE_MEMBER, SCHEDULE_REFUSED, SCHEDULER
 from optmap.mapping.load import load_schedules
@@ -21,6 +21,9 @@ from optmap.translate.schedule_advice import advice
 from optmap.translate.schedule_call import Made, Remark, translate_schedule
 from optmap.translate.schedule_ties import Tie, Ties, schedule_calls
 from optmap.translate.sites import CallSite, Mention, Sites
+
+if TYPE_CHECKING:
+    from optmap.translate.schedule_moves import Taken
 
 _ABSENT: Final = {
     "state_dict": "keep scheduler.last_epoch and the learning rates yourself",
@@ -62,6 +65,7 @@ class Schedules:
         self.ties = Ties(source, sites, self.calls)
         self.tied = {id(site.node): self.ties.find(site) for site in self.calls}
         self.wholes = list(self._wholes())
+        self.names: Taken = {}
         self._made: dict[int, Made | str] = {}
 
     def _wholes(self) -> Iterator[Whole]:
@@ -90,10 +94,17 @@ class Schedules:
                 self._made[at] = tie.reason
             else:
                 problem = self._broken_sequence(schedule)
-                self._made[at] = problem or translate_schedule(
-                    self.source, self.sites, schedule, self.tables, self.options
-                )
+                made = problem or translate_schedule(self.source, self.sites, schedule, self.tables, self.options)
+                if isinstance(made, str) and self.options.target is Framework.TORCH and not attached(schedule.api):
+                    made = self._moved(schedule) or made
+                self._made[at] = made
         return self._made[at]
+
+    def _moved(self, schedule: CallSite) -> Made | str | None:
+        """Attach a schedule that is passed, where torch only knows attached ones."""
+        from optmap.translate.schedule_moves import attach_schedule
+
+        return attach_schedule(self.source, self.sites, self.ties, schedule, self.tables, self.options, self.names)
 
     def _broken_sequence(self, schedule: CallSite) -> str | None:
         """A sequence is made of schedules that the file shows; MindSpore cannot switch to a MultiStepLR."""
@@ -230,4 +241,4 @@ class Schedules:
 
 def _serving(made: Made, why: str) -> Serving:
     module = made.target.module
-    return Serving(module.serves, module.unserved, why)
+    return Serving(module.serves, module.unserved, why, made.target.name if made.edited is None else "")
