@@ -158,7 +158,11 @@ class CallTranslation:
                 what = learning_rate_object(self.source, self.sites.names, self.site, argument.node, self.tables)
                 if what is not None:
                     message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
-                    return Note(SCHEDULE_ARGUMENT, message, index)
+                    from optmap.translate.rate_list import rate_list_advice
+
+                    framework, target = self.site.api.framework, self.options.target
+                    advice = rate_list_advice(self.source, what, argument.node, framework, target)
+                    return Note(SCHEDULE_ARGUMENT, message + advice, index)
         return None
 
     def _group_rate(self, found: ParametersArgument, resolved: Rewrite, serving: Serving | None) -> Note | None:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from optmap.mapping.formula import Formula
+from optmap.mapping.formula import Formula, Op, plus
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan
 from optmap.mapping.schedule_plan import (
@@ -17,7 +17,7 @@ from optmap.mapping.schedule_plan import (
     plan_schedule,
     schedule_candidates,
 )
-from optmap.mapping.values import Conversion, literal_value, read_value, write_literal
+from optmap.mapping.values import Conversion, Value, literal_value, read_value, write_literal
 from optmap.source.text import Source
 from optmap.translate.call import Options
 from optmap.translate.formula_text import write_formula
@@ -28,7 +28,7 @@ from optmap.translate.schedule_ties import optimizer_node, rate_node
 from optmap.translate.sites import CallSite
 
 _LAMBDA: Final = "mindspore.experimental.optim.lr_scheduler.LambdaLR"
-_FROM_THE_START: Final = ("linear_ramp", "constant_factor", "lambda", "cyclic", "one_cycle")
+_FROM_THE_START: Final = ("sequential", "linear_ramp", "constant_factor", "lambda", "cyclic", "one_cycle")
 """Schedules whose first rate is not that of the optimizer."""
 
 
@@ -50,12 +50,29 @@ def attachable(source: Source, schedule: CallSite, tables: MappingSet, options: 
     return adviser.attachable() if adviser is not None else None
 
 
-def advice(
-    source: Source, schedule: CallSite, optimizer: CallSite | None, tables: MappingSet, options: Options
-) -> str | None:
-    """Say what to write instead; None where nothing can be said with certainty."""
+def passable(
+    source: Source, schedule: CallSite, optimizer: CallSite, tables: MappingSet, options: Options, pace: str | None
+) -> Attachable | str:
+    """What an attached schedule becomes where it is passed; a clause that says why where there is nothing.
+
+    `pace` is the text for the steps between two calls of its step(), where the options do not tell their number.
+    """
     adviser = _adviser(source, schedule, optimizer, tables, options)
-    return adviser.advice() if adviser is not None else None
+    return adviser.passable(pace) if adviser is not None else "its arguments cannot be read"
+
+
+def advice(
+    source: Source, schedule: CallSite, optimizer: CallSite | None, tables: MappingSet, options: Options,
+    parts: Sequence[CallSite] = (),
+) -> str | None:  # fmt: skip
+    """Say what to write instead; None where nothing can be said with certainty. A sequence is made of `parts`."""
+    adviser = _adviser(source, schedule, optimizer, tables, options)
+    if adviser is None:
+        return None
+    if schedule.api.algorithm != "sequential":
+        return adviser.advice()
+    members = [_adviser(source, part, optimizer, tables, options) for part in parts]
+    return adviser.sequence([item for item in members if item is not None]) if None not in members else None
 
 
 def _adviser(
@@ -107,6 +124,46 @@ class _Adviser:
                 return None
             first, name, text = found.first, "torch.optim.lr_scheduler.LambdaLR", f"lambda step: {found.factor}"
         return Attachable(first, name, text, tuple(self._nodes_in(text)))
+
+    def passable(self, pace: str | None) -> Attachable | str:
+        """See the function."""
+        self._quantities()
+        if pace is not None:
+            self.known[PACE] = Value()
+            self.names[PACE] = pace
+        if self.bound.site.api.algorithm == "multi_step":
+            return self._piecewise()
+        problems: list[str] = []
+        for api in schedule_candidates(self.tables, self.bound.site.api, self.target, attach=False):
+            named = frozenset({PACE} if pace is not None else ()) | {"learning_rate"}
+            plan = plan_schedule(self.tables, self.bound.site.api, self.given, api, Context(self.known, named))
+            if not plan.problems:
+                text = self._arguments_text(plan, False)
+                return Attachable("", plan.target.name, text, tuple(self._nodes_in(text)))
+            problems += [problem.message for problem in plan.problems]
+        name = self.bound.site.api.name
+        return "; ".join(dict.fromkeys(problems)) or f"{name} has no counterpart that is passed as a learning rate"
+
+    def _piecewise(self) -> Attachable | str:
+        """The steps of a MultiStepLR one by one."""
+        values = canonical_values(self.tables, self.bound.site.api, self.given, Context(self.known))
+        places, rate, strength = values["milestones"], values.get("learning_rate"), values["decay_rate"]
+        if places.op is not Op.LIST or not values["last_epoch"].known or values["last_epoch"].number != -1:
+            return "its milestones are not written out"
+        first = rate if rate is not None else Context(self.known).formula("learning_rate")
+        written = next(item.value.elements or () for item in self.given if item.parameter.ties == ("milestones",))
+        numbers = [item.literal for item in written]
+        if not all(isinstance(item, int) for item in numbers):
+            return "its milestones are not written out"
+        if numbers != sorted(set(numbers)) or numbers[:1] < [1]:  # type: ignore[type-var]
+            return "its milestones do not rise"
+        limits = ", ".join(self._text(plus(item, -1)) for item in places.items)
+        rates = [self._text(first)]
+        for power in range(1, len(places.items) + 1):
+            factor = self._text(strength, tight=True)
+            rates.append(f"{self._text(first, tight=True)} * {factor}" + (f" ** {power}" if power > 1 else ""))
+        text = f"boundaries=[{limits}], values=[{', '.join(rates)}]"
+        return Attachable("", "tf.keras.optimizers.schedules.PiecewiseConstantDecay", text, tuple(self._nodes_in(text)))
 
     def _values(self) -> dict[str, Formula]:
         return canonical_values(self.tables, self.bound.site.api, self.given, Context(self.known))
@@ -175,17 +232,43 @@ class _Adviser:
     def _text(self, formula: Formula, tight: bool = False) -> str:
         return write_formula(formula, self.source, self.bound.call, self.names, tight=tight)
 
-    def by_hand(self) -> RateText | None:
+    def sequence(self, parts: Sequence[_Adviser]) -> str | None:
+        """One formula after another, each with its own count of calls."""
+        self._quantities()
+        places = next((item.value.elements for item in self.given if item.parameter.name == "milestones"), None)
+        if not places or len(places) != len(parts) - 1 or not all(isinstance(item.literal, int) for item in places):
+            return None
+        starts = [0, *(item.literal for item in places)]
+        found: list[RateText] = []
+        for part, start in zip(parts, starts, strict=True):
+            part._quantities()
+            text = part.by_hand(f"(calls - {start})" if start else "calls")
+            if text is None or text.first == "1.0":
+                return None
+            found.append(text)
+        factor = found[-1].factor
+        for text, end in zip(reversed(found[:-1]), reversed(starts[1:]), strict=True):
+            factor = f"({text.factor} if calls < {end} else {factor})"
+        return self._set_by_hand(RateText(found[0].first, factor))
+
+    def by_hand(self, step: str | None = None) -> RateText | None:
         """The rate as a formula of the step; of the number of calls of step(), for an attached schedule."""
         known = Context({**self.known, **({PACE: literal_value(1)} if self.attached else {})})
         values = canonical_values(self.tables, self.bound.site.api, self.given, known)
         first = Context(self.known).formula("learning_rate") if self.attached else None
-        step = "calls" if self.attached else "step"
+        step = step or ("calls" if self.attached else "step")
         return rate_text(
             self.tables, self.bound.site.api, values, step, lambda item: self._text(item, tight=True), first
         )
 
     def _by_hand(self) -> str | None:
+        if self.bound.site.api.algorithm == "multiplicative":
+            function = self._text(self._values()["function"], tight=True)
+            name = self._optimizer_text()
+            return (
+                f"In place of its step(), set {name}.learning_rate = {name}.learning_rate * ({function})(calls), "
+                "where calls counts them, this one included"
+            )
         found = self.by_hand()
         if found is None:
             return None

@@ -56,7 +56,7 @@ def attach_schedule(
         return None
     bound = read_schedule(source, schedule)
     reason = uncounted(source, bound) if not isinstance(bound, str) else bound
-    reason = reason or _unstable(ties, source, schedule, made.nodes, optimizers)
+    reason = reason or unstable(ties, source, schedule, made.nodes, optimizers)
     if reason is not None:
         return reason
     api = tables.apis[made.api]
@@ -168,10 +168,14 @@ def _remark(source: Source, api: Api, site: CallSite, place: _Place) -> Remark:
     return Remark(SCHEDULE_STEPS, message, site.node, str(api.at))
 
 
-def _unstable(
-    ties: Ties, source: Source, schedule: CallSite, nodes: Sequence[ast.expr], users: Sequence[CallSite]
-) -> str | None:
-    """Why expressions of a schedule may have other values where its substitute is; None where they cannot."""
+def unstable(
+    ties: Ties, source: Source, schedule: CallSite, nodes: Sequence[ast.expr], users: Sequence[CallSite],
+    *, before: ast.expr | None = None,
+) -> str | None:  # fmt: skip
+    """Why expressions of a schedule may have other values where its substitute is; None where they cannot.
+
+    Their names must be bound `before` a node, if one is given.
+    """
     for node in nodes:
         shown = source.text(source.start(node), source.end(node))
         inside = list(ast.walk(node))
@@ -184,6 +188,9 @@ def _unstable(
             owner, bindings = ties.bindings(name, schedule.scope)
             if owner is not None and len([item for item in bindings if not item.harmless]) != 1:
                 return f"{name} is bound more than once"
+            own = owner is not None and owner.node in (schedule.scope.node, users[0].scope.node)
+            if before is not None and own and any(source.start(item.node) >= source.start(before) for item in bindings):  # type: ignore[arg-type]
+                return f"{name} is bound only below line {before.lineno}"
             if any(_repeated(source, item.node) for item in bindings):
                 return f"{name} is bound again and again in a loop"
         for item in inside:

@@ -92,8 +92,24 @@ class Ties:
             users.append(user)
         return Tie(tuple(users), None if users else f"{name} is the learning rate of no optimizer in this file")
 
+    def parts(self, schedule: CallSite) -> list[CallSite]:
+        """The schedules that a sequence or a chain is made of; none where the file does not show them all."""
+        given = next((item.value for item in schedule.node.keywords if item.arg == "schedulers"), None)
+        names = [item.name for item in schedule.api.current]
+        if given is None and "schedulers" in names and len(schedule.node.args) > names.index("schedulers"):
+            given = schedule.node.args[names.index("schedulers")]
+        written = given.elts if isinstance(given, ast.List | ast.Tuple) else []
+        found = [self.schedule_at(item, schedule.scope) for item in written]
+        return [item for item in found if item is not None] if None not in found else []
+
     def _attached(self, schedule: CallSite) -> Tie:
         node = optimizer_node(schedule)
+        parts = self.parts(schedule) if node is None else []
+        if parts:
+            ties = [self._attached(part) for part in parts]
+            lost = next((tie for tie in ties if tie.reason is not None), None)
+            shared = {id(site.node): site for tie in ties for site in tie.optimizers}
+            return lost or Tie(tuple(shared.values()))
         if node is None:
             return Tie((), "the call does not show its optimizer")
         if id(node) in self.optimizers:

@@ -6,7 +6,6 @@ turns out to be missing, `finish` notes why, and the pass is made again without 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -97,6 +96,8 @@ class Schedules:
                 made = problem or translate_schedule(self.source, self.sites, schedule, self.tables, self.options)
                 if isinstance(made, str) and self.options.target is Framework.TORCH and not attached(schedule.api):
                     made = self._moved(schedule) or made
+                if isinstance(made, str) and self.options.target is Framework.TENSORFLOW and attached(schedule.api):
+                    made = self._passed(schedule)
                 self._made[at] = made
         return self._made[at]
 
@@ -106,17 +107,24 @@ class Schedules:
 
         return attach_schedule(self.source, self.sites, self.ties, schedule, self.tables, self.options, self.names)
 
+    def _passed(self, schedule: CallSite) -> Made | str:
+        """Pass a schedule that is attached, where Keras only knows passed ones."""
+        from optmap.translate.schedule_passes import pass_schedule
+
+        whole = next((item for item in self.wholes if schedule in item.schedules), None)
+        if whole is not None and len(whole.schedules) > 1:
+            other = next(item for item in whole.schedules if item is not schedule)
+            return f"the one on line {other.node.lineno} sets the rate of the same optimizer"
+        return pass_schedule(self.source, self.sites, self.ties, schedule, self.tables, self.options)
+
     def _broken_sequence(self, schedule: CallSite) -> str | None:
         """A sequence is made of schedules that the file shows; MindSpore cannot switch to a MultiStepLR."""
         if schedule.api.algorithm != "sequential":
             return None
-        given = next((item.value for item in schedule.node.keywords if item.arg == "schedulers"), None)
-        given = given or (schedule.node.args[1] if len(schedule.node.args) > 1 else None)
-        parts = given.elts if isinstance(given, ast.List | ast.Tuple) else []
-        found = [self.ties.schedule_at(part, schedule.scope) for part in parts]
-        if not found or None in found:
+        found = self.ties.parts(schedule)
+        if not found:
             return "the schedules that it is made of are not written out in this file"
-        later = [part for part in found[1:] if part is not None and part.api.algorithm == "multi_step"]
+        later = [part for part in found[1:] if part.api.algorithm == "multi_step"]
         if later and self.options.target is Framework.MINDSPORE:
             line = later[0].node.lineno
             return f"MindSpore's SequentialLR cannot switch to a MultiStepLR (line {line}): that raises AttributeError"
@@ -151,7 +159,8 @@ class Schedules:
         return None
 
     def _refusal(self, schedule: CallSite, reason: str, optimizer: CallSite | None) -> str:
-        shown = advice(self.source, schedule, optimizer, self.tables, self.options)
+        parts = self.ties.parts(schedule)
+        shown = advice(self.source, schedule, optimizer, self.tables, self.options, parts)
         return f"the schedule {schedule.api.name} is left as it is: {reason}" + (f". {shown}" if shown else "")
 
     def detach(self, optimizer: CallSite, reasons: Sequence[Note]) -> bool:
@@ -206,6 +215,8 @@ class Schedules:
     def _left(self, mention: Mention, site: CallSite) -> Mention:
         tie = self.tied[id(site.node)]
         reason = self._reason(site, tie)
+        if site.api.instead is not None and tie.reason is not None and reason is tie.reason:
+            return mention._replace(message=f"{mention.message}; {site.api.instead}")
         if not attached(site.api) or reason is None:
             return mention
         if tie.reason is not None:
