@@ -256,7 +256,7 @@ SCHEDULE_STEPS: Final = _code(
     "Call its step() after every step of the optimizer.",
 )  # fmt: skip
 SCHEDULE_PASSED: Final = _code(
-    "OM316", "schedule-passed", _W, "A schedule that was attached is the learning rate now, and the calls of its step() are gone.",
+    "OM316", "schedule-passed", _W, "A schedule that was attached is the learning rate now; calls of its step() are gone.",
     "torch.optim.lr_scheduler.StepLR(optimizer, 30)",
     "See that the optimizer makes as many steps in an epoch as the message says.",
 )  # fmt: skip

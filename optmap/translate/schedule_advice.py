@@ -288,7 +288,9 @@ class _Adviser:
             made = f"{_LAMBDA}({name}, lambda calls: {found.factor})"
             return f"Give the optimizer lr={found.first} and attach {made} instead"
         text = f"In place of its step(), set {name}.learning_rate = {found.rate}, where calls counts them, this one included"
-        return f"{text}; set it with calls = 0 first" if self.bound.site.api.algorithm in _FROM_THE_START else text
+        text += "; set it with calls = 0 first" if self.bound.site.api.algorithm in _FROM_THE_START else ""
+        cycles = self._values().get("cycle_momentum")
+        return text if cycles is None or cycles.number is False else f"{text}. It cycles the momentum, too"
 
     def _steps(self, found: RateText) -> str | None:
         """A list of MindSpore as a piecewise constant schedule of Keras, where its length is known."""

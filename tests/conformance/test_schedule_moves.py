@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -99,3 +101,80 @@ def test_the_attached_schedule_has_the_rates_of_the_passed_one(call: str, tables
         space["opt"].step()
         space["scheduler"].step()
     assert np.abs(np.array(found) - expected).max() <= ROUNDING * expected.max()
+
+
+PROGRAM: Final = """
+import torch
+from torch.optim import lr_scheduler
+
+def train(net, loader, seen):
+    opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    scheduler = lr_scheduler.{}
+    for epoch in range({}):
+        for x in loader:
+            seen.append(opt.param_groups[0]["lr"])
+            opt.step()
+{}scheduler.step()
+    return opt
+"""
+
+
+@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("call", [
+    "StepLR(opt, 3)", "StepLR(opt, step_size=4, gamma=0.5)", "MultiStepLR(opt, [2, 3, 9], gamma=0.3)", "ExponentialLR(opt, 0.9)",
+    "PolynomialLR(opt, 30, 2.0)", "CosineAnnealingWarmRestarts(opt, 10, 2)", "CosineAnnealingWarmRestarts(opt, 10, eta_min=0.01)",
+])  # fmt: skip
+def test_the_passed_schedule_has_the_rates_of_the_attached_one(call: str, every: int, tables: MappingSet) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    tensorflow = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    indent = "            " if every == 1 else "        "
+    program = PROGRAM.format(call, STEPS // 7, indent)
+    seen: list[float] = []
+    space: dict[str, Any] = {}
+    exec(program, space)
+    space["train"](torch.nn.Linear(2, 2), range(7), seen)
+    result = translate_bytes(program.encode(), tables, Options(Framework.TENSORFLOW, frozenset({Framework.TORCH})))
+    smooth = call.startswith(("Polynomial", "CosineAnnealingWarm"))
+    if smooth and every > 1:
+        assert any(item.code.id == "OM312" for item in result.diagnostics)
+        return
+    line = next(text for text in result.output.decode().splitlines() if "opt = " in text).strip()
+    made: dict[str, Any] = {"tf": tensorflow, "loader": range(7)}
+    exec(line, made)
+    found = [float(made["opt"]._learning_rate(step)) for step in range(len(seen))]
+    assert np.abs(np.array(found) - np.array(seen)).max() <= ROUNDING * max(seen)
+
+
+@pytest.mark.parametrize("call", [
+    "StepLR(opt, 30)", "MultiStepLR(opt, [30, 80], 0.5)", "ConstantLR(opt, 0.2, 7)", "LinearLR(opt, 0.1, 0.8, 40)",
+    "ExponentialLR(opt, 0.97)", "PolynomialLR(opt, 40, 2.0)", "CosineAnnealingLR(opt, 40)", "CosineAnnealingLR(opt, 40, 0.01)",
+    "CosineAnnealingWarmRestarts(opt, 20, 2)", "CosineAnnealingWarmRestarts(opt, 20, 1, 0.02)", "CyclicLR(opt, 0.01, 0.2, 20)",
+    "CyclicLR(opt, 0.01, 0.2, 20, 5, mode='triangular2')", "CyclicLR(opt, 0.01, 0.2, 20, 30, mode='exp_range', gamma=0.99)",
+    "LambdaLR(opt, lambda epoch: 0.95 ** epoch)", "OneCycleLR(opt, 0.2, total_steps=200)",
+    "OneCycleLR(opt, 0.2, epochs=10, steps_per_epoch=20, pct_start=0.2, anneal_strategy='linear', div_factor=10)",
+    "SequentialLR(opt, [lr_scheduler.LinearLR(opt, 0.1, total_iters=5), lr_scheduler.CosineAnnealingLR(opt, 60)], [5])",
+    "SequentialLR(opt, [lr_scheduler.ConstantLR(opt), lr_scheduler.StepLR(opt, 10), lr_scheduler.ExponentialLR(opt, 0.9)], [9, 60])",
+])  # fmt: skip
+def test_the_formula_that_is_advised_has_the_rates(call: str, tables: MappingSet) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    start = "import torch\nfrom torch.optim import lr_scheduler\nopt = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)\n"
+    program = f"{start}scheduler = lr_scheduler.{call}\n"
+    space: dict[str, Any] = {"net": torch.nn.Linear(2, 2)}
+    exec(program, space)
+    seen = [space["opt"].param_groups[0]["lr"]]
+    for _ in range(199):
+        space["opt"].step()
+        space["scheduler"].step()
+        seen.append(space["opt"].param_groups[0]["lr"])
+    result = translate_bytes(program.encode(), tables, Options(Framework.TENSORFLOW, frozenset({Framework.TORCH})))
+    message = next(item.message for item in result.diagnostics if item.code.id == "OM312")
+    passed = re.search(r"Pass learning_rate=(.*) to the optimizer", message)
+    if passed is not None:
+        tensorflow = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+        schedule = eval(passed[1], {"tf": tensorflow, "steps_per_epoch": 1})
+        found = [float(schedule(step)) for step in range(200)]
+    else:
+        shown = re.search(r"set opt.learning_rate = (.*), where calls", message)
+        assert shown is not None, message
+        found = [eval(shown[1], {"math": math, "calls": calls}) for calls in range(200)]
+    assert np.abs(np.array(found) - np.array(seen)).max() <= ROUNDING * max(seen), message
