@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from optmap.mapping.formula import Formula, Op, plus
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import OPTIMIZER, Framework, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan
 from optmap.mapping.schedule_plan import (
     PACE,
@@ -28,6 +28,8 @@ from optmap.translate.schedule_ties import optimizer_node, rate_node
 from optmap.translate.sites import CallSite
 
 _LAMBDA: Final = "mindspore.experimental.optim.lr_scheduler.LambdaLR"
+_OWN: Final = {"step", "calls", "i", "math", "min", "max", "sum"}
+"""Names that formulas use for something of their own."""
 _FROM_THE_START: Final = ("sequential", "linear_ramp", "constant_factor", "lambda", "cyclic", "one_cycle")
 """Schedules whose first rate is not that of the optimizer."""
 
@@ -186,7 +188,9 @@ class _Adviser:
         if other is not None and self.attached:
             return f"Pass learning_rate={other} to the optimizer and remove the calls of step()"
         if other is not None:
-            return f"Attach {other} to the optimizer and call its step() after every step of the optimizer"
+            rate = self._values().get("learning_rate")
+            first = f"Give the optimizer lr={self._text(rate)}, attach" if rate is not None else "Attach"
+            return f"{first} {other} and call its step() after every step of the optimizer"
         return self._by_hand()
 
     def _counterpart(self, attach: bool) -> str | None:
@@ -257,6 +261,13 @@ class _Adviser:
         values = canonical_values(self.tables, self.bound.site.api, self.given, known)
         first = Context(self.known).formula("learning_rate") if self.attached else None
         step = step or ("calls" if self.attached else "step")
+        nodes = [
+            self.bound.call.arguments[item.index].node for item in self.given
+            if item.parameter.ties and item.parameter.ties[0] not in (OPTIMIZER, "global_step")
+        ]  # fmt: skip
+        taken = {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+        if taken & _OWN:
+            return None
         return rate_text(
             self.tables, self.bound.site.api, values, step, lambda item: self._text(item, tight=True), first
         )

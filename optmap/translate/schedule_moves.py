@@ -182,10 +182,10 @@ def unstable(
         if not all(isinstance(item, _PURE) or _is_field(item) for item in inside):
             return f"{shown} would be evaluated again; bind its value to a name first and pass the name"
         names = {item.id for item in inside if isinstance(item, ast.Name)}
-        if names and any(user.scope is not schedule.scope for user in users):
-            return f"{shown} is not known where the optimizer is"
         for name in sorted(names):
             owner, bindings = ties.bindings(name, schedule.scope)
+            if any(_node(ties.bindings(name, user.scope)[0]) is not _node(owner) for user in users):
+                return f"{shown} is not known where the optimizer is"
             if owner is not None and len([item for item in bindings if not item.harmless]) != 1:
                 return f"{name} is bound more than once"
             own = owner is not None and owner.node in (schedule.scope.node, users[0].scope.node)
@@ -197,6 +197,10 @@ def unstable(
             if isinstance(item, ast.Attribute) and _assigned_to(source, item) > 1:
                 return f"{ast.unparse(item)} is assigned more than once"
     return None
+
+
+def _node(scope: Scope | None) -> ast.AST | None:
+    return scope.node if scope is not None else None
 
 
 def _is_field(node: ast.AST) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from optmap.mapping.formula import Formula, over
+from optmap.mapping.formula import Formula, Op, over
 from optmap.mapping.model import Api, MappingSet
 from optmap.mapping.schedule_plan import PACE, TOTAL, attached
 
@@ -153,6 +154,9 @@ def _extra(
     step = texts["step"]
     found = {"rate_factor": "1", **({"learning_rate": write(first)} if first is not None else {})}
     found = {name: text for name, text in found.items() if name not in texts}
+    milestones = api.by_tie.get("milestones")
+    if milestones is not None and milestones.then is not None and values["milestones"].op is not Op.LIST:
+        found["milestones"] = f"{texts['milestones']}[:-1]"
     if "decay_steps" in texts:
         length = texts["decay_steps"]
         climbs = api.rule.get("after_end") == "climbs"
@@ -168,29 +172,45 @@ def _extra(
             return None
         parts = {"period": str(up.number + down.number), "steps_down": write(down)}
         found |= {**parts, "height": _HEIGHT.format(**{**texts, **parts})}
-    return found | _one_cycle(values, step) if api.algorithm == "one_cycle" else found
+    return found | _one_cycle(values, texts) if api.algorithm == "one_cycle" else found
 
 
-def _one_cycle(values: Mapping[str, Formula], step: str) -> dict[str, str]:
-    """The two halves of a one-cycle policy (torch.optim.lr_scheduler.OneCycleLR); nothing where the numbers are not known."""
-    total = values.get(TOTAL)
-    if total is None and "epochs" in values and PACE in values and values["epochs"].known and values[PACE].known:
-        steps = values["epochs"].number * values[PACE].number
-    elif total is not None and total.known:
-        steps = total.number
-    else:
+def _one_cycle(values: Mapping[str, Formula], texts: Mapping[str, str]) -> dict[str, str]:
+    """The two halves of a one-cycle policy (torch.optim.lr_scheduler.OneCycleLR); nothing for one of three phases."""
+    strategy, phases = values["anneal_strategy"], values["three_phase"]
+    if (
+        not (_is(phases, False) and strategy.known and strategy.number in _ANNEAL)
+        or values["max_learning_rate"].op is Op.LIST
+    ):
         return {}
-    names = ("max_learning_rate", "div_factor", "final_div_factor", "rising_share", "anneal_strategy", "three_phase")
-    if not all(name in values and values[name].known for name in names):
-        return {}
-    peak, div, final, share, strategy, phases = (values[name].number for name in names)
-    if phases or strategy not in _ANNEAL or isinstance(peak, tuple):
-        return {}
-    first, up = peak / div, share * steps - 1
-    anneal = _ANNEAL[strategy]
-    falling = f"({step} - {up!r}) / {steps - 1 - up!r}"
+    total = texts[TOTAL] if TOTAL in texts else f"({texts['epochs']} * {texts[PACE]})"
+    step, peak = texts["step"], texts["max_learning_rate"]
+    first = _folded(f"({peak} / {texts['div_factor']})")
+    last = _folded(f"({first} / {texts['final_div_factor']})")
+    up = _folded(f"({texts['rising_share']} * {total} - 1)")
+    down = _folded(f"({total} - 1 - {up})")
+    anneal = _ANNEAL[strategy.number]
     return {
-        "up": repr(up),
-        "rising": anneal.format(a=first, b=peak, share=f"{step} / {up!r}"),
-        "falling": anneal.format(a=peak, b=first / final, share=falling),
+        "up": up,
+        "rising": anneal.format(a=first, b=peak, share=f"{step} / {up}"),
+        "falling": anneal.format(a=peak, b=last, share=f"({step} - {up}) / {down}"),
     }
+
+
+def _folded(text: str) -> str:
+    """The number that an expression of numbers stands for; any other as it is."""
+    tree = ast.parse(text, mode="eval")
+    plain = (ast.Expression, ast.Constant, ast.BinOp, ast.Mult, ast.Div, ast.Sub)
+    if not all(isinstance(node, plain) for node in ast.walk(tree)):
+        return text
+    return repr(_value(tree.body))
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    assert isinstance(node, ast.BinOp)
+    left, right = _value(node.left), _value(node.right)
+    if isinstance(node.op, ast.Mult):
+        return left * right
+    return left / right if isinstance(node.op, ast.Div) else left - right

@@ -64,6 +64,7 @@ class Schedules:
         self.ties = Ties(source, sites, self.calls)
         self.tied = {id(site.node): self.ties.find(site) for site in self.calls}
         self.wholes = list(self._wholes())
+        self.inside = {id(part.node): site for site in self.calls for part in self.ties.parts(site)}
         self.names: Taken = {}
         self._made: dict[int, Made | str] = {}
 
@@ -96,8 +97,11 @@ class Schedules:
                 made = problem or translate_schedule(self.source, self.sites, schedule, self.tables, self.options)
                 if isinstance(made, str) and self.options.target is Framework.TORCH and not attached(schedule.api):
                     made = self._moved(schedule) or made
-                if isinstance(made, str) and self.options.target is Framework.TENSORFLOW and attached(schedule.api):
+                if isinstance(made, str) and self.options.target is Framework.TENSORFLOW and self._may_pass(schedule):
                     made = self._passed(schedule)
+                whole = self.inside.get(at)
+                if isinstance(made, str) and whole is not None and whole.api.algorithm == "sequential":
+                    made = f"it is a part of the one on line {whole.node.lineno}"
                 self._made[at] = made
         return self._made[at]
 
@@ -106,6 +110,15 @@ class Schedules:
         from optmap.translate.schedule_moves import attach_schedule
 
         return attach_schedule(self.source, self.sites, self.ties, schedule, self.tables, self.options, self.names)
+
+    def _may_pass(self, schedule: CallSite) -> bool:
+        own = schedule.api
+        return (
+            attached(own)
+            and own.instead is None
+            and own.algorithm != "sequential"
+            and id(schedule.node) not in self.inside
+        )
 
     def _passed(self, schedule: CallSite) -> Made | str:
         """Pass a schedule that is attached, where Keras only knows passed ones."""
@@ -160,7 +173,10 @@ class Schedules:
 
     def _refusal(self, schedule: CallSite, reason: str, optimizer: CallSite | None) -> str:
         parts = self.ties.parts(schedule)
-        shown = advice(self.source, schedule, optimizer, self.tables, self.options, parts)
+        whole = self.inside.get(id(schedule.node))
+        shown = None
+        if whole is None or whole.api.algorithm != "sequential":
+            shown = advice(self.source, schedule, optimizer, self.tables, self.options, parts)
         return f"the schedule {schedule.api.name} is left as it is: {reason}" + (f". {shown}" if shown else "")
 
     def detach(self, optimizer: CallSite, reasons: Sequence[Note]) -> bool:
