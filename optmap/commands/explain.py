@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, tables
+from optmap.commands.matrix import level, measured
 from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
 from optmap.mapping.plan import Plan
@@ -123,7 +124,9 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]
     neutral = f"dropped at {write_literal(hyperparameter.neutral)}, otherwise " if hyperparameter.has_neutral else ""
-    return f"{neutral}{hyperparameter.remedy or 'refused, or another class is chosen'}"
+    return (
+        f"{neutral}{hyperparameter.advice(target.framework, parameter.name) or 'refused, or another class is chosen'}"
+    )
 
 
 def _target_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
@@ -154,6 +157,16 @@ def _causes(item: Plan) -> list[str]:
         + (f". To avoid it, {cause.advice}" if cause.advice else "")
         for cause in item.causes
     ]
+
+
+def _measured(item: Plan) -> list[str]:
+    """The level that a run found, or why there is none."""
+    reasons = [f"{api.name} {api.not_run}" for api in (item.source, item.target) if api.not_run]
+    found = measured(item)
+    if reasons or item.problems or found is None:
+        return [f"not run: {'; '.join(reasons)}"] if reasons else []
+    double = "" if found.double == found.single else f"; {found.double} in float64"
+    return [f"{found.text} in float32{double}"]
 
 
 def _sometimes(loaded: MappingSet, item: Plan) -> list[str]:
@@ -191,6 +204,7 @@ def _sections(loaded: MappingSet, item: Plan) -> list[tuple[str, list[str]]]:
     ]
     found = [
         ("At the defaults the update rules differ", _causes(item) or ["nowhere"]),
+        ("Measured at the defaults", _measured(item)),
         ("Elsewhere", _sometimes(loaded, item)),
         ("Not expressible", [problem.message for problem in item.problems]),
         ("Notes", notes),
@@ -238,6 +252,7 @@ def _as_dict(loaded: MappingSet, item: Plan) -> dict[str, Any]:
         "target": item.target.name,
         "rows": [{"source": row.source, "target": row.target, "difference": row.difference}
                  for row in rows(loaded, item.source, item.target)],
+        "measured": level(item),
         "causes": _causes(item),
         "elsewhere": _sometimes(loaded, item),
         "problems": [problem.message for problem in item.problems],
