@@ -272,6 +272,16 @@ SCHEDULE_MEMBER: Final = _code(
     "OM314", "schedule-member", _W, "The target's schedule lacks a member that the file uses.", "scheduler.state_dict()",
     "Follow the message's advice.",
 )  # fmt: skip
+SCHEDULE_STEPS: Final = _code(
+    "OM315", "schedule-steps", _W, "A schedule that was the learning rate is attached to the optimizer, and has to be stepped.",
+    "tf.keras.optimizers.SGD(tf.keras.optimizers.schedules.ExponentialDecay(...))",
+    "Call its step() after every step of the optimizer.",
+)  # fmt: skip
+SCHEDULE_PASSED: Final = _code(
+    "OM316", "schedule-passed", _W, "A schedule that was attached is the learning rate now; calls of its step() are gone.",
+    "torch.optim.lr_scheduler.StepLR(optimizer, 30)",
+    "See that the optimizer makes as many steps in an epoch as the message says.",
+)  # fmt: skip
 
 # 32x to 34x: what stands around an optimizer
 GRADIENT_CLIPPING: Final = _code(

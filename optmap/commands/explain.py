@@ -36,8 +36,15 @@ def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> i
     """Print the comparison of a class with its counterparts."""
     choice(format, "--format", ("text", "json"))
     loaded = tables(mappings)
-    apis = find_apis(loaded, name)
     wanted = [framework(to, "--to")] if to else list(Framework)
+    if not loaded.named(name):
+        from optmap.commands.explain_schedule import explain
+        from optmap.mapping.load import load_schedules
+
+        shown = explain(load_schedules(loaded.extra), name, wanted, format)
+        if shown is not None:
+            return shown
+    apis = find_apis(loaded, name)
     pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
     if not pairs:
         raise UsageError(f"{apis[0].name} is {apis[0].framework}'s, expected another framework with --to")

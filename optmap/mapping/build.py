@@ -221,7 +221,7 @@ class Builder:
         known = [self._known(tie, row.value["is"].at) for tie in ties]
         if not all(known):
             return []
-        for key in ("times", "then", "below"):
+        for key in ("times", "over", "then", "below"):
             if key in row.value:
                 self._known(row.get(key), row.value[key].at)
         switches = row.get("switches", {})
@@ -235,7 +235,7 @@ class Builder:
             Parameter(
                 name, ties, "affects" in row.value, default, row.get("keyword_only", False), Accepts(row.get("accepts", "any")),
                 interval, switches, row.get("since"), row.get("until"), row.get("was", {}), row.get("note"), row.at,
-                row.get("times"), row.get("plus", 0), row.get("then"), row.get("below"),
+                row.get("times"), row.get("plus", 0), row.get("then"), row.get("below"), row.get("over"),
             )
         ]  # fmt: skip
 

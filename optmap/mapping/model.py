@@ -155,8 +155,8 @@ class Parameter(NamedTuple):
     holds older names that are still accepted, each with the first version that no longer does.
 
     A parameter of a schedule may stand for its hyperparameter in another measure: the hyperparameter is the parameter's
-    value, `times` another hyperparameter; or the list of it with `plus` added to each item; or the list without its last
-    item, which is what `then` names. The value must lie `below` another hyperparameter.
+    value, `times` another hyperparameter or `over` one; or the list of it with `plus` added to each item; or the list without
+    its last item, which is what `then` names. The value must lie `below` another hyperparameter.
     """
 
     name: str
@@ -176,6 +176,7 @@ class Parameter(NamedTuple):
     plus: int = 0
     then: str | None = None
     below: str | None = None
+    over: str | None = None
 
     @property
     def required(self) -> bool:

@@ -22,6 +22,7 @@ PARAMETER = Record(
         "was": Field(MapOf(Text()), "older name -> first version that no longer accepts it"),
         "note": Field(Text(), "what a user should know"),
         "times": Field(Text(), "the hyperparameter is the value times this other one"),
+        "over": Field(Text(), "the hyperparameter is the value over this other one"),
         "plus": Field(Whole(), "the hyperparameter is the list with this number added to each item"),
         "then": Field(Text(), "the list ends in this hyperparameter in addition"),
         "below": Field(Text(), "the value must lie below this hyperparameter"),

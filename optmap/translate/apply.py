@@ -28,7 +28,7 @@ from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.parameters import ParameterEdits
 from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
-from optmap.translate.verify import EditedCall, VerificationError, verify
+from optmap.translate.verify import EditedCall, Planned, VerificationError, joined, verify
 
 if TYPE_CHECKING:
     from optmap.translate.schedule_call import Made
@@ -99,6 +99,7 @@ class _Work:
     left: int = 0
     edited: list[EditedCall] = field(default_factory=list)
     inside: dict[int, ParameterEdits] = field(default_factory=dict)
+    moved: list[Planned] = field(default_factory=list)
     calls: list[CallResult] = field(default_factory=list)
     translated: list[tuple[CallSite, Api]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -179,7 +180,7 @@ def _prove(source: Source, tables: MappingSet, options: Options, work: _Work) ->
     body = apply_edits(source.body, work.edits)
     output = source.encode(body)
     nodes = [node for inside in work.inside.values() for node in inside.nodes]
-    result = verify(source, body, work.edits, work.edited, nodes)
+    result = verify(source, body, work.edits, work.edited, nodes, joined(work.moved))
     left = find_sites(result, tables, options.sources, options.target).calls
     if len(left) != work.left:
         raise VerificationError("a second run would change the file again")
@@ -302,9 +303,9 @@ def _surroundings(
 def _add_schedules(work: _Work, schedules: Schedules, made: Sequence[Made]) -> None:
     for item in made:
         work.edits += item.edits
-        work.edited.append(item.edited)
-        if item.needed is not None:
-            work.needed.append(item.needed)
+        work.edited += [item.edited] if item.edited is not None else []
+        work.needed += item.needed
+        work.moved.append(item.planned)
         work.calls.append(_result(work.source, item.site, item.target, Status.TRANSLATED))
     for remark in schedules.remarks(made):
         assert remark.node is not None

@@ -81,11 +81,15 @@ class Groups(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """Only classes of these modules will do, but for some, since only they take a schedule; `why` is a clause that says so."""
+    """Only classes of these modules will do, but for some, since only they take a schedule; `why` is a clause that says so.
+
+    `moved` is the attached schedule that a passed one becomes, if any.
+    """
 
     modules: tuple[str, ...]
     unserved: tuple[str, ...]
     why: str
+    moved: str = ""
 
     def serves(self, api: Api) -> bool:
         return api.module.name in self.modules and api.class_name not in self.unserved
