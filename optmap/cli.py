@@ -58,6 +58,9 @@ def translate(
         Optional[str],  # noqa: UP045
         typer.Option("--params", metavar="EXPR", help="The parameters, where the source call names none."),
     ] = None,
+    rewrite_step: Annotated[
+        bool, typer.Option("--rewrite-step", help="Rewrite plain training steps, and the models and losses they use.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings, too.")] = False,
     format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0 for one a core.")] = 1,
@@ -75,7 +78,7 @@ def translate(
         command.run(
             command.Request(
                 paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output,
-                faithful, params, strict, format, jobs, tuple(mappings or ()),
+                faithful, params, strict, format, jobs, tuple(mappings or ()), rewrite_step,
             )
         )
     )  # fmt: skip

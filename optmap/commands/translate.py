@@ -38,6 +38,7 @@ class Request(NamedTuple):
     format: str
     jobs: int
     mappings: tuple[Path, ...]
+    rewrite_step: bool = False
 
 
 @reports_usage_errors
@@ -78,7 +79,7 @@ def _options(request: Request, configured: Settings) -> Options:
     checking = request.modes == ("--check",)
     faithful = request.faithful or configured.faithful
     pinned = tuple({**configured.versions, **versions}.items())
-    return Options(target, sources, faithful, params, prove=not checking, versions=pinned)
+    return Options(target, sources, faithful, params, prove=not checking, versions=pinned, rewrite_step=request.rewrite_step)
 
 
 def _check_expression(text: str) -> None:

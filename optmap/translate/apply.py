@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.diagnostics import (
     UNDECODABLE,
@@ -35,7 +36,7 @@ from optmap.translate.sites import (
     may_mention,
     names_optimizers,
 )
-from optmap.translate.verify import EditedCall, VerificationError, verify
+from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned, VerificationError, verify
 
 if TYPE_CHECKING:
     from optmap.translate.wrappers import Wrapper
@@ -104,6 +105,7 @@ class _Work:
     left: int = 0
     edited: list[EditedCall] = field(default_factory=list)
     inside: dict[int, ParameterEdits] = field(default_factory=dict)
+    planned: Planned = NOTHING_PLANNED
     calls: list[CallResult] = field(default_factory=list)
     translated: list[tuple[CallSite, Api]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -161,6 +163,15 @@ def _finish(
     try:
         output = _prove(source, tables, options, work)
     except _UNPROVED as error:
+        if work.planned is not NOTHING_PLANNED:
+            again = _pass(source, tables, options._replace(rewrite_step=False))
+            again.say(
+                UNVERIFIED,
+                f"the rewritten training steps could not be proved correct ({error}); they were left alone",
+                0,
+            )
+            again.diagnostics = list(silenced(source, again.diagnostics))
+            return _finish(data, source, tables, options._replace(rewrite_step=False), again, calls)
         bad = _culprits(source, tables, options, work) or {id(site.node) for site in work.replaced}
         again = _pass(source, tables, options, bad, str(error))
         try:
@@ -184,7 +195,7 @@ def _prove(source: Source, tables: MappingSet, options: Options, work: _Work) ->
     body = apply_edits(source.body, work.edits)
     output = source.encode(body)
     nodes = [node for inside in work.inside.values() for node in inside.nodes]
-    result = verify(source, body, work.edits, work.edited, nodes)
+    result = verify(source, body, work.edits, work.edited, nodes, work.planned)
     left = find_sites(result, tables, options.sources, options.target).calls
     if len(left) != work.left:
         raise VerificationError("a second run would change the file again")
@@ -253,9 +264,12 @@ def _collect(
             continue
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
+    left = [site.callee for site in work.replaced]
+    if work.replaced and _STEP.search(source.body):
+        left += _steps(work, sites, tables, options)
     if work.edits:
         work.edits += import_edits(source, sites.names, work.needed, work.replaced)
-        work.edits += removal_edits(source, sites.names, work.replaced, tables)
+        work.edits += removal_edits(source, sites.names, left, tables)
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))
     return work
@@ -284,6 +298,25 @@ def _surroundings(
         if remark.node.lineno not in ignored or ignored[remark.node.lineno]:
             work.say(remark.code, remark.message, work.source.start(remark.node), remark.table)
     return covered
+
+
+_STEP: Final = re.compile(
+    rb"\.step\b|zero_grad|apply_gradients|minimize\b|\.compile\b|TrainOneStepCell|value_and_grad|\bModel\("
+)
+"""What a file must say for it to hold a training step."""
+
+
+def _steps(work: _Work, sites: Sites, tables: MappingSet, options: Options) -> list[ast.expr]:
+    """Report or rewrite the training steps of translated optimizers; return the references that go away with them."""
+    from optmap.translate.steps import translate_steps
+
+    outcome = translate_steps(work.source, sites, tuple(work.replaced), tables, options)
+    work.edits += outcome.edits
+    work.needed += outcome.needed
+    work.planned = outcome.planned
+    for code, message, node, table in outcome.notes:
+        work.say(code, message, work.source.start(node), table)
+    return outcome.gone
 
 
 def _report_mention(work: _Work, mention: Mention) -> None:

@@ -36,7 +36,8 @@ class Options(NamedTuple):
     """What to translate, into what, and how.
 
     Without `prove` the result is not parsed and compared: for callers that give no translated source out. `versions` are
-    those of the packages that are not the tables' own (`MappingSet.at`).
+    those of the packages that are not the tables' own (`MappingSet.at`). With `rewrite_step` plain training steps, and what a
+    table knows of models and losses, are rewritten, too.
     """
 
     target: Framework
@@ -45,6 +46,7 @@ class Options(NamedTuple):
     params: str | None = None
     prove: bool = True
     versions: tuple[tuple[str, str], ...] = ()
+    rewrite_step: bool = False
 
 
 class CallOutcome(NamedTuple):
@@ -136,6 +138,10 @@ class CallTranslation:
             from optmap.translate.infer import Failure, infer_parameters
 
             found = infer_parameters(self.source, self.site, self.options.target)
+            if isinstance(found, Failure) and self.options.rewrite_step and b".minimize" in self.source.body:
+                from optmap.translate.steps.graph import graph_parameters
+
+                found = graph_parameters(self.source, self.site) or found
             if isinstance(found, Failure) and self.options.params is None:
                 remedy = found.remedy or (
                     "use the optimizer with one model in this file (apply_gradients, minimize with var_list, compile)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from optmap.mapping.plan import FromArgument, Plan
@@ -33,8 +33,31 @@ class EditedNode(NamedTuple):
     text: str
 
 
+class Kept(NamedTuple):
+    """A statement of the old tree that stands at a new place, as it was but for what is declared inside it."""
+
+    node: ast.stmt
+
+
+class Planned(NamedTuple):
+    """What else the edits are to do to the tree, said in terms of the tree and not of the text.
+
+    `expressions` gives for the id of an old expression what stands there afterwards, `statements` for the id of an old
+    statement the statements that take its place. What they give is new, but may hold old expressions and Kept statements.
+    `fresh` holds the new nodes, whose positions mean nothing, by their ids.
+    """
+
+    expressions: Mapping[int, ast.AST]
+    statements: Mapping[int, Sequence[ast.stmt | Kept]]
+    fresh: Mapping[int, ast.AST] = {}
+
+
+NOTHING_PLANNED = Planned({}, {})
+
+
 def verify(
-    source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall], nodes: Sequence[EditedNode] = ()
+    source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall], nodes: Sequence[EditedNode] = (),
+    planned: Planned = NOTHING_PLANNED,
 ) -> Source:
     """Parse the edited body and compare the trees. Raises SourceError or VerificationError."""
     result = Source(body, source.encoding, source.bom, parse_body(body))
@@ -42,7 +65,10 @@ def verify(
     spans = {(source.start(item.call.node), source.end(item.call.node)): item for item in edited}
     moved_spans = {(moved(start, steps), moved(end, steps)): item for (start, end), item in spans.items()}
     changed = {(node.start, node.end): node.text for node in nodes}
-    _Comparison(source, result, frozenset(spans), moved_spans, changed).block(source.tree.body, result.tree.body)
+    comparison = _Comparison(source, result, frozenset(spans), moved_spans, changed, planned)
+    comparison.block(source.tree.body, result.tree.body)
+    if not comparison.met.issuperset((*planned.expressions, *planned.statements)):
+        raise VerificationError("a planned edit is not in the result")
     return result
 
 
@@ -50,49 +76,67 @@ class _Comparison:
     """Walks both trees side by side; statements whose text is the same are not entered."""
 
     def __init__(
-        self,
-        source: Source,
-        result: Source,
-        old: frozenset[tuple[int, int]],
-        new: dict[tuple[int, int], EditedCall],
-        changed: dict[tuple[int, int], str],
-    ) -> None:
+        self, source: Source, result: Source, old: frozenset[tuple[int, int]], new: dict[tuple[int, int], EditedCall],
+        changed: dict[tuple[int, int], str], planned: Planned,
+    ) -> None:  # fmt: skip
         self.source = source
         self.result = result
         self.old = old
         self.new = new
         self.changed = changed
+        self.planned = planned
+        self.met: set[int] = set()
         self.edited = {id(item.call.node) for item in new.values()}
 
     def block(self, old: Sequence[ast.AST], new: Sequence[ast.AST]) -> None:
         """Compare two lists of statements, imports left out."""
-        left, right = _without_imports(old), _without_imports(new)
+        left, right = _without_imports(self._planned_block(old)), _without_imports(new)
         if len(left) != len(right):
             raise VerificationError("statements were added or lost")
         for before, after in zip(left, right, strict=True):
             if not self._same_text(before, after):
                 self.node(before, after)
 
+    def _planned_block(self, old: Sequence[ast.AST | Kept]) -> list[ast.AST]:
+        """Put what is planned in the place of each statement; a Kept one stands for itself."""
+        found: list[ast.AST] = []
+        for item in old:
+            if isinstance(item, Kept):
+                found.append(item.node)
+            elif id(item) in self.planned.statements:
+                self.met.add(id(item))
+                found += (
+                    entry.node if isinstance(entry, Kept) else entry for entry in self.planned.statements[id(item)]
+                )
+            else:
+                found.append(item)
+        return found
+
     def _same_text(self, old: ast.AST, new: ast.AST) -> bool:
-        if not isinstance(old, ast.stmt) or not isinstance(new, ast.stmt):
+        if not isinstance(old, ast.stmt) or not isinstance(new, ast.stmt) or id(old) in self.planned.fresh:
             return False
         before = self.source.body[self.source.start(old) : self.source.end(old)]
         return before == self.result.body[self.result.start(new) : self.result.end(new)]
 
     def node(self, old: object, new: object) -> None:
         """Compare two nodes or field values; an edited call must be what was planned."""
-        if isinstance(old, ast.expr) and (self.source.start(old), self.source.end(old)) in self.changed:
+        while id(old) in self.planned.expressions:
+            self.met.add(id(old))
+            old = self.planned.expressions[id(old)]
+        if isinstance(old, ast.expr) and id(old) not in self.planned.fresh and (
+            self.source.start(old), self.source.end(old)
+        ) in self.changed:  # fmt: skip
             return self._changed(old, new)
         if type(old) is not type(new):
             raise VerificationError("the syntax tree changed outside the edited calls")
         if isinstance(old, list) and isinstance(new, list):
-            if any(isinstance(item, ast.stmt | ast.ExceptHandler | ast.match_case) for item in (*old, *new)):
+            if any(isinstance(item, ast.stmt | ast.ExceptHandler | ast.match_case | Kept) for item in (*old, *new)):
                 return self.block(old, new)
             if len(old) != len(new):
                 raise VerificationError("the syntax tree changed outside the edited calls")
             for before, after in zip(old, new, strict=True):
                 self.node(before, after)
-        elif isinstance(old, ast.Call) and (self.source.start(old), self.source.end(old)) in self.old:
+        elif isinstance(old, ast.Call) and self._is_edited(old):
             self._call(new)
         elif isinstance(old, ast.keyword) and isinstance(new, ast.keyword):
             self._keyword(old, new)
@@ -109,11 +153,16 @@ class _Comparison:
             raise VerificationError(f"expected {text}")
 
     def _keyword(self, old: ast.keyword, new: ast.keyword) -> None:
-        start = self.source.start(old)
-        name = self.changed.get((start, start + len((old.arg or "").encode())), old.arg)
+        name = old.arg
+        if id(old) not in self.planned.fresh:
+            start = self.source.start(old)
+            name = self.changed.get((start, start + len((old.arg or "").encode())), old.arg)
         if name != new.arg:
             raise VerificationError(f"found the keyword {new.arg}, expected {name}")
         self.node(old.value, new.value)
+
+    def _is_edited(self, old: ast.Call) -> bool:
+        return id(old) not in self.planned.fresh and (self.source.start(old), self.source.end(old)) in self.old
 
     def _call(self, new: object) -> None:
         assert isinstance(new, ast.Call)

@@ -21,8 +21,9 @@ def options_of(case: Case) -> Options:
         source, chosen = versioned(case.options["from"], "--from")
         sources, versions = frozenset({source}), versions | chosen
     return Options(
-        target, sources, "faithful" in case.options, case.options.get("params"), versions=tuple(versions.items())
-    )
+        target, sources, "faithful" in case.options, case.options.get("params"), versions=tuple(versions.items()),
+        rewrite_step="rewrite-step" in case.options,
+    )  # fmt: skip
 
 
 def translated(case: Case, before: bytes, tables: MappingSet) -> FileResult:

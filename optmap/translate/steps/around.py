@@ -1,0 +1,114 @@
+"""What stands around and inside a step must have nothing to do with its gradients."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Final
+
+from optmap.source.scopes import chain_of
+from optmap.translate.edits import rest_of_line, starts_line
+from optmap.translate.steps.find import Kind
+from optmap.translate.steps.flow import expressions
+from optmap.translate.steps.forward import ForwardReading
+from optmap.translate.steps.reading import GROUND, HARMLESS, NotPlain, is_backward, shown
+
+_FLOW_WORDS: Final = ("grad", "backward", "step", "scale", "reduce", "sync")
+"""Parts of names of methods that may look at gradients or change parameters."""
+
+
+class AroundReading(ForwardReading):
+    """Checks what is near a step."""
+
+    def _surroundings(self, step: ast.Expr) -> None:
+        """What else in the same function has to do with gradients."""
+        for node in self.event.ancestors[self._depth() :]:
+            if isinstance(node, ast.With | ast.AsyncWith):
+                for item in node.items:
+                    text = shown(item.context_expr)
+                    if any(word in text for word in ("autocast", "grad", "torch", "amp", "no_sync")):
+                        raise NotPlain(f"the step runs under {text} (line {node.lineno})")
+            if isinstance(node, ast.Try):
+                raise NotPlain(f"the step stands in a try statement (line {node.lineno})")
+        if isinstance(self.function, ast.AsyncFunctionDef):
+            raise NotPlain("the step stands in an async function")
+        known = {id(self.backward)}
+        for event in self.events:
+            if event.kind in (Kind.STEP, Kind.SCALED_STEP) and event.holder != self.holder and self._here(event):
+                raise NotPlain(
+                    f"{event.holder.text if event.holder else 'another optimizer'} steps in the same function"
+                )
+            if event.kind is Kind.STEP and event is not self.event and self._here(event):
+                raise NotPlain(f"{self.holder.text} steps again in the same function (line {event.call.lineno})")
+        for statement in self._own_statements():
+            if is_backward(statement) and id(statement) not in known:
+                raise NotPlain(f"there is another backward pass in the same function (line {statement.lineno})")
+            for node in expressions(statement):
+                word = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+                if word.startswith("clip_grad"):
+                    raise NotPlain(f"the gradients are clipped (line {node.lineno})")  # type: ignore[attr-defined]
+                if isinstance(node, ast.Attribute) and (node.attr == "grad" or node.attr.startswith("register_")):
+                    raise NotPlain(f"gradients are looked at one by one (line {node.lineno})")
+                if word in ("unscale_", "GradScaler"):
+                    raise NotPlain(f"a gradient scaler is used (line {node.lineno})")  # type: ignore[attr-defined]
+
+    def _layout(self, involved: Sequence[ast.stmt]) -> None:
+        for statement in involved:
+            end = self.source.end(statement)
+            line = rest_of_line(self.source, end)
+            tail = self.source.text(line.start, line.end).strip()
+            if not starts_line(self.source, self.source.start(statement)) or (tail and not tail.startswith("#")):
+                raise NotPlain(f"several statements share line {statement.lineno}")
+
+    def _between(self, step: ast.Expr, zeros: Sequence[ast.stmt]) -> None:
+        """What stays between the forward part and the step must not see gradients or parameters."""
+        assert self.backward is not None
+        first = self.block.index(self.region[-1] if self.region else self.backward) + 1
+        for statement in self.block[first : self.block.index(step)]:
+            if statement is not self.backward and statement not in zeros:
+                self._check_harmless(statement)
+
+    def _check_harmless(self, statement: ast.stmt) -> None:
+        problem = f"line {statement.lineno} stands between the forward part and the step"
+        for node in ast.walk(statement):
+            if isinstance(node, ast.stmt) and not isinstance(node, GROUND):
+                raise NotPlain(problem)
+            if isinstance(node, ast.Name | ast.Attribute):
+                chain = chain_of(node)
+                if chain is not None and (
+                    chain[: len(self.holder.chain)] == self.holder.chain
+                    or any(chain == model or chain[: len(model)] == model for model in self.holder.models or ())
+                ):
+                    raise NotPlain(f"{problem} and uses {'.'.join(chain)}")
+            if isinstance(node, ast.Call):
+                chain = chain_of(node.func)
+                if isinstance(node.func, ast.Name):
+                    fine = node.func.id in HARMLESS
+                elif chain is not None and chain[0] == "self":
+                    fine = len(chain) > 2 and not any(word in chain[-1] for word in _FLOW_WORDS)
+                else:
+                    fine = isinstance(node.func, ast.Attribute) and not any(
+                        word in node.func.attr for word in _FLOW_WORDS
+                    )
+                if not fine:
+                    raise NotPlain(f"{problem} and calls {shown(node.func)}")
+
+    def _training(self, hoist: ast.stmt) -> tuple[tuple[str, ...], ...]:
+        """The models to put into training mode: torch's are in it from the start, MindSpore's are not."""
+        if self.holder.models is None:
+            raise NotPlain("which models the optimizer trains cannot be read off its constructor")
+        found = []
+        for model in self.holder.models:
+            modes = [
+                (node.lineno, node.func.attr)
+                for statement in self._own_statements()
+                for node in expressions(statement)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("train", "eval") and chain_of(node.func.value) == model
+            ]  # fmt: skip
+            evaluated = [line for line, mode in modes if mode == "eval" and line < self.event.call.lineno]
+            if not any(mode == "train" for _, mode in modes):
+                if evaluated:
+                    raise NotPlain(f"{'.'.join(model)} is in evaluation mode (line {evaluated[0]})")
+                found.append(model)
+        return tuple(found)

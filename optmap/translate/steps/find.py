@@ -1,0 +1,403 @@
+"""Which variables hold the translated optimizers, and where are they used for training?"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from optmap.mapping.model import Framework
+from optmap.source.names import Function, Interest, collect
+from optmap.source.scopes import Names, Reference, Scope, chain_of
+from optmap.source.text import Source
+from optmap.translate.parameters import read_parameters
+from optmap.translate.sites import CallSite
+
+Block = list[ast.stmt]
+_MANY = 100
+
+
+class Kind(Enum):
+    """What is done with an optimizer."""
+
+    ZERO_GRAD = auto()
+    STEP = auto()
+    SCALED_STEP = auto()
+    APPLY_GRADIENTS = auto()
+    MINIMIZE = auto()
+    COMPILE = auto()
+    CALL = auto()
+    TRAIN_ONE_STEP = auto()
+    MODEL = auto()
+
+
+class Holder(NamedTuple):
+    """A variable that holds an optimizer and nothing else: `optimizer`, `self.optimizer`, or a function's parameter.
+
+    `place` is the function, class or module whose variable it is. `doubt` says why it may hold something else. `models`
+    are the variables there whose parameters it trains; None where they cannot be named.
+    """
+
+    chain: tuple[str, ...]
+    place: ast.AST
+    sites: tuple[CallSite, ...]
+    doubt: str | None = None
+    models: tuple[tuple[str, ...], ...] | None = None
+
+    @property
+    def text(self) -> str:
+        return ".".join(self.chain)
+
+
+class Event(NamedTuple):
+    """One use of an optimizer: the call, and the nodes around it, outermost first. Without a holder it is used in place."""
+
+    kind: Kind
+    call: ast.Call
+    ancestors: tuple[ast.AST, ...]
+    holder: Holder | None
+    site: CallSite
+
+
+_METHODS = {
+    Framework.TORCH: {"zero_grad": Kind.ZERO_GRAD, "step": Kind.STEP},
+    Framework.TENSORFLOW: {
+        "apply_gradients": Kind.APPLY_GRADIENTS, "minimize": Kind.MINIMIZE, "apply": Kind.APPLY_GRADIENTS,
+    },
+    Framework.MINDSPORE: {},
+}  # fmt: skip
+
+
+def everything(source: Source) -> Names:
+    """Every binding and reference of every name of the file."""
+    identifiers = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
+    identifiers |= {node.arg for node in ast.walk(source.tree) if isinstance(node, ast.arg)}
+    identifiers |= {node.name for node in ast.walk(source.tree) if isinstance(node, Function | ast.ClassDef)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            identifiers |= {(item.asname or item.name).partition(".")[0] for item in node.names}
+    return collect(source, Interest(frozenset(), (), string_hint="\0"), identifiers)
+
+
+class Finder:
+    """The holders of translated optimizers, and what is done with them."""
+
+    def __init__(self, source: Source, names: Names, sites: Sequence[CallSite]) -> None:
+        self.source = source
+        self.names = names
+        self.by_node = {id(site.node): site for site in sites}
+        self.scopes = {id(scope.node): scope for scope in names.scopes}
+        self.holders: list[Holder] = []
+        for site in sites:
+            self._hold(site)
+            self._hold_result(site)
+        self._follow_all(self.holders)
+
+    def _follow_all(self, holders: list[Holder]) -> None:
+        for holder in holders:  # grows while it is walked: a parameter may be passed on
+            if len(holders) < _MANY:
+                self._follow(holder, holders)
+                self._follow_returned(holder, holders)
+
+    def models(self) -> list[Holder]:
+        """The variables that hold models which the optimizers train, under whatever name they are passed on."""
+        found: list[Holder] = []
+        for holder in self.holders:
+            for chain in holder.models or ():
+                place: ast.AST | None = holder.place
+                if chain[0] != "self" or len(chain) == 1:
+                    owner = self.scopes[id(holder.place)].owner(chain[0]) if id(holder.place) in self.scopes else None
+                    place = owner.node if owner is not None else None
+                if place is not None and not any(item.chain == chain and item.place is place for item in found):
+                    found.append(Holder(chain, place, holder.sites))
+        self._follow_all(found)
+        return found
+
+    def owner(self, name: str, scope: Scope) -> Scope | None:
+        """The scope of this collection that binds the name as seen from a scope of any collection."""
+        for place in scope.enclosing():
+            found = self.scopes.get(id(place.node))
+            if found is not None:
+                return found.owner(name)
+        return None
+
+    def _hold(self, site: CallSite) -> None:
+        chain = holder_chain(site)
+        if chain is None or any(site in holder.sites for holder in self.holders):
+            return
+        if len(chain) == 1:
+            owner = self.owner(chain[0], site.scope)
+            values = [binding.value for binding in owner.bindings[chain[0]] if not binding.harmless] if owner else []
+            place = owner.node if owner else None
+        else:
+            place = _class_of(site.ancestors)
+            values = list(_assigned(place, chain)) if place else []
+        sites = [self.by_node.get(id(value)) for value in values]
+        if place is None or site not in sites:
+            return
+        known = tuple(item for item in sites if item is not None)
+        doubt = None if len(known) == len(sites) else f"{'.'.join(chain)} is bound to other things as well"
+        trained = {self._models(item) for item in known}
+        self.holders.append(Holder(chain, place, known, doubt, trained.pop() if len(trained) == 1 else None))
+
+    def _models(self, site: CallSite) -> tuple[tuple[str, ...], ...] | None:
+        """The models whose parameters the constructor is given, as written there."""
+        if site.api.parameters_argument is None or not (site.node.args or site.node.keywords):
+            return None
+        name = site.api.parameters_argument.name
+        value = next((item.value for item in site.node.keywords if item.arg == name), None)
+        value = value if value is not None else site.node.args[0] if site.node.args else None
+        if value is None:
+            return None
+        found = read_parameters(self.source, value, site.api.framework)
+        chains = [
+            chain_of(call.func.value)
+            for call in (*found.accessors, *found.unnamed)
+            if isinstance(call.func, ast.Attribute)
+        ]
+        named = tuple(dict.fromkeys(chain for chain in chains if chain is not None))
+        return named if named and None not in chains and not found.opaque and found.unreadable is None else None
+
+    def references(self, holder: Holder) -> Iterator[Reference]:
+        """Every place that speaks of the holder."""
+        size = len(holder.chain)
+        for reference in self.names.references:
+            if reference.chain[:size] != holder.chain:
+                continue
+            if size == 1:
+                owner = reference.scope.owner(holder.chain[0])
+                if owner is not None and owner.node is holder.place:
+                    yield reference
+            elif _class_of(reference.ancestors) is holder.place:
+                yield reference
+
+    def _follow(self, holder: Holder, found: list[Holder]) -> None:
+        """Find the functions of the file that are given the object."""
+        for reference in self.references(holder):
+            parents = [node for node in reference.ancestors[-2:] if not isinstance(node, ast.keyword)]
+            call = parents[-1] if parents else None
+            if reference.chain != holder.chain or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+                continue
+            owner = reference.scope.owner(call.func.id)
+            bound = owner.bindings[call.func.id] if owner else []
+            if len(bound) == 1 and isinstance(bound[0].node, ast.FunctionDef):
+                function = bound[0].node
+                name = _parameter(function, call, reference.node)
+                if name is not None and not any(h.place is function and h.chain == (name,) for h in found):
+                    doubt = holder.doubt or self._doubt(function, name, holder)
+                    models = _passed(function, call, holder.models)
+                    found.append(Holder((name,), function, holder.sites, doubt, models))
+
+    def _hold_result(self, site: CallSite) -> None:
+        """`return Adam(...)`: whoever calls the function holds the optimizer."""
+        parent = site.ancestors[-2] if len(site.ancestors) > 1 else None
+        if isinstance(parent, ast.Return) and parent.value is site.node:
+            self._results(parent, site.ancestors[:-2], None, Holder(("",), site.node, (site,)), self.holders)
+
+    def _follow_returned(self, holder: Holder, found: list[Holder]) -> None:
+        """Find the variables that are given the object as the result of a function, or as one of its results."""
+        for reference in self.references(holder):
+            parents = reference.ancestors
+            if reference.chain == holder.chain and parents and isinstance(parents[-1], ast.Return):
+                self._results(parents[-1], parents[:-1], None, holder, found)
+            elif reference.chain == holder.chain and len(parents) > 1 and isinstance(parents[-1], ast.Tuple):
+                result, display = parents[-2], parents[-1]
+                if isinstance(result, ast.Return) and result.value is display:
+                    index = next(i for i, item in enumerate(display.elts) if item is reference.node)
+                    self._results(result, parents[:-2], (display, index), holder, found)
+
+    def _results(
+        self, result: ast.Return, around: Sequence[ast.AST], piece: tuple[ast.Tuple, int] | None, holder: Holder,
+        found: list[Holder],
+    ) -> None:  # fmt: skip
+        function = next((node for node in reversed(around) if isinstance(node, Function)), None)
+        if function is None or function not in self.source.tree.body:
+            return
+        several = sum(isinstance(node, ast.Return) for node in ast.walk(function)) > 1
+        for reference in self.names.references:
+            parents = reference.ancestors
+            owner = reference.scope.owner(function.name) if reference.chain == (function.name,) else None
+            if owner is None or [binding.node for binding in owner.bindings[function.name]] != [function]:
+                continue
+            call, assign = (parents[-1], parents[-2]) if len(parents) > 1 else (None, None)
+            if not isinstance(call, ast.Call) or call.func is not reference.node or not isinstance(assign, ast.Assign):
+                continue
+            if len(assign.targets) != 1 or assign.value is not call:
+                continue
+            target, size = assign.targets[0], len(piece[0].elts) if piece else 0
+            unpacked = target.elts if isinstance(target, ast.Tuple) and len(target.elts) == size else []
+            mine = unpacked[piece[1]] if piece and unpacked else target if piece is None else None
+            if isinstance(mine, ast.Name):
+                models = _returned(holder.models, piece, unpacked)
+                self._receive(mine.id, reference.scope, several, function.name, models, holder, found)
+
+    def _receive(
+        self, name: str, scope: Scope, several: bool, function: str, models: tuple[tuple[str, ...], ...] | None,
+        holder: Holder, found: list[Holder],
+    ) -> None:  # fmt: skip
+        owner = scope.owner(name)
+        if owner is None or any(item.chain == (name,) and item.place is owner.node for item in found):
+            return
+        doubt = holder.doubt
+        if len(owner.bindings[name]) > 1:
+            doubt = doubt or f"{name} is bound to other things as well"
+        if several:
+            doubt = doubt or f"{function} returns in several places"
+        found.append(Holder((name,), owner.node, holder.sites, doubt, models))
+
+    def _doubt(self, function: ast.FunctionDef, name: str, holder: Holder) -> str | None:
+        """Say why a function's parameter may be another optimizer; None where every call in the file passes this one."""
+        scope = self.scopes[id(function)]
+        if len(scope.bindings.get(name, ())) != 1:
+            return f"{name} is bound again in {function.name}"
+        passed = {id(item.node) for item in self.references(holder) if item.chain == holder.chain}
+        for reference in self.names.references:
+            if reference.chain[0] != function.name:
+                continue
+            owner = reference.scope.owner(function.name)
+            if owner is None or not any(binding.node is function for binding in owner.bindings[function.name]):
+                continue
+            call = reference.ancestors[-1] if reference.ancestors else None
+            if not isinstance(call, ast.Call) or call.func is not reference.node:
+                return f"{function.name} is used without being called"
+            if not any(id(value) in passed for value in _values(function, call, name)):
+                return f"{function.name} is called with another optimizer on line {call.lineno}"
+        return None
+
+    def events(self) -> list[Event]:
+        """Every use of a translated optimizer for training, in the order of the text."""
+        found = [event for holder in self.holders for event in self._held(holder)]
+        for site in self.by_node.values():
+            event = _in_place(site)
+            if event is not None:
+                found.append(event)
+        return sorted(found, key=lambda event: (event.call.end_lineno or 0, event.call.end_col_offset or 0))
+
+    def _held(self, holder: Holder) -> Iterator[Event]:
+        site = holder.sites[0]
+        for reference in self.references(holder):
+            rest = reference.chain[len(holder.chain) :]
+            parents = [node for node in reference.ancestors if not isinstance(node, ast.keyword)]
+            call = parents[-1] if parents else None
+            if not isinstance(call, ast.Call):
+                continue
+            around = tuple(parents[:-1])
+            if len(rest) == 1 and call.func is reference.node and rest[0] in _METHODS[site.api.framework]:
+                yield Event(_METHODS[site.api.framework][rest[0]], call, around, holder, site)
+            elif not rest:
+                kind = _called_kind(call, reference.node, site.api.framework)
+                if kind is not None:
+                    yield Event(kind, call, around, holder, site)
+
+
+def _called_kind(call: ast.Call, optimizer: ast.expr, framework: Framework) -> Kind | None:
+    """What a call does that is given the optimizer, or that calls it."""
+    chain = chain_of(call.func) or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ("",))
+    method = isinstance(call.func, ast.Attribute)
+    if framework is Framework.MINDSPORE:
+        if call.func is optimizer:
+            return Kind.CALL
+        return {"TrainOneStepCell": Kind.TRAIN_ONE_STEP, "Model": Kind.MODEL}.get(chain[-1])
+    if framework is Framework.TENSORFLOW and method and chain[-1] == "compile":
+        return Kind.COMPILE
+    return Kind.SCALED_STEP if framework is Framework.TORCH and method and chain[-1] == "step" else None
+
+
+def _in_place(site: CallSite) -> Event | None:
+    """`X(...).minimize(loss)`, `model.compile(optimizer=X(...))` and their like: the optimizer gets no name."""
+    parents = [node for node in site.ancestors[:-1] if not isinstance(node, ast.keyword)]
+    if not parents:
+        return None
+    parent = parents[-1]
+    if isinstance(parent, ast.Attribute) and len(parents) > 1:
+        kind = _METHODS[site.api.framework].get(parent.attr)
+        call = parents[-2]
+        if kind is not None and isinstance(call, ast.Call) and call.func is parent:
+            return Event(kind, call, tuple(parents[:-2]), None, site)
+    if isinstance(parent, ast.Call):
+        kind = _called_kind(parent, site.node, site.api.framework)
+        if kind is not None:
+            return Event(kind, parent, tuple(parents[:-1]), None, site)
+    return None
+
+
+def holder_chain(site: CallSite) -> tuple[str, ...] | None:
+    """The name, or the attribute of self, that the constructor's result is assigned to."""
+    parent = site.ancestors[-2] if len(site.ancestors) > 1 else None
+    chain = None
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1 and parent.value is site.node:
+        chain = chain_of(parent.targets[0])
+    elif isinstance(parent, ast.AnnAssign) and parent.value is site.node:
+        chain = chain_of(parent.target)
+    return chain if chain and (len(chain) == 1 or (len(chain) == 2 and chain[0] == "self")) else None
+
+
+def _class_of(ancestors: Sequence[ast.AST]) -> ast.ClassDef | None:
+    return next((node for node in reversed(ancestors) if isinstance(node, ast.ClassDef)), None)
+
+
+def _assigned(place: ast.AST, chain: tuple[str, ...]) -> Iterator[ast.expr | None]:
+    """What a class assigns to an attribute of self; None where it cannot be told."""
+    for node in ast.walk(place):
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load) and chain_of(node) == chain:
+            value = next((value for item in ast.walk(place) for value in _assigns(item, node)), None)
+            if not (isinstance(value, ast.Constant) and value.value is None):
+                yield value
+
+
+def _assigns(node: ast.AST, target: ast.expr) -> Iterator[ast.expr]:
+    """What a statement assigns to the target alone."""
+    alone = isinstance(node, ast.Assign) and len(node.targets) == 1 and node.targets[0] is target
+    noted = isinstance(node, ast.AnnAssign) and node.target is target
+    if isinstance(node, ast.Assign | ast.AnnAssign) and (alone or noted) and node.value is not None:
+        yield node.value
+
+
+def _parameter(function: ast.FunctionDef, call: ast.Call, passed: ast.expr) -> str | None:
+    """The parameter of the function that receives an argument of the call."""
+    if any(isinstance(item, ast.Starred) for item in call.args):
+        return None
+    names = [item.arg for item in (*function.args.posonlyargs, *function.args.args)]
+    for index, argument in enumerate(call.args):
+        if argument is passed:
+            return names[index] if index < len(names) else None
+    return next((item.arg for item in call.keywords if item.value is passed), None)
+
+
+def _returned(
+    models: tuple[tuple[str, ...], ...] | None, piece: tuple[ast.Tuple, int] | None, targets: Sequence[ast.expr]
+) -> tuple[tuple[str, ...], ...] | None:
+    """The names of models that a function returns beside the optimizer."""
+    if models is None or piece is None:
+        return None
+    found = []
+    for model in models:
+        index = next((i for i, item in enumerate(piece[0].elts) if chain_of(item) == model), None)
+        target = targets[index] if index is not None else None
+        if not isinstance(target, ast.Name):
+            return None
+        found.append((target.id,))
+    return tuple(found)
+
+
+def _passed(
+    function: ast.FunctionDef, call: ast.Call, models: tuple[tuple[str, ...], ...] | None
+) -> tuple[tuple[str, ...], ...] | None:
+    """The names that models have inside a function that is called with them."""
+    if models is None:
+        return None
+    found: list[tuple[str, ...]] = []
+    for model in models:
+        values = [value for value in (*call.args, *(item.value for item in call.keywords)) if chain_of(value) == model]
+        names = [_parameter(function, call, value) for value in values]
+        if not names or names[0] is None:
+            return None
+        found.append((names[0],))
+    return tuple(found)
+
+
+def _values(function: ast.FunctionDef, call: ast.Call, name: str) -> Iterator[ast.expr]:
+    for value in (*call.args, *(item.value for item in call.keywords)):
+        if _parameter(function, call, value) == name:
+            yield value
