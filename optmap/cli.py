@@ -61,6 +61,10 @@ def translate(
     rewrite_step: Annotated[
         bool, typer.Option("--rewrite-step", help="Rewrite plain training steps, and the models and losses they use.")
     ] = False,
+    setting: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="NAME=N", help="steps_per_epoch or total_steps, for learning-rate schedules."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings, too.")] = False,
     format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0 for one a core.")] = 1,
@@ -78,7 +82,7 @@ def translate(
         command.run(
             command.Request(
                 paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output,
-                faithful, params, strict, format, jobs, tuple(mappings or ()), rewrite_step,
+                faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()), rewrite_step,
             )
         )
     )  # fmt: skip
@@ -95,6 +99,10 @@ def check(
     optimizer: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--optimizer", metavar="NAME", help="A class, such as Adam or torch.optim.Adam; may be repeated."),
+    ] = None,
+    schedule: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--schedule", metavar="NAME", help="A learning-rate schedule, such as StepLR; may be repeated."),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every class and every hyperparameter of the tables.")
@@ -143,6 +151,7 @@ def check(
                 paths=paths or (), optimizers=optimizer or (), everything=everything, sources=source or (), to=to or None,
                 steps=steps, seed=seed, dtypes=(dtype,) if dtype else (), scenarios=scenario or (), set=setting or (),
                 require=require or (), python=python or (), format=format, report=report, mappings=tuple(mappings or ()),
+                schedules=schedule or (),
             )
         )
     )  # fmt: skip

@@ -238,20 +238,17 @@ ARGUMENT: Final = _code(
     "OM311", "optimizer-as-argument", _W, "A source class is passed to a function.", "build(model, torch.optim.Adam)",
     "Pass the target class, and translate the call that it ends in.",
 )  # fmt: skip
-
-# 5xx: around the constructor
-BROKEN_CELL: Final = _code(
-    "OM510", "unparsable-cell", _E, "A notebook cell that seems to construct an optimizer cannot be parsed.",
-    "print 'hello'; opt = optim.SGD(net.parameters(), lr=0.1)",
-    "Make the cell valid for the Python that runs optmap; the other cells were translated.",
+SCHEDULE_REFUSED: Final = _code(
+    "OM312", "schedule-not-translated", _E, "A learning-rate schedule of a translated optimizer cannot be translated.",
+    "torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 1000)", "Put the replacement that the message shows in its place.",
 )  # fmt: skip
-SKIPPED_CELL: Final = _code(
-    "OM511", "cell-not-read", _I, "A notebook cell cannot be parsed; nothing in it looks like an optimizer.",
-    "print 'hello'", "Nothing to do, unless it binds names that the translated cells use.",
+SCHEDULE_FUNCTION: Final = _code(
+    "OM313", "schedule-function", _W, "MindSpore calls the function of a schedule with a float32 tensor, not with an int.",
+    "LambdaLR(optimizer, lambda epoch: rates[epoch])", "Convert the argument inside the function: int(epoch).",
 )  # fmt: skip
-FOREIGN_CELL: Final = _code(
-    "OM512", "optimizer-in-magic-cell", _W, "A cell magic's body that is no part of the notebook's Python mentions optimizers.",
-    "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
+SCHEDULE_MEMBER: Final = _code(
+    "OM314", "schedule-member", _W, "The target's schedule lacks a member that the file uses.", "scheduler.state_dict()",
+    "Follow the message's advice.",
 )  # fmt: skip
 
 # 32x to 34x: what stands around an optimizer
@@ -319,6 +316,21 @@ REMAINS: Final = _code(
 NAME_NOTE: Final = _code(
     "OM405", "note-on-name", _I, "Something to know about a layer, loss or function that --rewrite-step translated.",
     "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
+)  # fmt: skip
+
+# 5xx: around the constructor
+BROKEN_CELL: Final = _code(
+    "OM510", "unparsable-cell", _E, "A notebook cell that seems to construct an optimizer cannot be parsed.",
+    "print 'hello'; opt = optim.SGD(net.parameters(), lr=0.1)",
+    "Make the cell valid for the Python that runs optmap; the other cells were translated.",
+)  # fmt: skip
+SKIPPED_CELL: Final = _code(
+    "OM511", "cell-not-read", _I, "A notebook cell cannot be parsed; nothing in it looks like an optimizer.",
+    "print 'hello'", "Nothing to do, unless it binds names that the translated cells use.",
+)  # fmt: skip
+FOREIGN_CELL: Final = _code(
+    "OM512", "optimizer-in-magic-cell", _W, "A cell magic's body that is no part of the notebook's Python mentions optimizers.",
+    "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
 )  # fmt: skip
 
 CODES: Final = dict(_CODES)

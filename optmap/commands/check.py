@@ -39,6 +39,7 @@ class Request(NamedTuple):
     format: str = "text"
     report: str | None = None
     mappings: tuple[Path, ...] = ()
+    schedules: Sequence[str] = ()
 
 
 @reports_usage_errors
@@ -74,6 +75,7 @@ def _check(request: Request) -> Report:
         hyperparameters=dict(map(read_setting, request.set)),
         require=request.require,
         interpreters=dict(map(interpreter, request.python)),
+        schedules=request.schedules,
         tables=tables(request.mappings, configured),
     )
 

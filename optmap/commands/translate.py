@@ -22,6 +22,7 @@ from optmap.translate.run import Outcome, translate_content, translate_files
 from optmap.translate.write import WriteError, replace_file, write_new
 
 STDIN = "-"
+QUANTITIES = ("steps_per_epoch", "total_steps")
 
 
 class Request(NamedTuple):
@@ -38,6 +39,7 @@ class Request(NamedTuple):
     format: str
     jobs: int
     mappings: tuple[Path, ...]
+    set: tuple[str, ...] = ()
     rewrite_step: bool = False
 
 
@@ -79,7 +81,23 @@ def _options(request: Request, configured: Settings) -> Options:
     checking = request.modes == ("--check",)
     faithful = request.faithful or configured.faithful
     pinned = tuple({**configured.versions, **versions}.items())
-    return Options(target, sources, faithful, params, prove=not checking, versions=pinned, rewrite_step=request.rewrite_step)
+    return Options(
+        target, sources, faithful, params, prove=not checking, versions=pinned, quantities=quantities(request.set),
+        rewrite_step=request.rewrite_step,
+    )  # fmt: skip
+
+
+def quantities(settings: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Read `NAME=N` for what a file need not tell a schedule. Raises UsageError."""
+    found: dict[str, int] = {}
+    for text in settings:
+        name, equals, number = text.partition("=")
+        if not equals or name not in QUANTITIES:
+            raise UsageError(f"--set: found {text!r}, expected {' or '.join(f'{item}=N' for item in QUANTITIES)}")
+        if not number.isdecimal() or not 0 < int(number) < 2**63:
+            raise UsageError(f"--set {name}: found {number!r}, expected a whole number above 0")
+        found[name] = int(number)
+    return tuple(sorted(found.items()))
 
 
 def _check_expression(text: str) -> None:

@@ -15,6 +15,8 @@ from optmap.conformance.pool import EngineError, Session
 from optmap.conformance.results import Refused, Report, Result
 from optmap.conformance.run import Options, run_trials
 from optmap.conformance.scenario import Scenario
+from optmap.conformance.schedule_check import SchedulePair, run_pairs
+from optmap.conformance.schedule_files import Wishes, wished_pairs
 from optmap.conformance.select import CheckError, find_apis, table_calls, with_settings
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trials
@@ -42,6 +44,7 @@ def check(
     require: Iterable[str] = (),
     interpreters: Mapping[str, str] | None = None,
     tables: MappingSet | None = None,
+    schedules: Iterable[str] = (),
 ) -> Report:
     """Run optimizers and what the translator makes of them side by side, and judge the difference.
 
@@ -60,6 +63,7 @@ def check(
         require: engines that must be there ("torch", "tensorflow", "mindspore", "mindspore-real").
         interpreters: Python interpreters by engine, for frameworks that live in other environments.
         tables: mapping tables; optmap's own by default.
+        schedules: learning-rate schedules, such as "StepLR", whose rates are compared; files and `everything` bring theirs.
 
     Returns:
         A Report, whose results hold the divergence, the expected level with its causes, and the verdict. A framework that
@@ -80,20 +84,30 @@ def check(
     chosen = _scenarios(scenarios, seed)
     options = _options(steps, dtypes)
     settings = dict(hyperparameters or {})
-    calls, refused = _calls(tables, list(optimizers), list(map(Path, paths)), everything, wanted, target, settings)
+    named, files = list(optimizers), list(map(Path, paths))
+    wishes = Wishes(tuple(schedules), tuple(files), everything and not named, wanted, target, steps or STEPS, settings)
+    rated, left_alone, used = wished_pairs(tables, wishes)
+    calls, refused = _calls(tables, named, files, everything, wanted, target, settings, used, alone=bool(wishes.names))
     trials = Trials(tables, chosen, every_target=everything)
     found = trials.find((call, target) for call in calls)
     needed = {
         framework.value for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
     }
-    results, versions, failures = _run(found, _engines(needed, require, interpreters or {}), options, list(require))
+    needed |= {api.framework.value for pair in rated for api in (pair.source, pair.target)}
+    results, versions, failures = _run(
+        found, rated, _engines(needed, require, interpreters or {}), options, list(require)
+    )
     if scenarios is None:
         results = find_better(results)
-    return Report(versions, failures, tuple(results), (*refused, *trials.refused))
+    return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone))
 
 
 def _run(
-    trials: Sequence[object], engines: Mapping[str, str | None], options: Options, require: Sequence[str]
+    trials: Sequence[object],
+    rated: Sequence[SchedulePair],
+    engines: Mapping[str, str | None],
+    options: Options,
+    require: Sequence[str],
 ) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:
     """Start the engines side by side, run everything, and say which engines could be used."""
     versions: dict[str, str | None] = {}
@@ -107,6 +121,7 @@ def _run(
             if name in failures:
                 raise CheckError(f"the required engine {name} cannot be used: {failures[name]}")
         results = run_trials(trials, sessions, options)  # type: ignore[arg-type]
+        results += run_pairs(rated, sessions, options.steps)
         for name, session in sessions.items():
             _version(name, session, versions, failures)
     return results, {name: versions[name] for name in ENGINES if name in versions}, failures
@@ -164,11 +179,15 @@ def _all(tables: MappingSet, sources: frozenset[Framework]) -> list[Api]:
 
 def _calls(
     tables: MappingSet, optimizers: Sequence[str], paths: Sequence[Path], everything: bool,
-    sources: frozenset[Framework], target: Framework, settings: dict[str, Literal],
+    sources: frozenset[Framework], target: Framework, settings: dict[str, Literal], taken: set[str], *, alone: bool,
 ) -> tuple[list[Call], list[Refused]]:  # fmt: skip
-    """All calls that were asked for, and those of files that cannot be bound."""
-    if not (optimizers or paths or everything):
-        raise CheckError("found nothing to check, expected files, --optimizer NAME or --all")
+    """All calls that were asked for, and those of files that cannot be bound.
+
+    Schedules may have `taken` settings, and may be wanted `alone`.
+    """
+    if not (optimizers or paths or everything or alone):
+        raise CheckError("found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all")
+    settings = {name: value for name, value in settings.items() if name not in taken}
     named = [Call(api) for name in optimizers for api in find_apis(tables, name, sources)]
     calls = table_calls(tables, [call.api for call in named] or _all(tables, sources)) if everything else named
     if settings and calls:

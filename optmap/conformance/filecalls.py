@@ -17,7 +17,7 @@ from optmap.source.names import statements
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.parameters import read_parameters
 from optmap.translate.resolve import CallArgument, Refusal, bind
-from optmap.translate.sites import CallSite, find_sites
+from optmap.translate.sites import CallSite, Sites, find_sites
 
 
 def file_calls(
@@ -28,14 +28,8 @@ def file_calls(
     `settings` gives values to what the file leaves open: by the text of the expression (`args.lr`), or by the name of the
     argument. What stays open is taken from the defaults and noted in the call. Raises CheckError.
     """
-    try:
-        source = _read(path)
-        sites = find_sites(source, tables, sources, target).calls
-        read = [(site, read_call(source, site.node)) for site in sites]
-    except OSError as error:
-        raise CheckError(f"{path} cannot be read: {error.strerror}") from None
-    except SourceError as error:
-        raise CheckError(f"{path}:{error.line}:{error.column}: {error.message}") from None
+    source, found = read_file(path, tables, sources, target)
+    read = [(site, read_call(source, site.node)) for site in found.calls]
     calls: list[Call] = []
     refused: list[Refused] = []
     used: set[str] = set()
@@ -61,6 +55,26 @@ def _read(path: Path) -> Source:
 
         return notebook_source(data)
     return read_source(data)
+
+
+def read_file(
+    path: Path, tables: MappingSet, sources: Collection[Framework], target: Framework
+) -> tuple[Source, Sites]:
+    """Parse a file and find what it says of optimizers. Raises CheckError."""
+    try:
+        source = _read(path)
+        return source, find_sites(source, tables, sources, target)
+    except OSError as error:
+        raise CheckError(f"{path} cannot be read: {error.strerror}") from None
+    except SourceError as error:
+        raise CheckError(f"{path}:{error.line}:{error.column}: {error.message}") from None
+
+
+def read_literals(
+    source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], origin: str
+) -> Call | Refusal:
+    """A call with the values that are written at it or known by `settings`; a Refusal where it cannot be bound."""
+    return _Reader(source, site, text, settings).call(origin)
 
 
 class _Reader:

@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 
 from optmap.conformance.engines import ENGINES, load_engine
 from optmap.conformance.scenario import Job, Outcome
+from optmap.conformance.schedule_jobs import Rates, ScheduleJob, job_message
 from optmap.conformance.wire import WireError, jobs_message, read_frame, read_outcome, write_frame
 from optmap.processes import last_words, worker_command
 
@@ -88,6 +89,17 @@ class Session:
                 return list(load_engine(self.engine).run(jobs))
             answer = self._exchange(jobs_message(jobs), self.limits[1], f"for {len(jobs)} runs")
             return [read_outcome(item) for item in answer["outcomes"]]
+
+    def rates(self, jobs: Sequence[ScheduleJob]) -> list[Rates]:
+        """Follow schedules, in order. Raises EngineError as `run` does."""
+        with self._lock:
+            self._hello()
+            if self.local:
+                from optmap.conformance.schedules import local_rates
+
+                return [local_rates(job) for job in jobs]
+            answer = self._exchange(job_message(jobs), self.limits[1], f"for {len(jobs)} schedules")
+            return [Rates(tuple(item["values"]), item["failure"]) for item in answer["rates"]]
 
     def _exchange(self, message: object, limit: float, what: str) -> Any:
         """Send a message, if any, and wait for the answer; a thread does it, so that a worker that hangs can be left."""

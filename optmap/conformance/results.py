@@ -20,10 +20,14 @@ class Verdict(StrEnum):
 
 
 class Mode(StrEnum):
-    """FORCED: the source's gradients are replayed into both. FREE: each framework computes its own."""
+    """FORCED: the source's gradients are replayed into both. FREE: each framework computes its own.
+
+    SCHEDULE: no weights at all, the learning rates of two schedules.
+    """
 
     FORCED = "forced"
     FREE = "free"
+    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Report:
     @property
     def forced(self) -> tuple[Result, ...]:
         """The results that are judged."""
-        return tuple(result for result in self.results if result.mode is Mode.FORCED)
+        return tuple(result for result in self.results if result.mode is not Mode.FREE)
 
     @property
     def ran(self) -> bool:

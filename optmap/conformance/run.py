@@ -127,7 +127,7 @@ class _Batch:
                     found[id(trial)].append(self._not_run(trial, engine, dtype, source.reason))
                     continue
                 job = trial.target_job(self.options.steps_of(trial), dtype)
-                for mode in Mode if self._free(trial) else (Mode.FORCED,):
+                for mode in (Mode.FORCED, Mode.FREE) if self._free(trial) else (Mode.FORCED,):
                     asked.append((trial, dtype, mode))
                     jobs.append(replace(job, gradients=source.gradients) if mode is Mode.FORCED else job)
         outcomes = _ask(self.sessions, engine, jobs)

@@ -5,11 +5,14 @@ Started by `pool` with any interpreter; the first frame says which version of th
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 from typing import IO, Any
 
 from optmap.conformance.engines import ENGINES, load_engine
+from optmap.conformance.schedule_jobs import Rates, ScheduleJob
+from optmap.conformance.schedule_jobs import read_jobs as read_schedule_jobs
 from optmap.conformance.wire import outcome_message, read_frame, read_jobs, write_frame
 from optmap.processes import claim_output
 
@@ -27,10 +30,23 @@ def main(engine: str) -> None:
             traceback.print_exc()
         write_frame(output, {"missing": missing, "error": f"{type(error).__name__}: {error}"})
         return
-    _serve(module, sys.stdin.buffer, output)
+    _serve(engine, module, sys.stdin.buffer, output)
 
 
-def _serve(module: Any, source: IO[bytes], output: IO[bytes]) -> None:
+def _rates(engine: str, job: ScheduleJob) -> Rates:
+    """Follow one schedule; whatever the framework rejects is a failure of that one alone."""
+    module = importlib.import_module(f"{ENGINES[engine].module}_rates")
+    try:
+        return Rates(tuple(module.rates(job)))
+    except Exception as error:
+        text = str(error).strip().partition("\n")[0]
+        return Rates(failure=f"{type(error).__name__}: {text}")
+
+
+def _serve(engine: str, module: Any, source: IO[bytes], output: IO[bytes]) -> None:
     while (message := read_frame(source)) is not None:
+        if "rates" in message:
+            write_frame(output, {"rates": [_rates(engine, job)._asdict() for job in read_schedule_jobs(message)]})
+            continue
         outcomes = list(module.run(read_jobs(message)))
         write_frame(output, {"outcomes": [outcome_message(outcome) for outcome in outcomes]})

@@ -18,6 +18,7 @@ from optmap.mapping.load import MappingError, default_directory
 from optmap.mapping.model import Framework, Literal, Position
 
 NAME: Final = "compiled.json"
+WORDS: Final = "words.json"
 OPTIMIZER: Final = "optimizer"
 """What `of` says of the members of a translated optimizer; any other word is the name of a pattern with `paths`."""
 HOLDS: Final = ("gradient", "optimizer", "rate")
@@ -178,6 +179,20 @@ def _signature(text: str) -> tuple[tuple[str, str | None], ...]:
 def dump(tables: Around, source: str) -> str:
     """Write the tables as JSON text; `source` is the digest of the files that they were built from."""
     return json.dumps({"digest": source, "patterns": tables.patterns, "factories": tables.factories}, indent=0) + "\n"
+
+
+def words(tables: Around) -> str:
+    """Write as JSON, for each framework, the words of which a file must hold one for any pattern to count in it.
+
+    An object's members need none of their own: the object's class is one.
+    """
+    found: dict[str, set[str]] = {}
+    for pattern in tables.patterns:
+        own = {path.rpartition(".")[2] for path in pattern.paths}
+        if OPTIMIZER in pattern.of:
+            own = {f".{member.partition('.')[0]}" for member in pattern.members}
+        found.setdefault(pattern.framework, set()).update(own)
+    return json.dumps({name: sorted(each) for name, each in found.items()}, indent=0) + "\n"
 
 
 def read_compiled(text: bytes, source: str) -> Around | None:

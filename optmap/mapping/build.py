@@ -208,6 +208,9 @@ class Builder:
         known = [self._known(tie, row.value["is"].at) for tie in ties]
         if not all(known):
             return []
+        for key in ("times", "then", "below"):
+            if key in row.value:
+                self._known(row.get(key), row.value[key].at)
         switches = row.get("switches", {})
         for pair in switches.items():
             for canonical in pair:
@@ -219,6 +222,7 @@ class Builder:
             Parameter(
                 name, ties, "affects" in row.value, default, row.get("keyword_only", False), Accepts(row.get("accepts", "any")),
                 interval, switches, row.get("since"), row.get("until"), row.get("was", {}), row.get("note"), row.at,
+                row.get("times"), row.get("plus", 0), row.get("then"), row.get("below"),
             )
         ]  # fmt: skip
 
@@ -256,6 +260,8 @@ class Builder:
         for value in values:
             if accepts == "float" and not isinstance(value, float) and value is not None:
                 self.problems.add(at, f"found default {value!r}, expected a float as 'accepts: float' says")
+            if accepts == "int" and (isinstance(value, bool) or not isinstance(value, int)) and value is not None:
+                self.problems.add(at, f"found default {value!r}, expected an int as 'accepts: int' says")
             if accepts == "bool" and not isinstance(value, bool) and value is not None:
                 self.problems.add(at, f"found default {value!r}, expected true or false as 'accepts: bool' says")
             if interval is not None and _is_number(value) and value not in interval:
@@ -352,7 +358,7 @@ def _module(name: str, item: Parsed) -> Module:
         name, Framework(item.get("framework")), item.get("package", item.get("framework")), item.get("docs"),
         item.get("paths"), item.get("pinned", {}), item.get("exclusive", False),
         item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}),
-        item.get("groups_take_all", False), item.at,
+        item.get("groups_take_all", False), item.at, item.get("serves", ()), item.get("unserved", ()),
     )  # fmt: skip
 
 

@@ -115,12 +115,12 @@ def _trait(
 
 def _module(
     name: str, framework: str, package: str, docs: str | None, paths: Any, pinned: dict[str, str], exclusive: bool,
-    others: Any, schedules: Any, keys: dict[str, Any], take_all: bool, at: Any,
+    others: Any, schedules: Any, keys: dict[str, Any], take_all: bool, at: Any, serves: Any, unserved: Any,
 ) -> Module:  # fmt: skip
     group_keys = {key: tuple(names) for key, names in keys.items()}
     return Module(
         name, Framework(framework), package, docs, tuple(paths), pinned, exclusive, tuple(others), tuple(schedules),
-        group_keys, take_all, Position(*at),
+        group_keys, take_all, Position(*at), tuple(serves), tuple(unserved),
     )  # fmt: skip
 
 
@@ -151,9 +151,10 @@ def _api(item: dict[str, Any], modules: dict[str, Module]) -> Api:
 def _parameter(
     name: str, ties: Any, execution: bool, default: Any, keyword_only: bool, accepts: str, interval: Any,
     switches: dict[str, str], since: str | None, until: str | None, was: dict[str, str], note: str | None,
-    at: Any,
+    at: Any, *measure: Any,
 ) -> Parameter:  # fmt: skip
     return Parameter(
         name, tuple(ties), execution, REQUIRED if isinstance(default, dict) else _tuple(default), keyword_only,
         Accepts(accepts), Interval(*interval) if interval else None, switches, since, until, was, note, Position(*at),
+        *measure,
     )  # fmt: skip

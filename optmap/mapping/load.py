@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from optmap.mapping import compiled
 from optmap.mapping.model import MappingSet
@@ -25,9 +27,15 @@ def default_directory() -> Path:
     return inside if inside.is_dir() else package.parent / "mappings"
 
 
-def own_files() -> list[tuple[str, bytes]]:
-    """Read optmap's own tables as (name, content), in order."""
-    return [(f"mappings/{path.name}", path.read_bytes()) for path in sorted(default_directory().glob("*.yaml"))]
+SCHEDULES: Final = "schedules"
+"""The folder of the tables of learning-rate schedules, in a directory of tables."""
+
+
+def own_files(folder: str = "") -> list[tuple[str, bytes]]:
+    """Read optmap's own tables, or those of a folder beside them, as (name, content), in order."""
+    directory = default_directory() / folder
+    shown = f"mappings/{folder}/" if folder else "mappings/"
+    return [(f"{shown}{path.name}", path.read_bytes()) for path in sorted(directory.glob("*.yaml"))]
 
 
 def load(extra: Iterable[Path] = ()) -> MappingSet:
@@ -36,9 +44,23 @@ def load(extra: Iterable[Path] = ()) -> MappingSet:
     Raises MappingError with every error of every file.
     """
     directories = tuple(extra)
-    contents = own_files()
+    tables = _load(directories, "")
+    return replace(tables, extra=directories) if directories else tables
+
+
+@lru_cache(maxsize=2)
+def load_schedules(extra: tuple[Path, ...] = ()) -> MappingSet:
+    """Load the tables of learning-rate schedules, optmap's own and those in the folder `schedules` of each directory.
+
+    Few files need them, so they are compiled apart from the optimizers' tables. Raises MappingError.
+    """
+    return _load(tuple(found for path in extra if (found := path / SCHEDULES).is_dir()), SCHEDULES)
+
+
+def _load(directories: tuple[Path, ...], folder: str) -> MappingSet:
+    contents = own_files(folder)
     if not directories:
-        fresh = _compiled(contents)
+        fresh = _compiled(contents, folder)
         if fresh is not None:
             return fresh
     from optmap.mapping.build import Builder
@@ -65,14 +87,14 @@ def _finish(tables: MappingSet | None, errors: list[str]) -> MappingSet:
     return tables
 
 
-@lru_cache(maxsize=1)
-def _text() -> bytes | None:
+@lru_cache(maxsize=2)
+def _text(folder: str) -> bytes | None:
     try:
-        return default_directory().joinpath(compiled.NAME).read_bytes()
+        return default_directory().joinpath(folder, compiled.NAME).read_bytes()
     except OSError:
         return None
 
 
-def _compiled(contents: Sequence[tuple[str, bytes]]) -> MappingSet | None:
-    text = _text()
+def _compiled(contents: Sequence[tuple[str, bytes]], folder: str) -> MappingSet | None:
+    text = _text(folder)
     return compiled.load(text, compiled.digest(contents)) if text is not None else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from optmap.mapping import versions
@@ -40,13 +41,18 @@ class Accepts(StrEnum):
 
     ANY = "any"
     FLOAT = "float"
+    FLOATS = "floats"
+    INT = "int"
     BOOL = "bool"
+    LIST = "list"
 
 
 Literal: TypeAlias = "bool | int | float | str | tuple[Literal, ...] | None"
 
 PARAMETERS: Final = "parameters"
 """The canonical name of the argument that holds the trainable parameters."""
+OPTIMIZER: Final = "optimizer"
+"""The canonical name of the argument that holds the optimizer that a schedule is attached to."""
 
 
 class Position(NamedTuple):
@@ -133,6 +139,10 @@ class Parameter(NamedTuple):
     literal. `switches` maps a canonical name to the one it becomes while this (boolean) parameter is true. The row holds
     for the versions from `since` up to but not including `until`; a signature may have several rows of one name. `was`
     holds older names that are still accepted, each with the first version that no longer does.
+
+    A parameter of a schedule may stand for its hyperparameter in another measure: the hyperparameter is the parameter's
+    value, `times` another hyperparameter; or the list of it with `plus` added to each item; or the list without its last
+    item, which is what `then` names. The value must lie `below` another hyperparameter.
     """
 
     name: str
@@ -148,6 +158,10 @@ class Parameter(NamedTuple):
     was: dict[str, str]
     note: str | None
     at: Position
+    times: str | None = None
+    plus: int = 0
+    then: str | None = None
+    below: str | None = None
 
     @property
     def required(self) -> bool:
@@ -157,12 +171,19 @@ class Parameter(NamedTuple):
     def is_parameters(self) -> bool:
         return self.ties == (PARAMETERS,)
 
+    @property
+    def leads(self) -> bool:
+        """Tell whether the argument is written first and without its name."""
+        return self.ties in ((PARAMETERS,), (OPTIMIZER,))
+
 
 class Module(NamedTuple):
     """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups.
 
     `package` is the package whose version decides which rows of its classes hold. `pinned` are paths through which
     the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`).
+
+    A module of schedules `serves` the optimizers of some modules, but for the classes that are `unserved`.
     """
 
     name: str
@@ -177,6 +198,8 @@ class Module(NamedTuple):
     group_keys: dict[str, tuple[str, ...]]
     groups_take_all: bool
     at: Position
+    serves: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
 
 
 class Earlier(NamedTuple):
@@ -308,6 +331,8 @@ class MappingSet:
     apis: dict[str, Api] = field(default_factory=dict)
     answers: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     """What `translate.resolve` has answered so far, by question."""
+    extra: tuple[Path, ...] = field(default=(), compare=False)
+    """The directories of the tables that came on top of optmap's own."""
 
     def at(self, chosen: Mapping[str, str]) -> MappingSet:
         """The same tables for other versions of some packages."""
@@ -319,7 +344,7 @@ class MappingSet:
             name: item._replace(apis=tuple(apis[api.name] for api in item.apis))
             for name, item in self.algorithms.items()
         }
-        return MappingSet(self.hyperparameters, self.traits, self.modules, algorithms, apis)
+        return MappingSet(self.hyperparameters, self.traits, self.modules, algorithms, apis, extra=self.extra)
 
     @cached_property
     def modules_by_path(self) -> dict[str, Module]:

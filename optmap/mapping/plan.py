@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optmap.mapping.model import Api, Effect, Literal, Need, Parameter
 from optmap.mapping.values import Conversion, Value
+
+if TYPE_CHECKING:
+    from optmap.mapping.formula import Formula
 
 
 class Given(NamedTuple):
@@ -19,17 +22,19 @@ class Given(NamedTuple):
 
 
 class FromArgument(NamedTuple):
-    """The target takes the text of a source argument, or of one element of it."""
+    """The target takes the text of a source argument, or of one element of it; or a formula, in the place of that argument."""
 
     index: int  # type: ignore[assignment]
     element: int | None
     conversion: Conversion = Conversion.NONE
+    formula: Formula | None = None
 
 
 class Constant(NamedTuple):
-    """The target takes a literal that the tables give."""
+    """The target takes a literal that the tables give, or a formula of what no argument of the call holds."""
 
     literal: Literal
+    formula: Formula | None = None
 
 
 class Inferred(NamedTuple):

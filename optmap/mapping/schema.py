@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from optmap.mapping.shape import TABLE
-from optmap.mapping.yamlnodes import Any_, Flag, ListOf, MapOf, Record, Shape, Text
+from optmap.mapping.yamlnodes import Any_, Flag, ListOf, MapOf, Record, Shape, Text, Whole
 
 
 def schema() -> dict[str, Any]:
@@ -41,6 +41,8 @@ def _schema(shape: Shape) -> dict[str, Any]:
         return {"anyOf": [items, _schema(shape.item)]} if shape.or_one else items
     if isinstance(shape, Flag):
         return {"type": "boolean"}
+    if isinstance(shape, Whole):
+        return {"type": "integer"}
     if isinstance(shape, Any_):
         return {"type": ["null", "boolean", "number", "string", "array"]}
     assert isinstance(shape, Text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optmap.mapping.model import Accepts, Effect, Framework, Need
 from optmap.mapping.versions import PACKAGES
-from optmap.mapping.yamlnodes import Any_, Field, Flag, ListOf, MapOf, Record, Text
+from optmap.mapping.yamlnodes import Any_, Field, Flag, ListOf, MapOf, Record, Text, Whole
 
 PARAMETER = Record(
     "parameter",
@@ -21,6 +21,10 @@ PARAMETER = Record(
         "until": Field(Text(), "first version that no longer has it"),
         "was": Field(MapOf(Text()), "older name -> first version that no longer accepts it"),
         "note": Field(Text(), "what a user should know"),
+        "times": Field(Text(), "the hyperparameter is the value times this other one"),
+        "plus": Field(Whole(), "the hyperparameter is the list with this number added to each item"),
+        "then": Field(Text(), "the list ends in this hyperparameter in addition"),
+        "below": Field(Text(), "the value must lie below this hyperparameter"),
     },
 )
 INCLUDE = Record(
@@ -95,6 +99,8 @@ MODULE = Record(
         "schedules": Field(ListOf(Text()), "members that are learning-rate schedules or hold them"),
         "group_keys": Field(MapOf(ListOf(Text())), "key of a parameter group -> the canonical names it may stand for"),
         "groups_take_all": Field(Flag(), "a parameter group takes every hyperparameter by its own name"),
+        "serves": Field(ListOf(Text()), "modules of optimizers that the schedules of this module are made for"),
+        "unserved": Field(ListOf(Text()), "classes of those modules that take no schedule all the same"),
     },
 )
 TABLE = Record(

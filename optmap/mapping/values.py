@@ -24,12 +24,13 @@ class Value(NamedTuple):
     """A value as far as it can be known without running anything.
 
     `literal` is UNKNOWN unless the expression is made of literals; `elements` are the items of a tuple or list display;
-    `is_name` says that reading the expression twice is harmless; `is_float` and `is_bool` that it can only be one.
+    `is_name` says that reading the expression twice is harmless; `is_list`, `is_float` and `is_bool` that it can only be one.
     """
 
     literal: Literal | _Unknown = UNKNOWN
     elements: tuple[Value, ...] | None = None
     is_name: bool = False
+    is_list: bool = False
     is_float: bool = False
     is_bool: bool = False
 
@@ -61,7 +62,8 @@ def read_value(node: ast.expr) -> Value:
     if isinstance(node, ast.Tuple | ast.List) and not any(isinstance(item, ast.Starred) for item in node.elts):
         elements = tuple(map(read_value, node.elts))
         literals = tuple(element.literal for element in elements if not isinstance(element.literal, _Unknown))
-        return Value(literals if len(literals) == len(elements) else UNKNOWN, elements)
+        known = literals if len(literals) == len(elements) else UNKNOWN
+        return Value(known, elements, is_list=isinstance(node, ast.List))
     if isinstance(node, ast.Constant):
         if isinstance(node.value, int) and node.value.bit_length() > _MANY_BITS:
             return Value()
@@ -77,6 +79,8 @@ def read_value(node: ast.expr) -> Value:
         return Value(is_name=True)
     if isinstance(node, ast.Compare):
         return Value(is_bool=True)
+    if isinstance(node, ast.ListComp):
+        return Value(is_list=True)
     makes_float = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
     return Value(is_float=makes_float)
 

@@ -46,6 +46,10 @@ class Flag(NamedTuple):
     """true or false."""
 
 
+class Whole(NamedTuple):
+    """A whole number."""
+
+
 class ListOf(NamedTuple):
     """A list; with `or_one`, a single item stands for a list of one."""
 
@@ -74,7 +78,7 @@ class Record(NamedTuple):
     fields: Mapping[str, Field]
 
 
-Shape = Any_ | Text | Flag | ListOf | MapOf | Record
+Shape = Any_ | Text | Flag | Whole | ListOf | MapOf | Record
 
 
 class Parsed(NamedTuple):
@@ -231,7 +235,11 @@ class _Checker:
         self.problems.add(self.at(node), f"found {found}, expected {expected}")
         return None
 
-    def _scalar(self, node: yaml.Node, shape: Text | Flag) -> Parsed | None:
+    def _scalar(self, node: yaml.Node, shape: Text | Flag | Whole) -> Parsed | None:
+        if isinstance(shape, Whole):
+            if node.tag != _INT or not isinstance(node, yaml.ScalarNode):
+                return self._wrong(node, "a whole number")
+            return Parsed(int(node.value), self.at(node))
         if isinstance(shape, Flag):
             if node.tag != _BOOL or not isinstance(node, yaml.ScalarNode):
                 return self._wrong(node, "true or false")

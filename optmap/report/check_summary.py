@@ -21,7 +21,7 @@ class Summary:
     @property
     def forced(self) -> tuple[Result, ...]:
         """The results that are judged."""
-        return tuple(result for result in self.results if result.mode is Mode.FORCED)
+        return tuple(result for result in self.results if result.mode is not Mode.FREE)
 
     @property
     def free(self) -> tuple[Result, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from optmap.diagnostics import Diagnostic, Severity
-from optmap.report.workflow import annotation
+from optmap.report.workflow import annotation, in_cell
 from optmap.translate.apply import FileResult
 
 _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -21,7 +21,5 @@ def translation_github(files: Sequence[tuple[str, FileResult]]) -> str:
 
 
 def _command(path: str, item: Diagnostic) -> str:
-    command = annotation(
-        _COMMANDS[item.severity], item.code.id, item.message, path, str(item.line), column=str(item.column)
-    )
-    return f"{command}\n"
+    line, column = (str(item.line), str(item.column)) if item.cell is None else ("", "")
+    return f"{annotation(_COMMANDS[item.severity], item.code.id, in_cell(item), path, line, column)}\n"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from optmap import __version__
 from optmap.diagnostics import Code, Diagnostic, Severity
+from optmap.report.workflow import in_cell
 from optmap.translate.apply import FileResult
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -48,18 +49,15 @@ def _rule(code: Code) -> dict[str, Any]:
 
 
 def _result(path: str, item: Diagnostic, number: int) -> dict[str, Any]:
-    location = {
-        "physicalLocation": {
-            "artifactLocation": {"uri": uri(path)},
-            "region": {"startLine": item.line, "startColumn": item.column},
-        }
-    }
+    place: dict[str, Any] = {"artifactLocation": {"uri": uri(path)}}
+    if item.cell is None:  # a region would be one of the notebook's JSON text
+        place["region"] = {"startLine": item.line, "startColumn": item.column}
     return {
         "ruleId": item.code.id,
         "ruleIndex": number,
         "level": _LEVELS[item.severity],
-        "message": {"text": item.message},
-        "locations": [location],
+        "message": {"text": in_cell(item)},
+        "locations": [{"physicalLocation": place}],
         **({"properties": {"table": item.table}} if item.table else {}),
     }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from optmap.diagnostics import Diagnostic
+
 
 def annotation(level: str, title: str, text: str, path: str | None = None, line: str = "", column: str = "") -> str:
     """An annotation of level error, warning or notice, at a place in a file where there is one."""
-    place = f"file={_value(path)},line={line}," + (f"col={column}," if column else "") if path else ""
+    place = f"file={_value(path)}," if path else ""
+    place += "".join(f"{name}={value}," for name, value in (("line", line), ("col", column)) if path and value)
     return f"::{level} {place}title={_value(title)}::{_escape(text)}"
 
 
@@ -15,3 +18,8 @@ def _value(text: str) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def in_cell(item: Diagnostic) -> str:
+    """The message; in a notebook with the place, which has no other room there."""
+    return item.message if item.cell is None else f"cell {item.cell}, line {item.line}: {item.message}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -24,21 +24,16 @@ from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.call import CallTranslation, Options
 from optmap.translate.edits import Edit, OverlapError, apply_edits, ordered
 from optmap.translate.flows import Flows
+from optmap.translate.hints import has_surroundings, looks_up_optimizers, names_optimizers
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.parameters import ParameterEdits
-from optmap.translate.sites import (
-    WRAPPED,
-    CallSite,
-    Mention,
-    Sites,
-    find_sites,
-    may_mention,
-    names_optimizers,
-)
+from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
 from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned, VerificationError, verify
 
 if TYPE_CHECKING:
+    from optmap.translate.schedule_call import Made
+    from optmap.translate.schedules import Refused, Schedules
     from optmap.translate.wrappers import Wrapper
 
 __all__ = ["CallResult", "FileResult", "Options", "Status", "translate_bytes"]
@@ -228,18 +223,25 @@ def _pass(
     sites = find_sites(source, tables, options.sources, options.target)
     flows = Flows(source, sites.calls)
     while True:
-        work = _collect(source, sites, flows, tables, options, without, reason)
+        work = _collect(source, sites, flows, tables, options, without, reason, {})
         if not flows.narrow({id: inside.edits for id, inside in work.inside.items()}):
             return work
 
 
 def _collect(
     source: Source, sites: Sites, flows: Flows, tables: MappingSet, options: Options,
-    without: Collection[int], reason: str,
+    without: Collection[int], reason: str, left: Refused,
 ) -> _Work:  # fmt: skip
+    """One such pass. Schedules in `left` (ids of nodes) are left alone, each for its reason."""
     work = _Work(source)
     ignored = ignored_lines(source)
     wrapped = _wrapped(source, sites, tables, options)
+    schedules = None
+    if sites.schedules:
+        from optmap.translate.schedules import Schedules
+
+        skipped = [line for line, codes in ignored.items() if not codes]
+        schedules = Schedules(source, sites, tables, options, left, skipped)
     for site in sites.calls:
         if site.node.lineno in ignored and not ignored[site.node.lineno]:
             work.calls.append(_result(source, site, None, Status.UNCHANGED))
@@ -255,21 +257,28 @@ def _collect(
             )
             work.say(UNEDITABLE, message, source.start(site.node), str(site.api.at))
         else:
-            _translate_call(work, sites, site, tables, options, flows)
+            _translate_call(work, sites, site, tables, options, flows, schedules)
     for site in sites.already:
         work.calls.append(_result(source, site, site.api, Status.UNCHANGED))
+    mentions: Iterable[Mention] = sites.mentions
+    made: Sequence[Made] = ()
+    if schedules is not None:
+        found = schedules.finish(work.replaced)
+        if found is None:
+            return _collect(source, sites, flows, tables, options, without, reason, left)
+        made, mentions = found, schedules.mentions(found)
+        _add_schedules(work, schedules, made)
     covered = _surroundings(work, sites, tables, options, ignored)
-    for mention in sites.mentions:
+    for mention in mentions:
         if id(mention.node) in covered:
             continue
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
-    left = [site.callee for site in work.replaced]
-    if work.replaced and _STEP.search(source.body):
-        left += _steps(work, sites, tables, options)
+    gone = _steps(work, sites, tables, options)
     if work.edits:
-        work.edits += import_edits(source, sites.names, work.needed, work.replaced)
-        work.edits += removal_edits(source, sites.names, left, tables)
+        replaced = [*work.replaced, *(item.site for item in made)]
+        work.edits += import_edits(source, sites.names, work.needed, replaced)
+        work.edits += removal_edits(source, sites.names, [*(site.callee for site in replaced), *gone], tables)
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))
     return work
@@ -288,7 +297,9 @@ def _surroundings(
     work: _Work, sites: Sites, tables: MappingSet, options: Options, ignored: Mapping[int, Collection[str]]
 ) -> Collection[int]:
     """Say what stands around the optimizers; return the ids of the nodes that need no message of their own then."""
-    if not (work.translated or sites.mentions or names_optimizers(work.source.body, options.sources)):
+    body = work.source.body
+    around = has_surroundings(body, {site.api.framework for site, _ in work.translated})
+    if not (around or looks_up_optimizers(body, sites.mentions, options.sources)):
         return ()
     from optmap.translate.around import Done, remarks
 
@@ -308,6 +319,8 @@ _STEP: Final = re.compile(
 
 def _steps(work: _Work, sites: Sites, tables: MappingSet, options: Options) -> list[ast.expr]:
     """Report or rewrite the training steps of translated optimizers; return the references that go away with them."""
+    if not work.replaced or _STEP.search(work.source.body) is None:
+        return []
     from optmap.translate.steps import translate_steps
 
     outcome = translate_steps(work.source, sites, tuple(work.replaced), tables, options)
@@ -317,6 +330,18 @@ def _steps(work: _Work, sites: Sites, tables: MappingSet, options: Options) -> l
     for code, message, node, table in outcome.notes:
         work.say(code, message, work.source.start(node), table)
     return outcome.gone
+
+
+def _add_schedules(work: _Work, schedules: Schedules, made: Sequence[Made]) -> None:
+    for item in made:
+        work.edits += item.edits
+        work.edited.append(item.edited)
+        if item.needed is not None:
+            work.needed.append(item.needed)
+        work.calls.append(_result(work.source, item.site, item.target, Status.TRANSLATED))
+    for remark in schedules.remarks(made):
+        assert remark.node is not None
+        work.say(remark.code, remark.message, work.source.start(remark.node), remark.table)
 
 
 def _report_mention(work: _Work, mention: Mention) -> None:
@@ -334,11 +359,12 @@ def _result(source: Source, site: CallSite, target: Api | None, status: Status) 
 
 
 def _translate_call(
-    work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows
-) -> None:
+    work: _Work, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows,
+    schedules: Schedules | None,
+) -> None:  # fmt: skip
     """Translate one call or refuse it; either way it is said."""
     source = work.source
-    outcome = CallTranslation(source, sites, site, tables, options, flows).run()
+    outcome = CallTranslation(source, sites, site, tables, options, flows, schedules).run()
     for note in outcome.notes:
         argument = outcome.argument(note.index)
         offset = argument.span.start if argument else source.start(site.node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optmap.diagnostics import (
     GROUP_KEY,
@@ -26,18 +26,31 @@ from optmap.translate.flows import Flows
 from optmap.translate.imports import NewImport, spell
 from optmap.translate.learning_rate import learning_rate_object
 from optmap.translate.parameters import ParameterEdits, ParametersArgument, parameter_edits, uses_names
-from optmap.translate.resolve import CallArgument, Note, Refusal, Rewrite, resolve
+from optmap.translate.resolve import (
+    CallArgument,
+    Groups,
+    Note,
+    Refusal,
+    Rewrite,
+    Serving,
+    changing_rate_notes,
+    resolve,
+)
 from optmap.translate.rewrite import call_edits
 from optmap.translate.sites import CallSite, Sites, is_shadowed
 from optmap.translate.verify import EditedCall
+
+if TYPE_CHECKING:
+    from optmap.translate.schedules import Schedules
 
 
 class Options(NamedTuple):
     """What to translate, into what, and how.
 
     Without `prove` the result is not parsed and compared: for callers that give no translated source out. `versions` are
-    those of the packages that are not the tables' own (`MappingSet.at`). With `rewrite_step` plain training steps, and what a
-    table knows of models and losses, are rewritten, too.
+    those of the packages that are not the tables' own (`MappingSet.at`). `quantities` are numbers that a file need not tell,
+    such as the steps per epoch. With `rewrite_step` plain training steps, and what a table knows of models and losses, are
+    rewritten, too.
     """
 
     target: Framework
@@ -46,6 +59,7 @@ class Options(NamedTuple):
     params: str | None = None
     prove: bool = True
     versions: tuple[tuple[str, str], ...] = ()
+    quantities: tuple[tuple[str, int], ...] = ()
     rewrite_step: bool = False
 
 
@@ -66,7 +80,14 @@ class CallOutcome(NamedTuple):
 
 class CallTranslation:
     def __init__(
-        self, source: Source, sites: Sites, site: CallSite, tables: MappingSet, options: Options, flows: Flows
+        self,
+        source: Source,
+        sites: Sites,
+        site: CallSite,
+        tables: MappingSet,
+        options: Options,
+        flows: Flows,
+        schedules: Schedules | None = None,
     ) -> None:
         self.source = source
         self.sites = sites
@@ -74,6 +95,7 @@ class CallTranslation:
         self.tables = tables
         self.options = options
         self.flows = flows
+        self.schedules = schedules
 
     def run(self) -> CallOutcome:
         try:
@@ -89,19 +111,38 @@ class CallTranslation:
             CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
         ]
         groups = parameters.groups if parameters else None
-        resolved = resolve(
-            self.tables, self.site.api, arguments, self.options.target, faithful=self.options.faithful, groups=groups
-        )
+        serving = self.schedules.serving(self.site) if self.schedules is not None else None
+        if isinstance(serving, Note):
+            return CallOutcome((serving._replace(index=self._rate_index(call)),), call=call)
+        resolved = self._resolve(arguments, groups, serving)
+        if isinstance(resolved, Refusal) and self.schedules is not None:
+            usual = self._resolve(arguments, groups, None)
+            if isinstance(usual, Rewrite) and self.schedules.detach(self.site, resolved.notes):
+                serving, resolved = None, usual
         if isinstance(resolved, Refusal):
             return CallOutcome(resolved.notes, call=call)
         hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
         if hidden is not None:
             message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
             return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
-        refusal = self._schedule(call, resolved)
+        refusal = self._schedule(call, resolved) if serving is None else None
+        if serving is not None:
+            resolved = resolved._replace(notes=changing_rate_notes(resolved))
         return (
             CallOutcome((refusal,), call=call) if refusal else self._rewrite(call, values, resolved, parameters, index)
         )
+
+    def _resolve(
+        self, arguments: Sequence[CallArgument], groups: Groups | None, serving: Serving | None
+    ) -> Rewrite | Refusal:
+        return resolve(
+            self.tables, self.site.api, arguments, self.options.target, faithful=self.options.faithful, groups=groups,
+            serving=serving,
+        )  # fmt: skip
+
+    def _rate_index(self, call: CallText) -> int | None:
+        rates = (i for i, item in enumerate(call.arguments) if "learning_rate" in self._ties(item, i))
+        return next(rates, None)
 
     def _parameters(self, call: CallText) -> tuple[ParametersArgument | None, int | None]:
         parameter = self.site.api.parameters_argument

@@ -24,6 +24,7 @@ from optmap.source.text import Source, SourceError
 from optmap.translate.apply import CallResult, CellChange, FileResult, Options, Status, failed, translate_parsed
 from optmap.translate.cells import View, view
 from optmap.translate.edits import Edit
+from optmap.translate.hints import names_optimizers
 from optmap.translate.sites import may_mention
 
 _LETTER: Final = re.compile(rb"\\u00[4-7]")
@@ -44,16 +45,20 @@ def notebook_source(data: bytes) -> Source:
     return view(read_notebook(data)).source
 
 
+def _may_mention(data: bytes, tables: MappingSet, options: Options) -> bool:
+    return may_mention(data, tables, options.sources) or names_optimizers(data, options.sources)
+
+
 def translate_notebook(data: bytes, tables: MappingSet, options: Options) -> FileResult:
     """Translate a notebook's content. Problems with the content are reported in the result, never raised."""
     whole = data.strip(b" \t\r\n\xef\xbb\xbf")
     looks_whole = whole.startswith(b"{") and whole.endswith(b"}")
-    if looks_whole and not may_mention(data, tables, options.sources) and not _LETTER.search(data):
+    if looks_whole and not _may_mention(data, tables, options) and not _LETTER.search(data):
         return FileResult(data)
     try:
         notebook = read_notebook(data)
         code = "\n".join(cell.text for cell in notebook.cells)
-        if not may_mention(code.encode("utf-8", "replace"), tables, options.sources):
+        if not _may_mention(code.encode("utf-8", "replace"), tables, options):
             return FileResult(data)
         found = view(notebook)
     except NotebookError as error:

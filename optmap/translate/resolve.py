@@ -16,6 +16,7 @@ from optmap.diagnostics import (
     NO_COUNTERPART,
     NUMERIC_DIFFERENCE,
     RETARGETED,
+    SCHEDULE_ARGUMENT,
     SMALL_DIFFERENCE,
     UNPACKED_ARGUMENTS,
     UNSAFE_VALUE,
@@ -78,6 +79,17 @@ class Groups(NamedTuple):
     keys: tuple[str, ...] = ()
 
 
+class Serving(NamedTuple):
+    """Only classes of these modules will do, but for some, since only they take a schedule; `why` is a clause that says so."""
+
+    modules: tuple[str, ...]
+    unserved: tuple[str, ...]
+    why: str
+
+    def serves(self, api: Api) -> bool:
+        return api.module.name in self.modules and api.class_name not in self.unserved
+
+
 def resolve(
     tables: MappingSet,
     api: Api,
@@ -86,13 +98,17 @@ def resolve(
     *,
     faithful: bool = False,
     groups: Groups | None = None,
+    serving: Serving | None = None,
 ) -> Rewrite | Refusal:
-    """Find how the target framework expresses the call; one of its classes is chosen, or the reasons against all given."""
+    """Find how the target framework expresses the call; one of its classes is chosen, or the reasons against all given.
+
+    `serving` leaves only some of the target's classes to choose from.
+    """
     # Files repeat themselves; equal calls have equal answers. repr() keeps 1, 1.0 and True apart.
-    question = (api.name, api.version, target, faithful, groups, repr(arguments))
+    question = (api.name, api.version, target, faithful, groups, serving, repr(arguments))
     known = tables.answers.get(question)
     if known is None:
-        known = tables.answers[question] = _resolve(tables, api, arguments, target, faithful, groups)
+        known = tables.answers[question] = _resolve(tables, api, arguments, target, faithful, groups, serving)
     return known
 
 
@@ -103,6 +119,7 @@ def _resolve(
     target: Framework,
     faithful: bool,
     groups: Groups | None,
+    serving: Serving | None,
 ) -> Rewrite | Refusal:
     if not api.exists:
         return Refusal((Note(INVALID_CALL, _absent(api), table=str(api.at)),))
@@ -114,12 +131,20 @@ def _resolve(
         advice = api.instead or tables.algorithms[api.algorithm].instead
         message = f"{api.name} has no counterpart in {target}" + (f"; {advice}" if advice else "")
         return Refusal((Note(NO_COUNTERPART, message, table=str(api.at)),))
+    if serving is not None:
+        usual, every, classes = classes[0], classes, tuple(each for each in classes if serving.serves(each))
+        if not classes:
+            return Refusal((Note(SCHEDULE_ARGUMENT, _unserved(api, every, serving), table=str(api.at)),))
     keys = None if groups is None else groups.keys
     plans = [plan(tables, api, bound, each, group_keys=keys) for each in classes]
     chosen = choose(plans, faithful=faithful)
     if chosen is None:
         return Refusal(tuple(_problem_notes(plans)))
-    return Rewrite(chosen, tuple(_notes(tables, plans, chosen, faithful)))
+    notes = _notes(tables, plans, chosen, faithful)
+    if serving is not None and usual not in classes and chosen is plans[0]:
+        message = f"{chosen.target.name} was chosen over {usual.name}: {serving.why}"
+        notes.insert(0, Note(RETARGETED, message, None, str(chosen.target.at)))
+    return Rewrite(chosen, tuple(notes))
 
 
 def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
@@ -258,3 +283,24 @@ def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[No
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
         notes.append(Note(code, message, None, cause.table, cause.trait))
     return notes
+
+
+def _unserved(api: Api, classes: Sequence[Api], serving: Serving) -> str:
+    """Say why none of the classes takes the schedule."""
+    near = next((each.name for each in classes if each.module.name in serving.modules), None)
+    if near is not None:
+        return f"{near} takes no schedule as learning rate"
+    return f"{api.name} has no counterpart in {' or '.join(serving.modules)}, and {serving.why}"
+
+
+def changing_rate_notes(rewrite: Rewrite) -> tuple[Note, ...]:
+    """The notes for a call whose learning rate is known to change: what only shows then does show."""
+    seen = {
+        f"{rewrite.plan.source.name} {cause.source}; {rewrite.plan.target.name} {cause.target}"
+        for cause in rewrite.plan.causes
+        if cause.effect is Effect.DIVERGENT and cause.needs is Need.CHANGING_RATE
+    }
+    return tuple(
+        note._replace(code=NUMERIC_DIFFERENCE) if any(map(note.message.startswith, seen)) else note
+        for note in rewrite.notes
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optmap.mapping.plan import Constant, FromArgument, Plan, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
@@ -19,6 +19,9 @@ from optmap.translate.edits import (
     starts_line,
 )
 
+if TYPE_CHECKING:
+    from optmap.mapping.formula import Formula
+
 
 class Layout(NamedTuple):
     """How a call spreads its arguments: `exploded` means one a line, at `indent`."""
@@ -28,6 +31,13 @@ class Layout(NamedTuple):
 
     def separator(self, newline: str) -> str:
         return f",{newline}{self.indent}" if self.exploded else ", "
+
+
+def formula_text(formula: Formula, source: Source, call: CallText) -> str:
+    """Write a formula; only schedules have any."""
+    from optmap.translate.formula_text import write_formula
+
+    return write_formula(formula, source, call)
 
 
 def layout_of(source: Source, call: CallText) -> Layout:
@@ -66,7 +76,7 @@ class _CallRewriter:
             if indices:
                 by_argument.setdefault(min(indices), []).append(target)
             elif all(isinstance(piece, Constant) for piece in target.pieces):
-                back.append(f"{target.parameter.name}={_constants(target)}")
+                back.append(f"{target.parameter.name}={self._constants(target)}")
             else:
                 assert inferred is not None
                 front.append(inferred)
@@ -135,7 +145,7 @@ class _CallRewriter:
     def _keep(self, argument: Argument, target: TargetArgument, piece: FromArgument) -> None:
         name = target.parameter.name
         if argument.form is Form.POSITIONAL:
-            first = argument is self.call.arguments[0] and target.parameter.is_parameters
+            first = argument is self.call.arguments[0] and target.parameter.leads
             if not first:
                 self.changes.append(Edit(argument.span.start, argument.span.start, f"{name}="))
         elif argument.entry:
@@ -144,7 +154,11 @@ class _CallRewriter:
         elif argument.name != name:
             assert argument.name_span is not None
             self.changes.append(Edit(argument.name_span.start, argument.name_span.end, name))
-        self._convert(argument.value_span, self.values[piece.index], piece.conversion)
+        if piece.formula is not None:
+            span = argument.value_span
+            self.changes.append(Edit(span.start, span.end, formula_text(piece.formula, self.source, self.call)))
+        else:
+            self._convert(argument.value_span, self.values[piece.index], piece.conversion)
 
     def _convert(self, span: Span, value: Value, how: Conversion) -> None:
         if how is Conversion.NONE:
@@ -218,6 +232,13 @@ class _CallRewriter:
             value = value.elements[piece.element]
         return _converted(text, value, piece.conversion)
 
+    def _constants(self, target: TargetArgument) -> str:
+        first = target.pieces[0]
+        if isinstance(first, Constant) and first.formula is not None:
+            return formula_text(first.formula, self.source, self.call)
+        literals = tuple(piece.literal for piece in target.pieces if isinstance(piece, Constant))
+        return write_literal(literals if target.compound else literals[0])
+
     def _insertions(self, front: list[str], back: list[str], gone: Sequence[int]) -> tuple[list[Edit], list[Edit]]:
         """New arguments that go before the first one that stays, and those that go behind the last."""
         items, newline = self.call.items, self.source.newline
@@ -259,11 +280,6 @@ def _converted(text: str, value: Value, how: Conversion) -> str:
     if how is Conversion.NONE:
         return text
     return write_literal(convert(value.literal, how)) if value.known else f"{how}({text})"  # type: ignore[arg-type]
-
-
-def _constants(target: TargetArgument) -> str:
-    literals = tuple(piece.literal for piece in target.pieces if isinstance(piece, Constant))
-    return write_literal(literals if target.compound else literals[0])
 
 
 def _element(target: TargetArgument) -> int:

@@ -73,6 +73,7 @@ class Sites(NamedTuple):
     mentions: tuple[Mention, ...]
     already: tuple[CallSite, ...]
     names: Names
+    schedules: tuple[Reference, ...] = ()
 
 
 class _Member(NamedTuple):
@@ -95,16 +96,6 @@ def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework])
             return False
         return any(name.encode() in data for name in tables.class_names)
     return any(root.encode() in data for framework in sources for root in tables.roots[framework])
-
-
-def names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
-    """Tell from the bytes alone whether the file may name an optimizer by a short name.
-
-    Keras' `model.compile("adam")` is one form, timm's `create_optimizer_v2(model, "adamw")` another.
-    """
-    if Framework.TENSORFLOW in sources and b".compile(" in data and (b"keras" in data or b"tensorflow" in data):
-        return True
-    return Framework.TORCH in sources and b"create_optimizer_v2" in data
 
 
 def is_shadowed(source: Source, site: CallSite, name: str) -> bool:
@@ -139,13 +130,14 @@ class _Finder:
         self.calls: list[CallSite] = []
         self.already: list[CallSite] = []
         self.mentions: list[Mention] = []
+        self.schedules: list[Reference] = []
 
     def sites(self) -> Sites:
         for reference in self.names.references:
             self._reference(reference)
         for mention in self.names.mentions:
             self._string(mention.node, mention.ancestors)
-        return Sites(tuple(self.calls), tuple(self.mentions), tuple(self.already), self.names)
+        return Sites(tuple(self.calls), tuple(self.mentions), tuple(self.already), self.names, tuple(self.schedules))
 
     def _member(self, path: str | None) -> _Member | None:
         found = self.tables.find(path) if path else None
@@ -226,6 +218,7 @@ class _Finder:
         text = ".".join(reference.chain)
         if first in member.module.schedules:
             if deeper or member.rest != "lr_scheduler":
+                self.schedules.append(reference)
                 self._add(reference, SCHEDULER, f"{text} is a learning-rate schedule of {member.module.framework}")
         elif first == "__dict__" or first in ("get", "deserialize"):
             self._add(reference, DYNAMIC, f"{text} looks an optimizer up by name")

@@ -56,7 +56,11 @@ NOTHING_PLANNED = Planned({}, {})
 
 
 def verify(
-    source: Source, body: bytes, edits: Sequence[Edit], edited: Sequence[EditedCall], nodes: Sequence[EditedNode] = (),
+    source: Source,
+    body: bytes,
+    edits: Sequence[Edit],
+    edited: Sequence[EditedCall],
+    nodes: Sequence[EditedNode] = (),
     planned: Planned = NOTHING_PLANNED,
 ) -> Source:
     """Parse the edited body and compare the trees. Raises SourceError or VerificationError."""
@@ -184,17 +188,17 @@ def _verify_call(node: ast.Call, item: EditedCall, edited: set[int]) -> None:
     expected = {argument.parameter.name: argument for argument in item.plan.arguments}
     names = [keyword.arg for keyword in node.keywords]
     if node.args:
-        names.append(next((name for name, argument in expected.items() if argument.parameter.is_parameters), None))
+        names.append(next((name for name, argument in expected.items() if argument.parameter.leads), None))
     if len(node.args) > 1 or sorted(map(str, names)) != sorted(expected):
         raise VerificationError(f"{item.callee} has the arguments {names}, expected {list(expected)}")
     for keyword in node.keywords:
         argument = expected[str(keyword.arg)]
         piece = argument.pieces[0]
-        if argument.compound or argument.parameter.is_parameters or not isinstance(piece, FromArgument):
+        if argument.compound or argument.parameter.leads or not isinstance(piece, FromArgument):
             continue
         value = item.call.arguments[piece.index].node
         nested = any(id(inner) in edited for inner in ast.walk(value))
-        copied = piece.element is None and piece.conversion is Conversion.NONE and not nested
+        copied = piece.element is None and piece.conversion is Conversion.NONE and piece.formula is None and not nested
         if copied and not _same_tree(value, keyword.value):
             raise VerificationError(f"the value of {keyword.arg} changed")
 

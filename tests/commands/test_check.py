@@ -36,7 +36,7 @@ def check(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 USAGE: list[tuple[dict[str, Any], str]] = [
-    ({}, "found nothing to check, expected files, --optimizer NAME or --all"),
+    ({}, "found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all"),
     ({"optimizers": ["Adm"]}, "unknown optimizer 'Adm'; did you mean 'Adam'?"),
     ({"optimizers": ["mindspore.nn.Adam"]}, "'mindspore.nn.Adam' is mindspore's"),
     ({"optimizers": ["Adam"], "steps": -3}, "found -3 steps, expected 1 to"),

@@ -75,3 +75,10 @@ def test_json(tmp_path: Path) -> None:
     document = json.loads(run("translate", "a.yaml", "--format", "json", cwd=tmp_path).out)
     assert document["files"][0]["changed"] is False
     assert [item["code"] for item in document["files"][0]["diagnostics"]] == ["OM324"]
+
+
+def test_names_in_a_notebook_that_has_no_other_optimizer(tmp_path: Path) -> None:
+    cell: dict[str, object] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [],
+                               "source": ["from tensorflow import keras\n", "model.compile('adam')"]}  # fmt: skip
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    assert "a.ipynb:cell 1:2:1: warning OM323" in run("translate", "a.ipynb", cwd=tmp_path).err

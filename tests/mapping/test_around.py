@@ -13,6 +13,7 @@ from optmap.mapping.around import (
     ANY,
     NAME,
     OPTIMIZER,
+    WORDS,
     Pattern,
     Template,
     build,
@@ -21,6 +22,7 @@ from optmap.mapping.around import (
     load_around,
     own_files,
     read_compiled,
+    words,
 )
 from optmap.mapping.load import MappingError
 from optmap.mapping.model import Framework, MappingSet
@@ -40,6 +42,10 @@ def test_the_compiled_form_is_fresh() -> None:
     assert text.decode() == dump(build(contents), compiled.digest(contents))
     assert read_compiled(text, compiled.digest(contents)) == build(contents)
     assert read_compiled(text, "another") is None
+
+
+def test_the_words_are_fresh() -> None:
+    assert directory().joinpath(WORDS).read_text(encoding="utf-8") == words(load_around())
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=IDS)

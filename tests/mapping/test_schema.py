@@ -91,7 +91,7 @@ def test_a_missing_key_is_rejected(place: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("place", "key", "value"),
     [
-        ("parameter", "accepts", "int"),
+        ("parameter", "accepts", "complex"),
         ("parameter", "keyword_only", "true"),
         ("parameter", "default", {"a": 1}),
         ("parameter", "is", 3),

@@ -42,5 +42,10 @@ def test_any_text_survives(path: str, message: str) -> None:
     assert COMMAND.fullmatch(second)
 
 
+def test_a_notebook_has_cells_and_no_lines_of_its_own() -> None:
+    text = report("a.ipynb", Diagnostic(CODES["OM203"], "a message", 3, 7, cell=2))
+    assert text == "::error file=a.ipynb,title=OM203::cell 2, line 3: a message\n"
+
+
 def test_nothing_to_say_is_nothing() -> None:
     assert report("a.py") == ""

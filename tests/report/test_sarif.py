@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from optmap.diagnostics import CODES
+from optmap.diagnostics import CODES, Diagnostic
 from optmap.mapping.model import Framework, MappingSet
 from optmap.report import REPORTS
 from optmap.report.sarif import uri
@@ -45,7 +45,7 @@ LOCATION = {
                     "required": ["startLine", "startColumn"], "additionalProperties": False,
                 },
             },
-            "required": ["artifactLocation", "region"],
+            "required": ["artifactLocation"],
             "additionalProperties": False,
         }
     },
@@ -154,6 +154,13 @@ def test_rules_say_what_the_codes_mean(files: list[tuple[str, FileResult]]) -> N
 def test_a_file_that_cannot_be_used_is_a_failed_invocation(files: list[tuple[str, FileResult]]) -> None:
     assert report(files)["invocations"] == [{"executionSuccessful": False}]
     assert report(files[:2])["invocations"] == [{"executionSuccessful": True}]
+
+
+def test_a_notebook_has_cells_and_no_lines_of_its_own() -> None:
+    item = Diagnostic(CODES["OM203"], "a message", 3, 7, cell=2)
+    (result,) = report([("a.ipynb", FileResult(b"", diagnostics=(item,)))])["results"]
+    assert result["message"]["text"] == "cell 2, line 3: a message"
+    assert result["locations"] == [{"physicalLocation": {"artifactLocation": {"uri": "a.ipynb"}}}]
 
 
 def test_nothing_to_say_is_an_empty_run() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optmap.commands.common import versioned
+from optmap.commands.translate import quantities
 from optmap.diagnostics import Severity
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.apply import FileResult, Options, translate_bytes
@@ -20,9 +21,10 @@ def options_of(case: Case) -> Options:
     if "from" in case.options:
         source, chosen = versioned(case.options["from"], "--from")
         sources, versions = frozenset({source}), versions | chosen
+    known = quantities(case.options["set"].split()) if "set" in case.options else ()
     return Options(
         target, sources, "faithful" in case.options, case.options.get("params"), versions=tuple(versions.items()),
-        rewrite_step="rewrite-step" in case.options,
+        quantities=known, rewrite_step="rewrite-step" in case.options,
     )  # fmt: skip
 
 

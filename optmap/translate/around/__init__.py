@@ -12,6 +12,7 @@ from optmap.mapping.model import MappingSet
 from optmap.source.text import Source
 from optmap.translate.around.remark import Done, Remark
 from optmap.translate.call import Options
+from optmap.translate.hints import looks_up_optimizers
 from optmap.translate.sites import Sites
 
 __all__ = ["Done", "Remark", "remarks"]
@@ -21,12 +22,13 @@ def remarks(
     source: Source, sites: Sites, done: Sequence[Done], tables: MappingSet, options: Options
 ) -> Iterator[Remark]:
     """Yield what there is to say about a file, whose translated constructor calls are `done`."""
-    from optmap.translate.around.strings import string_remarks
-
     around = load_around()
-    yield from string_remarks(source, sites, around, tables, options)
+    if looks_up_optimizers(source.body, sites.mentions, options.sources):
+        from optmap.translate.around.strings import string_remarks
+
+        yield from string_remarks(source, sites, around, tables, options)
     frameworks = {item.site.api.framework for item in done}
     if done:
         from optmap.translate.around.patterns import pattern_remarks
 
-        yield from pattern_remarks(source, around.of(frozenset(frameworks)), done, tables)
+        yield from pattern_remarks(source, sites, around.of(frozenset(frameworks)), done, tables)

@@ -18,8 +18,11 @@ from optmap.translate.around.objects import Found, Held, Objects, holders
 from optmap.translate.around.remark import Done, Remark
 from optmap.translate.around.render import Names, arguments, message
 from optmap.translate.around.uses import Use, uses_of
+from optmap.translate.sites import Sites
 
 _BY_NAME: Final = {code.name: code for code in CODES.values()}
+_REFUSED: Final = "refused"
+"""The kind of an optimizer that was not translated: nothing is said of its own members."""
 _STEP: Final = ("value_and_grad", "grad", "GradOperation")
 """What takes optimizer.parameters as part of a training step."""
 _TYPE_CHECKS: Final = ("isinstance", "issubclass", "type", "hasattr")
@@ -27,12 +30,12 @@ _RATES: Final = ("learning_rate", "lr", "_lr")
 
 
 def pattern_remarks(
-    source: Source, patterns: Sequence[Pattern], done: Sequence[Done], tables: MappingSet
+    source: Source, sites: Sites, patterns: Sequence[Pattern], done: Sequence[Done], tables: MappingSet
 ) -> Iterator[Remark]:
     """Yield a remark for each use of a pattern; `done` are the file's translated constructor calls, at least one."""
     present = [pattern for pattern in patterns if _mentioned(pattern, source.body)]
     if present:
-        yield from _Matcher(source, patterns, present, done, tables).remarks()
+        yield from _Matcher(source, sites, patterns, present, done, tables).remarks()
 
 
 def _mentioned(pattern: Pattern, body: bytes) -> bool:
@@ -47,8 +50,8 @@ def diagnostic(pattern: Pattern) -> Code:
 
 class _Matcher:
     def __init__(
-        self, source: Source, patterns: Sequence[Pattern], present: Sequence[Pattern], done: Sequence[Done],
-        tables: MappingSet,
+        self, source: Source, sites: Sites, patterns: Sequence[Pattern], present: Sequence[Pattern],
+        done: Sequence[Done], tables: MappingSet,
     ) -> None:  # fmt: skip
         self.source = source
         self.present = present
@@ -56,7 +59,8 @@ class _Matcher:
         self.by_path = {path: pattern for pattern in patterns for path in pattern.paths}
         frameworks = {pattern.framework for pattern in patterns}
         roots = frozenset(root for framework in frameworks for root in tables.roots[framework])
-        optimizers = {id(item.site.node): Held(OPTIMIZER, item.target.name) for item in done}
+        optimizers = {id(site.node): Held(_REFUSED) for site in sites.calls}
+        optimizers |= {id(item.site.node): Held(OPTIMIZER, item.target.name) for item in done}
         objects = {name for pattern in patterns for name in pattern.of}
         classes = {path.rpartition(".")[2] for p in patterns if p.name in objects for path in p.paths}
         followed = {*holders(source, optimizers, classes), "self", "cls"} | _compiling(source)

@@ -69,6 +69,19 @@ def test_an_optimizer_that_is_looked_up_keeps_its_arguments(tables: MappingSet) 
     assert message.endswith("mindspore.nn.SGD(net.trainable_params(), learning_rate=rate, momentum=0.9)")
 
 
+def test_a_wrapped_optimizer_is_both(tables: MappingSet) -> None:
+    """The wrapped optimizer was refused, so that nothing is said of its learning rate."""
+    text = (
+        "import tensorflow as tf\nfrom tensorflow.keras import mixed_precision\n"
+        "other = tf.keras.optimizers.SGD(0.1)\nother.minimize(f, model.trainable_variables)\n"
+        "opt = tf.keras.optimizers.SGD(0.1)\nopt = mixed_precision.LossScaleOptimizer(opt)\n"
+        "loss = opt.get_scaled_loss(loss)\nopt.learning_rate = 0.1\nopt.minimize(f, model.trainable_variables)\n"
+    )
+    assert [message.partition(":")[0] for message in said(tables, text)] == [
+        "mixed_precision.LossScaleOptimizer(opt)", "opt.get_scaled_loss(loss)",
+    ]  # fmt: skip
+
+
 def test_plain_files_load_nothing_of_this() -> None:
     program = (
         "import sys\nfrom optmap import translate_source\n"

@@ -15,7 +15,7 @@ from optmap.translate import apply
 from optmap.translate.apply import Options, translate_bytes
 from optmap.translate.edits import Edit, apply_edits
 from optmap.translate.steps.flow import binds, flow, reads
-from optmap.translate.verify import VerificationError, verify
+from optmap.translate.verify import EditedNode, VerificationError, verify
 from tests.translate.test_seeds import TORCH_PAGE
 
 PAGE = TORCH_PAGE.format(name="SGD")
@@ -27,11 +27,15 @@ def work_of(text: str, tables: MappingSet) -> tuple[Source, apply._Work]:
     return source, apply._pass(source, tables, OPTIONS)
 
 
+def nodes_of(work: apply._Work) -> list[EditedNode]:
+    return [node for inside in work.inside.values() for node in inside.nodes]
+
+
 def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> None:
     """Leave out any one edit, or change its text, and the result is no longer what was planned."""
     source, work = work_of(PAGE, tables)
     body = apply_edits(source.body, work.edits)
-    verify(source, body, work.edits, work.edited, work.planned)
+    verify(source, body, work.edits, work.edited, nodes_of(work), work.planned)
     tried = 0
     for index, edit in enumerate(work.edits):
         variants = [[*work.edits[:index], *work.edits[index + 1 :]]]
@@ -49,7 +53,7 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> Non
             changed = apply_edits(source.body, edits)
             tried += 1
             with pytest.raises((VerificationError, SourceError)):
-                verify(source, changed, edits, work.edited, work.planned)
+                verify(source, changed, edits, work.edited, nodes_of(work), work.planned)
     assert tried >= 6
 
 
@@ -67,10 +71,10 @@ def _only_an_import(source: Source, edit: Edit) -> bool:
 
 def test_a_step_that_cannot_be_proved_is_left_alone(tables: MappingSet, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    def fails(source, body, edits, edited, planned):  # type: ignore[no-untyped-def]
+    def fails(source, body, edits, edited, nodes, planned):  # type: ignore[no-untyped-def]
         if planned.statements:
             raise VerificationError("a test says so")
-        return verify(source, body, edits, edited, planned)
+        return verify(source, body, edits, edited, nodes, planned)
 
     monkeypatch.setattr(apply, "verify", fails)
     result = translate_bytes(PAGE.encode(), tables, OPTIONS)

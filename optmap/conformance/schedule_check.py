@@ -1,0 +1,241 @@
+"""Schedules and what the translator makes of them, compared rate by rate: pairs, runs, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from optmap.conformance.levels import Divergence, Level
+from optmap.conformance.results import Mode, Pair, Refused, Result, Verdict
+from optmap.conformance.schedule_jobs import Rates, ScheduleJob
+from optmap.mapping.model import OPTIMIZER, Api, Framework, Literal, MappingSet, Parameter
+from optmap.mapping.plan import Constant, FromArgument, Given, Plan
+from optmap.mapping.schedule_plan import PACE, TOTAL, Context, attached, plan_schedule, schedule_candidates
+from optmap.mapping.values import Value, convert, literal_value
+from optmap.mapping.yamlnodes import nearest
+
+if TYPE_CHECKING:
+    from optmap.conformance.pool import Session
+
+SCENARIO: Final = "schedule"
+DTYPE: Final = "float32"
+PACE_OF_RUNS: Final = 3
+"""Steps of the optimizer between two calls of an attached schedule's step() in a run."""
+RATE: Final = 0.1
+
+EQUIVALENT: Final = 2e-5
+"""Of the largest rate: some 100 products in float32, each rounded by 6e-8. A step too early or too late is more than 1e-3."""
+CLOSE: Final = 1e-2
+
+SAMPLES: Final[Mapping[str, Any]] = {
+    "learning_rate": RATE, "decay_steps": 20, "decay_rate": 0.5, "end_learning_rate": 0.01, "power": 2.0,
+    "milestones": (10, 40), "rates": (0.1, 0.05, 0.01), "max_learning_rate": 0.3, PACE: 4,
+}  # fmt: skip
+AWAY: Final[Mapping[str, Any]] = {
+    "learning_rate": 0.2, "decay_steps": 13, "decay_rate": 0.7, "end_learning_rate": 0.02, "power": 0.5,
+    "milestones": (9, 41), "rates": (0.2, 0.15, 0.1), "max_learning_rate": 0.4, "start_factor": 0.2, "end_factor": 0.6,
+    "period_factor": 2, "rate_factor": 0.8, "steps_up": 7, "steps_down": 5, PACE: 6,
+}  # fmt: skip
+
+
+class ScheduleError(ValueError):
+    """A schedule was named that the tables do not know."""
+
+
+class ScheduleCall(NamedTuple):
+    """A call of a schedule; see `calls.Call`."""
+
+    api: Api
+    given: Mapping[str, Any]
+    origin: str = ""
+    row: str = ""
+    assumed: tuple[str, ...] = ()
+
+
+class SchedulePair(NamedTuple):
+    """A call and what the translator makes of it."""
+
+    pair: Pair
+    source: Api
+    target: Api
+
+
+def find_schedules(tables: MappingSet, name: str, sources: Iterable[Framework]) -> list[Api]:
+    """The schedules of some frameworks that a name may mean. Raises ScheduleError."""
+    found = [api for api in tables.named(name) if api.framework in sources]
+    if not found:
+        known = [*tables.apis, *tables.class_names]
+        raise ScheduleError(f"unknown schedule {name!r}{nearest(name, known)}")
+    return found
+
+
+def table_calls(api: Api, steps: int) -> Iterator[ScheduleCall]:
+    """The schedule at its defaults, and with each hyperparameter away from its default in turn."""
+    first = completed(api, {}, steps)
+    if first is None:
+        return
+    yield ScheduleCall(api, first)
+    for parameter in api.current:
+        moved = _moved(parameter)
+        if moved is not None:
+            yield ScheduleCall(api, {**first, parameter.name: moved}, row=parameter.name)
+
+
+def _moved(parameter: Parameter) -> Any:
+    if not parameter.ties:
+        return None
+    if isinstance(parameter.default, bool):
+        return not parameter.default
+    moved = AWAY.get(parameter.ties[0])
+    return (*moved, 400) if parameter.then and moved else moved
+
+
+def completed(api: Api, given: Mapping[str, Any], steps: int) -> dict[str, Any] | None:
+    """The arguments with samples for required ones; None where there can be no sample."""
+    found = dict(given)
+    for parameter in api.current:
+        tie = parameter.ties[0] if parameter.ties else ""
+        if not parameter.required or parameter.name in found or tie in (OPTIMIZER, "global_step"):
+            continue
+        sample: Any = steps if tie == TOTAL else SAMPLES.get(tie)
+        if sample is None:
+            return None
+        if parameter.accepts == "float" and isinstance(sample, int):
+            sample = float(sample)
+        found[parameter.name] = (*sample, 400) if parameter.then else sample
+    if api.algorithm == "cyclic" and "cycle_momentum" in api.by_name:
+        found.setdefault("cycle_momentum", False)
+    return found
+
+
+def pairs(
+    tables: MappingSet, calls: Iterable[ScheduleCall], target: Framework, steps: int, quantities: Mapping[str, int]
+) -> tuple[list[SchedulePair], list[Refused]]:
+    """What the translator makes of each call; the calls that it refuses, with the reasons."""
+    found: list[SchedulePair] = []
+    refused: list[Refused] = []
+    known = {TOTAL: literal_value(steps), **{name: literal_value(number) for name, number in quantities.items()}}
+    for call in calls:
+        given = _given(call)
+        classes = schedule_candidates(tables, call.api, target, attach=attached(call.api))
+        plans = [plan_schedule(tables, call.api, given, each, Context(known)) for each in classes]
+        plan = next((each for each in plans if not each.problems), None)
+        if plan is None:
+            reasons = tuple(problem.message for problem in plans[0].problems) if plans else (_none(call.api, target),)
+            refused.append(Refused(call.api.name, target.value, call.given, call.origin, reasons))
+            continue
+        pair = Pair(
+            call.api.name, plan.target.name, call.given, _arguments(plan, given), call.origin, call.row, call.assumed
+        )
+        found.append(SchedulePair(pair, call.api, plan.target))
+    return found, refused
+
+
+def _none(api: Api, target: Framework) -> str:
+    advice = f"; {api.instead}" if api.instead else ""
+    return f"{api.name} has no counterpart in {target} that is {'attached' if attached(api) else 'passed'}{advice}"
+
+
+def _given(call: ScheduleCall) -> list[Given]:
+    own = [Given(call.api.by_name[name], _value(value), i) for i, (name, value) in enumerate(call.given.items())]
+    if OPTIMIZER in call.api.by_tie:
+        own.append(Given(call.api.by_tie[OPTIMIZER], Value(is_name=True), len(own)))
+    return own
+
+
+def _value(value: Any) -> Value:
+    listed = isinstance(value, list | tuple)
+    made = literal_value(tuple(value) if listed else value)
+    return made._replace(is_list=True) if listed else made
+
+
+def _arguments(plan: Plan, given: Sequence[Given]) -> dict[str, Literal]:
+    values = {item.index: item.value for item in given}
+    found: dict[str, Literal] = {}
+    for argument in plan.arguments:
+        piece = argument.pieces[0]
+        if argument.parameter.leads:
+            continue
+        if isinstance(piece, Constant):
+            found[argument.parameter.name] = piece.literal
+        elif isinstance(piece, FromArgument) and piece.formula is not None:
+            found[argument.parameter.name] = piece.formula.number
+        elif isinstance(piece, FromArgument):
+            found[argument.parameter.name] = convert(values[piece.index].literal, piece.conversion)  # type: ignore[arg-type]
+    return found
+
+
+def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session], steps: int) -> list[Result]:
+    """Run both sides of every pair in the engines that are there, and judge them."""
+    results: list[Result] = []
+    for index, engine in _engine_jobs(found, sessions):
+        pair = found[index]
+        source = _rates(sessions, pair.source.framework.value, _job(pair.source, pair.pair.hyperparameters, steps))
+        target = _rates(sessions, engine, _job(pair.target, pair.pair.arguments, steps))
+        results.append(_result(pair, engine, source, target, steps))
+    return results
+
+
+def _engine_jobs(found: Sequence[SchedulePair], sessions: Mapping[str, Session]) -> Iterator[tuple[int, str]]:
+    for index, pair in enumerate(found):
+        own = pair.target.framework.value
+        for engine in (own, f"{own}-real"):
+            if engine in sessions:
+                yield index, engine
+
+
+def _job(api: Api, arguments: Mapping[str, Any], steps: int) -> ScheduleJob:
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+    return ScheduleJob(api.name, listed, steps, RATE, PACE_OF_RUNS if attached(api) else 1)
+
+
+def _rates(sessions: Mapping[str, Session], engine: str, job: ScheduleJob) -> Rates:
+    from optmap.conformance.pool import EngineError
+
+    try:
+        return sessions[engine].rates([job])[0]
+    except EngineError as error:
+        return Rates(failure=str(error))
+
+
+def _result(pair: SchedulePair, engine: str, source: Rates, target: Rates, steps: int) -> Result:
+    def made(divergence: Divergence | None, verdict: Verdict, reason: str | None) -> Result:
+        return Result(
+            pair.pair, engine, SCENARIO, DTYPE, Mode.SCHEDULE, steps, divergence, Level.EQUIVALENT, (), verdict, reason
+        )
+
+    for side, rates in (("source", source), ("target", target)):
+        if rates.failure is not None:
+            return made(None, Verdict.NOT_RUN, f"the {side} cannot be run: {rates.failure}")
+    divergence = compare_rates(source.values, target.values)
+    if divergence.level.rank <= Level.EQUIVALENT.rank:
+        return made(divergence, Verdict.AS_EXPECTED, None)
+    over = divergence.first_step_over or 1
+    shown = [f"{rates[over - 1]:.9g}" if over <= len(rates) else "nothing" for rates in (source.values, target.values)]
+    reason = f"measured {divergence.level}, expected equal rates: at step {over} the source has {shown[0]}, the target {shown[1]}"
+    return made(divergence, Verdict.WORSE, reason)
+
+
+def compare_rates(source: Sequence[float], target: Sequence[float]) -> Divergence:
+    """How far two runs of rates lie apart; steps count from 1. A side that ends early is over from there on."""
+    import math
+
+    import numpy as np
+
+    peak = max(map(abs, source), default=0.0)
+    gaps = [abs(one - other) for one, other in zip(source, target, strict=False)]
+    gaps = [math.inf if math.isnan(gap) else gap for gap in gaps]
+    gaps += [math.inf] * abs(len(source) - len(target))
+    worst = max(gaps, default=0.0)
+    over = next((step for step, gap in enumerate(gaps, 1) if gap > EQUIVALENT * peak), None)
+    level = Level.DIVERGENT
+    if worst == 0.0:
+        level = Level.IDENTICAL
+    elif over is None:
+        level = Level.EQUIVALENT
+    elif worst <= CLOSE * peak:
+        level = Level.CLOSE
+    shared = min(len(source), len(target))
+    one, other = (np.asarray(side[:shared], np.float32).view(np.int32).astype(np.int64) for side in (source, target))
+    ulp = int(np.abs(one - other).max(initial=0))
+    return Divergence(worst, ulp, worst / peak if peak else 0.0, over, "learning_rate" if over else None, level)

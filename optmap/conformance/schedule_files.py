@@ -1,0 +1,108 @@
+"""Which schedules to check: named ones, all of the tables, and those of a user's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from optmap.conformance.results import Refused
+from optmap.conformance.schedule_check import (
+    ScheduleCall,
+    ScheduleError,
+    SchedulePair,
+    completed,
+    find_schedules,
+    pairs,
+    table_calls,
+)
+from optmap.conformance.select import CheckError
+from optmap.mapping.load import load_schedules
+from optmap.mapping.model import OPTIMIZER, Framework, Literal, MappingSet
+
+QUANTITIES: Final = ("steps_per_epoch", "total_steps")
+
+
+class Wishes(NamedTuple):
+    """What was asked for; see `api.check`."""
+
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    everything: bool
+    sources: frozenset[Framework]
+    target: Framework
+    steps: int
+    settings: Mapping[str, Literal]
+
+
+def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair], list[Refused], set[str]]:
+    """The pairs to run, the calls that are refused, and the settings that schedules took. Raises CheckError."""
+    if not (wishes.names or wishes.paths or wishes.everything):
+        return [], [], set()
+    schedules = load_schedules(tables.extra)
+    quantities = {name: value for name, value in wishes.settings.items() if name in QUANTITIES}
+    for name, value in quantities.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise CheckError(f"--set {name}: found {value!r}, expected a whole number above 0")
+    calls, refused = _table_calls(schedules, wishes)
+    for path in wishes.paths:
+        found, left = _file_calls(path, tables, wishes)
+        calls += found
+        refused += left
+    made, more = pairs(schedules, calls, wishes.target, wishes.steps, quantities)  # type: ignore[arg-type]
+    return made, [*refused, *more], set(quantities)
+
+
+def _table_calls(schedules: MappingSet, wishes: Wishes) -> tuple[list[ScheduleCall], list[Refused]]:
+    apis = [api for api in schedules.apis.values() if api.framework in wishes.sources] if wishes.everything else []
+    try:
+        apis += [api for name in wishes.names for api in find_schedules(schedules, name, wishes.sources)]
+    except ScheduleError as error:
+        raise CheckError(str(error)) from None
+    calls: list[ScheduleCall] = []
+    refused: list[Refused] = []
+    for api in apis:
+        if completed(api, {}, wishes.steps) is None or api.algorithm == "plateau":
+            reason = "its rates follow from a function, a metric or other schedules, of which there are no samples"
+            refused.append(Refused(api.name, wishes.target.value, {}, "", (reason,)))
+        else:
+            calls += table_calls(api, wishes.steps)
+    return calls, refused
+
+
+def _file_calls(path: Path, tables: MappingSet, wishes: Wishes) -> tuple[list[ScheduleCall], list[Refused]]:
+    """The schedules of one file that the translator translates, with the values written there."""
+    from optmap.conformance.filecalls import read_file, read_literals
+    from optmap.source.calls import read_call
+    from optmap.translate.call import Options
+    from optmap.translate.ignore import ignored_lines
+    from optmap.translate.resolve import Refusal
+    from optmap.translate.schedule_call import Made
+    from optmap.translate.schedules import Schedules
+
+    source, sites = read_file(path, tables, wishes.sources, wishes.target)
+    if not sites.schedules:
+        return [], []
+    numbers = tuple((name, wishes.settings.get(name, wishes.steps)) for name in QUANTITIES)
+    options = Options(wishes.target, wishes.sources, quantities=numbers)  # type: ignore[arg-type]
+    ignored = [line for line, codes in ignored_lines(source).items() if not codes]
+    schedules = Schedules(source, sites, tables, options, {}, ignored)
+    calls: list[ScheduleCall] = []
+    refused: list[Refused] = []
+    for site in schedules.calls:
+        origin = f"{path}:{site.node.lineno}"
+        made = schedules.make(site)
+        if not isinstance(made, Made):
+            refused.append(Refused(site.api.name, wishes.target.value, {}, origin, (made,)))
+            continue
+        found = read_literals(source, site, read_call(source, site.node), wishes.settings, origin)
+        if isinstance(found, Refusal):
+            refused.append(Refused(site.api.name, wishes.target.value, {}, origin, ("it cannot be bound",)))
+            continue
+        given = completed(site.api, found.given, wishes.steps)
+        leads = {row.name for row in site.api.current if row.ties in ((OPTIMIZER,), ("global_step",))}
+        assumed = tuple(text for text in found.assumed if text.partition("=")[0] not in leads)
+        if given is None or site.api.algorithm in ("plateau", "sequential"):
+            continue  # nothing of it can be computed without running the file
+        calls.append(ScheduleCall(site.api, given, origin, assumed=assumed))
+    return calls, refused

@@ -1,0 +1,74 @@
+"""`check` on schedules: what passes, and that it can fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from optmap.conformance.api import check
+from optmap.conformance.levels import Level
+from optmap.conformance.results import Verdict
+from optmap.conformance.schedule_check import compare_rates
+from optmap.conformance.select import CheckError
+from optmap.mapping import load
+from optmap.report.check_json import render
+
+
+def test_the_rates_are_compared_and_reported() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    report = check(schedules=["StepLR"], steps=60)
+    assert report.passed
+    first = json.loads(render(report))["results"][0]
+    assert first["mode"] == "schedule"
+    assert first["source"] == "torch.optim.lr_scheduler.StepLR"
+    assert first["target"] == "mindspore.experimental.optim.lr_scheduler.StepLR"
+    assert first["steps"] == 60
+    assert first["first_step_over"] is None
+
+
+def test_a_wrong_table_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A boundary that is one step off must show, at the very step."""
+    pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    files = dict(load.own_files(load.SCHEDULES))
+    name = "mappings/schedules/piecewise_constant.yaml"
+    files[name] = files[name].replace(b", plus: 1", b"")
+    wrong = load.load_files(files.items())
+    monkeypatch.setattr("optmap.conformance.schedule_files.load_schedules", lambda extra: wrong)
+    report = check(schedules=["PiecewiseConstantDecay"], steps=60)
+    assert not report.passed
+    result = report.results[0]
+    assert result.verdict is Verdict.WORSE
+    assert result.divergence is not None
+    assert result.divergence.first_step_over == 11
+
+
+def test_a_file_brings_its_schedules(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    path = tmp_path / "train.py"
+    path.write_text(
+        "import torch\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "sch = torch.optim.lr_scheduler.CosineAnnealingLR(opt, T_max=20)\n"
+    )
+    report = check(paths=[path], steps=10)
+    rated = [item for item in report.results if item.scenario == "schedule"]
+    assert [item.pair.origin for item in rated] == [f"{path}:3"]
+    assert report.passed
+    path.write_text(path.read_text() + "two = torch.optim.lr_scheduler.OneCycleLR(opt, 0.1, 100)\n")
+    report = check(paths=[path], steps=10)
+    assert not report.passed
+    assert f"{path}:4" in [item.origin for item in report.refused]
+
+
+def test_unknown_names_are_said() -> None:
+    with pytest.raises(CheckError, match="did you mean 'StepLR'"):
+        check(schedules=["SteppLR"])
+
+
+def test_levels_of_rates() -> None:
+    assert compare_rates([0.1, 0.1], [0.1, 0.1]).level is Level.IDENTICAL
+    assert compare_rates([0.1, 0.05], [0.1, 0.05 + 1e-8]).level is Level.EQUIVALENT
+    assert compare_rates([0.1, 0.05], [0.1, 0.05 + 1e-5]).first_step_over == 2
+    short = compare_rates([0.1, 0.05], [0.1])
+    assert (short.level, short.first_step_over) == (Level.DIVERGENT, 2)
