@@ -290,12 +290,6 @@ OPTIMIZER_INTERNALS: Final = _code(
     "optimizer.iterations", "Write what the message says.",
 )  # fmt: skip
 
-# 44x: configuration files
-BROKEN_CONFIGURATION: Final = _code(
-    "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be read as its kind.",
-    "a .json file with a missing comma", "Correct the file at the place that the message names.",
-)  # fmt: skip
-
 # 40x: the training step
 STEP: Final = _code(
     "OM401", "training-step", _W, "A training step still speaks the source framework; the message shows what takes its place.",
@@ -316,6 +310,12 @@ REMAINS: Final = _code(
 NAME_NOTE: Final = _code(
     "OM405", "note-on-name", _I, "Something to know about a layer, loss or function that --rewrite-step translated.",
     "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
+)  # fmt: skip
+
+# 44x: configuration files
+BROKEN_CONFIGURATION: Final = _code(
+    "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be read as its kind.",
+    "a .json file with a missing comma", "Correct the file at the place that the message names.",
 )  # fmt: skip
 
 # 5xx: around the constructor
