@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from optmap.source.names import Function
 from optmap.source.scopes import chain_of
 from optmap.translate.edits import rest_of_line, starts_line
+from optmap.translate.sites import CallSite
 from optmap.translate.steps.find import Kind
-from optmap.translate.steps.flow import expressions
+from optmap.translate.steps.flow import expressions, same_scope
 from optmap.translate.steps.forward import ForwardReading
-from optmap.translate.steps.reading import GROUND, HARMLESS, NotPlain, is_backward, shown
+from optmap.translate.steps.reading import GROUND, HARMLESS, NotPlain, Ready, is_backward, shown
 
 _FLOW_WORDS: Final = ("grad", "backward", "step", "scale", "reduce", "sync")
 """Parts of names of methods that may look at gradients or change parameters."""
@@ -93,22 +95,64 @@ class AroundReading(ForwardReading):
                 if not fine:
                     raise NotPlain(f"{problem} and calls {shown(node.func)}")
 
-    def _training(self, hoist: ast.stmt) -> tuple[tuple[str, ...], ...]:
-        """The models to put into training mode: torch's are in it from the start, MindSpore's are not."""
+    def _training(self) -> tuple[tuple[str, ...], ...]:
+        """The models to put into training mode in front of the forward function: torch's are in it from the start.
+
+        Where the file puts models into evaluation mode, that would undo it: `ready` then names the statements that
+        construct the optimizer, behind which models are put into training mode.
+        """
         if self.holder.models is None:
-            raise NotPlain("which models the optimizer trains cannot be read off its constructor")
+            raise NotPlain("which models the optimizer trains cannot be told where it steps")
         found = []
         for model in self.holder.models:
-            modes = [
-                (node.lineno, node.func.attr)
-                for statement in self._own_statements()
-                for node in expressions(statement)
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("train", "eval") and chain_of(node.func.value) == model
-            ]  # fmt: skip
+            self._check_seen(model)
+            modes = list(_modes(self._own_statements(), model))
             evaluated = [line for line, mode in modes if mode == "eval" and line < self.event.call.lineno]
             if not any(mode == "train" for _, mode in modes):
                 if evaluated:
                     raise NotPlain(f"{'.'.join(model)} is in evaluation mode (line {evaluated[0]})")
                 found.append(model)
+        if found and _evaluates(self.source.tree):
+            self.ready = [self._constructed(site) for site in self.holder.sites]
+            return ()
         return tuple(found)
+
+    def _check_seen(self, model: tuple[str, ...]) -> None:
+        """A name of the model must mean the same where the optimizer is held and where it steps."""
+        place = self.finder.scopes.get(id(self.holder.place), self.names.module)
+        if model[0] != "self" and self._owner(model[0]) is not place.owner(model[0]):
+            raise NotPlain(f"{model[0]} is another variable in the function that steps")
+
+    def _constructed(self, site: CallSite) -> Ready:
+        """Where, and by what names, the models of a constructor can be put into training mode."""
+        statement = site.ancestors[-2]
+        models = self.finder.trained(site)
+        if models is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
+            raise NotPlain("the file puts models into evaluation mode, and none into training mode beside the step")
+        self._layout([statement])
+        around = [node for node in site.ancestors if isinstance(node, Function)]
+        body: Sequence[ast.AST] = around[-1].body if around else self.source.tree.body
+        for model in models:
+            for line, mode in _modes(same_scope(body), model):
+                if mode == "eval" and line < statement.lineno:
+                    raise NotPlain(f"{'.'.join(model)} is in evaluation mode (line {line})")
+        return Ready(statement, models)
+
+
+def _modes(statements: Iterable[ast.AST], model: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """The lines that put a model into a mode, each with the method's name."""
+    for node in (node for statement in statements for node in expressions(statement)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("train", "eval"):
+            given = node.args[0] if node.args else None
+            off = given is not None and not (isinstance(given, ast.Constant) and given.value is True)
+            if chain_of(node.func.value) == model:
+                yield node.lineno, "eval" if off else node.func.attr
+
+
+def _evaluates(tree: ast.Module) -> bool:
+    """Tell whether the file puts anything into evaluation mode."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        and ((node.func.attr == "eval" and not node.args) or (node.func.attr == "train" and bool(node.args or node.keywords)))
+        for node in ast.walk(tree)
+    )  # fmt: skip

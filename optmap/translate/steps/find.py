@@ -138,10 +138,32 @@ class Finder:
             return
         known = tuple(item for item in sites if item is not None)
         doubt = None if len(known) == len(sites) else f"{'.'.join(chain)} is bound to other things as well"
-        trained = {self._models(item) for item in known}
+        trained = {self._seen_from(place, item, self.trained(item)) for item in known}
         self.holders.append(Holder(chain, place, known, doubt, trained.pop() if len(trained) == 1 else None))
 
-    def _models(self, site: CallSite) -> tuple[tuple[str, ...], ...] | None:
+    def _seen_from(
+        self, place: ast.AST, site: CallSite, models: tuple[tuple[str, ...], ...] | None
+    ) -> tuple[tuple[str, ...], ...] | None:
+        """The names of models, which are those at the constructor, wherever the variable of the optimizer can be used."""
+        found = [self._seen(place, site, model) for model in models or ()]
+        return tuple(item for item in found if item is not None) if found and None not in found else None
+
+    def _seen(self, place: ast.AST, site: CallSite, model: tuple[str, ...]) -> tuple[str, ...] | None:
+        if model[0] == "self":
+            inside = isinstance(place, ast.ClassDef) or any(node is place for node in site.ancestors)
+            return model if inside and place is not self.source.tree else None
+        owner = self.owner(model[0], site.scope)
+        if owner is None:
+            return None
+        outer = site.scope if isinstance(place, ast.ClassDef) else self.scopes.get(id(place))
+        if outer is None:
+            return None
+        if isinstance(place, ast.ClassDef):
+            within = any(node is owner.node for node in site.ancestors[site.ancestors.index(place) :])
+            return _kept_as(place, model) if within else model
+        return model if self.owner(model[0], outer) is owner else None
+
+    def trained(self, site: CallSite) -> tuple[tuple[str, ...], ...] | None:
         """The models whose parameters the constructor is given, as written there."""
         if site.api.parameters_argument is None or not (site.node.args or site.node.keywords):
             return None
@@ -335,6 +357,19 @@ def holder_chain(site: CallSite) -> tuple[str, ...] | None:
 
 def _class_of(ancestors: Sequence[ast.AST]) -> ast.ClassDef | None:
     return next((node for node in reversed(ancestors) if isinstance(node, ast.ClassDef)), None)
+
+
+def _kept_as(place: ast.ClassDef, model: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The attribute of self that a class assigns the variable of a method to, and nothing else."""
+    for node in ast.walk(place):
+        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+        chain = chain_of(target) if target is not None else None
+        if chain is None or len(chain) != 2 or chain[0] != "self" or chain_of(node.value) != model:  # type: ignore[attr-defined]
+            continue
+        values = list(_assigned(place, chain))
+        if len(values) == 1 and values[0] is node.value:  # type: ignore[attr-defined]
+            return chain
+    return None
 
 
 def _assigned(place: ast.AST, chain: tuple[str, ...]) -> Iterator[ast.expr | None]:

@@ -30,11 +30,11 @@ class StepReader(InterfaceReading):
         self._layout([*self.region, *zeros, self.backward, step])
         self._between(step, zeros)
         hoist = self._interface()
-        training = self._training(hoist)
+        training = self._training()
         gone = tuple(zeros) if not self.region else (*zeros, self.backward)
         return Plan(
             self.holder, tuple(self.region), gone, self.backward, step, hoist, self.loss, receiver(self.backward),
-            tuple(self.arguments), tuple(self.returned), training,
+            tuple(self.arguments), tuple(self.returned), training, tuple(self.ready),
         )  # fmt: skip
 
     def sketch(self) -> None:

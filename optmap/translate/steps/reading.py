@@ -26,12 +26,19 @@ class NotPlain(Exception):
     """The step is not plain; the message is a clause that says why."""
 
 
+class Ready(NamedTuple):
+    """A statement that constructs an optimizer, and the models to put into training mode behind it, as named there."""
+
+    statement: ast.stmt
+    models: tuple[tuple[str, ...], ...]
+
+
 class Plan(NamedTuple):
     """A plain step. `region` becomes the body of the forward function, `gone` disappears, `step` becomes the update.
 
     The function is defined in front of `hoist`. `loss` is the variable that holds the loss, None where it has none.
     `arguments` are passed to the function, `returned` are the names besides the loss that it must give back. `training`
-    are models that must be put into training mode.
+    are models that must be put into training mode in front of the function, `ready` says where others are.
     """
 
     holder: Holder
@@ -45,6 +52,7 @@ class Plan(NamedTuple):
     arguments: tuple[str, ...]
     returned: tuple[str, ...]
     training: tuple[tuple[str, ...], ...]
+    ready: tuple[Ready, ...]
 
     @property
     def anchor(self) -> ast.stmt:
@@ -73,6 +81,7 @@ class Reading:
         self.loss: str | None = None
         self.arguments: list[str] = []
         self.returned: list[str] = []
+        self.ready: list[Ready] = []
 
     def _owner(self, name: str) -> Scope | None:
         scope = self.finder.scopes[id(self.function)]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from optmap.source.text import Source
 from optmap.translate.edits import Edit, apply_edits, line_indent, rest_of_line
-from optmap.translate.steps.reading import Plan
+from optmap.translate.steps.reading import Plan, Ready
 from optmap.translate.verify import Kept
 
 LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)?")
@@ -59,6 +59,15 @@ def render(source: Source, plan: Plan, names: StepNames, inner: Sequence[Edit]) 
     """Return the edits of one step; `inner` are other edits, those inside lines that move are made on the way."""
     writer = _Writer(source, plan, names, inner)
     return Rendered(writer.edits(), writer.definition(), writer.instead(), writer.fresh)
+
+
+def make_ready(source: Source, ready: Ready) -> tuple[Edit, list[ast.stmt | Kept]]:
+    """Put models into training mode behind the statement that constructs their optimizer."""
+    lines = [f"{'.'.join(model)}.set_train()" for model in ready.models]
+    indent = line_indent(source, source.start(ready.statement))
+    end = rest_of_line(source, source.end(ready.statement)).end
+    text = "".join(source.newline + indent + line for line in lines)
+    return Edit(end, end, text), [Kept(ready.statement), *(ast.parse(line).body[0] for line in lines)]
 
 
 class _Writer:

@@ -18,7 +18,7 @@ from optmap.translate.steps.graph import GraphPlan
 from optmap.translate.steps.graph_rewrite import GraphWriter
 from optmap.translate.steps.names import NameRewriter, lines_of
 from optmap.translate.steps.reading import NotPlain, Plan
-from optmap.translate.steps.render import StepNames, render
+from optmap.translate.steps.render import StepNames, make_ready, render
 from optmap.translate.steps.table import Side, load_table
 from optmap.translate.verify import Kept, Planned
 
@@ -61,6 +61,11 @@ def rewrite_steps(
         place = statements.setdefault(id(hoist), [Kept(hoist)])
         place[len(place) - 1 : len(place) - 1] = before
         fresh += written.fresh
+        for ready in plan.ready:
+            if id(ready.statement) not in statements:
+                edit, statements[id(ready.statement)] = make_ready(source, ready)
+                outcome.edits.append(edit)
+                fresh += (item for node in statements[id(ready.statement)][1:] for item in ast.walk(node))  # type: ignore[arg-type]
         notes.append((STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call, None))
     outcome.edits.extend(edit for edit in changes.edits if not any(a <= edit.start and edit.end <= b for a, b in moved))
     _report(notes, changes.stays, changes.notes, str(framework))
