@@ -117,6 +117,10 @@ class _Writer:
 
     def _stands_free(self, at: int) -> bool:
         """Tell whether a block or a blank line ends in front of the offset."""
+        for node in sorted(self.plan.gone, key=self.source.start, reverse=True):
+            start = line_start(self.source, node)
+            if start < at and not self.source.body[start:at].count(b"#") and removal(self.source, node).end == at:
+                at = start
         lines = LINES.findall(self.source.body[:at].decode())
         before = lines[-2] if len(lines) > 1 else ""
         return not before.strip() or before.rstrip().endswith(":")

@@ -110,7 +110,7 @@ def _tensors(source: Source, plans: Sequence[tuple[Plan, Event]]) -> list[tuple[
     for plan, event in plans:
         inner = (node for node in reversed(event.ancestors) if isinstance(node, Function | ast.Lambda))
         place = next(inner, source.tree)
-        found += [(place, name) for name in ((plan.loss, *plan.returned) if plan.loss else plan.returned)]
+        found += [(place, name) for name in (*((plan.loss,) if plan.loss else ()), *plan.returned)]
     return found
 
 
