@@ -13,7 +13,7 @@ from optmap.translate.sites import CallSite
 from optmap.translate.steps.find import Kind
 from optmap.translate.steps.flow import expressions, same_scope
 from optmap.translate.steps.forward import ForwardReading
-from optmap.translate.steps.reading import GROUND, HARMLESS, NotPlain, Ready, is_backward, shown
+from optmap.translate.steps.reading import GROUND, HARMLESS, JUMPS, NotPlain, Ready, is_backward, shown
 
 _FLOW_WORDS: Final = ("grad", "backward", "step", "scale", "reduce", "sync")
 """Parts of names of methods that may look at gradients or change parameters."""
@@ -68,12 +68,18 @@ class AroundReading(ForwardReading):
         first = self.block.index(self.region[-1] if self.region else self.backward) + 1
         for statement in self.block[first : self.block.index(step)]:
             if statement is not self.backward and statement not in zeros:
-                self._check_harmless(statement)
+                self._check_harmless(statement, self._cleared_before(statement, zeros))
 
-    def _check_harmless(self, statement: ast.stmt) -> None:
+    def _cleared_before(self, statement: ast.stmt, zeros: Sequence[ast.stmt]) -> bool:
+        """Tell whether a jump from the statement leaves no gradients behind that the next step would add to."""
+        place = self.block.index
+        assert self.backward is not None
+        return place(statement) < place(self.backward) or all(place(zero) < place(self.backward) for zero in zeros)
+
+    def _check_harmless(self, statement: ast.stmt, may_jump: bool) -> None:
         problem = f"line {statement.lineno} stands between the forward part and the step"
         for node in ast.walk(statement):
-            if isinstance(node, ast.stmt) and not isinstance(node, GROUND):
+            if isinstance(node, ast.stmt) and not isinstance(node, (*GROUND, *JUMPS) if may_jump else GROUND):
                 raise NotPlain(problem)
             if isinstance(node, ast.Name | ast.Attribute):
                 chain = chain_of(node)

@@ -111,9 +111,14 @@ class ForwardReading(Reading):
             if changed & wanted or ("self" in changed and any(name.startswith("self.") for name in wanted)):
                 found.insert(0, index)
                 wanted |= wants(statement)
-        while found and self._prepares(self.block[found[0]]):
+        while found and self._prepares(self.block[found[0]]) and not self._grows(found):
             found.pop(0)
         return found
+
+    def _grows(self, found: Sequence[int]) -> bool:
+        """Tell whether the first statement makes an object that the following ones change: it must move with them."""
+        later = [self.block[index] for index in found[1:]]
+        return bool(binds(self.block[found[0]]) & {name for item in later for name in changes(item) - binds(item)})
 
     def _prepares(self, statement: ast.stmt) -> bool:
         """Tell whether a statement only takes a batch apart or moves it: nothing that holds parameters is called."""

@@ -10,7 +10,7 @@ from optmap.source.names import Function
 from optmap.source.scopes import chain_of
 from optmap.translate.steps.around import AroundReading
 from optmap.translate.steps.flow import Loop, Use, binds, flow, same_scope
-from optmap.translate.steps.reading import FIELDS, NotPlain, heads, in_order
+from optmap.translate.steps.reading import FIELDS, NotPlain, changes, heads, in_order
 
 _NOT_TENSORS: Final = frozenset(
     {"len", "int", "float", "str", "range", "size", "item", "tolist", "numpy", "dim", "numel", "time", "bool", "sum", "max",
@@ -34,6 +34,9 @@ class InterfaceReading(AroundReading):
             if name in scope.elsewhere:
                 raise NotPlain(f"{name} is global or nonlocal")
         self._foreign(needed)
+        changed = {name for item in self.region for name in changes(item) - binds(item) if "." not in name}
+        if grown := sorted((changed & {use.name for use in needed}) - {"self"}):
+            raise NotPlain(f"{grown[0]} is changed in the forward part, but made outside of it")
         hoist, over = self._hoist(needed)
         outside = hoist is self.function
         local = {use.name for use in needed if scope.owner(use.name) is scope}
@@ -55,7 +58,8 @@ class InterfaceReading(AroundReading):
                     self._add(self.returned, name)
         if self.returned and not any(self._is_tensor(name) for name in self.returned):
             raise NotPlain(
-                f"{', '.join(self.returned)} would have to be given back beside the loss, and no tensor is among them"
+                f"{', '.join(self.returned)} would have to be given back beside the loss, and none of them is surely a "
+                "tensor, which value_and_grad insists on"
             )
         return hoist
 
@@ -92,19 +96,40 @@ class InterfaceReading(AroundReading):
         return not any(isinstance(node, Function | ast.ClassDef | ast.Import | ast.ImportFrom) for node in nodes)
 
     def _is_tensor(self, name: str, seen: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a name that the forward part binds surely holds a tensor."""
+        """Tell whether a name that the forward part binds surely holds a tensor, or tensors."""
         values = [item.value for item in self.region if isinstance(item, ast.Assign) and name in binds(item)]
         return name not in seen and any(self._makes_tensor(value, seen | {name}) for value in values)
 
     def _makes_tensor(self, node: ast.expr, seen: frozenset[str]) -> bool:
         if isinstance(node, ast.Call):
-            word = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            return word not in _NOT_TENSORS
+            return self._gives_tensor(node, seen)
         if isinstance(node, ast.BinOp):
             return self._makes_tensor(node.left, seen) or self._makes_tensor(node.right, seen)
         if isinstance(node, ast.Subscript):
             return self._makes_tensor(node.value, seen)
         return isinstance(node, ast.Name) and self._is_tensor(node.id, seen)
+
+    def _gives_tensor(self, call: ast.Call, seen: frozenset[str]) -> bool:
+        """Models do, the framework's functions, methods of tensors, and objects that are given tensors, as losses are."""
+        chain = chain_of(call.func)
+        word = call.func.attr if isinstance(call.func, ast.Attribute) else chain[-1] if chain else ""
+        if word in _NOT_TENSORS:
+            return False
+        if chain is not None and any(chain[: len(model)] == model for model in self.holder.models or ()):
+            return True
+        if isinstance(call.func, ast.Attribute) and self._makes_tensor(call.func.value, seen):
+            return True
+        owner = self._owner(chain[0]) if chain is not None else None
+        bindings = owner.bindings[chain[0]] if owner is not None and chain is not None else []
+        if bindings and all(item.path is not None and item.path.startswith("torch") for item in bindings):
+            return True
+        own = any(isinstance(item.node, Function | ast.ClassDef) for item in bindings)
+        method = chain is not None and len(chain) == 2 and chain[0] == "self" and self._is_method(chain[1])
+        given = any(self._makes_tensor(item, seen) for item in call.args)
+        return bool(chain) and given and not own and not method
+
+    def _is_method(self, name: str) -> bool:
+        return any(isinstance(node, Function) and node.name == name for node in ast.walk(self.source.tree))
 
     def _foreign(self, needed: Sequence[Use]) -> None:
         """Refuse where a value that the loss depends on is computed nearby, but outside the block."""

@@ -13,6 +13,7 @@ from optmap.translate.steps.flow import binds, reads, same_scope, targets
 
 GROUND: Final = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.With, ast.Assert, ast.Pass)
 """The kinds of statement that may move into a function."""
+JUMPS: Final = (ast.Continue, ast.Break, ast.Return, ast.Raise)
 HARMLESS: Final = frozenset(
     {"print", "float", "int", "len", "str", "round", "sum", "min", "max", "abs", "range", "list", "tuple", "enumerate",
      "zip", "next", "iter", "bool", "format", "isinstance", "dict"}
