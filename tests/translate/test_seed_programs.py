@@ -103,6 +103,133 @@ def train(model, optimizer, data, label):
 def train_step(data, label):
     train(model, optimizer, data, label)
 """,
+    "modes": """
+import torch
+import torch.nn as nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(2, 4)
+        self.head = nn.Sequential(nn.Dropout(0.0), nn.Linear(4, 3))
+
+    def forward(self, x):
+        x = x.view(x.size(0), -1)
+        return self.head(torch.tanh(self.encoder(x)))
+
+class Trainer:
+    def __init__(self, net, device="cpu"):
+        self.device = torch.device(device)
+        self.net = net.to(self.device)
+        self.criterion = nn.MSELoss()
+        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+        self.log = []
+
+    def train_step(self, batch):
+        self.optimizer.zero_grad(set_to_none=True)
+        out = self.net(batch["x"].to(self.device, non_blocking=True))
+        loss = self.criterion(out, batch["y"])
+        if loss.item() > 1e6:
+            raise ValueError(f"loss {loss:.3f}")
+        loss.backward()
+        self.optimizer.step()
+        self.log.append(f"{loss:.2f} {round(loss.item(), 3)}" + "{:.1f}".format(loss))
+        return loss.item(), out
+
+    def epoch(self, data, label):
+        self.net.train()
+        total = 0.0
+        for _ in range(2):
+            loss, _ = self.train_step({"x": data, "y": label})
+            total += loss * data.shape[0]
+        self.evaluate(data)
+        return total
+
+    def evaluate(self, data):
+        self.net.eval()
+        return self.net(data).argmax(1)
+
+model = Net()
+criterion = nn.MSELoss()
+trainer = Trainer(model)
+
+def train_step(data, label):
+    trainer.epoch(data, label)
+""",
+    "a model that trains itself": """
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.optimizer = torch.optim.SGD(self.layer.parameters(), lr=0.05, momentum=0.9)
+
+    def forward(self, x):
+        return self.layer(x)
+
+    def learn(self, x, y):
+        self.train()
+        losses = []
+        for part in (x, x * 0.5):
+            losses.append(F.mse_loss(self(part), y))
+        loss = torch.stack(losses).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+own = Own()
+model = own.layer
+criterion = nn.MSELoss()
+
+def train_step(data, label):
+    own.learn(data, label)
+""",
+    "a step that a function makes": """
+import torch
+
+def make_step(model, loss_fn, optimizer):
+    def step(x, y):
+        model.train()
+        yhat = model(x)
+        loss = loss_fn(yhat, y)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.item()
+    return step
+
+model = torch.nn.Linear(2, 3)
+criterion = torch.nn.L1Loss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5)
+train_step = make_step(model, criterion, optimizer)
+""",
+    "guards and totals": """
+import torch
+import torch.nn as nn
+
+model = nn.Linear(2, 3)
+criterion = nn.MSELoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01, nesterov=True, momentum=0.9)
+
+def train_step(data, label):
+    total, seen, kept = 0.0, 0, []
+    for batch in [(data, label), (data * 0.5, label)]:
+        x, y = batch
+        out = model(x)
+        loss = criterion(out, y)
+        if not loss.item() < 1e6:
+            continue
+        kept.append(loss)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss
+        seen += out.size(0)
+    return f"{total / seen:.4f} {torch.stack(kept).mean():.3f}"
+""",
 }
 """Programs in the manner of the pages, with more in them."""
 FAITHFUL = ("AdamW",)

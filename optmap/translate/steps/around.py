@@ -78,7 +78,10 @@ class AroundReading(ForwardReading):
 
     def _check_harmless(self, statement: ast.stmt, may_jump: bool) -> None:
         problem = f"line {statement.lineno} stands between the forward part and the step"
+        raised = {id(inner) for node in ast.walk(statement) if isinstance(node, ast.Raise) for inner in ast.walk(node)}
         for node in ast.walk(statement):
+            if id(node) in raised and not isinstance(node, ast.Raise):
+                continue
             if isinstance(node, ast.stmt) and not isinstance(node, (*GROUND, *JUMPS) if may_jump else GROUND):
                 raise NotPlain(problem)
             if isinstance(node, ast.Name | ast.Attribute):
@@ -109,19 +112,45 @@ class AroundReading(ForwardReading):
         """
         if self.holder.models is None:
             raise NotPlain("which models the optimizer trains cannot be told where it steps")
-        found = []
+        found: list[tuple[str, ...]] = []
         for model in self.holder.models:
             self._check_seen(model)
-            modes = list(_modes(self._own_statements(), model))
+            whole = self._whole(model)
+            modes = [item for end in range(1, len(model) + 1) for item in _modes(self._own_statements(), model[:end])]
             evaluated = [line for line, mode in modes if mode == "eval" and line < self.event.call.lineno]
             if not any(mode == "train" for _, mode in modes):
                 if evaluated:
                     raise NotPlain(f"{'.'.join(model)} is in evaluation mode (line {evaluated[0]})")
-                found.append(model)
+                if whole not in found:
+                    found.append(whole)
         if found and _evaluates(self.source.tree):
             self.ready = [self._constructed(site) for site in self.holder.sites]
             return ()
         return tuple(found)
+
+    def _whole(self, model: tuple[str, ...]) -> tuple[str, ...]:
+        """The model that a part such as `model.head` belongs to: the rest of it is in training mode, too."""
+        least = 1 if model[0] != "self" else 2
+        if len(model) <= least:
+            return model
+        owner = self._owner(model[0])
+        if model[0] == "self" and model[:2] in {chain[:2] for chain in self.holder.models or () if len(chain) == 2}:
+            return model[:2]
+        values = [binding.value for binding in owner.bindings[model[0]]] if owner is not None and least == 1 else []
+        for value in values:
+            chain = chain_of(value.func) if isinstance(value, ast.Call) else None
+            if chain is None or len(values) > 1 or not self._is_model_class(chain):
+                break
+            return model[:1]
+        raise NotPlain(
+            f"{'.'.join(model)} is trained, and the model around it is not put into training mode beside the step"
+        )
+
+    def _is_model_class(self, chain: tuple[str, ...]) -> bool:
+        """Tell whether a name is a class of the file that is derived from something, as models are."""
+        return len(chain) == 1 and any(
+            isinstance(node, ast.ClassDef) and node.name == chain[0] and node.bases for node in self.source.tree.body
+        )
 
     def _check_seen(self, model: tuple[str, ...]) -> None:
         """A name of the model must mean the same where the optimizer is held and where it steps."""
@@ -132,7 +161,8 @@ class AroundReading(ForwardReading):
     def _constructed(self, site: CallSite) -> Ready:
         """Where, and by what names, the models of a constructor can be put into training mode."""
         statement = site.ancestors[-2]
-        models = self.finder.trained(site)
+        trained = self.finder.trained(site)
+        models = tuple(dict.fromkeys(map(self._whole, trained))) if trained is not None else None
         if models is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
             raise NotPlain("the file puts models into evaluation mode, and none into training mode beside the step")
         self._layout([statement])

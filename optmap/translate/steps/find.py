@@ -100,13 +100,15 @@ class Finder:
                 self._follow(holder, holders)
                 self._follow_returned(holder, holders)
 
-    def models(self) -> list[Holder]:
-        """The variables that hold models which the optimizers train, under whatever name they are passed on."""
-        found: list[Holder] = []
+    def models(self, more: Sequence[Holder] = ()) -> list[Holder]:
+        """The variables that hold models, `more` and those which the optimizers train, under whatever name they are passed on."""
+        found = list(more)
         for holder in self.holders:
-            for chain in holder.models or ():
+            least = 2 if ("self",) in [chain[:1] for chain in holder.models or ()] else 1
+            whole = [chain[:least] for chain in holder.models or () if len(chain) > least]
+            for chain in (*(holder.models or ()), *whole):
                 place: ast.AST | None = holder.place
-                if chain[0] != "self" or len(chain) == 1:
+                if chain[0] != "self":
                     owner = self.scopes[id(holder.place)].owner(chain[0]) if id(holder.place) in self.scopes else None
                     place = owner.node if owner is not None else None
                 if place is not None and not any(item.chain == chain and item.place is place for item in found):
@@ -183,11 +185,10 @@ class Finder:
 
     def references(self, holder: Holder) -> Iterator[Reference]:
         """Every place that speaks of the holder."""
-        size = len(holder.chain)
         for reference in self.names.references:
-            if reference.chain[:size] != holder.chain:
+            if reference.chain[: len(holder.chain)] != holder.chain:
                 continue
-            if size == 1:
+            if holder.chain[0] != "self":
                 owner = reference.scope.owner(holder.chain[0])
                 if owner is not None and owner.node is holder.place:
                     yield reference
@@ -359,15 +360,22 @@ def _class_of(ancestors: Sequence[ast.AST]) -> ast.ClassDef | None:
     return next((node for node in reversed(ancestors) if isinstance(node, ast.ClassDef)), None)
 
 
+_SAME = ("to", "cuda", "cpu", "float", "double", "train", "eval", "requires_grad_")
+"""Methods of models that give back the model itself."""
+
+
 def _kept_as(place: ast.ClassDef, model: tuple[str, ...]) -> tuple[str, ...] | None:
     """The attribute of self that a class assigns the variable of a method to, and nothing else."""
     for node in ast.walk(place):
-        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-        chain = chain_of(target) if target is not None else None
-        if chain is None or len(chain) != 2 or chain[0] != "self" or chain_of(node.value) != model:  # type: ignore[attr-defined]
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            continue
+        chain, value = chain_of(node.targets[0]), node.value
+        while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _SAME:
+            value = value.func.value
+        if chain is None or len(chain) != 2 or chain[0] != "self" or chain_of(value) != model:
             continue
         values = list(_assigned(place, chain))
-        if len(values) == 1 and values[0] is node.value:  # type: ignore[attr-defined]
+        if len(values) == 1 and values[0] is node.value:
             return chain
     return None
 

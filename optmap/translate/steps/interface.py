@@ -35,7 +35,7 @@ class InterfaceReading(AroundReading):
                 raise NotPlain(f"{name} is global or nonlocal")
         self._foreign(needed)
         changed = {name for item in self.region for name in changes(item) - binds(item) if "." not in name}
-        if grown := sorted((changed & {use.name for use in needed}) - {"self"}):
+        if grown := sorted((changed & {use.name for use in needed if not use.called}) - {"self"}):
             raise NotPlain(f"{grown[0]} is changed in the forward part, but made outside of it")
         hoist, over = self._hoist(needed)
         outside = hoist is self.function

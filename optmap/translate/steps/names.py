@@ -14,11 +14,16 @@ from optmap.translate.edits import Edit
 from optmap.translate.imports import spell_path
 from optmap.translate.steps.callables import Stays, rewrite_call
 from optmap.translate.steps.changes import NameChanges
-from optmap.translate.steps.find import Finder
+from optmap.translate.steps.find import Finder, Holder
 from optmap.translate.steps.table import Side, load_table
 from optmap.translate.steps.tensors import TensorRewriter
 
 _MODES = {"train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()"}
+_LACKING = {
+    "train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()",
+    "named_parameters": "parameters_and_names()", "modules": "cells()", "named_modules": "cells_and_names()",
+}  # fmt: skip
+"""Methods of torch's models that MindSpore's do not have."""
 _NUMPY_TYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
 
 
@@ -45,6 +50,8 @@ class NameRewriter:
         )
         self.done = {id(inner) for node in done for inner in ast.walk(node)}
         self.changes = NameChanges()
+        self.models: set[str] = set()
+        self.constructs: set[int] = set()
 
     def run(self, tensors: Iterable[tuple[ast.AST, str]], recorded: Iterable[ast.AST]) -> NameChanges:
         """`tensors` are (function, name) pairs that hold results of a rewritten step.
@@ -54,7 +61,9 @@ class NameRewriter:
         for reference in self.names.references:
             if id(reference.node) not in self.done:
                 self._reference(reference)
-        TensorRewriter(self.source, self.finder, self.changes, self.done, recorded, self._spell_in).run(set(tensors))
+        TensorRewriter(self.source, self.finder, self.changes, self.done, recorded, self._spell_in).run(
+            set(tensors), self.constructs
+        )
         self._modes()
         return self.changes
 
@@ -159,6 +168,8 @@ class NameRewriter:
             self.changes.stay(reference.node, f"{owner.name} has a method {other.method} already")
             return
         self._replace(reference, other.path)
+        self.models.update(cls.name for cls in family)
+        self.constructs.update(id(item) for item in methods if item.name == one.method)
         for function in methods:
             if function.name == one.method and id(function) not in self.changes.expressions:
                 self._rename(function, one.method, other.method)
@@ -193,21 +204,56 @@ class NameRewriter:
         self.changes.becomes(function, renamed)
 
     def _modes(self) -> None:
-        """`model.train()` and `model.eval()` of models that a translated optimizer trains."""
-        for holder in self.finder.models():
+        """`model.train()` and `model.eval()` of models that a translated optimizer trains, or that the file makes."""
+        for holder in self.finder.models(self._made()):
             for reference in self.finder.references(holder):
                 rest = reference.chain[len(holder.chain) :]
                 call = reference.ancestors[-1] if reference.ancestors else None
-                plain = (
-                    isinstance(call, ast.Call) and call.func is reference.node and not call.args and not call.keywords
-                )
-                word = _MODES.get(rest[0]) if len(rest) == 1 else None
-                if word is None or not plain or id(call) in self.changes.expressions or id(call) in self.done:
+                if len(rest) != 1 or not isinstance(call, ast.Call) or call.func is not reference.node:
                     continue
-                assert isinstance(call, ast.Call)
-                text = f"{holder.text}.{word}"
-                self.changes.replace(self.source, call, text)
-                self.done.update(id(inner) for inner in ast.walk(call))
+                if {id(call), id(call.func)} & (self.done | self.changes.expressions.keys()):
+                    continue
+                bare = not call.args and not call.keywords
+                if rest[0] in _MODES and bare:
+                    self.changes.replace(self.source, call, f"{holder.text}.{_MODES[rest[0]]}")
+                    self.done.update(id(inner) for inner in ast.walk(call))
+                elif rest[0] == "train":
+                    self.changes.replace(self.source, call.func, f"{holder.text}.set_train")
+        for node in ast.walk(self.source.tree):
+            method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            if method not in _LACKING or not isinstance(node, ast.Call) or id(node) in self.done:
+                continue
+            if not {id(node), id(node.func)} & self.changes.expressions.keys():
+                self.changes.stay(node, f".{method}(): a model of MindSpore has {_LACKING[method]}")
+
+    def _made(self) -> list[Holder]:
+        """The variables that hold nothing but a model of the file's own classes, or one of the table's."""
+        classes = [node for node in ast.walk(self.source.tree) if isinstance(node, ast.ClassDef)]
+        found = [Holder(("self",), node, ()) for node in classes if node.name in self.models]
+        for node in ast.walk(self.source.tree):
+            value = node.value if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+            chain = chain_of(node.targets[0]) if isinstance(node, ast.Assign) else None
+            if not isinstance(value, ast.Call) or chain is None or not self._makes_model(value):
+                continue
+            if len(chain) == 1:
+                places = [scope for scope in self.finder.names.scopes if _holds(scope, chain[0], value)]
+                found += [Holder(chain, scope.node, ()) for scope in places if len(scope.bindings[chain[0]]) == 1]
+            elif len(chain) == 2 and chain[0] == "self":
+                found += [Holder(chain, item, ()) for item in classes if any(inner is node for inner in ast.walk(item))]
+        return found
+
+    def _makes_model(self, value: ast.Call) -> bool:
+        if isinstance(value.func, ast.Name) and value.func.id in self.models:
+            return True
+        becomes = self.changes.expressions.get(id(value))
+        return isinstance(becomes, ast.Call) and ast.unparse(becomes.func).rpartition(".")[2] in (
+            "Dense",
+            "SequentialCell",
+        )
+
+
+def _holds(scope: Scope, name: str, value: ast.expr) -> bool:
+    return any(binding.value is value for binding in scope.bindings.get(name, ()))
 
 
 def _is_alias(reference: Reference) -> bool:

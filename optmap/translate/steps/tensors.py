@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from copy import copy
 from string import Formatter
@@ -18,6 +18,11 @@ from optmap.translate.steps.find import Finder
 
 _DEVICES = ("cpu", "cuda", "mps")
 _UNKNOWN_METHODS = ("cuda", "cpu", "detach", "requires_grad_")
+_TENSOR_METHODS = (
+    "detach", "cpu", "clone", "float", "double", "mean", "sum", "abs", "sqrt", "square", "exp", "log", "norm", "std", "var",
+    "squeeze", "view", "reshape", "flatten",
+)  # fmt: skip
+"""Methods of a tensor that give a tensor."""
 Spell = Callable[[str, "ast.AST | None", ast.expr], "str | None"]
 
 
@@ -40,28 +45,32 @@ class TensorRewriter:
         self.recorded = {id(inner) for node in recorded for inner in ast.walk(node)}
         self.spell = spell
 
-    def run(self, tensors: set[tuple[ast.AST, str]]) -> None:
-        """`tensors` are (function, name) pairs that hold tensors of the target."""
+    def run(self, tensors: set[tuple[ast.AST, str]], constructs: Collection[int]) -> None:
+        """`tensors` are (function, name) pairs that hold tensors of the target, `constructs` ids of models' functions."""
         known = self._tensors(tensors)
         self._methods(known)
         self._numbers(known)
-        self._sizes(known)
+        self._sizes(known, constructs)
 
     def _numbers(self, known: set[tuple[ast.AST, str]]) -> None:
         """MindSpore's tensors take no format specification, and `round` no digits: numbers are made of them."""
         functions = _functions(self.source.tree)
         for node in ast.walk(self.source.tree):
-            for value in _wants_number(node):
+            for value, kind in _wants_number(node):
                 if not self._computes_tensor(value, functions.get(id(node), self.source.tree), known):
                     continue
-                text = self.source.text(self.source.start(value), self.source.end(value))
-                if id(value) in self.done or self._edited(value) or text != ast.unparse(value):
-                    self.changes.stay(value, "it is formatted as a number; write float(...)")
+                if id(value) in self.done or id(value) in self.changes.expressions or not self._stands_there(value):
+                    self.changes.stay(value, f"it is formatted as a number; write {kind}(...)")
                     continue
-                self._wrap(value, "float")
+                self._wrap(value, kind)
 
-    def _edited(self, node: ast.expr) -> bool:
-        return any(id(inner) in self.changes.expressions for inner in ast.walk(node))
+    def _stands_there(self, node: ast.expr) -> bool:
+        """Tell whether the text at a node's place is the node's: inside f-strings, not every Python knows the place."""
+        try:
+            text = self.source.text(self.source.start(node), self.source.end(node))
+            return ast.dump(ast.parse(f"({text})", mode="eval").body) == ast.dump(node)
+        except (SyntaxError, ValueError, IndexError):
+            return False
 
     def _wrap(self, node: ast.expr, function: str) -> None:
         start, end = self.source.start(node), self.source.end(node)
@@ -70,7 +79,7 @@ class TensorRewriter:
         self.changes.fresh += [name, inner]
         self.changes.becomes(node, ast.Call(name, [inner], []))
 
-    def _sizes(self, known: set[tuple[ast.AST, str]]) -> None:
+    def _sizes(self, known: set[tuple[ast.AST, str]], constructs: Collection[int]) -> None:
         """`x.size(0)` and `x.size()`: what torch computes, MindSpore keeps in `shape`; its `size` is a number."""
         functions = _functions(self.source.tree)
         for node in ast.walk(self.source.tree):
@@ -80,9 +89,8 @@ class TensorRewriter:
             fixed = not node.keywords and len(node.args) <= 1 and all(_is_index(item) for item in node.args)
             if id(node) in self.done or not fixed:
                 continue
-            if not self._computes_tensor(node.func.value, place, known) or comments_in(
-                self.source, self.source.end(node.func.value), self.source.end(node)
-            ):
+            sure = id(place) in constructs or self._computes_tensor(node.func.value, place, known)
+            if not sure or comments_in(self.source, self.source.end(node.func.value), self.source.end(node)):
                 self.changes.stay(node, f"{ast.unparse(node)[:40]}: a tensor of MindSpore has .shape")
                 continue
             index = f"[{ast.unparse(node.args[0])}]" if node.args else ""
@@ -123,7 +131,7 @@ class TensorRewriter:
                 "cat",
                 "stack",
             )
-            detached = isinstance(node.func, ast.Attribute) and node.func.attr in ("detach", "cpu", "clone")
+            detached = isinstance(node.func, ast.Attribute) and node.func.attr in _TENSOR_METHODS
             return made or (detached and self._computes_tensor(node.func.value, place, known))  # type: ignore[attr-defined]
         return isinstance(node, ast.Name) and (place, node.id) in known
 
@@ -211,20 +219,21 @@ class TensorRewriter:
         )
 
 
-def _wants_number(node: ast.AST) -> Iterator[ast.expr]:
-    """The expressions that a node turns into text as numbers, or rounds."""
-    if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
-        yield node.value
+def _wants_number(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+    """The expressions that a node turns into text as numbers, or rounds, each with the kind of number."""
+    if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
+        last = node.format_spec.values[-1] if node.format_spec.values else None
+        yield node.value, _kind(str(last.value) if isinstance(last, ast.Constant) else "")
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 2:
         if node.func.id in ("round", "format"):
-            yield node.args[0]
+            yield node.args[0], "float"
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
         text = node.func.value.value if isinstance(node.func.value, ast.Constant) else None
         if isinstance(text, str):
             yield from _formatted(text, node)
 
 
-def _formatted(text: str, call: ast.Call) -> Iterator[ast.expr]:
+def _formatted(text: str, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
     """The arguments of `text.format(...)` whose fields have a specification."""
     keywords = {word.arg: word.value for word in call.keywords}
     count = 0
@@ -235,9 +244,13 @@ def _formatted(text: str, call: ast.Call) -> Iterator[ast.expr]:
             key = name or str(count)
             count += not name
             if specification and key.isdecimal() and int(key) < len(call.args):
-                yield call.args[int(key)]
+                yield call.args[int(key)], _kind(specification)
             elif specification and key in keywords:
-                yield keywords[key]
+                yield keywords[key], _kind(specification)
+
+
+def _kind(specification: str) -> str:
+    return "int" if specification.endswith(("d", "x", "X", "b", "o", "c")) else "float"
 
 
 def _is_index(node: ast.expr) -> bool:
