@@ -327,6 +327,8 @@ def _steps(work: _Work, sites: Sites, tables: MappingSet, options: Options) -> l
     work.edits += outcome.edits
     work.needed += outcome.needed
     work.planned = outcome.planned
+    settled = {place(work.source, work.source.start(node)) for node in outcome.settled}
+    work.diagnostics = [item for item in work.diagnostics if (item.line, item.column) not in settled]
     for code, message, node, table in outcome.notes:
         work.say(code, message, work.source.start(node), table)
     return outcome.gone

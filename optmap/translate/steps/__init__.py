@@ -27,13 +27,17 @@ StepNote = tuple[Code, str, ast.expr, str | None]
 
 
 class StepOutcome(NamedTuple):
-    """What became of the steps of a file. `gone` are references to the source framework that are no longer there."""
+    """What became of the steps of a file. `gone` are references to the source framework that are no longer there.
+
+    `settled` are calls that other rooms have a message for, and that a rewritten step made obsolete.
+    """
 
     notes: list[StepNote]
     edits: list[Edit]
     needed: list[NewImport]
     gone: list[ast.expr]
     planned: Planned = NOTHING_PLANNED
+    settled: tuple[ast.expr, ...] = ()
 
 
 def translate_steps(
@@ -135,7 +139,7 @@ class _Steps:
             plan = reader.read()
             self._check_company(event)
         except NotPlain as reason:
-            text = shown_plan(self.source, reader)
+            text = shown_plan(self.source, reader, reason)
             if self.options.rewrite_step:
                 self.notes.append((STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call, None))
             else:

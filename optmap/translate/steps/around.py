@@ -10,6 +10,7 @@ from optmap.source.names import Function
 from optmap.source.scopes import chain_of
 from optmap.translate.edits import rest_of_line, starts_line
 from optmap.translate.sites import CallSite
+from optmap.translate.steps.clips import clips_between
 from optmap.translate.steps.find import Kind
 from optmap.translate.steps.flow import expressions, same_scope
 from optmap.translate.steps.forward import ForwardReading
@@ -34,6 +35,8 @@ class AroundReading(ForwardReading):
                 raise NotPlain(f"the step stands in a try statement (line {node.lineno})")
         if isinstance(self.function, ast.AsyncFunctionDef):
             raise NotPlain("the step stands in an async function")
+        self._find_clips(step)
+        clipping = {id(node) for clip in self.clips for node in ast.walk(clip.statement)}
         known = {id(self.backward)}
         for event in self.events:
             if event.kind in (Kind.STEP, Kind.SCALED_STEP) and event.holder != self.holder and self._here(event):
@@ -47,12 +50,19 @@ class AroundReading(ForwardReading):
                 raise NotPlain(f"there is another backward pass in the same function (line {statement.lineno})")
             for node in expressions(statement):
                 word = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-                if word.startswith("clip_grad"):
+                if word.startswith("clip_grad") and id(node) not in clipping:
                     raise NotPlain(f"the gradients are clipped (line {node.lineno})")  # type: ignore[attr-defined]
                 if isinstance(node, ast.Attribute) and (node.attr == "grad" or node.attr.startswith("register_")):
                     raise NotPlain(f"gradients are looked at one by one (line {node.lineno})")
                 if word in ("unscale_", "GradScaler"):
                     raise NotPlain(f"a gradient scaler is used (line {node.lineno})")  # type: ignore[attr-defined]
+
+    def _find_clips(self, step: ast.Expr) -> None:
+        """What clips all gradients between the backward pass and the step, if it stands there alone."""
+        assert self.backward is not None
+        place = self.block.index
+        self.clips = list(clips_between(self, self.block[place(self.backward) + 1 : place(step)]))
+        self._layout([clip.statement for clip in self.clips])
 
     def _layout(self, involved: Sequence[ast.stmt]) -> None:
         for statement in involved:
@@ -78,9 +88,10 @@ class AroundReading(ForwardReading):
 
     def _check_harmless(self, statement: ast.stmt, may_jump: bool) -> None:
         problem = f"line {statement.lineno} stands between the forward part and the step"
+        clipping = {id(inner) for clip in self.clips for inner in ast.walk(clip.statement)}
         raised = {id(inner) for node in ast.walk(statement) if isinstance(node, ast.Raise) for inner in ast.walk(node)}
         for node in ast.walk(statement):
-            if id(node) in raised and not isinstance(node, ast.Raise):
+            if id(node) in clipping or (id(node) in raised and not isinstance(node, ast.Raise)):
                 continue
             if isinstance(node, ast.stmt) and not isinstance(node, (*GROUND, *JUMPS) if may_jump else GROUND):
                 raise NotPlain(problem)

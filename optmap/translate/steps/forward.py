@@ -13,6 +13,7 @@ from optmap.translate.steps.flow import binds, reads
 from optmap.translate.steps.reading import (
     GROUND,
     HARMLESS,
+    Accumulates,
     NotPlain,
     Reading,
     changes,
@@ -51,11 +52,11 @@ class ForwardReading(Reading):
                 calls.pop(id(call), None)
         if calls:
             line = next(iter(calls.values())).lineno
-            raise NotPlain(
+            raise Accumulates(
                 f"the gradients are cleared elsewhere (line {line}): they may be accumulated over several steps"
             )
         if not found:
-            raise NotPlain("nothing clears the gradients beside the step: they are accumulated")
+            raise Accumulates("nothing clears the gradients beside the step: they are accumulated")
         return found
 
     def _concerns(self, zero: Event) -> bool:
@@ -76,7 +77,7 @@ class ForwardReading(Reading):
         at = self.block.index(step)
         places = [index for index, item in enumerate(self.block[:at]) if is_backward(item)]
         if not places:
-            raise NotPlain("no backward pass stands before the step in its block: gradients may be accumulated")
+            raise Accumulates("no backward pass stands before the step in its block: gradients may be accumulated")
         if len(places) > 1:
             raise NotPlain(f"there are {len(places)} backward passes before the step")
         back = self.block[places[0]]

@@ -10,6 +10,7 @@ import ast
 from contextlib import suppress
 
 from optmap.translate.steps.find import Kind
+from optmap.translate.steps.flow import binds
 from optmap.translate.steps.interface import InterfaceReading
 from optmap.translate.steps.reading import FIELDS, NotPlain, Plan, block_of, is_backward, receiver
 
@@ -35,6 +36,7 @@ class StepReader(InterfaceReading):
         return Plan(
             self.holder, tuple(self.region), gone, self.backward, step, hoist, self.loss, receiver(self.backward),
             tuple(self.arguments), tuple(self.returned), training, tuple(self.ready),
+            tuple(self.clips),
         )  # fmt: skip
 
     def sketch(self) -> None:
@@ -49,8 +51,16 @@ class StepReader(InterfaceReading):
             blocks = (getattr(node, name, None) for node in ast.walk(self.function) for name in FIELDS)
             self.block = next((b for b in blocks if isinstance(b, list) and self.backward in b), [])
             clears = [item for item in self.block if "zero_grad" in ast.unparse(item)]
-            found = self._slice(self.block.index(self.backward), value, clears) if self.block else []
-            self.region = [self.block[index] for index in found]
+            at: ast.stmt | None = self.backward
+            while self.block and at is not None:
+                self.region = [self.block[index] for index in self._slice(self.block.index(at), value, clears)]
+                if self.loss is None or any(self.loss in binds(item) for item in self.region):
+                    break
+                at = next(
+                    (n for n in ast.walk(self.function) if isinstance(n, ast.stmt) and _holds(n, self.block)), None
+                )
+                outer = (getattr(node, name, None) for node in ast.walk(self.function) for name in FIELDS)
+                self.block = next((b for b in outer if isinstance(b, list) and at in b), [])
         if self.backward is not None and not self.arguments:
             with suppress(NotPlain):
                 self._interface()
@@ -70,3 +80,7 @@ class StepReader(InterfaceReading):
         parent = self.event.ancestors[-2] if len(self.event.ancestors) > 1 else self.source.tree
         self.block = block_of(parent, statement)
         return statement
+
+
+def _holds(statement: ast.stmt, block: list[ast.stmt]) -> bool:
+    return any(getattr(statement, name, None) is block for name in FIELDS)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.source.scopes import Names, Scope, chain_of
 from optmap.source.text import Source
 from optmap.translate.steps.find import Block, Event, Finder, Holder
 from optmap.translate.steps.flow import binds, reads, same_scope, targets
+
+if TYPE_CHECKING:
+    from optmap.translate.steps.clips import Clip
 
 GROUND: Final = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.With, ast.Assert, ast.Pass)
 """The kinds of statement that may move into a function."""
@@ -27,6 +30,10 @@ class NotPlain(Exception):
     """The step is not plain; the message is a clause that says why."""
 
 
+class Accumulates(NotPlain):
+    """Gradients may be summed up over several backward passes."""
+
+
 class Ready(NamedTuple):
     """A statement that constructs an optimizer, and the models to put into training mode behind it, as named there."""
 
@@ -39,7 +46,8 @@ class Plan(NamedTuple):
 
     The function is defined in front of `hoist`. `loss` is the variable that holds the loss, None where it has none.
     `arguments` are passed to the function, `returned` are the names besides the loss that it must give back. `training`
-    are models that must be put into training mode in front of the function, `ready` says where others are.
+    are models that must be put into training mode in front of the function, `ready` says where others are. `clips` clip
+    the gradients before the update.
     """
 
     holder: Holder
@@ -54,6 +62,7 @@ class Plan(NamedTuple):
     returned: tuple[str, ...]
     training: tuple[tuple[str, ...], ...]
     ready: tuple[Ready, ...]
+    clips: tuple[Clip, ...]
 
     @property
     def anchor(self) -> ast.stmt:
@@ -83,6 +92,7 @@ class Reading:
         self.arguments: list[str] = []
         self.returned: list[str] = []
         self.ready: list[Ready] = []
+        self.clips: list[Clip] = []
 
     def _owner(self, name: str) -> Scope | None:
         scope = self.finder.scopes[id(self.function)]

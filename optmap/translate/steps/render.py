@@ -20,13 +20,14 @@ LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)?")
 
 
 class StepNames(NamedTuple):
-    """What the new function and variables are called, and how `mindspore.value_and_grad` is spelled."""
+    """What the new function and variables are called, and how `mindspore.value_and_grad` and `mindspore.ops` are spelled."""
 
     forward: str
     gradient_function: str
     gradients: str
     loss: str
     value_and_grad: str
+    ops: str
 
 
 class Rendered(NamedTuple):
@@ -89,6 +90,9 @@ class _Writer:
         found = [self._definition_edit(), Edit(start, end, self.indent + call)]
         found += [removal(self.source, node) for node in plan.gone if not start <= source.start(node) < end]
         found.append(Edit(source.start(plan.step), source.end(plan.step), update))
+        for clip in plan.clips:
+            text = clip.call(self.names.ops, self.names.gradients)
+            found.append(Edit(source.start(clip.statement), source.end(clip.statement), text))
         return found
 
     def _extent(self) -> tuple[int, int]:
@@ -181,6 +185,8 @@ class _Writer:
         _, _, call = signature(self.plan, self.names)
         found: dict[int, list[ast.stmt]] = {id(node): [] for node in (*self.plan.region, *self.plan.gone)}
         found[id(self.plan.anchor)] = [self._new(call)]
+        for clip in self.plan.clips:
+            found[id(clip.statement)] = [self._new(clip.call(self.names.ops, self.names.gradients))]
         found[id(self.plan.step)] = [self._new(f"{self.plan.holder.text}({self.names.gradients})")]
         return found
 

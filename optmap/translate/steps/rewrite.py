@@ -32,7 +32,7 @@ def rewrite_steps(
     # What stands inside the optimizers' own calls, and what has a message of its own, is not looked at again.
     done: list[ast.AST] = [site.node for site in sites.calls]
     done += [mention.node for mention in sites.mentions]
-    done += [node for plan, _ in plans for node in (*plan.gone, plan.step)]
+    done += [node for plan, _ in plans for node in (*plan.gone, plan.step, *(clip.statement for clip in plan.clips))]
     names = NameRewriter(source, tables, (framework, options.target), finder, done)
     changes = names.run(_tensors(source, plans), [node for plan, _ in plans for node in (*plan.region, plan.value)])
     outcome = StepOutcome(notes, [], list(changes.needed), list(changes.gone))
@@ -61,6 +61,9 @@ def rewrite_steps(
         place = statements.setdefault(id(hoist), [Kept(hoist)])
         place[len(place) - 1 : len(place) - 1] = before
         fresh += written.fresh
+        outcome.gone.extend(
+            clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call)
+        )
         for ready in plan.ready:
             if id(ready.statement) not in statements:
                 edit, statements[id(ready.statement)] = make_ready(source, ready)
@@ -69,28 +72,27 @@ def rewrite_steps(
         notes.append((STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call, None))
     outcome.edits.extend(edit for edit in changes.edits if not any(a <= edit.start and edit.end <= b for a, b in moved))
     _report(notes, changes.stays, changes.notes, str(framework))
-    return outcome._replace(planned=Planned(changes.expressions, statements, {id(node): node for node in fresh}))
+    planned = Planned(changes.expressions, statements, {id(node): node for node in fresh})
+    settled = tuple(clip.statement.value for plan, _ in plans for clip in plan.clips)
+    return outcome._replace(planned=planned, settled=settled)
 
 
 def _choose(source: Source, sites: Sites, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
     """Choose names that the file does not use, and the spelling of value_and_grad."""
     scope = next((s for s in sites.names.scopes if any(s.node is site.scope.node for site in plan.holder.sites)), None)
-    spelling = spell_path(
-        source,
-        sites.names,
-        "mindspore.value_and_grad",
-        "mindspore",
-        scope or sites.names.module,
-        source.start(plan.hoist),
-    )
-    if spelling is None:
-        return None
-    if spelling.needs is not None:
-        needed.append(spelling.needs)
+    spelled = []
+    for path in ("mindspore.value_and_grad", *(("mindspore.ops",) if plan.clips else ())):
+        at = source.start(plan.hoist)
+        spelling = spell_path(source, sites.names, path, "mindspore", scope or sites.names.module, at)
+        if spelling is None:
+            return None
+        if spelling.needs is not None:
+            needed.append(spelling.needs)
+        spelled.append(spelling.text)
     forward, function = _free("forward_fn", used), _free("grad_fn", used)
     gradients = _free("grads", used, keep=True)
     loss = plan.loss or _free("loss", used, keep=True)
-    return StepNames(forward, function, gradients, loss, spelling.text)
+    return StepNames(forward, function, gradients, loss, spelled[0], spelled[-1])
 
 
 def _free(name: str, used: set[str], *, keep: bool = False) -> str:

@@ -14,6 +14,7 @@ from optmap.translate.group_syntax import ACCESSORS
 from optmap.translate.steps.find import Event, Kind
 from optmap.translate.steps.flow import flow, targets
 from optmap.translate.steps.plain import StepReader
+from optmap.translate.steps.reading import Accumulates, NotPlain
 
 _LONGEST = 160
 
@@ -27,10 +28,15 @@ class Sketch(NamedTuple):
     optimizer: str
     arguments: tuple[str, ...] = ()
     returned: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
+    update: str = ""
 
 
-def shown_plan(source: Source, reader: StepReader) -> str:
-    """The replacement of a torch step in MindSpore."""
+def shown_plan(source: Source, reader: StepReader, reason: NotPlain | None = None) -> str:
+    """The replacement of a torch step in MindSpore, or of what makes it not plain."""
+    closure = _closure(source, reader)
+    if closure is not None:
+        return _write(closure, Framework.MINDSPORE)
     reader.sketch()
     forward = tuple(_text(statement) for statement in reader.region)
     loss = reader.loss or (_text(_value(reader)) if reader.backward is not None else "loss")
@@ -42,8 +48,36 @@ def shown_plan(source: Source, reader: StepReader) -> str:
         reader.holder.text,
         tuple(reader.arguments),
         tuple(reader.returned),
+        tuple(clip.call("mindspore.ops", "grads") for clip in reader.clips),
     )
+    if reader.event.kind is Kind.SCALED_STEP and isinstance(reader.event.call.func, ast.Attribute):
+        scaler = _text(reader.event.call.func.value)
+        update = f"if mindspore.amp.all_finite(grads): {sketch.optimizer}(grads)"
+        sketch = sketch._replace(between=(f"grads = {scaler}.unscale(grads)", *sketch.between), update=update)
+    if isinstance(reason, Accumulates):
+        return _accumulated(sketch)
     return _write(sketch, Framework.MINDSPORE)
+
+
+def _accumulated(sketch: Sketch) -> str:
+    """Gradients are values: what torch sums up in parameters, a variable of the program sums up."""
+    summed = "total = grads if total is None else tuple(a + b for a, b in zip(total, grads))"
+    whole = _mindspore(sketch._replace(update=summed)).replace("and in its place", "in place of the backward pass")
+    return f"{whole}, in place of the step `{sketch.optimizer}(total)`, and where gradients are cleared `total = None`"
+
+
+def _closure(source: Source, reader: StepReader) -> Sketch | None:
+    """`optimizer.step(closure)`: the forward part is the function's own."""
+    given = reader.event.call.args[0] if reader.event.call.args else None
+    functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)]
+    function = next((f for f in functions if isinstance(given, ast.Name) and f.name == given.id), None)
+    if function is None or reader.event.kind is Kind.SCALED_STEP:
+        return None
+    back = [node for node in _calls(function) if isinstance(node.func, ast.Attribute) and node.func.attr == "backward"]
+    kept = [item for item in function.body if not isinstance(item, ast.Return) and "zero_grad" not in ast.unparse(item)]
+    forward = tuple(_text(item) for item in kept if not any(call in ast.walk(item) for call in back))
+    loss = _text(back[0].func.value) if back and isinstance(back[0].func, ast.Attribute) else "loss"
+    return Sketch(forward, loss, "model", reader.holder.text)
 
 
 def _value(reader: StepReader) -> ast.expr:
@@ -85,13 +119,15 @@ def _mindspore(sketch: Sketch) -> str:
     body = (
         "; ".join((*sketch.forward, f"return {sketch.loss}{rest}")) if sketch.forward else f"return {sketch.loss}{rest}"
     )
-    loss = sketch.loss if sketch.loss.isidentifier() else "loss"
+    free = "scaled_loss" if "loss" in sketch.returned else "loss"
+    loss = sketch.loss if sketch.loss.isidentifier() else free
     targets = f"({loss}{rest})" if rest else loss
     aux = ", has_aux=True" if rest else ""
+    call, update = f"{targets}, grads = grad_fn({given})", sketch.update or f"{sketch.optimizer}(grads)"
     return (
         f"the step becomes `def forward_fn({given}): {body}`, "
         f"`grad_fn = mindspore.value_and_grad(forward_fn, None, {sketch.optimizer}.parameters{aux})`, "
-        f"and in its place `{targets}, grads = grad_fn({given}); {sketch.optimizer}(grads)`"
+        f"and in its place `{'; '.join((call, *sketch.between, update))}`"
     )
 
 
@@ -247,5 +283,9 @@ def _argument(call: ast.Call, name: str, position: int) -> ast.expr | None:
 
 
 def _text(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
+    if isinstance(node, ast.With):
+        heads = ", ".join(ast.unparse(item) for item in node.items)
+        text = f"with {heads}: {'; '.join(map(_text, node.body))}"
+    else:
+        text = " ".join(ast.unparse(node).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
