@@ -61,7 +61,7 @@ def _edited_lines(before: bytes, result: FileResult) -> set[int]:
     return lines | _step_lines(before, result)
 
 
-_KNOWN = re.compile(r"\.(?:train|eval|to|cuda|cpu|numpy|detach)\(|\bforward\(")
+_KNOWN = re.compile(r"\.(?:train|eval|to|cuda|cpu|numpy|detach|size|parameters)\(|\bforward\(|\{\w*:|round\(")
 
 
 def _step_lines(before: bytes, result: FileResult) -> set[int]:
