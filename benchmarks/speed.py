@@ -21,14 +21,15 @@ from benchmarks.make_tree import make_tree, script
 REPEATS = 15
 
 
-def wall(command: Sequence[str], repeats: int = REPEATS) -> float:
-    """Median wall time of a command in seconds."""
-    times = []
+def walls(commands: Sequence[Sequence[str]], repeats: int = REPEATS) -> list[float]:
+    """Median wall time of each command in seconds; the commands take turns, so that noise falls on all alike."""
+    times: list[list[float]] = [[] for _ in commands]
     for _ in range(repeats):
-        start = time.perf_counter()
-        subprocess.run(command, check=False, capture_output=True)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        for command, found in zip(commands, times, strict=True):
+            start = time.perf_counter()
+            subprocess.run(command, check=False, capture_output=True)
+            found.append(time.perf_counter() - start)
+    return [statistics.median(found) for found in times]
 
 
 def cpu_of_children(command: Sequence[str]) -> float:
@@ -52,15 +53,18 @@ def parse_baseline(root: Path) -> float:
 def main(files: int) -> int:
     python = sys.executable
     optmap = [python, "-m", "optmap"]
-    rows = []
-    bare = wall([python, "-c", "import typer"])
-    rows.append(("optmap --version / import typer", wall([*optmap, "--version"]) / bare, 1.3))
     with tempfile.TemporaryDirectory() as directory:
         train = Path(directory, "train.py")
         text = script(7).replace("{{", "{").replace("}}", "}")
         train.write_text(text, encoding="utf-8")
-        name = f"translate one file of {text.count(chr(10))} lines / import typer"
-        rows.append((name, wall([*optmap, "translate", str(train)]) / bare, 2.0))
+        bare, version, one = walls(
+            [[python, "-c", "import typer"], [*optmap, "--version"], [*optmap, "translate", str(train)]]
+        )
+        lines = text.count("\n")
+        rows = [
+            ("optmap --version / import typer", version / bare, 1.3),
+            (f"translate one file of {lines} lines / import typer", one / bare, 2.0),
+        ]
         root = Path(directory, "tree")
         make_tree(root, files)
         baseline = min(parse_baseline(root) for _ in range(3))
