@@ -17,7 +17,8 @@ from optmap.translate.call import Options
 from optmap.translate.edits import Edit
 from optmap.translate.imports import NewImport
 from optmap.translate.sites import CallSite, Sites
-from optmap.translate.steps.find import Event, Finder, Kind, everything
+from optmap.translate.steps.events import Event, Kind
+from optmap.translate.steps.find import Finder, everything
 from optmap.translate.steps.plain import StepReader
 from optmap.translate.steps.reading import NotPlain, Plan
 from optmap.translate.steps.show import shown_plan, shown_step

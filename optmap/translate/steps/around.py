@@ -11,7 +11,7 @@ from optmap.source.scopes import chain_of
 from optmap.translate.edits import rest_of_line, starts_line
 from optmap.translate.sites import CallSite
 from optmap.translate.steps.clips import clips_between
-from optmap.translate.steps.find import Kind
+from optmap.translate.steps.events import Kind
 from optmap.translate.steps.flow import expressions, same_scope
 from optmap.translate.steps.forward import ForwardReading
 from optmap.translate.steps.reading import GROUND, HARMLESS, JUMPS, NotPlain, Ready, is_backward, shown

@@ -4,69 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from enum import Enum, auto
-from typing import NamedTuple
 
-from optmap.mapping.model import Framework
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
 from optmap.translate.parameters import read_parameters
 from optmap.translate.sites import CallSite
+from optmap.translate.steps.events import METHODS, Event, Holder, called_kind, in_place
+from optmap.translate.steps.tracing import assigned, class_of, kept_as, parameter, passed, returned, values
 
-Block = list[ast.stmt]
 _MANY = 100
-
-
-class Kind(Enum):
-    """What is done with an optimizer."""
-
-    ZERO_GRAD = auto()
-    STEP = auto()
-    SCALED_STEP = auto()
-    APPLY_GRADIENTS = auto()
-    MINIMIZE = auto()
-    COMPILE = auto()
-    CALL = auto()
-    TRAIN_ONE_STEP = auto()
-    MODEL = auto()
-
-
-class Holder(NamedTuple):
-    """A variable that holds an optimizer and nothing else: `optimizer`, `self.optimizer`, or a function's parameter.
-
-    `place` is the function, class or module whose variable it is. `doubt` says why it may hold something else. `models`
-    are the variables there whose parameters it trains; None where they cannot be named.
-    """
-
-    chain: tuple[str, ...]
-    place: ast.AST
-    sites: tuple[CallSite, ...]
-    doubt: str | None = None
-    models: tuple[tuple[str, ...], ...] | None = None
-
-    @property
-    def text(self) -> str:
-        return ".".join(self.chain)
-
-
-class Event(NamedTuple):
-    """One use of an optimizer: the call, and the nodes around it, outermost first. Without a holder it is used in place."""
-
-    kind: Kind
-    call: ast.Call
-    ancestors: tuple[ast.AST, ...]
-    holder: Holder | None
-    site: CallSite
-
-
-_METHODS = {
-    Framework.TORCH: {"zero_grad": Kind.ZERO_GRAD, "step": Kind.STEP},
-    Framework.TENSORFLOW: {
-        "apply_gradients": Kind.APPLY_GRADIENTS, "minimize": Kind.MINIMIZE, "apply": Kind.APPLY_GRADIENTS,
-    },
-    Framework.MINDSPORE: {},
-}  # fmt: skip
 
 
 def everything(source: Source) -> Names:
@@ -133,8 +80,8 @@ class Finder:
             values = [binding.value for binding in owner.bindings[chain[0]] if not binding.harmless] if owner else []
             place = owner.node if owner else None
         else:
-            place = _class_of(site.ancestors)
-            values = list(_assigned(place, chain)) if place else []
+            place = class_of(site.ancestors)
+            values = list(assigned(place, chain)) if place else []
         sites = [self.by_node.get(id(value)) for value in values]
         if place is None or site not in sites:
             return
@@ -162,7 +109,7 @@ class Finder:
             return None
         if isinstance(place, ast.ClassDef):
             within = any(node is owner.node for node in site.ancestors[site.ancestors.index(place) :])
-            return _kept_as(place, model) if within else model
+            return kept_as(place, model) if within else model
         return model if self.owner(model[0], outer) is owner else None
 
     def trained(self, site: CallSite) -> tuple[tuple[str, ...], ...] | None:
@@ -192,7 +139,7 @@ class Finder:
                 owner = reference.scope.owner(holder.chain[0])
                 if owner is not None and owner.node is holder.place:
                     yield reference
-            elif _class_of(reference.ancestors) is holder.place:
+            elif class_of(reference.ancestors) is holder.place:
                 yield reference
 
     def _follow(self, holder: Holder, found: list[Holder]) -> None:
@@ -206,10 +153,10 @@ class Finder:
             bound = owner.bindings[call.func.id] if owner else []
             if len(bound) == 1 and isinstance(bound[0].node, ast.FunctionDef):
                 function = bound[0].node
-                name = _parameter(function, call, reference.node)
+                name = parameter(function, call, reference.node)
                 if name is not None and not any(h.place is function and h.chain == (name,) for h in found):
                     doubt = holder.doubt or self._doubt(function, name, holder)
-                    models = _passed(function, call, holder.models)
+                    models = passed(function, call, holder.models)
                     found.append(Holder((name,), function, holder.sites, doubt, models))
 
     def _hold_result(self, site: CallSite) -> None:
@@ -252,7 +199,7 @@ class Finder:
             unpacked = target.elts if isinstance(target, ast.Tuple) and len(target.elts) == size else []
             mine = unpacked[piece[1]] if piece and unpacked else target if piece is None else None
             if isinstance(mine, ast.Name):
-                models = _returned(holder.models, piece, unpacked)
+                models = returned(holder.models, piece, unpacked)
                 self._receive(mine.id, reference.scope, several, function.name, models, holder, found)
 
     def _receive(
@@ -284,7 +231,7 @@ class Finder:
             call = reference.ancestors[-1] if reference.ancestors else None
             if not isinstance(call, ast.Call) or call.func is not reference.node:
                 return f"{function.name} is used without being called"
-            if not any(id(value) in passed for value in _values(function, call, name)):
+            if not any(id(value) in passed for value in values(function, call, name)):
                 return f"{function.name} is called with another optimizer on line {call.lineno}"
         return None
 
@@ -292,7 +239,7 @@ class Finder:
         """Every use of a translated optimizer for training, in the order of the text."""
         found = [event for holder in self.holders for event in self._held(holder)]
         for site in self.by_node.values():
-            event = _in_place(site)
+            event = in_place(site)
             if event is not None:
                 found.append(event)
         return sorted(found, key=lambda event: (event.call.end_lineno or 0, event.call.end_col_offset or 0))
@@ -306,43 +253,12 @@ class Finder:
             if not isinstance(call, ast.Call):
                 continue
             around = tuple(parents[:-1])
-            if len(rest) == 1 and call.func is reference.node and rest[0] in _METHODS[site.api.framework]:
-                yield Event(_METHODS[site.api.framework][rest[0]], call, around, holder, site)
+            if len(rest) == 1 and call.func is reference.node and rest[0] in METHODS[site.api.framework]:
+                yield Event(METHODS[site.api.framework][rest[0]], call, around, holder, site)
             elif not rest:
-                kind = _called_kind(call, reference.node, site.api.framework)
+                kind = called_kind(call, reference.node, site.api.framework)
                 if kind is not None:
                     yield Event(kind, call, around, holder, site)
-
-
-def _called_kind(call: ast.Call, optimizer: ast.expr, framework: Framework) -> Kind | None:
-    """What a call does that is given the optimizer, or that calls it."""
-    chain = chain_of(call.func) or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ("",))
-    method = isinstance(call.func, ast.Attribute)
-    if framework is Framework.MINDSPORE:
-        if call.func is optimizer:
-            return Kind.CALL
-        return {"TrainOneStepCell": Kind.TRAIN_ONE_STEP, "Model": Kind.MODEL}.get(chain[-1])
-    if framework is Framework.TENSORFLOW and method and chain[-1] == "compile":
-        return Kind.COMPILE
-    return Kind.SCALED_STEP if framework is Framework.TORCH and method and chain[-1] == "step" else None
-
-
-def _in_place(site: CallSite) -> Event | None:
-    """`X(...).minimize(loss)`, `model.compile(optimizer=X(...))` and their like: the optimizer gets no name."""
-    parents = [node for node in site.ancestors[:-1] if not isinstance(node, ast.keyword)]
-    if not parents:
-        return None
-    parent = parents[-1]
-    if isinstance(parent, ast.Attribute) and len(parents) > 1:
-        kind = _METHODS[site.api.framework].get(parent.attr)
-        call = parents[-2]
-        if kind is not None and isinstance(call, ast.Call) and call.func is parent:
-            return Event(kind, call, tuple(parents[:-2]), None, site)
-    if isinstance(parent, ast.Call):
-        kind = _called_kind(parent, site.node, site.api.framework)
-        if kind is not None:
-            return Event(kind, parent, tuple(parents[:-1]), None, site)
-    return None
 
 
 def holder_chain(site: CallSite) -> tuple[str, ...] | None:
@@ -354,93 +270,3 @@ def holder_chain(site: CallSite) -> tuple[str, ...] | None:
     elif isinstance(parent, ast.AnnAssign) and parent.value is site.node:
         chain = chain_of(parent.target)
     return chain if chain and (len(chain) == 1 or (len(chain) == 2 and chain[0] == "self")) else None
-
-
-def _class_of(ancestors: Sequence[ast.AST]) -> ast.ClassDef | None:
-    return next((node for node in reversed(ancestors) if isinstance(node, ast.ClassDef)), None)
-
-
-_SAME = ("to", "cuda", "cpu", "float", "double", "train", "eval", "requires_grad_")
-"""Methods of models that give back the model itself."""
-
-
-def _kept_as(place: ast.ClassDef, model: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The attribute of self that a class assigns the variable of a method to, and nothing else."""
-    for node in ast.walk(place):
-        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
-            continue
-        chain, value = chain_of(node.targets[0]), node.value
-        while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _SAME:
-            value = value.func.value
-        if chain is None or len(chain) != 2 or chain[0] != "self" or chain_of(value) != model:
-            continue
-        values = list(_assigned(place, chain))
-        if len(values) == 1 and values[0] is node.value:
-            return chain
-    return None
-
-
-def _assigned(place: ast.AST, chain: tuple[str, ...]) -> Iterator[ast.expr | None]:
-    """What a class assigns to an attribute of self; None where it cannot be told."""
-    for node in ast.walk(place):
-        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load) and chain_of(node) == chain:
-            value = next((value for item in ast.walk(place) for value in _assigns(item, node)), None)
-            if not (isinstance(value, ast.Constant) and value.value is None):
-                yield value
-
-
-def _assigns(node: ast.AST, target: ast.expr) -> Iterator[ast.expr]:
-    """What a statement assigns to the target alone."""
-    alone = isinstance(node, ast.Assign) and len(node.targets) == 1 and node.targets[0] is target
-    noted = isinstance(node, ast.AnnAssign) and node.target is target
-    if isinstance(node, ast.Assign | ast.AnnAssign) and (alone or noted) and node.value is not None:
-        yield node.value
-
-
-def _parameter(function: ast.FunctionDef, call: ast.Call, passed: ast.expr) -> str | None:
-    """The parameter of the function that receives an argument of the call."""
-    if any(isinstance(item, ast.Starred) for item in call.args):
-        return None
-    names = [item.arg for item in (*function.args.posonlyargs, *function.args.args)]
-    for index, argument in enumerate(call.args):
-        if argument is passed:
-            return names[index] if index < len(names) else None
-    return next((item.arg for item in call.keywords if item.value is passed), None)
-
-
-def _returned(
-    models: tuple[tuple[str, ...], ...] | None, piece: tuple[ast.Tuple, int] | None, targets: Sequence[ast.expr]
-) -> tuple[tuple[str, ...], ...] | None:
-    """The names of models that a function returns beside the optimizer."""
-    if models is None or piece is None:
-        return None
-    found = []
-    for model in models:
-        index = next((i for i, item in enumerate(piece[0].elts) if chain_of(item) == model), None)
-        target = targets[index] if index is not None else None
-        if not isinstance(target, ast.Name):
-            return None
-        found.append((target.id,))
-    return tuple(found)
-
-
-def _passed(
-    function: ast.FunctionDef, call: ast.Call, models: tuple[tuple[str, ...], ...] | None
-) -> tuple[tuple[str, ...], ...] | None:
-    """The names that models have inside a function that is called with them."""
-    if models is None:
-        return None
-    found: list[tuple[str, ...]] = []
-    for model in models:
-        values = [value for value in (*call.args, *(item.value for item in call.keywords)) if chain_of(value) == model]
-        names = [_parameter(function, call, value) for value in values]
-        if not names or names[0] is None:
-            return None
-        found.append((names[0],))
-    return tuple(found)
-
-
-def _values(function: ast.FunctionDef, call: ast.Call, name: str) -> Iterator[ast.expr]:
-    for value in (*call.args, *(item.value for item in call.keywords)):
-        if _parameter(function, call, value) == name:
-            yield value

@@ -8,7 +8,7 @@ from typing import Final
 
 from optmap.source.names import Function
 from optmap.source.scopes import chain_of
-from optmap.translate.steps.find import Event, Kind
+from optmap.translate.steps.events import Event, Kind
 from optmap.translate.steps.flow import binds, reads
 from optmap.translate.steps.reading import (
     GROUND,

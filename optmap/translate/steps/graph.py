@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from optmap.mapping.model import Framework
 from optmap.source.names import Interest, collect
@@ -17,60 +16,12 @@ from optmap.source.scopes import Names, chain_of
 from optmap.source.text import Source
 from optmap.translate.sites import CallSite
 from optmap.translate.steps.find import everything
+from optmap.translate.steps.graph_plan import GraphPlan, Node
 from optmap.translate.steps.reading import NotPlain
 from optmap.translate.steps.table import Graph, GraphFunction, load_table
 
 _SETUP = ("disable_eager_execution", "disable_v2_behavior")
 _VALUES = ("float16", "float32", "float64", "int32", "int64")
-
-
-class Node(NamedTuple):
-    """A node of the graph: its statement, the call that makes it by parameter, and how its value is written afterwards."""
-
-    name: str
-    statement: ast.Assign
-    call: ast.Call
-    given: dict[str, ast.expr]
-    function: GraphFunction | None
-    value: str
-
-
-class GraphPlan(NamedTuple):
-    """A plain graph. `optimizer` is the variable that holds the optimizer afterwards, `train` the one that is run.
-
-    `gone` are statements that disappear, `updates` those that run the training operation, with the variable that takes the
-    loss, if any, `values` the calls that evaluate a node.
-    """
-
-    layers: tuple[Node, ...]
-    loss: Node
-    minimize: ast.Call
-    statement: ast.Assign
-    optimizer: str
-    session: ast.With
-    gone: tuple[ast.stmt, ...]
-    updates: tuple[tuple[ast.stmt, str | None], ...]
-    values: tuple[tuple[ast.Call, Node], ...]
-    paths: dict[int, str]
-
-    @property
-    def parameters(self) -> str:
-        """The text of the parameters that the graph's optimizer trains: all of them."""
-        return " + ".join(f"{layer.name}.trainable_params()" for layer in self.layers)
-
-
-def graph_parameters(source: Source, site: CallSite) -> str | None:
-    """The parameters that a graph's optimizer trains, as they are named once the graph is rewritten; None where it cannot be."""
-    from optmap.translate.steps.graph_rewrite import GraphWriter
-
-    try:
-        plan = read_graph(source, site)
-        # What can be read may still be given what cannot be written; the constructor must not be translated alone then.
-        table = load_table(Framework.TENSORFLOW, Framework.MINDSPORE).graph
-        GraphWriter(source, plan, table, "mindspore", "grad_fn", "grads", "loss").write([])
-    except NotPlain:
-        return None
-    return plan.parameters
 
 
 def read_graph(source: Source, site: CallSite) -> GraphPlan:

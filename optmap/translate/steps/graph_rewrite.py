@@ -10,7 +10,7 @@ from typing import NamedTuple
 from optmap.source.calls import comments_in
 from optmap.source.text import Source
 from optmap.translate.edits import Edit, apply_edits, line_indent, rest_of_line
-from optmap.translate.steps.graph import GraphPlan, Node
+from optmap.translate.steps.graph_plan import GraphPlan, Node
 from optmap.translate.steps.reading import NotPlain
 from optmap.translate.steps.render import LINES, line_start, removal
 from optmap.translate.steps.table import Graph

@@ -14,7 +14,8 @@ from optmap.translate.edits import Edit
 from optmap.translate.imports import spell_path
 from optmap.translate.steps.callables import Stays, rewrite_call
 from optmap.translate.steps.changes import NameChanges
-from optmap.translate.steps.find import Finder, Holder
+from optmap.translate.steps.events import Holder
+from optmap.translate.steps.find import Finder
 from optmap.translate.steps.table import Side, load_table
 from optmap.translate.steps.tensors import TensorRewriter
 

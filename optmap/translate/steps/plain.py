@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from contextlib import suppress
 
-from optmap.translate.steps.find import Kind
+from optmap.translate.steps.events import Kind
 from optmap.translate.steps.flow import binds
 from optmap.translate.steps.interface import InterfaceReading
 from optmap.translate.steps.reading import FIELDS, NotPlain, Plan, block_of, is_backward, receiver

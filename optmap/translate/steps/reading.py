@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.source.scopes import Names, Scope, chain_of
 from optmap.source.text import Source
-from optmap.translate.steps.find import Block, Event, Finder, Holder
+from optmap.translate.steps.events import Block, Event, Holder
+from optmap.translate.steps.find import Finder
 from optmap.translate.steps.flow import binds, reads, same_scope, targets
 
 if TYPE_CHECKING:

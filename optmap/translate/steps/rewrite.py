@@ -13,8 +13,9 @@ from optmap.translate.call import Options
 from optmap.translate.imports import NewImport, spell_path
 from optmap.translate.sites import Sites
 from optmap.translate.steps import StepNote, StepOutcome
-from optmap.translate.steps.find import Event, Finder
-from optmap.translate.steps.graph import GraphPlan
+from optmap.translate.steps.events import Event
+from optmap.translate.steps.find import Finder
+from optmap.translate.steps.graph_plan import GraphPlan
 from optmap.translate.steps.graph_rewrite import GraphWriter
 from optmap.translate.steps.names import NameRewriter, lines_of
 from optmap.translate.steps.reading import NotPlain, Plan

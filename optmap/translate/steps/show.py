@@ -11,7 +11,7 @@ from optmap.source.names import Function
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.group_syntax import ACCESSORS
-from optmap.translate.steps.find import Event, Kind
+from optmap.translate.steps.events import Event, Kind
 from optmap.translate.steps.flow import flow, targets
 from optmap.translate.steps.plain import StepReader
 from optmap.translate.steps.reading import Accumulates, NotPlain

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
 from copy import copy
-from string import Formatter
 
 from optmap.source.calls import comments_in
 from optmap.source.names import Function
@@ -15,6 +13,7 @@ from optmap.source.text import Source
 from optmap.translate.edits import Edit
 from optmap.translate.steps.changes import NameChanges
 from optmap.translate.steps.find import Finder
+from optmap.translate.steps.numbers import wants_number
 
 _DEVICES = ("cpu", "cuda", "mps")
 _UNKNOWN_METHODS = ("cuda", "cpu", "detach", "requires_grad_")
@@ -56,7 +55,7 @@ class TensorRewriter:
         """MindSpore's tensors take no format specification, and `round` no digits: numbers are made of them."""
         functions = _functions(self.source.tree)
         for node in ast.walk(self.source.tree):
-            for value, kind in _wants_number(node):
+            for value, kind in wants_number(node):
                 if not self._computes_tensor(value, functions.get(id(node), self.source.tree), known):
                     continue
                 if id(value) in self.done or id(value) in self.changes.expressions or not self._stands_there(value):
@@ -217,40 +216,6 @@ class TensorRewriter:
             )
             for binding in bindings
         )
-
-
-def _wants_number(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """The expressions that a node turns into text as numbers, or rounds, each with the kind of number."""
-    if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
-        last = node.format_spec.values[-1] if node.format_spec.values else None
-        yield node.value, _kind(str(last.value) if isinstance(last, ast.Constant) else "")
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 2:
-        if node.func.id in ("round", "format"):
-            yield node.args[0], "float"
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
-        text = node.func.value.value if isinstance(node.func.value, ast.Constant) else None
-        if isinstance(text, str):
-            yield from _formatted(text, node)
-
-
-def _formatted(text: str, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
-    """The arguments of `text.format(...)` whose fields have a specification."""
-    keywords = {word.arg: word.value for word in call.keywords}
-    count = 0
-    with suppress(ValueError):
-        for _, name, specification, _ in Formatter().parse(text):
-            if name is None:
-                continue
-            key = name or str(count)
-            count += not name
-            if specification and key.isdecimal() and int(key) < len(call.args):
-                yield call.args[int(key)], _kind(specification)
-            elif specification and key in keywords:
-                yield keywords[key], _kind(specification)
-
-
-def _kind(specification: str) -> str:
-    return "int" if specification.endswith(("d", "x", "X", "b", "o", "c")) else "float"
 
 
 def _is_index(node: ast.expr) -> bool:
