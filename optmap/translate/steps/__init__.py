@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optmap.diagnostics import STEP, STEP_NOT_PLAIN, Code
 from optmap.mapping.model import Framework, MappingSet
@@ -23,6 +23,9 @@ from optmap.translate.steps.plain import StepReader
 from optmap.translate.steps.reading import NotPlain, Plan
 from optmap.translate.steps.show import shown_plan, shown_step
 from optmap.translate.verify import NOTHING_PLANNED, Planned
+
+if TYPE_CHECKING:
+    from optmap.translate.steps.tape import TapeReader
 
 StepNote = tuple[Code, str, ast.expr, str | None]
 
@@ -62,6 +65,7 @@ class _Steps:
         self.notes: list[StepNote] = []
         self.plans: list[tuple[Plan, Event]] = []
         self.minimized: list[Event] = []
+        self.tapes: list[TapeReader] = []
 
     def run(self) -> StepOutcome:
         for event in self._steps():
@@ -75,7 +79,9 @@ class _Steps:
             return StepOutcome(self.notes, [], [], [])
         from optmap.translate.steps.rewrite import rewrite_steps
 
-        return rewrite_steps(self.source, self.sites, self.tables, self.options, self.finder, self.plans, self.notes)
+        return rewrite_steps(
+            self.source, self.sites, self.tables, self.options, self.finder, self.plans, self.notes, self.tapes
+        )
 
     def _graph(self) -> StepOutcome | None:
         """Rewrite a TensorFlow 1 graph that one optimizer minimizes; None where there is none that is plain."""
@@ -125,10 +131,32 @@ class _Steps:
                 )
                 self.notes.append((STEP_NOT_PLAIN, message, event.call, None))
 
+    def _tape(self, event: Event) -> None:
+        from optmap.translate.steps.tape import TapeReader
+
+        reader = TapeReader(self.source, self.finder, self.events, event)
+        try:
+            plan = reader.read()
+            self._check_company(event)
+        except NotPlain as reason:
+            text = shown_step(self.source, event, self.options.target)
+            self.notes.append((STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call, None))
+            return
+        self.plans.append((plan, event))
+        self.tapes.append(reader)
+
     def _step(self, event: Event) -> None:
         target = self.options.target
         if self.options.rewrite_step and event.kind is Kind.MINIMIZE and target is Framework.MINDSPORE:
             self.minimized.append(event)
+            return
+        if (
+            self.options.rewrite_step
+            and event.kind is Kind.APPLY_GRADIENTS
+            and target is Framework.MINDSPORE
+            and event.holder
+        ):
+            self._tape(event)
             return
         rewritable = event.kind in (Kind.STEP, Kind.SCALED_STEP) and target is Framework.MINDSPORE
         if not rewritable or event.holder is None:

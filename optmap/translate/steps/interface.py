@@ -72,7 +72,7 @@ class InterfaceReading(AroundReading):
         if any(isinstance(node, ast.For | ast.With) and name in heads(node) for node in path):
             return True
         assert self.backward is not None
-        first = self.region[0] if self.region else self.backward
+        first = self.head or (self.region[0] if self.region else self.backward)
         blocks = [self.function.body, *(getattr(node, field, []) for node in path for field in FIELDS)]  # type: ignore[attr-defined]
         around = {id(node) for node in path}
         for block in blocks:

@@ -48,13 +48,14 @@ class Plan(NamedTuple):
     The function is defined in front of `hoist`. `loss` is the variable that holds the loss, None where it has none.
     `arguments` are passed to the function, `returned` are the names besides the loss that it must give back. `training`
     are models that must be put into training mode in front of the function, `ready` says where others are. `clips` clip
-    the gradients before the update.
+    the gradients before the update. `head` is the statement whose block the region is, for a gradient tape; `toggled` are
+    models that are in training mode for the call alone.
     """
 
     holder: Holder
     region: tuple[ast.stmt, ...]
     gone: tuple[ast.stmt, ...]
-    backward: ast.Expr
+    backward: ast.stmt
     step: ast.Expr
     hoist: ast.stmt
     loss: str | None
@@ -64,11 +65,13 @@ class Plan(NamedTuple):
     training: tuple[tuple[str, ...], ...]
     ready: tuple[Ready, ...]
     clips: tuple[Clip, ...]
+    head: ast.With | None = None
+    toggled: tuple[tuple[str, ...], ...] = ()
 
     @property
     def anchor(self) -> ast.stmt:
         """The statement that the call of the gradient function replaces."""
-        return self.region[0] if self.region else self.backward
+        return self.head or (self.region[0] if self.region else self.backward)
 
 
 class Reading:
@@ -94,6 +97,7 @@ class Reading:
         self.returned: list[str] = []
         self.ready: list[Ready] = []
         self.clips: list[Clip] = []
+        self.head: ast.With | None = None
 
     def _owner(self, name: str) -> Scope | None:
         scope = self.finder.scopes[id(self.function)]

@@ -87,13 +87,17 @@ class _Writer:
         _, _, call = signature(plan, self.names)
         update = f"{plan.holder.text}({self.names.gradients})"
         start, end = self._extent()
-        found = [self._definition_edit(), Edit(start, end, self.indent + call)]
+        lines = (source.newline + self.indent).join((*self._modes(True), call, *self._modes(False)))
+        found = [self._definition_edit(), Edit(start, end, self.indent + lines)]
         found += [removal(self.source, node) for node in plan.gone if not start <= source.start(node) < end]
         found.append(Edit(source.start(plan.step), source.end(plan.step), update))
         for clip in plan.clips:
             text = clip.call(self.names.ops, self.names.gradients)
             found.append(Edit(source.start(clip.statement), source.end(clip.statement), text))
         return found
+
+    def _modes(self, on: bool) -> list[str]:
+        return [f"{'.'.join(model)}.set_train({'' if on else 'False'})" for model in self.plan.toggled]
 
     def _extent(self) -> tuple[int, int]:
         """From the beginning of the first line that moves to the end of the last; a lone backward pass keeps its comment."""
@@ -147,10 +151,17 @@ class _Writer:
         if not self.plan.region:
             return ""
         start, end = self._extent()
+        indentation = line_indent(self.source, self.source.start(self.plan.region[0]))
+        if self.plan.head is not None:
+            header = rest_of_line(
+                self.source, self.source.end(self.plan.head.items[0].optional_vars or self.plan.head)
+            ).end
+            match = re.compile(rb"\r\n|\r|\n").match(self.source.body, header)
+            start = match.end() if match is not None else start
         text = self._edited(start, end, [removal(self.source, node) for node in self.plan.gone])
         lines = []
         for line in LINES.findall(text):
-            moved = indent + line[len(self.indent) :] if line.strip() and line.startswith(self.indent) else line
+            moved = indent + line[len(indentation) :] if line.strip() and line.startswith(indentation) else line
             lines.append(moved)
         body = "".join(lines)
         return body if body.endswith(("\n", "\r")) else body + self.source.newline
@@ -183,8 +194,9 @@ class _Writer:
     def instead(self) -> dict[int, list[ast.stmt]]:
         """What takes the place of each statement of the step."""
         _, _, call = signature(self.plan, self.names)
-        found: dict[int, list[ast.stmt]] = {id(node): [] for node in (*self.plan.region, *self.plan.gone)}
-        found[id(self.plan.anchor)] = [self._new(call)]
+        moved = () if self.plan.head is not None else self.plan.region
+        found: dict[int, list[ast.stmt]] = {id(node): [] for node in (*moved, *self.plan.gone)}
+        found[id(self.plan.anchor)] = [self._new(line) for line in (*self._modes(True), call, *self._modes(False))]
         for clip in self.plan.clips:
             found[id(clip.statement)] = [self._new(clip.call(self.names.ops, self.names.gradients))]
         found[id(self.plan.step)] = [self._new(f"{self.plan.holder.text}({self.names.gradients})")]

@@ -21,12 +21,13 @@ from optmap.translate.steps.names import NameRewriter, lines_of
 from optmap.translate.steps.reading import NotPlain, Plan
 from optmap.translate.steps.render import StepNames, make_ready, render
 from optmap.translate.steps.table import Side, load_table
+from optmap.translate.steps.tape import TapeReader
 from optmap.translate.verify import Kept, Planned
 
 
 def rewrite_steps(
     source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder,
-    plans: Sequence[tuple[Plan, Event]], notes: list[StepNote],
+    plans: Sequence[tuple[Plan, Event]], notes: list[StepNote], readers: Sequence[TapeReader] = (),
 ) -> StepOutcome:  # fmt: skip
     """Return the edits of all plans, and of what the table knows of the rest of the file."""
     framework = plans[0][1].site.api.framework
@@ -34,9 +35,14 @@ def rewrite_steps(
     done: list[ast.AST] = [site.node for site in sites.calls]
     done += [mention.node for mention in sites.mentions]
     done += [node for plan, _ in plans for node in (*plan.gone, plan.step, *(clip.statement for clip in plan.clips))]
+    heads = [item.context_expr for plan, _ in plans if plan.head is not None for item in plan.head.items]
+    done += heads
     names = NameRewriter(source, tables, (framework, options.target), finder, done)
     changes = names.run(_tensors(source, plans), [node for plan, _ in plans for node in (*plan.region, plan.value)])
+    for reader in readers:
+        reader.drop_flags(changes)
     outcome = StepOutcome(notes, [], list(changes.needed), list(changes.gone))
+    outcome.gone.extend(head.func for head in heads if isinstance(head, ast.Call))
     statements: dict[int, list[ast.stmt | Kept]] = {}
     fresh: list[ast.AST] = list(changes.fresh)
     used = _identifiers(source.tree)
@@ -60,7 +66,8 @@ def rewrite_steps(
             statements[key] = list(nodes)
         hoist, before = written.before
         place = statements.setdefault(id(hoist), [Kept(hoist)])
-        place[len(place) - 1 : len(place) - 1] = before
+        at = len(place) - len(written.instead.get(id(hoist), [hoist]))
+        place[at:at] = before
         fresh += written.fresh
         outcome.gone.extend(
             clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call)
@@ -91,7 +98,8 @@ def _choose(source: Source, sites: Sites, plan: Plan, used: set[str], needed: li
             needed.append(spelling.needs)
         spelled.append(spelling.text)
     forward, function = _free("forward_fn", used), _free("grad_fn", used)
-    gradients = _free("grads", used, keep=True)
+    kept = plan.backward.targets[0] if isinstance(plan.backward, ast.Assign) else None
+    gradients = kept.id if isinstance(kept, ast.Name) else _free("grads", used, keep=True)
     loss = plan.loss or _free("loss", used, keep=True)
     return StepNames(forward, function, gradients, loss, spelled[0], spelled[-1])
 

@@ -154,7 +154,7 @@ class TensorRewriter:
             placed = all(word in ("to", "cuda") for word in words)
             if id(node) in self.recorded and "detach" in words and not numeric:
                 self._detach(node, root, functions.get(id(node)))
-            elif numeric:
+            elif numeric or (known and words == ["numpy"]):
                 self._cut(node, root, ".asnumpy()")
             elif placed or (known and words[-1] != "numpy"):
                 self._cut(node, root, "")
