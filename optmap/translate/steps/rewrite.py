@@ -21,7 +21,7 @@ from optmap.translate.steps.names import NameRewriter, lines_of
 from optmap.translate.steps.reading import NotPlain, Plan
 from optmap.translate.steps.render import StepNames, make_ready, render
 from optmap.translate.steps.table import Side, load_table
-from optmap.translate.steps.tape import TapeReader
+from optmap.translate.steps.tape import TapeReader, report_rest
 from optmap.translate.verify import Kept, Planned
 
 
@@ -41,6 +41,8 @@ def rewrite_steps(
     changes = names.run(_tensors(source, plans), [node for plan, _ in plans for node in (*plan.region, plan.value)])
     for reader in readers:
         reader.drop_flags(changes)
+    if readers:
+        report_rest(source, changes, names.done)
     outcome = StepOutcome(notes, [], list(changes.needed), list(changes.gone))
     outcome.gone.extend(head.func for head in heads if isinstance(head, ast.Call))
     statements: dict[int, list[ast.stmt | Kept]] = {}

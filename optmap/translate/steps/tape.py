@@ -6,12 +6,13 @@ Models are called as they are: where Keras is told `training=True`, MindSpore's 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from optmap.mapping.model import Framework
 from optmap.source.calls import read_call
 from optmap.source.scopes import chain_of
+from optmap.source.text import Source
 from optmap.translate.edits import remove_pieces, rest_of_line
 from optmap.translate.infer import infer_parameters
 from optmap.translate.steps.changes import NameChanges
@@ -163,7 +164,15 @@ class TapeReader(InterfaceReading):
                 raise NotPlain(f"line {node.lineno} is given training={ast.unparse(value)}")
             if any(use.name == chain[0] for item in self.region for use in reads(item) if chain[0] in binds(item)):
                 raise NotPlain(f"{chain[0]} is bound under the tape")
+            if any(self._calls_otherwise(inner, chain) for item in self.region for inner in ast.walk(item)):
+                raise NotPlain(f"{'.'.join(chain)} is called both with training=True and without under the tape")
             yield chain
+
+    @staticmethod
+    def _calls_otherwise(node: ast.AST, model: tuple[str, ...]) -> bool:
+        chain = chain_of(node.func) if isinstance(node, ast.Call) else None
+        flagged = isinstance(node, ast.Call) and any(word.arg == "training" for word in node.keywords)
+        return chain is not None and chain[: len(model)] == model and not flagged
 
     def drop_flags(self, changes: NameChanges) -> None:
         """Take `training=True` away: what it says, the mode of the model says."""
@@ -174,6 +183,17 @@ class TapeReader(InterfaceReading):
             assert isinstance(before, ast.Call)
             words = [word for word in before.keywords if word.arg != "training"]
             changes.becomes(node, ast.Call(before.func, before.args, words))
+
+
+def report_rest(source: Source, changes: NameChanges, done: Collection[int]) -> None:
+    """Say what else of the file is Keras's way to call models and to name their variables."""
+    for node in ast.walk(source.tree):
+        if id(node) in done or id(node) in changes.expressions:
+            continue
+        if isinstance(node, ast.Call) and any(word.arg == "training" for word in node.keywords):
+            changes.stay(node, "training=...: a model of MindSpore has a mode, set_train()")
+        elif isinstance(node, ast.Attribute) and node.attr in _VARIABLES:
+            changes.stay(node, f".{node.attr}: a model of MindSpore has trainable_params()")
 
 
 def _model(node: ast.expr) -> tuple[str, ...] | None:
