@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from optmap.translate.steps.plain import StepReader
 from optmap.translate.steps.reading import Accumulates, NotPlain
 
 _LONGEST = 160
+_FLAG = re.compile(r", training=(?:True|False)\b")
+"""What only Keras's models are given; others have a mode."""
 
 
 class Sketch(NamedTuple):
@@ -208,7 +211,7 @@ def taped(source: Source, event: Event, optimizer: str) -> Sketch:
         ),
         None,
     )  # fmt: skip
-    forward = tuple(_text(statement) for statement in block.body) if block is not None else ()
+    forward = tuple(_FLAG.sub("", _text(statement)) for statement in block.body) if block is not None else ()
     given = _given(function, block.body) if block is not None else ()
     return Sketch(forward, _text(gradient.args[0]), _model(gradient.args[1]), optimizer, given)
 
