@@ -833,6 +833,22 @@ def test_list_tells_a_refusal_from_no_counterpart(here: Path) -> None:
     assert "no counterpart in torch" in found["mindspore.nn.LARS"]
 
 
+def test_explain_and_list_speak_of_the_chosen_versions(here: Path) -> None:
+    """lr was required before torch 2.2, foreach came with 1.12, Muon with 2.9: torch's release notes."""
+    (here / "pyproject.toml").write_text('[tool.optmap.versions]\ntorch = "1.11"\n')
+    done = run("explain", "torch.optim.SGD", "--to", "tensorflow", cwd=here).out.decode()
+    assert done.startswith("## torch.optim.SGD of torch 1.11 -> tf.keras.optimizers.SGD\n")
+    assert "| lr " in done
+    assert "foreach" not in done
+    assert "Measured" not in done
+    gone = run("explain", "torch.optim.Muon", cwd=here)
+    assert (gone.code, gone.out) == (2, b"")
+    assert "torch.optim.Muon of torch 1.11 does not exist: the class came with torch 2.9" in gone.err
+    assert b"\ntorch.optim.Muon " not in run("list", cwd=here).out
+    assert b"\ntorch.optim.Muon " in run("list", "--from", "torch==2.13", cwd=here).out
+    assert b"tf.keras.optimizers.Lion" not in run("list", "--from", "torch", "--to", "tensorflow==2.5", cwd=here).out
+
+
 def test_explain_as_json(here: Path) -> None:
     document = run("explain", "torch.optim.AdamW", "--to", "mindspore", "--format", "json", cwd=here).json()
     assert document["version"] == 1

@@ -106,3 +106,9 @@ def tables(extra: tuple[Path, ...], configured: Settings | None = None) -> Mappi
     """
     configured = configured if configured is not None else settings()
     return load((*configured.mappings, *extra))
+
+
+def tables_at(extra: tuple[Path, ...], versions: dict[str, str]) -> MappingSet:
+    """Load the tables as of these versions by package, and of those in the configuration. Raises as tables() does."""
+    configured = settings()
+    return tables(extra, configured).at({**configured.versions, **versions})

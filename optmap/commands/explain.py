@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, tables
+from optmap.commands.common import UsageError, choice, reports_usage_errors, tables_at, versioned
 from optmap.commands.matrix import level, measured
 from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
@@ -35,8 +35,9 @@ class Alone(NamedTuple):
 def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
     """Print the comparison of a class with its counterparts."""
     choice(format, "--format", ("text", "json"))
-    loaded = tables(mappings)
-    wanted = [framework(to, "--to")] if to else list(Framework)
+    target, versions = versioned(to, "--to") if to else (None, {})
+    loaded = tables_at(mappings, versions)
+    wanted = [target] if target else list(Framework)
     if not loaded.named(name):
         from optmap.commands.explain_schedule import explain
         from optmap.mapping.load import load_schedules
@@ -45,6 +46,9 @@ def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> i
         if shown is not None:
             return shown
     apis = find_apis(loaded, name)
+    for api in apis:
+        if not api.exists:
+            raise UsageError(api.absence)
     pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
     if not pairs:
         raise UsageError(f"{apis[0].name} is {apis[0].framework}'s, expected another framework with --to")
@@ -185,7 +189,7 @@ def _sometimes(loaded: MappingSet, item: Plan) -> list[str]:
 
 
 def _markdown(loaded: MappingSet, item: Plan) -> str:
-    lines = [f"## {item.source.name} -> {item.target.name}", ""]
+    lines = [f"## {item.source.label} -> {item.target.label}", ""]
     table = [Row(item.source.name, item.target.name, "difference"), *rows(loaded, item.source, item.target)]
     widths = [max(len(getattr(row, key)) for row in table) for key in ("source", "target")]
     for position, row in enumerate(table):
@@ -215,7 +219,7 @@ def _sections(loaded: MappingSet, item: Plan) -> list[tuple[str, list[str]]]:
 
 def _alone(loaded: MappingSet, item: Alone) -> str:
     about = loaded.algorithms[item.api.algorithm].title
-    lines = [f"## {item.api.name} -> {item.target}", "", f"No counterpart. {item.api.name}: {about}."]
+    lines = [f"## {item.api.label} -> {item.target}", "", f"No counterpart. {item.api.name}: {about}."]
     todo = advice(loaded, item.api)
     lines += ["", "Instead:", f"- {todo}"] if todo else []
     lines += ["", "Pages:", f"- {item.api.docs}"] if item.api.docs else []
@@ -233,7 +237,7 @@ def _show_rich(loaded: MappingSet, plans: list[Plan]) -> None:
 
     console = Console(highlight=False)
     for item in plans:
-        table = Table(title=f"{item.source.name} -> {item.target.name}", title_justify="left")
+        table = Table(title=f"{item.source.label} -> {item.target.label}", title_justify="left")
         for heading in (item.source.name, item.target.name, "difference"):
             table.add_column(heading, overflow="fold")
         for row in rows(loaded, item.source, item.target):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from optmap.commands.common import choice, framework, reports_usage_errors, tables
+from optmap.commands.common import choice, reports_usage_errors, tables_at, versioned
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.measured import Measured, measurements
 from optmap.mapping.model import Api, Framework, MappingSet
@@ -42,10 +42,10 @@ class Entry(NamedTuple):
 def run(source: str | None, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
     """Print the support matrix."""
     choice(format, "--format", ("text", "json"))
-    loaded = tables(mappings)
-    sources = [framework(source, "--from")] if source else list(Framework)
-    targets = [framework(to, "--to")] if to else list(Framework)
-    entries = matrix(loaded, sources, targets)
+    one, versions = versioned(source, "--from") if source else (None, {})
+    other, more = versioned(to, "--to") if to else (None, {})
+    loaded = tables_at(mappings, versions | more)
+    entries = matrix(loaded, [one] if one else list(Framework), [other] if other else list(Framework))
     if format == "json":
         print(json.dumps({"version": 1, "pairs": [item._asdict() for item in entries]}, indent=2))
     elif sys.stdout.isatty():
@@ -62,7 +62,7 @@ def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework
         for source in sources
         for target in targets
         for api in loaded.apis.values()
-        if api.framework is source and target is not source
+        if api.framework is source and target is not source and api.exists
     ]
 
 

@@ -280,6 +280,14 @@ class Api:
         return versions.holds(self.version or self.verified, self.since, self.until)
 
     @property
+    def absence(self) -> str:
+        """Why a version that does not have the class does not."""
+        package = self.module.package
+        early = self.since is not None and not versions.holds(self.version or self.verified, self.since, None)
+        when = f"came with {package} {self.since}" if early else f"went with {package} {self.until}"
+        return f"{self.label} does not exist: the class {when}"
+
+    @property
     def label(self) -> str:
         """The name for messages, with the version where that is not the verified one."""
         return f"{self.name} of {self.module.package} {self.version}" if self.version else self.name

@@ -28,7 +28,7 @@ from optmap.mapping.derive import candidates, plans
 from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
 from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
-from optmap.mapping.versions import holds, key
+from optmap.mapping.versions import key
 from optmap.source.calls import Form
 
 _PROBLEM_CODES = {
@@ -127,7 +127,7 @@ def _resolve(
     serving: Serving | None,
 ) -> Rewrite | Refusal:
     if not api.exists:
-        return Refusal((Note(INVALID_CALL, _absent(api), table=str(api.at)),))
+        return Refusal((Note(INVALID_CALL, api.absence, table=str(api.at)),))
     bound = bind(api, arguments)
     if isinstance(bound, Refusal):
         return bound
@@ -212,13 +212,6 @@ def _unknown(api: Api, name: str) -> str:
     close = get_close_matches(name, [parameter.name for parameter in api.current], n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{api.label} has no argument {name!r}{hint}"
-
-
-def _absent(api: Api) -> str:
-    package = api.module.package
-    early = api.since is not None and not holds(api.version or api.verified, api.since, None)
-    when = f"came with {package} {api.since}" if early else f"went with {package} {api.until}"
-    return f"{api.label} does not exist: the class {when}"
 
 
 def _wrong_lengths(api: Api, bound: dict[str, Given]) -> list[Note]:
