@@ -186,6 +186,28 @@ UNSAFE_VALUE: Final = _code(
     "OM214", "value-rejected-by-target", _E, "The target's constructor rejects this value.",
     "mindspore.nn.Adam(beta1=0.0)", "Choose a value in the range that the message gives.",
 )  # fmt: skip
+UNMEASURED: Final = _code(
+    "OM220", "unmeasured-class", _W,
+    "The class that the call now constructs cannot be run on every machine, so that `optmap check` has not measured it.",
+    "mindspore.mint.optim.AdamW, which needs an Ascend device", "Compare a few steps on a machine that can run the class.",
+)  # fmt: skip
+PARAMETERS_ELSEWHERE: Final = _code(
+    "OM221", "parameters-elsewhere", _I,
+    "The target's constructor takes no parameters: the training step hands it gradients and variables instead.",
+    "torch.optim.Adam(model.parameters()) -> tf.keras.optimizers.Adam()",
+    "See that the training step applies the gradients of the same model.",
+)  # fmt: skip
+PARAMETERS_PICKED: Final = _code(
+    "OM222", "some-parameters-elsewhere", _W,
+    "The constructor picks parameters, and the target's constructor takes none: which ones are trained is decided elsewhere.",
+    "torch.optim.Adam(model.head.parameters()) -> tf.keras.optimizers.Adam()",
+    "Give those variables alone to apply_gradients, or set trainable = False on the others.",
+)  # fmt: skip
+NAME_ATTRIBUTE: Final = _code(
+    "OM223", "parameter-name-attribute", _E, "Parameters are picked by an attribute that the target's parameters do not have.",
+    "mindspore.nn.Adam([p for p in net.trainable_params() if 'bias' in p.name])",
+    "Pick them with names: [p for name, p in net.named_parameters() if 'bias' in name].",
+)  # fmt: skip
 HIDDEN_GROUPS: Final = _code(
     "OM225", "untraceable-groups", _E,
     "Parameter groups are built in a variable or a function whose every use could not be followed.",
@@ -249,6 +271,16 @@ SCHEDULE_FUNCTION: Final = _code(
 SCHEDULE_MEMBER: Final = _code(
     "OM314", "schedule-member", _W, "The target's schedule lacks a member that the file uses.", "scheduler.state_dict()",
     "Follow the message's advice.",
+)  # fmt: skip
+SCHEDULE_STEPS: Final = _code(
+    "OM315", "schedule-steps", _W, "A schedule that was the learning rate is attached to the optimizer, and has to be stepped.",
+    "tf.keras.optimizers.SGD(tf.keras.optimizers.schedules.ExponentialDecay(...))",
+    "Call its step() after every step of the optimizer.",
+)  # fmt: skip
+SCHEDULE_PASSED: Final = _code(
+    "OM316", "schedule-passed", _W, "A schedule that was attached is the learning rate now; calls of its step() are gone.",
+    "torch.optim.lr_scheduler.StepLR(optimizer, 30)",
+    "See that the optimizer makes as many steps in an epoch as the message says.",
 )  # fmt: skip
 
 # 32x to 34x: what stands around an optimizer

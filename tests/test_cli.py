@@ -861,7 +861,12 @@ def test_list(here: Path) -> None:
     document = run("list", "--format", "json", cwd=here).json()
     assert document["version"] == 1
     keys = {key for pair in document["pairs"] for key in pair}
-    assert keys == {"source", "target", "agreement", "faithful"}
+    assert keys == {"source", "target", "level", "usually", "agreement", "faithful"}
+    cells = {(pair["source"], pair["target"]): pair for pair in document["pairs"]}
+    assert cells["torch.optim.AdamW", "mindspore.nn.AdamWeightDecay"]["level"] == "DIVERGENT"
+    assert cells["torch.optim.Adam", "mindspore.nn.Adam"]["usually"] == "EQUIVALENT but in small-gradients"
+    assert cells["mindspore.mint.optim.SGD", "torch.optim.SGD"]["level"] == "NOT_RUN"
+    assert cells["torch.optim.ASGD", None]["agreement"].startswith("no counterpart in tensorflow: ")
     sources = {pair["source"].split(".")[0] for pair in document["pairs"]}
     assert sources == {"torch", "tf", "mindspore"}
 

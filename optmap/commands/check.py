@@ -12,8 +12,8 @@ from optmap.conformance.api import check
 from optmap.conformance.results import Report
 from optmap.conformance.select import CheckError, read_setting
 from optmap.files import Found, find_files
-from optmap.mapping.model import Framework
 from optmap.report.check_reports import CHECK_FORMATS, render
+from optmap.report.text import Progress
 from optmap.translate.write import WriteError, write_new
 
 PASSED: Final = 0
@@ -47,10 +47,13 @@ def run(request: Request) -> int:
     """Carry out the request, print the report, and return the exit code."""
     choice(request.format, "--format", tuple(name for name in CHECK_FORMATS if name != "html"))
     page = _page(request.report)
+    progress = Progress()
     try:
-        found = _check(request)
+        found = _check(request, progress)
     except CheckError as error:
         raise UsageError(str(error)) from None
+    finally:
+        progress.clear()
     if page is not None:
         _write(page, render(found, "html"))
     sys.stdout.write(render(found, request.format))
@@ -58,9 +61,9 @@ def run(request: Request) -> int:
     return _exit_code(found)
 
 
-def _check(request: Request) -> Report:
+def _check(request: Request, progress: Progress) -> Report:
     configured = settings()
-    to = framework(request.to, "--to") if request.to else configured.to or Framework.MINDSPORE
+    to = framework(request.to, "--to") if request.to else configured.to
     sources = [framework(name, "--from") for name in request.sources if name != "auto"]
     return check(
         request.optimizers,
@@ -77,6 +80,7 @@ def _check(request: Request) -> Report:
         interpreters=dict(map(interpreter, request.python)),
         schedules=request.schedules,
         tables=tables(request.mappings, configured),
+        progress=lambda done, total: progress.step(done, total, "calls compared"),
     )
 
 
@@ -86,9 +90,9 @@ def _exit_code(report: Report) -> int:
     if report.ran:
         return NOT_AS_EXPECTED
     reasons = "".join(f"\n  {name}: {reason}" for name, reason in report.failures.items())
-    sys.stderr.write(
-        f"optmap: error: nothing ran{reasons or ': no class of the target expresses a call in these scenarios'}\n"
-    )
+    stated = any(result.pair.not_run for result in report.results)
+    why = "the tables say that it cannot" if stated else "no class of the target expresses a call in these scenarios"
+    sys.stderr.write(f"optmap: error: nothing ran{reasons or f': {why}'}\n")
     return NOTHING_RAN
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from optmap.commands.common import UsageError, choice, framework, reports_usage_errors, tables
+from optmap.commands.matrix import level, measured
 from optmap.mapping.derive import candidates, plan
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
 from optmap.mapping.plan import Plan
@@ -35,8 +36,15 @@ def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> i
     """Print the comparison of a class with its counterparts."""
     choice(format, "--format", ("text", "json"))
     loaded = tables(mappings)
-    apis = find_apis(loaded, name)
     wanted = [framework(to, "--to")] if to else list(Framework)
+    if not loaded.named(name):
+        from optmap.commands.explain_schedule import explain
+        from optmap.mapping.load import load_schedules
+
+        shown = explain(load_schedules(loaded.extra), name, wanted, format)
+        if shown is not None:
+            return shown
+    apis = find_apis(loaded, name)
     pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
     if not pairs:
         raise UsageError(f"{apis[0].name} is {apis[0].framework}'s, expected another framework with --to")
@@ -116,7 +124,9 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]
     neutral = f"dropped at {write_literal(hyperparameter.neutral)}, otherwise " if hyperparameter.has_neutral else ""
-    return f"{neutral}{hyperparameter.remedy or 'refused, or another class is chosen'}"
+    return (
+        f"{neutral}{hyperparameter.advice(target.framework, parameter.name) or 'refused, or another class is chosen'}"
+    )
 
 
 def _target_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
@@ -147,6 +157,16 @@ def _causes(item: Plan) -> list[str]:
         + (f". To avoid it, {cause.advice}" if cause.advice else "")
         for cause in item.causes
     ]
+
+
+def _measured(item: Plan) -> list[str]:
+    """The level that a run found, or why there is none."""
+    reasons = [f"{api.name} {api.not_run}" for api in (item.source, item.target) if api.not_run]
+    found = measured(item)
+    if reasons or item.problems or found is None:
+        return [f"not run: {'; '.join(reasons)}"] if reasons else []
+    double = "" if found.double == found.single else f"; {found.double} in float64"
+    return [f"{found.text} in float32{double}"]
 
 
 def _sometimes(loaded: MappingSet, item: Plan) -> list[str]:
@@ -184,6 +204,7 @@ def _sections(loaded: MappingSet, item: Plan) -> list[tuple[str, list[str]]]:
     ]
     found = [
         ("At the defaults the update rules differ", _causes(item) or ["nowhere"]),
+        ("Measured at the defaults", _measured(item)),
         ("Elsewhere", _sometimes(loaded, item)),
         ("Not expressible", [problem.message for problem in item.problems]),
         ("Notes", notes),
@@ -231,6 +252,7 @@ def _as_dict(loaded: MappingSet, item: Plan) -> dict[str, Any]:
         "target": item.target.name,
         "rows": [{"source": row.source, "target": row.target, "difference": row.difference}
                  for row in rows(loaded, item.source, item.target)],
+        "measured": level(item),
         "causes": _causes(item),
         "elsewhere": _sometimes(loaded, item),
         "problems": [problem.message for problem in item.problems],

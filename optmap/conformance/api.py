@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
-from optmap.conformance.calls import Call
+from optmap.conformance.calls import Call, default_call
 from optmap.conformance.catalog import catalog
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.filecalls import file_calls
 from optmap.conformance.pool import EngineError, Session
 from optmap.conformance.results import Refused, Report, Result
-from optmap.conformance.run import Options, run_trials
+from optmap.conformance.run import Options, Progress, run_trials
 from optmap.conformance.scenario import Scenario
 from optmap.conformance.schedule_check import SchedulePair, run_pairs
 from optmap.conformance.schedule_files import Wishes, wished_pairs
-from optmap.conformance.select import CheckError, find_apis, table_calls, with_settings
+from optmap.conformance.select import CheckError, Direction, find_apis, table_calls, with_settings
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trials
 from optmap.conformance.verdict import find_better
-from optmap.mapping.model import Api, Framework, Literal, MappingSet
+from optmap.mapping.model import Framework, Literal, MappingSet
 from optmap.mapping.yamlnodes import nearest
 
 STEPS: Final = 100
@@ -35,7 +36,7 @@ def check(
     paths: Iterable[str | Path] = (),
     everything: bool = False,
     sources: Iterable[Framework | str] | None = None,
-    to: Framework | str = Framework.MINDSPORE,
+    to: Framework | str | None = None,
     steps: int | None = None,
     seed: int = 0,
     dtypes: Sequence[str] = DTYPES,
@@ -44,6 +45,7 @@ def check(
     require: Iterable[str] = (),
     interpreters: Mapping[str, str] | None = None,
     tables: MappingSet | None = None,
+    progress: Callable[[int, int], None] | None = None,
     schedules: Iterable[str] = (),
 ) -> Report:
     """Run optimizers and what the translator makes of them side by side, and judge the difference.
@@ -54,7 +56,7 @@ def check(
         everything: check every class of the tables, or the named ones, with each hyperparameter away from its default in
             turn, against every class of the target that can express the call.
         sources: frameworks to translate from; all but the target by default.
-        to: framework to translate to.
+        to: framework to translate to; by default MindSpore, or with `everything` each framework in turn.
         steps: training steps, at least 1; 100 by default, 40 where a single hyperparameter is moved.
         seed: seed of the scenarios' weights and data, at least 0.
         dtypes: "float32", "float64" or both; BETTER needs float64.
@@ -63,6 +65,7 @@ def check(
         require: engines that must be there ("torch", "tensorflow", "mindspore", "mindspore-real").
         interpreters: Python interpreters by engine, for frameworks that live in other environments.
         tables: mapping tables; optmap's own by default.
+        progress: told how many runs of a call are done, and of how many, as they get done; from several threads.
         schedules: learning-rate schedules, such as "StepLR", whose rates are compared; files and `everything` bring theirs.
 
     Returns:
@@ -77,38 +80,32 @@ def check(
         from optmap.mapping.load import load
 
         tables = load()
-    target = _framework(to)
-    wanted = frozenset(map(_framework, sources)) if sources is not None else frozenset(Framework) - {target}
-    if target in wanted:
-        raise CheckError(f"found {target} both as source and as target, expected two different frameworks")
+    wanted = _directions(sources, to, everything)
     chosen = _scenarios(scenarios, seed)
     options = _options(steps, dtypes)
     settings = dict(hyperparameters or {})
     named, files = list(optimizers), list(map(Path, paths))
-    wishes = Wishes(tuple(schedules), tuple(files), everything and not named, wanted, target, steps or STEPS, settings)
+    wishes = Wishes(tuple(schedules), tuple(files), everything and not named, tuple(wanted), steps or STEPS, settings)
     rated, left_alone, used = wished_pairs(tables, wishes)
-    calls, refused = _calls(tables, named, files, everything, wanted, target, settings, used, alone=bool(wishes.names))
+    settings = {name: value for name, value in settings.items() if name not in used}
+    calls, refused = _calls(tables, named, files, everything, wanted, settings, alone=bool(wishes.names))
     trials = Trials(tables, chosen, every_target=everything)
-    found = trials.find((call, target) for call in calls)
+    found = trials.find(calls)
     needed = {
         framework.value for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
     }
     needed |= {api.framework.value for pair in rated for api in (pair.source, pair.target)}
-    results, versions, failures = _run(
-        found, rated, _engines(needed, require, interpreters or {}), options, list(require)
-    )
+    engines = _engines(needed, require, interpreters or {})
+    results, versions, failures = _run(found, rated, engines, options, list(require), _counter(progress, len(found)))
     if scenarios is None:
         results = find_better(results)
     return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone))
 
 
 def _run(
-    trials: Sequence[object],
-    rated: Sequence[SchedulePair],
-    engines: Mapping[str, str | None],
-    options: Options,
-    require: Sequence[str],
-) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:
+    trials: Sequence[object], rated: Sequence[SchedulePair], engines: Mapping[str, str | None], options: Options,
+    require: Sequence[str], progress: Progress,
+) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:  # fmt: skip
     """Start the engines side by side, run everything, and say which engines could be used."""
     versions: dict[str, str | None] = {}
     failures: dict[str, str] = {}
@@ -120,7 +117,7 @@ def _run(
             _version(name, sessions[name], versions, failures)
             if name in failures:
                 raise CheckError(f"the required engine {name} cannot be used: {failures[name]}")
-        results = run_trials(trials, sessions, options)  # type: ignore[arg-type]
+        results = run_trials(trials, sessions, options, progress)  # type: ignore[arg-type]
         results += run_pairs(rated, sessions, options.steps)
         for name, session in sessions.items():
             _version(name, session, versions, failures)
@@ -144,6 +141,33 @@ def _engines(needed: set[str], require: Iterable[str], interpreters: Mapping[str
     real = {"mindspore-real"} & {*require, *given}
     names = needed | set(require) | (real if "mindspore" in needed else set())
     return {name: given.get(name) for name in ENGINES if name in names}
+
+
+def _counter(progress: Callable[[int, int], None] | None, total: int) -> Progress:
+    """Add up what gets done and tell it."""
+    done = 0
+    lock = Lock()
+
+    def count(more: int) -> None:
+        nonlocal done
+        with lock:
+            done += more
+            if progress is not None:
+                progress(done, total)
+
+    return count
+
+
+def _directions(
+    sources: Iterable[Framework | str] | None, to: Framework | str | None, everything: bool
+) -> list[Direction]:
+    """The source frameworks of each target. Raises CheckError."""
+    targets = [_framework(to)] if to is not None else list(Framework) if everything else [Framework.MINDSPORE]
+    wanted = frozenset(map(_framework, sources)) if sources is not None else None
+    if wanted is not None and len(targets) == 1 and targets[0] in wanted:
+        raise CheckError(f"found {targets[0]} both as source and as target, expected two different frameworks")
+    found = [((frozenset(Framework) if wanted is None else wanted) - {target}, target) for target in targets]
+    return [(frameworks, target) for frameworks, target in found if frameworks]
 
 
 def _framework(name: Framework | str) -> Framework:
@@ -173,33 +197,40 @@ def _options(steps: int | None, dtypes: Sequence[str]) -> Options:
     return Options(steps or STEPS, steps or ROW_STEPS, tuple(dict.fromkeys(dtypes)) or DTYPES)
 
 
-def _all(tables: MappingSet, sources: frozenset[Framework]) -> list[Api]:
-    return [api for api in tables.apis.values() if api.framework in sources]
-
-
 def _calls(
     tables: MappingSet, optimizers: Sequence[str], paths: Sequence[Path], everything: bool,
-    sources: frozenset[Framework], target: Framework, settings: dict[str, Literal], taken: set[str], *, alone: bool,
-) -> tuple[list[Call], list[Refused]]:  # fmt: skip
-    """All calls that were asked for, and those of files that cannot be bound.
+    directions: Sequence[Direction], settings: dict[str, Literal], *, alone: bool,
+) -> tuple[list[tuple[Call, Framework]], list[Refused]]:  # fmt: skip
+    """All calls that were asked for, each with its target, and those of files that cannot be bound.
 
-    Schedules may have `taken` settings, and may be wanted `alone`.
+    Schedules may be wanted `alone`.
     """
     if not (optimizers or paths or everything or alone):
         raise CheckError("found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all")
-    settings = {name: value for name, value in settings.items() if name not in taken}
-    named = [Call(api) for name in optimizers for api in find_apis(tables, name, sources)]
-    calls = table_calls(tables, [call.api for call in named] or _all(tables, sources)) if everything else named
-    if settings and calls:
-        calls = with_settings(tables, calls, settings)
+    sources = frozenset[Framework]().union(*(frameworks for frameworks, _ in directions))
+    made = _table_calls(tables, optimizers, everything, sources)
+    if settings and made:
+        made = with_settings(tables, made, settings)
+    calls = [(call, target) for call in made for frameworks, target in directions if call.api.framework in frameworks]
     refused: list[Refused] = []
     used: set[str] = set()
     for path in paths:
-        found, unbound, names = file_calls(path, tables, sources, target, settings)
-        calls += found
-        refused += unbound
-        used |= names
+        for frameworks, target in directions:
+            found, unbound, names = file_calls(path, tables, frameworks, target, settings)
+            calls += [(call, target) for call in found]
+            refused += unbound
+            used |= names
     unused = set(settings) - used
     if paths and not (optimizers or everything) and unused and calls:
         raise CheckError(f"--set {min(unused)}: found a name that no call here takes")
     return calls, refused
+
+
+def _table_calls(
+    tables: MappingSet, optimizers: Sequence[str], everything: bool, sources: frozenset[Framework]
+) -> list[Call]:
+    """The calls of named classes, or of all."""
+    named = [api for name in optimizers for api in find_apis(tables, name, sources)]
+    if not everything:
+        return [default_call(tables, api) for api in named]
+    return table_calls(tables, named or [api for api in tables.apis.values() if api.framework in sources])

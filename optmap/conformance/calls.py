@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from optmap.mapping.derive import candidates, plan
+from optmap.mapping import derive
 from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.source.calls import Form
 from optmap.translate.resolve import CallArgument, Refusal, bind
 
-SAMPLES: Final[Mapping[str, Literal]] = {"learning_rate": 0.01, "momentum": 0.9, "rho": 0.9}
-"""Values for parameters without a default, which every call has to give."""
+SAMPLE: Final = 0.1
+"""Given where a call has to give a value and the tables have no sample of it."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Call:
 
     Attributes:
         api: the class.
-        given: arguments by the constructor's own names, without the parameters.
-        assumed: which of them were not known and were taken from the defaults or from SAMPLES.
+        given: arguments by the constructor's own names, without the parameters; the required ones are all there.
+        assumed: which of them were not known and were taken from the defaults or from the tables' samples.
         origin: where the call stands, as `path:line`; empty for a call that optmap made.
         row: the hyperparameter that this call moves away from its default; empty for the defaults and a user's call.
     """
@@ -36,25 +36,36 @@ class Call:
     row: str = ""
 
 
-def completed(call: Call) -> dict[str, Literal]:
-    """The call's arguments, with samples for required ones that it leaves out."""
-    found = dict(call.given)
-    for parameter in call.api.current:
+def completed(tables: MappingSet, api: Api, given: Mapping[str, Literal]) -> dict[str, Literal]:
+    """A call's arguments, with samples for required ones that it leaves out."""
+    found = dict(given)
+    for parameter in api.current:
         if parameter.required and not parameter.is_parameters and parameter.name not in found:
-            found[parameter.name] = SAMPLES.get(parameter.ties[0], 0.1)
+            found[parameter.name] = sample(tables, parameter)
     return found
+
+
+def sample(tables: MappingSet, parameter: Parameter) -> Literal:
+    """A value for a parameter without a default."""
+    samples = tables.hyperparameters[parameter.ties[0]].samples if parameter.ties else ()
+    return samples[0] if samples else SAMPLE
+
+
+def default_call(tables: MappingSet, api: Api) -> Call:
+    """The call that gives nothing but what it has to, or what a counterpart needs."""
+    return Call(api, completed(tables, api, api.sample))
 
 
 def arguments_of(call: Call) -> list[CallArgument]:
     """The call as the resolver sees it; the parameters are an expression of which nothing is known."""
-    given = [CallArgument(Form.KEYWORD, name, literal_value(value)) for name, value in completed(call).items()]
+    given = [CallArgument(Form.KEYWORD, name, literal_value(value)) for name, value in call.given.items()]
     parameters = call.api.parameters_argument
     return [CallArgument(Form.KEYWORD, parameters.name, Value()), *given] if parameters else given
 
 
 def canonical_values(call: Call) -> dict[str, Literal]:
     """The value of every hyperparameter of the call by canonical name, defaults and constants of the class included."""
-    given = completed(call)
+    given = call.given
     found: dict[str, Literal] = dict(call.api.fixed)
     for parameter in call.api.current:
         if not parameter.ties or parameter.is_parameters:
@@ -70,15 +81,15 @@ def canonical_values(call: Call) -> dict[str, Literal]:
 def plans(
     tables: MappingSet, call: Call, target: Framework, *, group_keys: Sequence[str] | None = None
 ) -> list[Plan] | str:
-    """Every class of the target that can express the call and be run, in order of preference, by the resolver's own steps.
+    """Every class of the target that can express the call, in order of preference, by the resolver's own steps.
 
     Returns the resolver's reason where the call cannot be bound.
     """
     bound = bind(call.api, arguments_of(call))
     if isinstance(bound, Refusal):
         return "; ".join(note.message for note in bound.notes)
-    made = (plan(tables, call.api, bound, each, group_keys=group_keys) for each in candidates(tables, call.api, target))
-    return [item for item in made if not item.problems and item.target.not_run is None]
+    classes = derive.candidates(tables, call.api, target)
+    return [item for item in derive.plans(tables, call.api, bound, classes, group_keys) if not item.problems]
 
 
 def choices(found: Sequence[Plan]) -> tuple[Plan, Plan] | None:
@@ -109,56 +120,63 @@ def _piece(piece: FromArgument | Constant | Inferred, arguments: Sequence[CallAr
     return convert(value.literal, piece.conversion)  # type: ignore[arg-type]
 
 
-AWAY: Final[Mapping[str, Literal]] = {
-    "beta1": 0.8, "beta2": 0.97, "epsilon": 1e-3, "momentum": 0.7, "dampening": 0.3, "l2": 0.05, "decoupled_decay": 0.3,
-    "rho": 0.8, "initial_accumulator": 0.3, "loss_scale": 8.0, "lr_decay": 0.05,
-    "square_epsilon": 1e-3, "scale_epsilon": 3.0,
-}  # fmt: skip
-"""Values away from every framework's default and from neutral, large enough to show."""
-
-
 def rows(tables: MappingSet, api: Api) -> Iterator[Call]:
     """One call for each hyperparameter of the class, moved away from its default alone (with what it is inert without)."""
-    for parameter in api.current:
-        if parameter.switches:
-            awake = {api.by_tie[old].name: _given(api, old) for old in parameter.switches if old in api.by_tie}
-            yield Call(api, {**awake, parameter.name: True}, row=parameter.name)
-            continue
-        for tie in () if parameter.is_parameters else parameter.ties:
-            value = _given(api, tie)
-            if value is None:
+    for given, row in _Rows(tables, api).found():
+        yield Call(api, completed(tables, api, {**api.sample, **given}), row=row)
+
+
+class _Rows:
+    """Moves the hyperparameters of one class."""
+
+    def __init__(self, tables: MappingSet, api: Api) -> None:
+        self.tables = tables
+        self.api = api
+
+    def found(self) -> Iterator[tuple[dict[str, Literal], str]]:
+        """What each row gives, and its name."""
+        for parameter in self.api.current:
+            if parameter.switches:
+                awake = {
+                    self.api.by_tie[old].name: self.given(old) for old in parameter.switches if old in self.api.by_tie
+                }
+                yield {**awake, parameter.name: True}, parameter.name
                 continue
-            needs = tables.hyperparameters[tie].inert_without
-            others = {}
-            if needs is not None and needs in api.by_tie and api.by_tie[needs].name != parameter.name:
-                others = {api.by_tie[needs].name: _given(api, needs)}
-            yield Call(api, {**others, parameter.name: value}, row=tie if len(parameter.ties) > 1 else parameter.name)
+            for tie in () if parameter.is_parameters else parameter.ties:
+                value = self.given(tie)
+                if value is not None:
+                    name = tie if len(parameter.ties) > 1 else parameter.name
+                    yield {**self._waker(parameter, tie), parameter.name: value}, name
 
+    def _waker(self, parameter: Parameter, tie: str) -> dict[str, Literal]:
+        """A value for the hyperparameter without which this one does nothing."""
+        needs = self.tables.hyperparameters[tie].inert_without
+        carrier = self.api.by_tie.get(needs) if needs is not None else None
+        return {carrier.name: self.given(needs)} if carrier and needs and carrier.name != parameter.name else {}
 
-def _given(api: Api, tie: str) -> Literal:
-    """A value for the parameter that carries a hyperparameter, away from the default; None where there is none."""
-    parameter = api.by_tie[tie]
-    if len(parameter.ties) == 1:
-        return away(parameter, tie, parameter.default)
-    default = parameter.default
-    if not isinstance(default, tuple):
-        return None
-    return tuple(
-        away(parameter, name, old) if name == tie else old for name, old in zip(parameter.ties, default, strict=True)
-    )
+    def given(self, tie: str) -> Literal:
+        """A value for the parameter that carries a hyperparameter, away from the default; None where there is none."""
+        parameter = self.api.by_tie[tie]
+        default = parameter.default
+        if len(parameter.ties) == 1:
+            return self.away(parameter, tie, sample(self.tables, parameter) if parameter.required else default)
+        if not isinstance(default, tuple):
+            return None
+        moved = {tie: self.away(parameter, tie, default[parameter.ties.index(tie)])}
+        return tuple(moved.get(name, old) for name, old in zip(parameter.ties, default, strict=True))
 
-
-def away(parameter: Parameter, tie: str, default: Any) -> Literal:
-    """A value of one hyperparameter away from its default; None where the tables give no hint of a sensible one."""
-    if isinstance(default, bool):
-        return not default
-    if tie == "learning_rate":
-        return (default if isinstance(default, float | int) and default else SAMPLES[tie]) * 2.5  # type: ignore[operator]
-    value = AWAY.get(tie)
-    if value is not None and value != default:
-        return value
-    if not isinstance(default, float | int) or isinstance(default, bool):
-        return None
-    factors = (0.7, 1.3) if default <= 1 else (1.3, 0.7)
-    moved = [default * factor for factor in factors] if default else [0.1]
-    return next((item for item in moved if parameter.interval is None or item in parameter.interval), None)
+    def away(self, parameter: Parameter, tie: str, default: Any) -> Literal:
+        """A value of one hyperparameter away from its default; None where the tables give no hint of a sensible one."""
+        if isinstance(default, bool):
+            return not default
+        samples = self.tables.hyperparameters[tie].samples
+        if tie == "learning_rate":
+            return (default if isinstance(default, float | int) and default else samples[0]) * 2.5  # type: ignore[operator]
+        value = next((item for item in samples if item != default), None)
+        if value is not None:
+            return value
+        if not isinstance(default, float | int):
+            return None
+        factors = (0.7, 1.3) if default <= 1 else (1.3, 0.7)
+        moved = [default * factor for factor in factors] if default else [0.1]
+        return next((item for item in moved if parameter.interval is None or item in parameter.interval), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 from optmap.conformance.levels import Level
 from optmap.conformance.rules.gradients import UNDECAYED
@@ -43,14 +43,12 @@ NEEDS: Final[Mapping[Need, Callable[[Scenario, Values, Circumstances], bool]]] =
 }
 """Which runs have what a trait needs to show; in the others the two rules must agree."""
 
-SIZED: Final[Mapping[str, str]] = {"epsilon_placement": "epsilon", "epsilon": "epsilon"}
-"""Causes whose effect grows with a hyperparameter: whatever the tables declare, it is a matter of its size."""
-
 _USUAL: Final = Circumstances()
 
 NEGLIGIBLE: Final = 1e-5
 """An epsilon below this share of the gradients (and of their squares, which is what stands beside it inside a root) moves a
-run by less than the practical tolerance, even where young second moments are 1 / (1 - beta2), a thousand times, too small."""
+run by less than the practical tolerance, even where young second moments are 1 / (1 - beta2), a thousand times, too small.
+The same is asked of whatever else a cause grows with."""
 
 
 def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: Circumstances = _USUAL) -> Expectation:
@@ -66,7 +64,7 @@ def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: C
     for cause in plan.causes:
         if cause.needs is not None and not NEEDS[cause.needs](scenario, values, circumstances):
             continue
-        level = max(level, _effect(cause, scenario, values), key=lambda item: item.rank)
+        level = max(level, _effect(plan, cause, scenario, values), key=lambda item: item.rank)
         texts.append(describe(plan, cause))
     return Expectation(level, tuple(texts))
 
@@ -76,9 +74,14 @@ def describe(plan: Plan, cause: Cause) -> str:
     return f"{cause.trait.replace('_', ' ')}: {plan.source.name} {cause.source}; {plan.target.name} {cause.target}"
 
 
-def _effect(cause: Cause, scenario: Scenario, values: Mapping[str, Literal]) -> Level:
-    size = values.get(SIZED.get(cause.trait, ""))
-    if isinstance(size, bool) or not isinstance(size, int | float):
+def _effect(plan: Plan, cause: Cause, scenario: Scenario, values: Mapping[str, Literal]) -> Level:
+    grows = cause.grows_with or ""
+    sizes = [size for size in (values.get(grows), plan.target.fixed.get(grows)) if _is_number(size)]
+    if not sizes:
         return Level.DIVERGENT if cause.effect is Effect.DIVERGENT else Level.CLOSE
     beside = min(scenario.gradient_size, scenario.gradient_size**2)
-    return Level.CLOSE if size <= NEGLIGIBLE * beside else Level.DIVERGENT
+    return Level.CLOSE if max(sizes) <= NEGLIGIBLE * beside else Level.DIVERGENT
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

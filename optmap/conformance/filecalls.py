@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from optmap.conformance.calls import SAMPLES, Call
+from optmap.conformance.calls import Call, completed, sample
 from optmap.conformance.results import Refused
 from optmap.conformance.select import CheckError
 from optmap.mapping.model import Framework, Literal, MappingSet, Parameter
@@ -18,6 +20,9 @@ from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.parameters import read_parameters
 from optmap.translate.resolve import CallArgument, Refusal, bind
 from optmap.translate.sites import CallSite, Sites, find_sites
+
+Samples: TypeAlias = Callable[[Parameter], Any]
+"""A value for a parameter without a default; None where there is none."""
 
 
 def file_calls(
@@ -34,12 +39,12 @@ def file_calls(
     refused: list[Refused] = []
     used: set[str] = set()
     for site, text in read:
-        reader = _Reader(source, site, text, settings)
+        reader = _Reader(source, site, text, settings, partial(sample, tables))
         cell, line = source.cell_line(site.node.lineno)
         origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
         made = reader.call(origin)
         if isinstance(made, Call):
-            calls.append(made)
+            calls.append(replace(made, given=completed(tables, site.api, made.given)))
             used |= reader.used
         else:
             reasons = tuple(note.message for note in made.notes)
@@ -71,20 +76,23 @@ def read_file(
 
 
 def read_literals(
-    source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], origin: str
+    source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples, origin: str
 ) -> Call | Refusal:
     """A call with the values that are written at it or known by `settings`; a Refusal where it cannot be bound."""
-    return _Reader(source, site, text, settings).call(origin)
+    return _Reader(source, site, text, settings, samples).call(origin)
 
 
 class _Reader:
     """Finds the values of one call's arguments."""
 
-    def __init__(self, source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal]) -> None:
+    def __init__(
+        self, source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples
+    ) -> None:
         self.source = source
         self.site = site
         self.text = text
         self.settings = settings
+        self.samples = samples
         self.used: set[str] = set()
 
     def call(self, origin: str) -> Call | Refusal:
@@ -108,10 +116,14 @@ class _Reader:
                 continue
             found = self._value(item.parameter, item.value, nodes[item.index])
             if found is None:
-                assumed.append(_assumption(item.parameter, ast.unparse(nodes[item.index])))
+                assumed.append(self._assumption(item.parameter, ast.unparse(nodes[item.index])))
             else:
                 given[item.parameter.name] = found[0]
         return Call(self.site.api, given, tuple(assumed), origin)
+
+    def _assumption(self, parameter: Parameter, text: str) -> str:
+        value = self.samples(parameter) if parameter.required else parameter.default
+        return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE gives another"
 
     def _has_groups(self, node: ast.expr) -> bool:
         found = read_parameters(self.source, node, self.site.api.framework)
@@ -179,8 +191,3 @@ class _Replacer(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.known.get(node.id, node)
-
-
-def _assumption(parameter: Parameter, text: str) -> str:
-    value = SAMPLES.get(parameter.ties[0], 0.1) if parameter.required and parameter.ties else parameter.default
-    return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE gives another"

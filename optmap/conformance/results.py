@@ -45,6 +45,7 @@ class Pair:
         chosen: whether the translator picks this class, and whether it does so with --faithful.
         causes: why the update rules differ for these hyperparameters.
         advice: what can be done about it.
+        not_run: why no run can compare the two classes, in the words of the tables; empty where one can.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Pair:
     chosen_faithful: bool = False
     causes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    not_run: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ class Result:
     verdict: Verdict
     reason: str | None = None
     noise_floor: float | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether the result is as expected, or could not be made for a reason that the tables state."""
+        return self.verdict is Verdict.AS_EXPECTED or bool(self.pair.not_run)
 
 
 @dataclass(frozen=True)
@@ -131,4 +138,4 @@ class Report:
     def passed(self) -> bool:
         """Whether something ran, everything came out as expected, and no call of a user's file was left out."""
         left_out = any(item.origin for item in self.refused)
-        return self.ran and not left_out and all(result.verdict is Verdict.AS_EXPECTED for result in self.results)
+        return self.ran and not left_out and all(result.passes for result in self.results)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from optmap.conformance.calls import canonical_values
 from optmap.conformance.compare import compare, drift
 from optmap.conformance.expect import Circumstances, Expectation, expectation
+from optmap.conformance.levels import Level
 from optmap.conformance.pool import EngineError, Session
 from optmap.conformance.results import Mode, Result, Verdict
 from optmap.conformance.scenario import Failure, Gradients, Job, Outcome, Rows, Trace
@@ -18,6 +19,8 @@ from optmap.conformance.verdict import judge
 from optmap.mapping.model import Framework
 
 NOISE_DTYPE: Final = "float64"
+
+Progress: TypeAlias = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,36 @@ class Options:
         return self.row_steps if trial.call.row else self.steps
 
 
-def run_trials(trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options) -> list[Result]:
-    """Run all trials, the source frameworks side by side, and return the results in the order of the trials."""
-    shares = list(sources_of(trials).items())
+def run_trials(
+    trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options, progress: Progress = lambda _: None
+) -> list[Result]:
+    """Run all trials, the source frameworks side by side, and return the results in the order of the trials.
+
+    `progress` is told how many trials are done as they get done.
+    """
+    possible = [trial for trial in trials if not trial.pair.not_run]
+    shares = list(sources_of(possible).items())
     with ThreadPoolExecutor(max(len(shares), 1)) as pool:
         try:
-            found = list(pool.map(lambda item: _share(item[0], item[1], sessions, options), shares))
+            found = list(pool.map(lambda item: _share(item[0], item[1], sessions, options, progress), shares))
         except BaseException:  # an interrupt must not wait for workers that have hours to go
             for session in sessions.values():
                 session.close()
             raise
-    by_trial: dict[int, list[Result]] = {}
+    by_trial = {id(trial): [_excused(trial, options)] for trial in trials if trial.pair.not_run}
     for results in found:
         by_trial |= results
     return [result for trial in trials for result in by_trial[id(trial)]]
 
 
+def _excused(trial: Trial, options: Options) -> Result:
+    """The result of a trial that the tables say nobody can run."""
+    return Result(trial.pair, trial.plan.target.framework.value, trial.scenario.name, options.dtypes[0], Mode.FORCED,
+                  options.steps_of(trial), None, Level.EQUIVALENT, (), Verdict.NOT_RUN, trial.pair.not_run)  # fmt: skip
+
+
 def _share(
-    framework: Framework, trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options
+    framework: Framework, trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options, progress: Progress
 ) -> dict[int, list[Result]]:
     """The trials of one source framework, class by class, so that the targets start before the sources have finished."""
     found: dict[int, list[Result]] = {}
@@ -60,6 +75,7 @@ def _share(
         batches.setdefault(trial.plan.source.name, []).append(trial)
     for batch in batches.values():
         found |= _Batch(framework, batch, sessions, options).results()
+        progress(len(batch))
     return found
 
 

@@ -94,18 +94,27 @@ def completed(api: Api, given: Mapping[str, Any], steps: int) -> dict[str, Any] 
     """The arguments with samples for required ones; None where there can be no sample."""
     found = dict(given)
     for parameter in api.current:
-        tie = parameter.ties[0] if parameter.ties else ""
-        if not parameter.required or parameter.name in found or tie in (OPTIMIZER, "global_step"):
+        leads = parameter.ties[:1] in ((OPTIMIZER,), ("global_step",))
+        if not parameter.required or parameter.name in found or leads:
             continue
-        sample: Any = steps if tie == TOTAL else SAMPLES.get(tie)
-        if sample is None:
+        value = sample(parameter, steps)
+        if value is None:
             return None
-        if parameter.accepts == "float" and isinstance(sample, int):
-            sample = float(sample)
-        found[parameter.name] = (*sample, 400) if parameter.then else sample
+        found[parameter.name] = value
     if api.algorithm == "cyclic" and "cycle_momentum" in api.by_name:
         found.setdefault("cycle_momentum", False)
     return found
+
+
+def sample(parameter: Parameter, steps: int) -> Any:
+    """A value for a parameter without a default; None where there can be none."""
+    tie = parameter.ties[0] if parameter.ties else ""
+    value: Any = steps if tie == TOTAL else SAMPLES.get(tie)
+    if value is None:
+        return None
+    if parameter.accepts == "float" and isinstance(value, int):
+        value = float(value)
+    return (*value, 400) if parameter.then else value
 
 
 def pairs(

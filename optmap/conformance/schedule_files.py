@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,11 +15,12 @@ from optmap.conformance.schedule_check import (
     completed,
     find_schedules,
     pairs,
+    sample,
     table_calls,
 )
-from optmap.conformance.select import CheckError
+from optmap.conformance.select import CheckError, Direction
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import OPTIMIZER, Framework, Literal, MappingSet
+from optmap.mapping.model import OPTIMIZER, Literal, MappingSet
 
 QUANTITIES: Final = ("steps_per_epoch", "total_steps")
 
@@ -29,8 +31,7 @@ class Wishes(NamedTuple):
     names: tuple[str, ...]
     paths: tuple[Path, ...]
     everything: bool
-    sources: frozenset[Framework]
-    target: Framework
+    directions: tuple[Direction, ...]
     steps: int
     settings: Mapping[str, Literal]
 
@@ -44,19 +45,27 @@ def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair]
     for name, value in quantities.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise CheckError(f"--set {name}: found {value!r}, expected a whole number above 0")
-    calls, refused = _table_calls(schedules, wishes)
-    for path in wishes.paths:
-        found, left = _file_calls(path, tables, wishes)
-        calls += found
-        refused += left
-    made, more = pairs(schedules, calls, wishes.target, wishes.steps, quantities)  # type: ignore[arg-type]
-    return made, [*refused, *more], set(quantities)
+    made: list[SchedulePair] = []
+    refused: list[Refused] = []
+    for direction in wishes.directions:
+        calls, left = _table_calls(schedules, wishes, direction)
+        for path in wishes.paths:
+            found, unbound = _file_calls(path, tables, wishes, direction)
+            calls += found
+            left += unbound
+        more, impossible = pairs(schedules, calls, direction[1], wishes.steps, quantities)  # type: ignore[arg-type]
+        made += more
+        refused += [*left, *impossible]
+    return made, refused, set(quantities)
 
 
-def _table_calls(schedules: MappingSet, wishes: Wishes) -> tuple[list[ScheduleCall], list[Refused]]:
-    apis = [api for api in schedules.apis.values() if api.framework in wishes.sources] if wishes.everything else []
+def _table_calls(
+    schedules: MappingSet, wishes: Wishes, direction: Direction
+) -> tuple[list[ScheduleCall], list[Refused]]:
+    sources, target = direction
+    apis = [api for api in schedules.apis.values() if api.framework in sources] if wishes.everything else []
     try:
-        apis += [api for name in wishes.names for api in find_schedules(schedules, name, wishes.sources)]
+        apis += [api for name in wishes.names for api in find_schedules(schedules, name, sources)]
     except ScheduleError as error:
         raise CheckError(str(error)) from None
     calls: list[ScheduleCall] = []
@@ -64,13 +73,15 @@ def _table_calls(schedules: MappingSet, wishes: Wishes) -> tuple[list[ScheduleCa
     for api in apis:
         if completed(api, {}, wishes.steps) is None or api.algorithm == "plateau":
             reason = "its rates follow from a function, a metric or other schedules, of which there are no samples"
-            refused.append(Refused(api.name, wishes.target.value, {}, "", (reason,)))
+            refused.append(Refused(api.name, target.value, {}, "", (reason,)))
         else:
             calls += table_calls(api, wishes.steps)
     return calls, refused
 
 
-def _file_calls(path: Path, tables: MappingSet, wishes: Wishes) -> tuple[list[ScheduleCall], list[Refused]]:
+def _file_calls(
+    path: Path, tables: MappingSet, wishes: Wishes, direction: Direction
+) -> tuple[list[ScheduleCall], list[Refused]]:
     """The schedules of one file that the translator translates, with the values written there."""
     from optmap.conformance.filecalls import read_file, read_literals
     from optmap.source.calls import read_call
@@ -80,12 +91,14 @@ def _file_calls(path: Path, tables: MappingSet, wishes: Wishes) -> tuple[list[Sc
     from optmap.translate.schedule_call import Made
     from optmap.translate.schedules import Schedules
 
-    source, sites = read_file(path, tables, wishes.sources, wishes.target)
+    sources, target = direction
+    source, sites = read_file(path, tables, sources, target)
     if not sites.schedules:
         return [], []
     numbers = tuple((name, wishes.settings.get(name, wishes.steps)) for name in QUANTITIES)
-    options = Options(wishes.target, wishes.sources, quantities=numbers)  # type: ignore[arg-type]
+    options = Options(target, sources, quantities=numbers)  # type: ignore[arg-type]
     ignored = [line for line, codes in ignored_lines(source).items() if not codes]
+    samples = partial(sample, steps=wishes.steps)
     schedules = Schedules(source, sites, tables, options, {}, ignored)
     calls: list[ScheduleCall] = []
     refused: list[Refused] = []
@@ -93,11 +106,11 @@ def _file_calls(path: Path, tables: MappingSet, wishes: Wishes) -> tuple[list[Sc
         origin = f"{path}:{site.node.lineno}"
         made = schedules.make(site)
         if not isinstance(made, Made):
-            refused.append(Refused(site.api.name, wishes.target.value, {}, origin, (made,)))
+            refused.append(Refused(site.api.name, target.value, {}, origin, (made,)))
             continue
-        found = read_literals(source, site, read_call(source, site.node), wishes.settings, origin)
+        found = read_literals(source, site, read_call(source, site.node), wishes.settings, samples, origin)
         if isinstance(found, Refusal):
-            refused.append(Refused(site.api.name, wishes.target.value, {}, origin, ("it cannot be bound",)))
+            refused.append(Refused(site.api.name, target.value, {}, origin, ("it cannot be bound",)))
             continue
         given = completed(site.api, found.given, wishes.steps)
         leads = {row.name for row in site.api.current if row.ties in ((OPTIMIZER,), ("global_step",))}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
-from optmap.conformance.calls import Call, rows
+from optmap.conformance.calls import Call, default_call, rows
 from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.yamlnodes import nearest
+
+Direction: TypeAlias = tuple[frozenset[Framework], Framework]
+"""Source frameworks, and the one to translate to."""
 
 
 class CheckError(ValueError):
@@ -31,17 +34,9 @@ def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) 
 def table_calls(tables: MappingSet, apis: Iterable[Api]) -> list[Call]:
     """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn.
 
-    A class whose defaults no other framework can express is called with its sample arguments throughout. One that the
-    tables say cannot be run is left out.
+    A class whose defaults no other framework can express is called with its sample arguments throughout.
     """
-    return [
-        call for api in apis if api.not_run is None for call in (Call(api, api.sample), *_sampled(rows(tables, api)))
-    ]
-
-
-def _sampled(calls: Iterable[Call]) -> Iterator[Call]:
-    for call in calls:
-        yield replace(call, given={**call.api.sample, **call.given}) if call.api.sample else call
+    return [call for api in apis for call in (default_call(tables, api), *rows(tables, api))]
 
 
 def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal]) -> list[Call]:

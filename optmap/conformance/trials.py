@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
-from optmap.conformance.calls import Call, arguments_of, canonical_values, choices, completed, plans, target_arguments
+from optmap.conformance.calls import Call, arguments_of, canonical_values, choices, plans, target_arguments
 from optmap.conformance.expect import describe
 from optmap.conformance.results import Pair, Refused
 from optmap.conformance.rules import build
@@ -38,7 +38,7 @@ class Trial:
 
     def source_job(self, steps: int, dtype: str) -> Job:
         """The source's own run."""
-        return self._job(self.plan.source, completed(self.call), steps, dtype)
+        return self._job(self.plan.source, dict(self.call.given), steps, dtype)
 
     def target_job(self, steps: int, dtype: str) -> Job:
         """The target's own run."""
@@ -102,6 +102,10 @@ class Trials:
             if not self.every_target and plan.target not in (usual.target, faithful.target):
                 continue
             pair = self._pair(call, plan, usual, faithful)
+            if pair.not_run:
+                if not call.row:
+                    yield Trial(call, pair, plan, next(iter(self.scenarios.values())))
+                continue
             for scenario in self.scenarios.values():
                 if trial := self._trial(call, pair, plan, scenario):
                     yield trial
@@ -109,13 +113,14 @@ class Trials:
     def _refuse(self, call: Call, target: Framework) -> None:
         resolved = resolve(self.tables, call.api, arguments_of(call), target)
         reasons = tuple(note.message for note in resolved.notes) if isinstance(resolved, Refusal) else ()
-        self.refused.append(Refused(call.api.name, target.value, completed(call), call.origin, reasons))
+        self.refused.append(Refused(call.api.name, target.value, dict(call.given), call.origin, reasons))
 
     def _pair(self, call: Call, plan: Plan, usual: Plan, faithful: Plan) -> Pair:
         return Pair(
-            plan.source.name, plan.target.name, completed(call), target_arguments(plan, arguments_of(call)),
+            plan.source.name, plan.target.name, dict(call.given), target_arguments(plan, arguments_of(call)),
             call.origin, call.row, call.assumed, plan is usual, plan is faithful,
             tuple(describe(plan, cause) for cause in plan.causes), advice(plan, faithful),
+            _not_run(plan),
         )  # fmt: skip
 
     def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario) -> Trial | None:
@@ -137,6 +142,11 @@ class Trials:
         return next((plan for plan in found if not isinstance(plan, str) and plan.target is target), None)
 
 
+def _not_run(plan: Plan) -> str:
+    """Why the tables say that the two classes cannot be run."""
+    return "; ".join(f"{api.name} {api.not_run}" for api in (plan.source, plan.target) if api.not_run)
+
+
 def _fits(trial: Trial) -> bool:
     """Whether both sides can be trained in the scenario at all."""
     source, target = trial.plan.source, trial.plan.target
@@ -146,8 +156,7 @@ def _fits(trial: Trial) -> bool:
     if any(api.framework is Framework.TORCH and api.fixed.get("lazy") is True for api in (source, target)):
         return False  # torch's rejects dense gradients
     return not trial.scenario.rate_factors or all(
-        _takes_rates(api, arguments)
-        for api, arguments in ((source, completed(trial.call)), (target, trial.pair.arguments))
+        _takes_rates(api, arguments) for api, arguments in ((source, trial.call.given), (target, trial.pair.arguments))
     )
 
 

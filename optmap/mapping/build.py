@@ -126,6 +126,12 @@ class Builder:
         for hyperparameter in self.hyperparameters.values():
             seen = {hyperparameter.name}
             needs = hyperparameter.inert_without
+            self._check_size(hyperparameter)
+            for framework in hyperparameter.remedies:
+                if framework not in tuple(Framework):
+                    self.problems.unknown(hyperparameter.at, "framework in 'remedies'", framework, Framework)
+            for value in hyperparameter.samples:
+                self._check_kind(hyperparameter, value, hyperparameter.at)
             if needs is not None:
                 self._known(needs, hyperparameter.at)
             while needs is not None and needs in self.hyperparameters:
@@ -135,6 +141,10 @@ class Builder:
                 seen.add(needs)
                 needs = self.hyperparameters[needs].inert_without
         for trait in self.traits.values():
+            self._check_size(trait)
+            for value in trait.advice_to:
+                if value not in trait.values:
+                    self.problems.unknown(trait.at, "value of trait in 'advice_to'", value, trait.values)
             if trait.default is not None and trait.default not in trait.values:
                 self.problems.unknown(trait.at, "default value of trait", trait.default, trait.values)
             for name in trait.active_with:
@@ -143,6 +153,10 @@ class Builder:
             for names in module.group_keys.values():
                 for name in names:
                     self._known(name, module.at)
+
+    def _check_size(self, item: Hyperparameter | Trait) -> None:
+        if item.grows_with is not None:
+            self._known(item.grows_with, item.at)
 
     def _known(self, name: str, at: Position) -> bool:
         if name in self.hyperparameters or name == PARAMETERS:
@@ -168,8 +182,7 @@ class Builder:
             name, module, algorithm, item.get("verified"), parameters,
             item.get("extra_keywords", False), item.get("rule", {}), item.get("rule_when", {}), fixed,
             item.get("deprecated"), item.get("note"), item.get("instead"), item.get("not_run"), item.get("since"),
-            item.get("until"),
-            tuple(_earlier(until, older) for until, older in self._entries(item, "earlier")), item.at,
+            item.get("until"), tuple(_earlier(until, older) for until, older in self._entries(item, "earlier")), item.at,
             item.get("group_keys"), self._sample(item, parameters),
         )  # fmt: skip
 
@@ -208,7 +221,7 @@ class Builder:
         known = [self._known(tie, row.value["is"].at) for tie in ties]
         if not all(known):
             return []
-        for key in ("times", "then", "below"):
+        for key in ("times", "over", "then", "below"):
             if key in row.value:
                 self._known(row.get(key), row.value[key].at)
         switches = row.get("switches", {})
@@ -222,7 +235,7 @@ class Builder:
             Parameter(
                 name, ties, "affects" in row.value, default, row.get("keyword_only", False), Accepts(row.get("accepts", "any")),
                 interval, switches, row.get("since"), row.get("until"), row.get("was", {}), row.get("note"), row.at,
-                row.get("times"), row.get("plus", 0), row.get("then"), row.get("below"),
+                row.get("times"), row.get("plus", 0), row.get("then"), row.get("below"), row.get("over"),
             )
         ]  # fmt: skip
 
@@ -342,14 +355,16 @@ def _earlier(until: str, item: Parsed) -> Earlier:
 def _hyperparameter(name: str, item: Parsed) -> Hyperparameter:
     return Hyperparameter(
         name, item.get("about"), "neutral" in item.value, item.get("neutral"), item.get("also_neutral", ()),
-        item.get("inert_without"), item.get("remedy"), item.get("remedies", {}), item.at,
+        item.get("inert_without"), item.get("remedy"), Effect(item.get("effect", "close")), item.get("grows_with"),
+        item.get("samples", ()), item.get("remedies", {}), item.at,
     )  # fmt: skip
 
 
 def _trait(name: str, item: Parsed) -> Trait:
     return Trait(
         name, item.get("values"), item.get("default"), Effect(item.get("effect")), item.get("active_with", ()),
-        item.get("ungrouped_only", False), Need(item.get("needs")) if item.get("needs") else None, item.get("advice"), item.at,
+        item.get("ungrouped_only", False), Need(item.get("needs")) if item.get("needs") else None, item.get("advice"),
+        item.get("grows_with"), item.get("advice_to", {}), item.at,
     )  # fmt: skip
 
 
@@ -357,7 +372,7 @@ def _module(name: str, item: Parsed) -> Module:
     return Module(
         name, Framework(item.get("framework")), item.get("package", item.get("framework")), item.get("docs"),
         item.get("paths"), item.get("pinned", {}), item.get("exclusive", False),
-        item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}),
+        item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}), item.get("group_extras", {}),
         item.get("groups_take_all", False), item.at, item.get("serves", ()), item.get("unserved", ()),
     )  # fmt: skip
 

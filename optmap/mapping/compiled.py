@@ -90,37 +90,34 @@ def _tuple(value: Any) -> Literal:
 
 
 def _hyperparameter(
-    name: str,
-    about: str,
-    has: bool,
-    neutral: Any,
-    also: Any,
-    needs: str | None,
-    remedy: str | None,
-    remedies: dict[str, str],
-    at: Any,
-) -> Hyperparameter:
+    name: str, about: str, has: bool, neutral: Any, also: Any, needs: str | None, remedy: str | None,
+    effect: str, grows: str | None, samples: Any, remedies: dict[str, str], at: Any,
+) -> Hyperparameter:  # fmt: skip
     return Hyperparameter(
-        name, about, has, _tuple(neutral), tuple(map(_tuple, also)), needs, remedy, remedies, Position(*at)
-    )
+        name, about, has, _tuple(neutral), tuple(map(_tuple, also)), needs, remedy, Effect(effect), grows,
+        tuple(map(_tuple, samples)), remedies, Position(*at),
+    )  # fmt: skip
 
 
 def _trait(
     name: str, values: Any, default: str | None, effect: str, active: Any, ungrouped: bool, needs: str | None,
-    advice: str | None, at: Any,
+    advice: str | None, grows: str | None, advice_to: dict[str, str], at: Any,
 ) -> Trait:  # fmt: skip
     need = Need(needs) if needs else None
-    return Trait(name, values, default, Effect(effect), tuple(active), ungrouped, need, advice, Position(*at))
+    return Trait(
+        name, values, default, Effect(effect), tuple(active), ungrouped, need, advice, grows, advice_to, Position(*at)
+    )
 
 
 def _module(
     name: str, framework: str, package: str, docs: str | None, paths: Any, pinned: dict[str, str], exclusive: bool,
-    others: Any, schedules: Any, keys: dict[str, Any], take_all: bool, at: Any, serves: Any, unserved: Any,
+    others: Any, schedules: Any, keys: dict[str, Any], extras: dict[str, str], take_all: bool, at: Any, serves: Any,
+    unserved: Any,
 ) -> Module:  # fmt: skip
     group_keys = {key: tuple(names) for key, names in keys.items()}
     return Module(
         name, Framework(framework), package, docs, tuple(paths), pinned, exclusive, tuple(others), tuple(schedules),
-        group_keys, take_all, Position(*at), tuple(serves), tuple(unserved),
+        group_keys, extras, take_all, Position(*at), tuple(serves), tuple(unserved),
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from optmap.mapping.model import (
     PARAMETERS,
     Api,
-    Effect,
     Framework,
     Literal,
     MappingSet,
@@ -56,20 +55,38 @@ def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api,
     return tuple(sorted(found, key=lambda api: api.not_run is not None))
 
 
+def plans(
+    tables: MappingSet, source: Api, given: Sequence[Given], classes: Sequence[Api],
+    group_keys: Sequence[str] | None = None,
+) -> list[Plan]:  # fmt: skip
+    """Derive how each class expresses the call, in the order of the classes.
+
+    Only if none can, flags of the target that change what another argument means are used (decoupled_weight_decay).
+    """
+    found = [plan(tables, source, given, each, group_keys=group_keys) for each in classes]
+    if any(not item.problems for item in found):
+        return found
+    switched = [plan(tables, source, given, each, group_keys=group_keys, switching=True) for each in classes]
+    return switched if any(not item.problems for item in switched) else found
+
+
 def plan(
-    tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, group_keys: Sequence[str] | None = None
-) -> Plan:
+    tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, group_keys: Sequence[str] | None = None,
+    switching: bool = False,
+) -> Plan:  # fmt: skip
     """Derive how `target` expresses the call of `source` with these arguments. Never raises for a valid table.
 
     `group_keys` are the keys that parameter groups at the call set, `params` left out; None where there are no groups.
+    `switching` allows flags of the target that change what another argument means.
     """
-    return _Planner(tables, source, given, target, group_keys).plan()
+    return _Planner(tables, source, given, target, group_keys, switching).plan()
 
 
 class _Planner:
     def __init__(
-        self, tables: MappingSet, source: Api, given: Sequence[Given], target: Api, keys: Sequence[str] | None
-    ) -> None:
+        self, tables: MappingSet, source: Api, given: Sequence[Given], target: Api, keys: Sequence[str] | None,
+        switching: bool,
+    ) -> None:  # fmt: skip
         self.tables = tables
         self.source = source
         self.given = {item.parameter.name: item for item in given}
@@ -79,6 +96,7 @@ class _Planner:
         self.switched: dict[str, str] = {}
         self.causes: list[Cause] = []
         self.effective = self._effective()
+        self.switched_on, self.stands_for = self._target_switches() if switching else (set(), {})
         self.in_groups = {tie for key in keys or () for tie in group_ties(source, key, self.switched)}
 
     def plan(self) -> Plan:
@@ -134,6 +152,20 @@ class _Planner:
                     found[new] = found.pop(old)
                     self.switched[old] = new
 
+    def _target_switches(self) -> tuple[set[str], dict[str, str]]:
+        """Flags of the target to set, and which of the source's hyperparameters a tie of the target then stands for."""
+        flags: set[str] = set()
+        stands_for: dict[str, str] = {}
+        for parameter in self.target.current:
+            for old, new in parameter.switches.items():
+                own = self.effective.get(old)
+                free = own is None or self._neutral(old, own.value)
+                awake = new in self.effective and not self._neutral(new, self.effective[new].value)
+                if awake and free and old in self.target.by_tie and new not in self.target.by_tie:
+                    flags.add(parameter.name)
+                    stands_for[old] = new
+        return flags, stands_for
+
     def _neutral(self, name: str, value: Value) -> bool:
         hyperparameter = self.tables.hyperparameters.get(name)
         return hyperparameter is not None and value.known and hyperparameter.is_neutral(value.literal)  # type: ignore[arg-type]
@@ -151,13 +183,15 @@ class _Planner:
 
     def _argument(self, parameter: Parameter) -> TargetArgument | None:
         """Derive the value of one parameter of the target; None where it can be left out."""
+        if parameter.name in self.switched_on:
+            return TargetArgument(parameter, (Constant(True),), filled=True)
         if not parameter.ties:
             return None
         if parameter.is_parameters:
             found = self.effective.get(PARAMETERS)
             piece: Piece = Inferred() if found is None or found.index is None else FromArgument(found.index, None)
             return TargetArgument(parameter, (piece,))
-        values = [self.effective.get(tie) for tie in parameter.ties]
+        values = [self.effective.get(self.stands_for.get(tie, tie)) for tie in parameter.ties]
         if self._omitted(parameter):
             return None
         whole = self._whole(parameter, values)
@@ -266,16 +300,16 @@ class _Planner:
     def _check_lost(self) -> None:
         """Find hyperparameters that are awake in the call and that the target has no argument for."""
         for name, value in self.effective.items():
-            if name == PARAMETERS or name in self.target.by_tie:
+            if name == PARAMETERS or name in self.target.by_tie or name in self.stands_for.values():
                 continue
             if name in self.target.fixed:
                 self._check_fixed(name, value)
             elif not self._inert(name) and not self._told(name):
                 what = value.parameter.name if value.parameter else name
-                message = f"{self.target.name} has no counterpart of {what} ({self.tables.hyperparameters[name].about})"
+                hyperparameter = self.tables.hyperparameters[name]
+                message = f"{self.target.name} has no counterpart of {what} ({hyperparameter.about})"
                 text = write_literal(value.value.literal) if value.value.known else what  # type: ignore[arg-type]
-                advice = self.tables.hyperparameters[name].advice(self.target.framework, text)
-                self._problem(Loss.MISSING, name, value, message, advice)
+                self._problem(Loss.MISSING, name, value, message, hyperparameter.advice(self.target.framework, text))
 
     def _told(self, name: str) -> bool:
         """What does nothing without another that is missing too, such as ema_momentum, needs no message of its own."""
@@ -285,11 +319,19 @@ class _Planner:
     def _check_groups(self) -> None:
         module = self.target.module
         for key in dict.fromkeys(self.keys or ()):
-            if group_key(self.source, self.target, key, self.switched) is None:
+            if group_key(self.source, self.target, key, self.switched) is not None:
+                continue
+            extra = self.source.module.group_extras.get(key)
+            if self.target.parameters_argument is None:
+                message = f"{self.target.name} has no parameter groups, and one here sets {key!r}"
+            elif module.groups_take_all and extra is None:
+                message = f"parameter groups of {self.target.name} cannot set {key!r} (only its own hyperparameters)"
+            else:
                 own = module.group_keys if self.target.group_keys is None else self.target.group_keys
-                allowed = "its own hyperparameters" if module.groups_take_all else ", ".join(("params", *own))
-                message = f"parameter groups of {self.target.name} cannot set {key!r} (only {allowed})"
-                self.problems.append(Problem(Loss.GROUP_KEY, key, None, None, message, None))
+                allowed = f" (only {', '.join(('params', *own))})" if not module.groups_take_all else ""
+                message = f"parameter groups of {self.target.name} cannot set {key!r}{allowed}"
+            remedy = extra or "set it for all groups, or use one optimizer for each group"
+            self.problems.append(Problem(Loss.GROUP_KEY, key, None, None, message, remedy))
 
     def _check_fixed(self, name: str, value: _Effective) -> None:
         """Compare with the target's constant; how a default differs from it a trait of the same name may say better."""
@@ -306,10 +348,11 @@ class _Planner:
             return
         if name in self.tables.traits:
             return
+        hyperparameter = self.tables.hyperparameters[name]
         self.causes.append(
             Cause(
-                name, Effect.CLOSE, f"uses {name} {value.value.literal!r}", f"always uses {name} {constant!r}",
-                None, str(self.target.at),
+                name, hyperparameter.effect, f"uses {name} {value.value.literal!r}", f"always uses {name} {constant!r}",
+                None, str(self.target.at), None, hyperparameter.grows_with,
             )
         )  # fmt: skip
 
@@ -319,8 +362,9 @@ class _Planner:
             if source is None or target is None or source == target or not self._awake(trait):
                 continue
             yield Cause(
-                trait.name, trait.effect, trait.values[source], trait.values[target], trait.advice, str(self.target.at),
-                trait.needs,
+                trait.name, trait.effect, trait.values[source], trait.values[target],
+                trait.advice_to.get(target, trait.advice), str(self.target.at),
+                trait.needs, trait.grows_with,
             )  # fmt: skip
 
     def _rule(self, api: Api, trait: Trait) -> str | None:
@@ -334,6 +378,10 @@ class _Planner:
     def _awake(self, trait: Trait) -> bool:
         if trait.ungrouped_only and self.keys is not None:
             return False
+        if trait.grows_with is not None and trait.grows_with not in self.in_groups:
+            size = self.effective.get(trait.grows_with)
+            if size is not None and size.value.known and same_value(size.value.literal, 0):  # type: ignore[arg-type]
+                return False
         return not trait.active_with or not all(map(self._inert, trait.active_with))
 
 

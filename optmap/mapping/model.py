@@ -94,7 +94,12 @@ REQUIRED: Final = Required()
 
 
 class Hyperparameter(NamedTuple):
-    """A canonical hyperparameter. Where a framework lacks it, a neutral value may be dropped."""
+    """A canonical hyperparameter. Where a framework lacks it, a neutral value may be dropped.
+
+    `effect` is how far two update rules drift apart where one of them can only use another value; `grows_with` names the
+    hyperparameter whose size decides instead. `samples` are values to try: the first is given where a call has to give one.
+    `remedy` says what to do where a framework lacks it, `remedies` the same for some frameworks in particular.
+    """
 
     name: str
     about: str
@@ -103,13 +108,16 @@ class Hyperparameter(NamedTuple):
     also_neutral: tuple[Literal, ...]
     inert_without: str | None
     remedy: str | None
+    effect: Effect
+    grows_with: str | None
+    samples: tuple[Literal, ...]
     remedies: dict[str, str]
     at: Position
 
     def advice(self, target: Framework, value: str) -> str | None:
         """Return what to do where the target lacks it; `value` is the text of what the call gives."""
-        found = self.remedies.get(target)
-        return found.replace("{value}", value) if found is not None else self.remedy
+        found = self.remedies.get(target, self.remedy)
+        return found and found.replace("{value}", value)
 
     def is_neutral(self, value: Literal) -> bool:
         """Tell whether the value makes the hyperparameter do nothing."""
@@ -119,7 +127,11 @@ class Hyperparameter(NamedTuple):
 
 
 class Trait(NamedTuple):
-    """A property of an update rule by which two frameworks may differ."""
+    """A property of an update rule by which two frameworks may differ.
+
+    With `grows_with` the size of a hyperparameter decides how far: at 0 there is no difference. `advice` says how to avoid
+    the difference, `advice_to` the same where the target has a value in particular.
+    """
 
     name: str
     values: dict[str, str]
@@ -129,6 +141,8 @@ class Trait(NamedTuple):
     ungrouped_only: bool
     needs: Need | None
     advice: str | None
+    grows_with: str | None
+    advice_to: dict[str, str]
     at: Position
 
 
@@ -141,8 +155,8 @@ class Parameter(NamedTuple):
     holds older names that are still accepted, each with the first version that no longer does.
 
     A parameter of a schedule may stand for its hyperparameter in another measure: the hyperparameter is the parameter's
-    value, `times` another hyperparameter; or the list of it with `plus` added to each item; or the list without its last
-    item, which is what `then` names. The value must lie `below` another hyperparameter.
+    value, `times` another hyperparameter or `over` one; or the list of it with `plus` added to each item; or the list without
+    its last item, which is what `then` names. The value must lie `below` another hyperparameter.
     """
 
     name: str
@@ -162,6 +176,7 @@ class Parameter(NamedTuple):
     plus: int = 0
     then: str | None = None
     below: str | None = None
+    over: str | None = None
 
     @property
     def required(self) -> bool:
@@ -181,7 +196,8 @@ class Module(NamedTuple):
     """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups.
 
     `package` is the package whose version decides which rows of its classes hold. `pinned` are paths through which
-    the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`).
+    the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`). `group_extras` are keys of
+    parameter groups that are no hyperparameters, each with what to do where a target has no such key.
 
     A module of schedules `serves` the optimizers of some modules, but for the classes that are `unserved`.
     """
@@ -196,6 +212,7 @@ class Module(NamedTuple):
     others: tuple[str, ...]
     schedules: tuple[str, ...]
     group_keys: dict[str, tuple[str, ...]]
+    group_extras: dict[str, str]
     groups_take_all: bool
     at: Position
     serves: tuple[str, ...] = ()
@@ -215,10 +232,10 @@ class Api:
     """An optimizer class as one framework defines it.
 
     `parameters` are the rows of all versions; `version` is the one whose signature counts here, None for the verified one.
-    `instead` says what to do where a framework has no counterpart, `not_run` why no run here can compare the class with
-    others. `group_keys` are the keys that its parameter groups
-    take where those are fewer than its module's. `sample` holds arguments without which no other framework can express a
-    call, for the calls that optmap makes itself.
+    `instead` says what to do where a framework has no counterpart. `not_run` says why the class cannot be run on any
+    machine with the framework: such a class is chosen only where no other expresses a call. `group_keys` are the keys that
+    its parameter groups take where those are fewer than its module's. `sample` holds arguments without which no other
+    framework can express a call, for the calls that optmap makes itself.
     """
 
     name: str
@@ -379,6 +396,10 @@ class MappingSet:
         if inner.replace("_", "") not in ("", name.lower()):
             return None
         api = self.apis.get(f"{module.name}.{name}")
+        if api is None and not inner:  # the module may define a class for the package that exports it
+            parent, _, last = module.name.rpartition(".")
+            exported = self.apis.get(f"{parent}.{name}")
+            return exported if last.replace("_", "") == name.lower() else None
         if api is None or not module.pinned:
             return api
         pinned = (version for prefix, version in module.pinned.items() if path.startswith(f"{prefix}."))

@@ -87,6 +87,7 @@ class Cause(NamedTuple):
     advice: str | None
     table: str
     needs: Need | None = None
+    grows_with: str | None = None
 
 
 class Dropped(NamedTuple):
@@ -114,7 +115,10 @@ class Plan(NamedTuple):
 
 
 def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
-    """Pick the first plan without problems; if faithful, the first of those whose numerics differ least."""
+    """Pick the first plan without problems; if faithful, the first of those whose numerics differ least.
+
+    Only where no other is possible does --faithful take one that cannot be run without a special device.
+    """
     possible = [plan for plan in plans if not plan.problems]
     if not possible or not faithful:
         return possible[0] if possible else None

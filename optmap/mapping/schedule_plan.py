@@ -140,13 +140,17 @@ class _Planner:
             found = Formula(Op.LIST, found.items[:-1], index=found.index)
         if parameter.plus:
             found = each(found, parameter.plus)
-        return times(found, self._canonical(parameter.times)) if parameter.times else found
+        if parameter.times:
+            found = times(found, self._canonical(parameter.times))
+        return over(found, self._canonical(parameter.over)) if parameter.over else found
 
     def _argument(self, parameter: Parameter) -> TargetArgument | None:
         """Derive the value of one parameter of the target; None where it can be left out."""
         if not parameter.ties:
             return None
         tie = parameter.ties[0]
+        if tie == OPTIMIZER and not attached(self.source):
+            return None  # whoever attaches it knows
         present = tie in self.source.by_tie or tie in self.source.fixed
         if not present and not parameter.required:
             hyperparameter = self.tables.hyperparameters[tie]
@@ -164,7 +168,12 @@ class _Planner:
     def _same_measure(self, parameter: Parameter) -> Formula | None:
         """The argument itself, where both sides state the hyperparameter in the same way."""
         own = self.source.by_tie.get(parameter.ties[0])
-        if own is None or (own.times, own.plus, own.then) != (parameter.times, parameter.plus, parameter.then):
+        if own is None or (own.times, own.over, own.plus, own.then) != (
+            parameter.times,
+            parameter.over,
+            parameter.plus,
+            parameter.then,
+        ):
             return None
         if own.name not in self.given or parameter.below is not None:
             return None
@@ -173,6 +182,8 @@ class _Planner:
         return argument(self.given[own.name].index, self.given[own.name].value) if passed_on else None
 
     def _from_canonical(self, parameter: Parameter, found: Formula) -> Formula:
+        if parameter.over:
+            found = times(found, self._canonical(parameter.over))
         if parameter.times:
             found = over(found, self._canonical(parameter.times))
         if parameter.plus:
@@ -268,6 +279,8 @@ class _Planner:
         value = self.canonical[name]
         if name in _UNSAID or name in self.target.by_tie:
             return
+        if name == "learning_rate" and attached(self.target) and not attached(self.source):
+            return  # it is the optimizer's
         constant: Literal = self.target.fixed.get(name)
         if name in self.target.fixed:
             wanted = self._canonical(constant) if isinstance(constant, str) else literal(constant)

@@ -22,6 +22,7 @@ PARAMETER = Record(
         "was": Field(MapOf(Text()), "older name -> first version that no longer accepts it"),
         "note": Field(Text(), "what a user should know"),
         "times": Field(Text(), "the hyperparameter is the value times this other one"),
+        "over": Field(Text(), "the hyperparameter is the value over this other one"),
         "plus": Field(Whole(), "the hyperparameter is the list with this number added to each item"),
         "then": Field(Text(), "the list ends in this hyperparameter in addition"),
         "below": Field(Text(), "the value must lie below this hyperparameter"),
@@ -50,8 +51,8 @@ API = Record(
         "fixed": Field(MapOf(Any_()), "hyperparameters that the class has no argument for -> the constant it uses"),
         "deprecated": Field(Text(), "since when, and what replaces it"),
         "instead": Field(Text(), "what to do where a framework has no counterpart of this class"),
-        "not_run": Field(Text(), "why no run can compare the class with others, such as a device that it needs"),
         "earlier": Field(MapOf(EARLIER), "version -> what held of the update rule before it, the latest version first"),
+        "not_run": Field(Text(), "why no run can compare the class with others, such as a device that it needs"),
         "since": Field(Text(), "first version that has the class"),
         "until": Field(Text(), "first version that no longer has it"),
         "group_keys": Field(ListOf(Text()), "the keys that parameter groups take, where fewer than the module's"),
@@ -68,8 +69,13 @@ HYPERPARAMETER = Record(
         "neutral": Field(Any_(), "the value at which it does nothing"),
         "also_neutral": Field(ListOf(Any_()), "other spellings of neutral, such as null"),
         "inert_without": Field(Text(), "the hyperparameter without which it does nothing"),
-        "remedy": Field(Text(), "what to do where a framework lacks it"),
+        "remedy": Field(Text(), "what to do where a framework lacks it; {value} is the value given"),
         "remedies": Field(MapOf(Text()), "framework that lacks it -> what to do there; {value} is the value given"),
+        "effect": Field(
+            Text(tuple(Effect)), "how far rules drift apart where one can only use another value; close by default"
+        ),
+        "grows_with": Field(Text(), "the hyperparameter whose size decides how far, whatever `effect` says"),
+        "samples": Field(ListOf(Any_()), "values for `optmap check`: the first is given where a call has to give one"),
     },
 )
 TRAIT = Record(
@@ -84,6 +90,8 @@ TRAIT = Record(
         "ungrouped_only": Field(Flag(), "the trait matters only without parameter groups"),
         "needs": Field(Text(tuple(Need)), "what a run must have for the trait to show"),
         "advice": Field(Text(), "what removes the difference"),
+        "advice_to": Field(MapOf(Text()), "the target's value -> what removes the difference there"),
+        "grows_with": Field(Text(), "the hyperparameter whose size decides how far; at 0 the rules agree"),
     },
 )
 MODULE = Record(
@@ -98,6 +106,7 @@ MODULE = Record(
         "others": Field(ListOf(Text()), "members that are not optimizers"),
         "schedules": Field(ListOf(Text()), "members that are learning-rate schedules or hold them"),
         "group_keys": Field(MapOf(ListOf(Text())), "key of a parameter group -> the canonical names it may stand for"),
+        "group_extras": Field(MapOf(Text()), "other key of a parameter group -> what to do where a target has none"),
         "groups_take_all": Field(Flag(), "a parameter group takes every hyperparameter by its own name"),
         "serves": Field(ListOf(Text()), "modules of optimizers that the schedules of this module are made for"),
         "unserved": Field(ListOf(Text()), "classes of those modules that take no schedule all the same"),

@@ -54,6 +54,7 @@ def _row(result: Result) -> dict[str, Any]:
         "origin": pair.origin or None,
         "row": pair.row or None,
         "assumed": list(pair.assumed),
+        "stated": bool(pair.not_run),
         "chosen": pair.chosen,
         "chosen_faithful": pair.chosen_faithful,
     }

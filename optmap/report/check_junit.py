@@ -27,14 +27,18 @@ def render(report: Report) -> str:
 def _totals(results: list[Result]) -> dict[str, str]:
     verdicts = [result.verdict for result in results]
     failures = verdicts.count(Verdict.WORSE) + verdicts.count(Verdict.BETTER)
-    return {"tests": str(len(results)), "failures": str(failures), "errors": str(verdicts.count(Verdict.NOT_RUN))}
+    skipped = sum(bool(result.pair.not_run) for result in results)
+    errors = verdicts.count(Verdict.NOT_RUN) - skipped
+    return {"tests": str(len(results)), "failures": str(failures), "errors": str(errors), "skipped": str(skipped)}
 
 
 def _case(suite: ElementTree.Element, name: str, result: Result) -> None:
     call = call_text(result.pair.source, result.pair.hyperparameters)
     title = f"{call} in {result.scenario}, {result.dtype}, {result.engine}"
     case = ElementTree.SubElement(suite, "testcase", classname=name, name=title)
-    if result.verdict is not Verdict.AS_EXPECTED:
+    if result.pair.not_run:
+        ElementTree.SubElement(case, "skipped", message=_clean(result.pair.not_run))
+    elif result.verdict is not Verdict.AS_EXPECTED:
         kind = "error" if result.verdict is Verdict.NOT_RUN else "failure"
         node = ElementTree.SubElement(case, kind, type=str(result.verdict), message=_clean(result.reason or ""))
         node.text = _clean("\n".join(result.causes))

@@ -31,11 +31,13 @@ class Summary:
     @property
     def failed(self) -> tuple[Result, ...]:
         """Judged results that do not pass."""
-        return tuple(result for result in self.forced if result.verdict is not Verdict.AS_EXPECTED)
+        return tuple(result for result in self.forced if not result.passes)
 
     @property
     def verdict(self) -> Verdict:
-        """The first verdict that does not pass, else AS_EXPECTED."""
+        """The first verdict that does not pass, else NOT_RUN where the tables say why, else AS_EXPECTED."""
+        if self.pair.not_run:
+            return Verdict.NOT_RUN
         return self.failed[0].verdict if self.failed else Verdict.AS_EXPECTED
 
     @property

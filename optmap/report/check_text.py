@@ -39,6 +39,8 @@ def _block(summary: Summary) -> Iterator[str]:
         head = ""
     yield from _beside(summary)
     yield f"  verdict  {summary.verdict}"
+    if pair.not_run:
+        yield f"           {pair.not_run}; this fails no gate"
     for text in dict.fromkeys(result.reason for result in summary.failed if result.reason):
         yield f"           {text}"
     for text in pair.advice:
@@ -70,6 +72,8 @@ def _measured(level: Level, results: list[Result]) -> str:
 
 def _beside(summary: Summary) -> Iterator[str]:
     """Expected level, causes, and the free run."""
+    if summary.pair.not_run:
+        return
     levels: dict[Level, list[str]] = {}
     for result in summary.forced:
         levels.setdefault(result.expected, []).append(result.scenario)
@@ -105,7 +109,7 @@ def _many(listed: list[Summary]) -> Iterator[str]:
         worst = max(levels, key=lambda level: level.rank, default=None)
         base = next((summary.level for summary in group if not summary.pair.row), None)
         failed = sum(bool(summary.failed) for summary in group)
-        verdict = f"{failed} not as expected" if failed else Verdict.AS_EXPECTED
+        verdict = f"{failed} not as expected" if failed else group[0].pair.not_run or Verdict.AS_EXPECTED
         yield (
             f"{source:<{width[0]}} -> {target:<{width[1]}}  defaults {base or 'NOT_RUN':<10}  "
             f"{len(group)} calls, worst {worst or 'NOT_RUN':<10}  {verdict}"

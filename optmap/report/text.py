@@ -45,12 +45,12 @@ class Progress:
         self.started = self.shown = time.monotonic()
         self.visible = False
 
-    def step(self, done: int) -> None:
-        """Say how many files are done, a few times a second at most."""
+    def step(self, done: int, total: int | None = None, what: str = "files read") -> None:
+        """Say how much is done, a few times a second at most."""
         now = time.monotonic()
         if sys.stderr.isatty() and now - self.started > 1.0 and now - self.shown > 0.2:
             self.shown, self.visible = now, True
-            sys.stderr.write(f"\r\x1b[K{done} files read")
+            sys.stderr.write(f"\r\x1b[K{done}{'' if total is None else f' of {total}'} {what}")
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -29,7 +29,7 @@ from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.parameters import ParameterEdits
 from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
-from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned, VerificationError, verify
+from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned, VerificationError, joined, verify
 
 if TYPE_CHECKING:
     from optmap.translate.schedule_call import Made
@@ -100,7 +100,8 @@ class _Work:
     left: int = 0
     edited: list[EditedCall] = field(default_factory=list)
     inside: dict[int, ParameterEdits] = field(default_factory=dict)
-    planned: Planned = NOTHING_PLANNED
+    planned: list[Planned] = field(default_factory=list)
+    steps: bool = False
     calls: list[CallResult] = field(default_factory=list)
     translated: list[tuple[CallSite, Api]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -158,7 +159,7 @@ def _finish(
     try:
         output = _prove(source, tables, options, work)
     except _UNPROVED as error:
-        if work.planned is not NOTHING_PLANNED:
+        if work.steps:
             again = _pass(source, tables, options._replace(rewrite_step=False))
             again.say(
                 UNVERIFIED,
@@ -190,7 +191,7 @@ def _prove(source: Source, tables: MappingSet, options: Options, work: _Work) ->
     body = apply_edits(source.body, work.edits)
     output = source.encode(body)
     nodes = [node for inside in work.inside.values() for node in inside.nodes]
-    result = verify(source, body, work.edits, work.edited, nodes, work.planned)
+    result = verify(source, body, work.edits, work.edited, nodes, joined(work.planned))
     left = find_sites(result, tables, options.sources, options.target).calls
     if len(left) != work.left:
         raise VerificationError("a second run would change the file again")
@@ -326,7 +327,8 @@ def _steps(work: _Work, sites: Sites, tables: MappingSet, options: Options) -> l
     outcome = translate_steps(work.source, sites, tuple(work.replaced), tables, options)
     work.edits += outcome.edits
     work.needed += outcome.needed
-    work.planned = outcome.planned
+    work.planned.append(outcome.planned)
+    work.steps = outcome.planned is not NOTHING_PLANNED
     settled = {place(work.source, work.source.start(node)) for node in outcome.settled}
     work.diagnostics = [item for item in work.diagnostics if (item.line, item.column) not in settled]
     for code, message, node, table in outcome.notes:
@@ -337,9 +339,9 @@ def _steps(work: _Work, sites: Sites, tables: MappingSet, options: Options) -> l
 def _add_schedules(work: _Work, schedules: Schedules, made: Sequence[Made]) -> None:
     for item in made:
         work.edits += item.edits
-        work.edited.append(item.edited)
-        if item.needed is not None:
-            work.needed.append(item.needed)
+        work.edited += [item.edited] if item.edited is not None else []
+        work.needed += item.needed
+        work.planned.append(item.planned)
         work.calls.append(_result(work.source, item.site, item.target, Status.TRANSLATED))
     for remark in schedules.remarks(made):
         assert remark.node is not None

@@ -125,7 +125,9 @@ class CallTranslation:
         if hidden is not None:
             message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
             return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
-        refusal = self._schedule(call, resolved) if serving is None else None
+        refusal = self._group_rate(parameters, serving) if parameters is not None and serving is not None else None
+        refusal = refusal or (self._schedule(call, resolved) if serving is None else None)
+        refusal = refusal or self._inside(call, resolved, parameters, index)
         if serving is not None:
             resolved = resolved._replace(notes=changing_rate_notes(resolved))
         return (
@@ -159,8 +161,35 @@ class CallTranslation:
                 what = learning_rate_object(self.source, self.sites.names, self.site, argument.node, self.tables)
                 if what is not None:
                     message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
-                    return Note(SCHEDULE_ARGUMENT, message, index)
+                    from optmap.translate.rate_list import rate_list_advice
+
+                    framework, target = self.site.api.framework, self.options.target
+                    advice = rate_list_advice(self.source, what, argument.node, framework, target)
+                    return Note(SCHEDULE_ARGUMENT, message + advice, index)
         return None
+
+    def _group_rate(self, found: ParametersArgument, serving: Serving) -> Note | None:
+        """A schedule that is attached sets the rate of every group, one that was passed that of the others."""
+        for entry in found.entries if serving.moved else ():
+            if entry.key in ("lr", "learning_rate") and entry.sets:
+                message = f"a group has its own learning rate on line {entry.value.lineno}"
+                message = f"{message}, which the schedule leaves alone and {serving.moved} does not"
+                return Note(SCHEDULE_ARGUMENT, message)
+        return None
+
+    def _inside(
+        self, call: CallText, resolved: Rewrite, parameters: ParametersArgument | None, index: int | None
+    ) -> Note | None:
+        if (
+            parameters is None
+            or index is None
+            or not (parameters.entries or self.site.api.framework is Framework.MINDSPORE)
+        ):
+            return None
+        from optmap.translate.group_checks import unsayable
+
+        node, plan = call.arguments[index].node, resolved.plan
+        return unsayable(self.source, self.sites, self.site, self.tables, plan, node, index, parameters.entries)
 
     def _ties(self, argument: Argument, index: int) -> Sequence[str]:
         api = self.site.api
@@ -205,6 +234,10 @@ class CallTranslation:
             inside = parameter_edits(self.source, parameters, plan)
             edits += inside.edits
             notes += self._parameter_notes(parameters, index)
+        elif index is not None:
+            from optmap.translate.left_out import left_out_note
+
+            notes.append(left_out_note(self.source, call.arguments[index].node, index, self.site.api, plan.target))
         if any(note.trait == "decay_filter" for note in notes):
             from optmap.translate.decay import exact_advice, parameters_text
 

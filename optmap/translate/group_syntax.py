@@ -92,7 +92,8 @@ def is_values(node: ast.Call) -> bool:
 
 def is_group(node: ast.AST) -> bool:
     if isinstance(node, ast.Dict):
-        return any(isinstance(key, ast.Constant) and key.value == "params" for key in node.keys) or None in node.keys
+        keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+        return "params" in keys or "order_params" in keys or None in node.keys
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
         return any(keyword.arg in ("params", None) for keyword in node.keywords)
     return False

@@ -18,12 +18,13 @@ from optmap.diagnostics import (
     RETARGETED,
     SCHEDULE_ARGUMENT,
     SMALL_DIFFERENCE,
+    UNMEASURED,
     UNPACKED_ARGUMENTS,
     UNSAFE_VALUE,
     UNSUPPORTED_ARGUMENT,
     Code,
 )
-from optmap.mapping.derive import candidates, plan
+from optmap.mapping.derive import candidates, plans
 from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
 from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
@@ -80,11 +81,15 @@ class Groups(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """Only classes of these modules will do, but for some, since only they take a schedule; `why` is a clause that says so."""
+    """Only classes of these modules will do, but for some, since only they take a schedule; `why` is a clause that says so.
+
+    `moved` is the attached schedule that a passed one becomes, if any.
+    """
 
     modules: tuple[str, ...]
     unserved: tuple[str, ...]
     why: str
+    moved: str = ""
 
     def serves(self, api: Api) -> bool:
         return api.module.name in self.modules and api.class_name not in self.unserved
@@ -136,12 +141,12 @@ def _resolve(
         if not classes:
             return Refusal((Note(SCHEDULE_ARGUMENT, _unserved(api, every, serving), table=str(api.at)),))
     keys = None if groups is None else groups.keys
-    plans = [plan(tables, api, bound, each, group_keys=keys) for each in classes]
-    chosen = choose(plans, faithful=faithful)
+    found = plans(tables, api, bound, classes, keys)
+    chosen = choose(found, faithful=faithful)
     if chosen is None:
-        return Refusal(tuple(_problem_notes(plans)))
-    notes = _notes(tables, plans, chosen, faithful)
-    if serving is not None and usual not in classes and chosen is plans[0]:
+        return Refusal(tuple(_problem_notes(found)))
+    notes = _notes(tables, found, chosen, faithful)
+    if serving is not None and usual not in classes and chosen is found[0]:
         message = f"{chosen.target.name} was chosen over {usual.name}: {serving.why}"
         notes.insert(0, Note(RETARGETED, message, None, str(chosen.target.at)))
     return Rewrite(chosen, tuple(notes))
@@ -262,6 +267,8 @@ def _notes(tables: MappingSet, plans: Sequence[Plan], chosen: Plan, faithful: bo
             Note(RETARGETED, f"{target.name} was chosen over {preferred.target.name}: {why}", None, str(target.at))
         )
     notes += _cause_notes(plans, chosen, faithful)
+    if target.not_run:
+        notes.append(Note(UNMEASURED, f"{target.name} {target.not_run}", None, str(target.at)))
     if target.deprecated:
         notes.append(Note(DEPRECATED_TARGET, f"{target.name} is deprecated {target.deprecated}", None, str(target.at)))
     if target.note:

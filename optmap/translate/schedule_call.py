@@ -18,7 +18,7 @@ from optmap.translate.imports import NewImport, spell
 from optmap.translate.resolve import CallArgument, Refusal, bind
 from optmap.translate.rewrite import call_edits
 from optmap.translate.sites import CallSite, Sites
-from optmap.translate.verify import EditedCall
+from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned
 
 _COUNTERS: Final = ("get_global_step", "get_or_create_global_step")
 _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
@@ -35,14 +35,15 @@ class Remark(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A translated schedule call."""
+    """A translated schedule call; `planned` is what becomes of one that changes its place, `edited` of one that does not."""
 
     site: CallSite
     target: Api
     edits: list[Edit]
-    needed: NewImport | None
-    edited: EditedCall
+    needed: tuple[NewImport, ...]
+    edited: EditedCall | None
     remarks: tuple[Remark, ...]
+    planned: Planned = NOTHING_PLANNED
 
 
 class Bound(NamedTuple):
@@ -93,7 +94,7 @@ def translate_schedule(
     plan = next((each for each in plans if not each.problems), None)
     if plan is None:
         return "; ".join(dict.fromkeys(_problem_text(problem.message, problem.remedy) for problem in plans[0].problems))
-    reason = _uncounted(source, bound) or _unsafe(source, bound, plan)
+    reason = uncounted(source, bound) or _unsafe(source, bound, plan)
     if reason is not None:
         return reason
     spelling = spell(source, sites.names, site, plan.target)
@@ -101,7 +102,8 @@ def translate_schedule(
         return f"the file binds {plan.target.module.paths[0].partition('.')[0]!r} to something else"
     edits = call_edits(source, bound.call, bound.values, plan, spelling.text, None)
     edited = EditedCall(bound.call, plan, spelling.text)
-    return Made(site, plan.target, edits, spelling.needs, edited, tuple(_remarks(bound, plan)))
+    needed = (spelling.needs,) if spelling.needs is not None else ()
+    return Made(site, plan.target, edits, needed, edited, tuple(_remarks(bound, plan)))
 
 
 def no_counterpart(tables: MappingSet, api: Api, target: Framework, attach: bool) -> str:
@@ -115,7 +117,7 @@ def _problem_text(message: str, remedy: str | None) -> str:
     return f"{message}; {remedy}" if remedy else message
 
 
-def _uncounted(source: Source, bound: Bound) -> str | None:
+def uncounted(source: Source, bound: Bound) -> str | None:
     """TensorFlow 1 counts the steps in a variable that the file has to hand to the optimizer; others count by themselves."""
     parameter = bound.site.api.by_tie.get("global_step")
     if parameter is None:

@@ -69,7 +69,7 @@ class Ties:
         """The schedule call that an optimizer's learning rate is, or that its name is bound to, among other things."""
         node = rate_node(optimizer)
         if isinstance(node, ast.Name):
-            values = (binding.value for binding in self._bindings(node.id, optimizer.scope)[1])
+            values = (binding.value for binding in self.bindings(node.id, optimizer.scope)[1])
             return next((self.calls[id(value)] for value in values if id(value) in self.calls), None)
         return self.calls.get(id(node))
 
@@ -80,7 +80,7 @@ class Ties:
         name = _name_of(schedule)
         if name is None:
             return Tie((), "it is neither the learning rate of an optimizer nor bound to a plain name")
-        owner, bindings = self._bindings(name, schedule.scope)
+        owner, bindings = self.bindings(name, schedule.scope)
         if owner is None or len(bindings) != 1:
             return Tie((), f"{name} is bound more than once")
         users = []
@@ -92,8 +92,24 @@ class Ties:
             users.append(user)
         return Tie(tuple(users), None if users else f"{name} is the learning rate of no optimizer in this file")
 
+    def parts(self, schedule: CallSite) -> list[CallSite]:
+        """The schedules that a sequence or a chain is made of; none where the file does not show them all."""
+        given = next((item.value for item in schedule.node.keywords if item.arg == "schedulers"), None)
+        names = [item.name for item in schedule.api.current]
+        if given is None and "schedulers" in names and len(schedule.node.args) > names.index("schedulers"):
+            given = schedule.node.args[names.index("schedulers")]
+        written = given.elts if isinstance(given, ast.List | ast.Tuple) else []
+        found = [self.schedule_at(item, schedule.scope) for item in written]
+        return [item for item in found if item is not None] if None not in found else []
+
     def _attached(self, schedule: CallSite) -> Tie:
         node = optimizer_node(schedule)
+        parts = self.parts(schedule) if node is None else []
+        if parts:
+            ties = [self._attached(part) for part in parts]
+            lost = next((tie for tie in ties if tie.reason is not None), None)
+            shared = {id(site.node): site for tie in ties for site in tie.optimizers}
+            return lost or Tie(tuple(shared.values()))
         if node is None:
             return Tie((), "the call does not show its optimizer")
         if id(node) in self.optimizers:
@@ -111,7 +127,7 @@ class Ties:
     def _values(self, chain: tuple[str, ...], schedule: CallSite) -> Iterator[ast.expr | None]:
         """What is assigned to a name, or to an attribute of self in the class."""
         if len(chain) == 1:
-            for binding in self._bindings(chain[0], schedule.scope)[1]:
+            for binding in self.bindings(chain[0], schedule.scope)[1]:
                 if not binding.harmless:
                     yield binding.value
         elif len(chain) == 2 and chain[0] == "self":
@@ -120,7 +136,8 @@ class Ties:
                 if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and chain_of(node) == chain:
                     yield _assigned(owner, node)
 
-    def _bindings(self, name: str, scope: Scope) -> tuple[Scope | None, Sequence[Binding]]:
+    def bindings(self, name: str, scope: Scope) -> tuple[Scope | None, Sequence[Binding]]:
+        """The scope that binds a name which is seen from another, and how it does."""
         names = self._collected(name)
         for place in scope.enclosing():
             own = next((item for item in names.scopes if item.node is place.node), None)
@@ -141,13 +158,13 @@ class Ties:
         name = _name_of(schedule)
         if name is None:
             return []
-        owner, _ = self._bindings(name, schedule.scope)
+        owner, _ = self.bindings(name, schedule.scope)
         return self._uses(name, owner) if owner is not None else []
 
     def schedule_at(self, node: ast.expr, scope: Scope) -> CallSite | None:
         """The one schedule call that an expression is, or that its name is bound to."""
         if isinstance(node, ast.Name):
-            _, bindings = self._bindings(node.id, scope)
+            _, bindings = self.bindings(node.id, scope)
             return self.calls.get(id(bindings[0].value)) if len(bindings) == 1 else None
         return self.calls.get(id(node))
 

@@ -6,9 +6,8 @@ turns out to be missing, `finish` notes why, and the pass is made again without 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.diagnostics import SCHEDULE_ARGUMENT, SCHEDULE_MEMBER, SCHEDULE_REFUSED, SCHEDULER
 from optmap.mapping.load import load_schedules
@@ -21,6 +20,9 @@ from optmap.translate.schedule_advice import advice
 from optmap.translate.schedule_call import Made, Remark, translate_schedule
 from optmap.translate.schedule_ties import Tie, Ties, schedule_calls
 from optmap.translate.sites import CallSite, Mention, Sites
+
+if TYPE_CHECKING:
+    from optmap.translate.schedule_moves import Taken
 
 _ABSENT: Final = {
     "state_dict": "keep scheduler.last_epoch and the learning rates yourself",
@@ -62,6 +64,8 @@ class Schedules:
         self.ties = Ties(source, sites, self.calls)
         self.tied = {id(site.node): self.ties.find(site) for site in self.calls}
         self.wholes = list(self._wholes())
+        self.inside = {id(part.node): site for site in self.calls for part in self.ties.parts(site)}
+        self.names: Taken = {}
         self._made: dict[int, Made | str] = {}
 
     def _wholes(self) -> Iterator[Whole]:
@@ -90,22 +94,50 @@ class Schedules:
                 self._made[at] = tie.reason
             else:
                 problem = self._broken_sequence(schedule)
-                self._made[at] = problem or translate_schedule(
-                    self.source, self.sites, schedule, self.tables, self.options
-                )
+                made = problem or translate_schedule(self.source, self.sites, schedule, self.tables, self.options)
+                if isinstance(made, str) and self.options.target is Framework.TORCH and not attached(schedule.api):
+                    made = self._moved(schedule) or made
+                if isinstance(made, str) and self.options.target is Framework.TENSORFLOW and self._may_pass(schedule):
+                    made = self._passed(schedule)
+                whole = self.inside.get(at)
+                if isinstance(made, str) and whole is not None and whole.api.algorithm == "sequential":
+                    made = f"it is a part of the one on line {whole.node.lineno}"
+                self._made[at] = made
         return self._made[at]
+
+    def _moved(self, schedule: CallSite) -> Made | str | None:
+        """Attach a schedule that is passed, where torch only knows attached ones."""
+        from optmap.translate.schedule_moves import attach_schedule
+
+        return attach_schedule(self.source, self.sites, self.ties, schedule, self.tables, self.options, self.names)
+
+    def _may_pass(self, schedule: CallSite) -> bool:
+        own = schedule.api
+        return (
+            attached(own)
+            and own.instead is None
+            and own.algorithm != "sequential"
+            and id(schedule.node) not in self.inside
+        )
+
+    def _passed(self, schedule: CallSite) -> Made | str:
+        """Pass a schedule that is attached, where Keras only knows passed ones."""
+        from optmap.translate.schedule_passes import pass_schedule
+
+        whole = next((item for item in self.wholes if schedule in item.schedules), None)
+        if whole is not None and len(whole.schedules) > 1:
+            other = next(item for item in whole.schedules if item is not schedule)
+            return f"the one on line {other.node.lineno} sets the rate of the same optimizer"
+        return pass_schedule(self.source, self.sites, self.ties, schedule, self.tables, self.options)
 
     def _broken_sequence(self, schedule: CallSite) -> str | None:
         """A sequence is made of schedules that the file shows; MindSpore cannot switch to a MultiStepLR."""
         if schedule.api.algorithm != "sequential":
             return None
-        given = next((item.value for item in schedule.node.keywords if item.arg == "schedulers"), None)
-        given = given or (schedule.node.args[1] if len(schedule.node.args) > 1 else None)
-        parts = given.elts if isinstance(given, ast.List | ast.Tuple) else []
-        found = [self.ties.schedule_at(part, schedule.scope) for part in parts]
-        if not found or None in found:
+        found = self.ties.parts(schedule)
+        if not found:
             return "the schedules that it is made of are not written out in this file"
-        later = [part for part in found[1:] if part is not None and part.api.algorithm == "multi_step"]
+        later = [part for part in found[1:] if part.api.algorithm == "multi_step"]
         if later and self.options.target is Framework.MINDSPORE:
             line = later[0].node.lineno
             return f"MindSpore's SequentialLR cannot switch to a MultiStepLR (line {line}): that raises AttributeError"
@@ -140,7 +172,11 @@ class Schedules:
         return None
 
     def _refusal(self, schedule: CallSite, reason: str, optimizer: CallSite | None) -> str:
-        shown = advice(self.source, schedule, optimizer, self.tables, self.options)
+        parts = self.ties.parts(schedule)
+        whole = self.inside.get(id(schedule.node))
+        shown = None
+        if whole is None or whole.api.algorithm != "sequential":
+            shown = advice(self.source, schedule, optimizer, self.tables, self.options, parts)
         return f"the schedule {schedule.api.name} is left as it is: {reason}" + (f". {shown}" if shown else "")
 
     def detach(self, optimizer: CallSite, reasons: Sequence[Note]) -> bool:
@@ -195,6 +231,8 @@ class Schedules:
     def _left(self, mention: Mention, site: CallSite) -> Mention:
         tie = self.tied[id(site.node)]
         reason = self._reason(site, tie)
+        if site.api.instead is not None and tie.reason is not None and reason is tie.reason:
+            return mention._replace(message=f"{mention.message}; {site.api.instead}")
         if not attached(site.api) or reason is None:
             return mention
         if tie.reason is not None:
@@ -230,4 +268,4 @@ class Schedules:
 
 def _serving(made: Made, why: str) -> Serving:
     module = made.target.module
-    return Serving(module.serves, module.unserved, why)
+    return Serving(module.serves, module.unserved, why, made.target.name if made.edited is None else "")

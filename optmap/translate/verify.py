@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from optmap.mapping.plan import FromArgument, Plan
 from optmap.mapping.values import Conversion
@@ -53,6 +53,15 @@ class Planned(NamedTuple):
 
 
 NOTHING_PLANNED = Planned({}, {})
+
+
+def joined(plans: Iterable[Planned]) -> Planned:
+    """Everything that several plans do; each statement and expression belongs to one of them."""
+    found: list[dict[int, Any]] = [{}, {}, {}]
+    for plan in plans:
+        for part, own in zip(found, plan, strict=True):
+            part |= own
+    return Planned(*found)
 
 
 def verify(
@@ -173,13 +182,18 @@ class _Comparison:
         item = self.new.get((self.result.start(new), self.result.end(new)))
         if item is None:
             raise VerificationError("an edited call is not where it was expected")
-        _verify_call(new, item, self.edited)
+        nested = self.edited | self.planned.expressions.keys()
+        _verify_call(new, item, nested)
+        given = {keyword.arg: keyword.value for keyword in new.keywords}
         for argument in item.plan.arguments:
             piece = argument.pieces[0]
-            if argument.parameter.is_parameters and isinstance(piece, FromArgument):
-                given = {keyword.arg: keyword.value for keyword in new.keywords}
-                value = new.args[0] if new.args else given[argument.parameter.name]
-                self.node(item.call.arguments[piece.index].node, value)
+            if not isinstance(piece, FromArgument):
+                continue
+            own = item.call.arguments[piece.index].node
+            if argument.parameter.is_parameters:
+                self.node(own, new.args[0] if new.args else given[argument.parameter.name])
+            elif any(id(inner) in self.planned.expressions for inner in ast.walk(own)):
+                self.node(own, given[argument.parameter.name])
 
 
 def _verify_call(node: ast.Call, item: EditedCall, edited: set[int]) -> None:

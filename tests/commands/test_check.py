@@ -209,6 +209,13 @@ def test_nothing_ran(check: Run, no_torch: str) -> None:
     assert "nothing ran" in err
 
 
+def test_nothing_can_run_by_the_tables_own_word(check: Run) -> None:
+    code, out, err = check(optimizers=["mindspore.mint.optim.SGD"], to="tensorflow", format="json")
+    assert code == 2
+    assert [row["stated"] for row in json.loads(out)["results"]] == [True]
+    assert err.endswith("nothing ran: the tables say that it cannot\n")
+
+
 def test_a_required_engine_is_missing(check: Run, no_torch: str) -> None:
     code, out, err = check(optimizers=["torch.optim.Adam"], python=[no_torch], require=["torch"])
     assert (code, out) == (2, "")

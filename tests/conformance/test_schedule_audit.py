@@ -106,7 +106,9 @@ def test_the_list_that_is_advised_has_the_rates(source: str, arguments: dict[str
 ])  # fmt: skip
 def test_the_function_that_is_advised_has_the_rates(source: str, arguments: dict[str, Any], tables: MappingSet) -> None:
     call = f"{source}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
-    message = translated(tables, call, Framework.TORCH)
+    text = f"import tensorflow as tf\nmodel.compile(tf.keras.optimizers.Adam({call}))\n"
+    options = Options(Framework.TORCH, frozenset({Framework.TENSORFLOW}), params="p")
+    message = " ".join(item.message for item in translate_bytes(text.encode(), tables, options).diagnostics)
     shown = re.search(
         r"lr=(\S+), attach torch.optim.lr_scheduler.LambdaLR\(optimizer, (lambda step: .*)\) and call", message
     )

@@ -130,6 +130,8 @@ PASSED: Final[list[tuple[str, dict[str, Any]]]] = [
     (N + "exponential_decay_lr", {"learning_rate": 0.1, "decay_rate": 0.9, "total_step": 120, "step_per_epoch": 8, "decay_epoch": 3}),
     (N + "exponential_decay_lr", {"learning_rate": 0.1, "decay_rate": 0.9, "total_step": 120, "step_per_epoch": 8, "decay_epoch": 3, "is_stair": True}),
     (N + "natural_exp_decay_lr", {"learning_rate": 0.1, "decay_rate": 0.1, "total_step": 120, "step_per_epoch": 1, "decay_epoch": 3, "is_stair": True}),
+    (N + "natural_exp_decay_lr", {"learning_rate": 0.1, "decay_rate": 0.1, "total_step": 120, "step_per_epoch": 8, "decay_epoch": 3, "is_stair": True}),
+    (N + "natural_exp_decay_lr", {"learning_rate": 0.1, "decay_rate": 0.1, "total_step": 120, "step_per_epoch": 8, "decay_epoch": 3}),
     (N + "inverse_decay_lr", {"learning_rate": 0.1, "decay_rate": 0.5, "total_step": 120, "step_per_epoch": 8, "decay_epoch": 3}),
     (N + "cosine_decay_lr", {"min_lr": 0.01, "max_lr": 0.1, "total_step": 120, "step_per_epoch": 6, "decay_epoch": 9}),
     (N + "polynomial_decay_lr", {"learning_rate": 0.1, "end_learning_rate": 0.01, "total_step": 120, "step_per_epoch": 6, "decay_epoch": 9, "power": 2.0, "update_decay_epoch": True}),

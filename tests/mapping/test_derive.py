@@ -385,6 +385,7 @@ def test_candidates_are_in_the_order_of_the_file_then_of_the_alternatives(tables
         "mindspore.experimental.optim.Adam",
         "mindspore.nn.AdamOffload",
         # What no CPU runs is last, behind the alternatives too.
+        "mindspore.experimental.optim.adamw.SpeedAdamW",
         "mindspore.mint.optim.AdamW",
         "mindspore.mint.optim.FusedAdamW",
         "mindspore.mint.optim.Adam",

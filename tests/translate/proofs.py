@@ -53,7 +53,7 @@ def comments(data: bytes) -> Counter[str]:
 
 def _edited_lines(before: bytes, result: FileResult) -> set[int]:
     starts = {call.line for call in result.calls if call.status == "translated"}
-    lines: set[int] = set()
+    lines = _steps_gone(before, result)
     for node in ast.walk(ast.parse(before)):
         called = isinstance(node, ast.Call) and node.lineno in starts
         if called or isinstance(node, ast.Import | ast.ImportFrom):
@@ -95,3 +95,11 @@ def _step_lines(before: bytes, result: FileResult) -> set[int]:
             first = node if inside else tree.body[max(0, index - 6)]
             lines |= set(range(first.lineno, (node.end_lineno or 0) + 1))
     return lines
+
+
+def _steps_gone(before: bytes, result: FileResult) -> set[int]:
+    """The calls of step() that go with a schedule that is passed now."""
+    if all(item.code.id != "OM316" for item in result.diagnostics):
+        return set()
+    numbered = enumerate(before.splitlines(), 1)
+    return {number for number, text in numbered if re.fullmatch(rb"\s*[\w.]+\.step\(\)\s*(#.*)?", text)}

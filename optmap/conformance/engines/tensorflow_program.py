@@ -142,6 +142,8 @@ def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, li
     name = job.api.rpartition(".")[2]
     if not job.api.startswith(V1):
         optimizer = getattr(keras.optimizers, name)(**job.arguments)
+        if dtype == tf.float64 and type(optimizer.weight_decay) is float:
+            optimizer.weight_decay = np.float64(optimizer.weight_decay)  # it goes through TensorFlow's own cast
         optimizer.build(variables)
         return optimizer, optimizer.learning_rate, list(optimizer.variables)
     create = getattr(tf.compat.v1.train, name)

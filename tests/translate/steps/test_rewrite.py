@@ -15,7 +15,7 @@ from optmap.translate import apply
 from optmap.translate.apply import Options, translate_bytes
 from optmap.translate.edits import Edit, apply_edits
 from optmap.translate.steps.flow import binds, flow, reads
-from optmap.translate.verify import EditedNode, VerificationError, verify
+from optmap.translate.verify import EditedNode, VerificationError, joined, verify
 from tests.translate.test_seeds import TORCH_PAGE
 
 PAGE = TORCH_PAGE.format(name="SGD")
@@ -35,7 +35,7 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> Non
     """Leave out any one edit, or change its text, and the result is no longer what was planned."""
     source, work = work_of(PAGE, tables)
     body = apply_edits(source.body, work.edits)
-    verify(source, body, work.edits, work.edited, nodes_of(work), work.planned)
+    verify(source, body, work.edits, work.edited, nodes_of(work), joined(work.planned))
     tried = 0
     for index, edit in enumerate(work.edits):
         variants = [[*work.edits[:index], *work.edits[index + 1 :]]]
@@ -53,7 +53,7 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> Non
             changed = apply_edits(source.body, edits)
             tried += 1
             with pytest.raises((VerificationError, SourceError)):
-                verify(source, changed, edits, work.edited, nodes_of(work), work.planned)
+                verify(source, changed, edits, work.edited, nodes_of(work), joined(work.planned))
     assert tried >= 6
 
 

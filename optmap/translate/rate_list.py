@@ -1,0 +1,58 @@
+"""What to write in place of learning rates of the user's own: lists with one for each step, and schedule classes of the file."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from optmap.mapping.model import Framework
+from optmap.source.text import Source
+
+
+def rate_list_advice(source: Source, what: str, node: ast.expr, framework: Framework, target: Framework) -> str:
+    """Return a clause that begins with a semicolon; empty where nothing is certain. `what` describes the learning rate."""
+    if what.startswith("the schedule"):
+        return _class_advice(source, what.removeprefix("the schedule "), node, framework, target)
+    if framework is not Framework.MINDSPORE or what == "a function":
+        return ""
+    held = node.args[0] if isinstance(node, ast.Call) and node.args else node
+    if isinstance(held, ast.Constant):
+        return f"; pass the number {ast.unparse(held)}"
+    plain = isinstance(held, ast.Name | ast.Attribute)
+    rates = source.text(source.start(held), source.end(held)) if plain else "rates"
+    where = "" if plain else f", with rates = {_short(source, held)}"
+    when = "" if isinstance(node, ast.List | ast.Tuple | ast.ListComp) else " where it holds a rate for each step,"
+    if target is Framework.TORCH:
+        return (
+            f";{when} give the optimizer lr=1.0, attach torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: "
+            f"float({rates}[min(step, len({rates}) - 1)])){where}, and call its step() after every step of the optimizer"
+        )
+    arguments = f"list(range(len({rates}) - 1)), [float(rate) for rate in {rates}]"
+    return f";{when} pass tf.keras.optimizers.schedules.PiecewiseConstantDecay({arguments}){where}"
+
+
+_BASES: Final = {
+    Framework.MINDSPORE: ("mindspore.nn.LearningRateSchedule", "construct"),
+    Framework.TENSORFLOW: ("tf.keras.optimizers.schedules.LearningRateSchedule", "__call__"),
+}
+"""The class that schedules of one's own derive from, and the method that gives the rate of a step."""
+
+
+def _class_advice(source: Source, name: str, node: ast.expr, framework: Framework, target: Framework) -> str:
+    """How a schedule class of the file goes on; its method still has to be written with the target's functions."""
+    if framework not in _BASES:
+        return ""
+    method = _BASES[framework][1]
+    if target in _BASES:
+        base, new = _BASES[target]
+        return f"; derive {name} from {base} and rename its {method}() to {new}()"
+    rate = f"lambda step: float({_short(source, node)}.{method}(step))"
+    return (
+        f"; give the optimizer lr=1.0, attach torch.optim.lr_scheduler.LambdaLR(optimizer, {rate}), with {name} a plain class, "
+        "and call its step() after every step of the optimizer"
+    )
+
+
+def _short(source: Source, node: ast.expr) -> str:
+    text = source.text(source.start(node), source.end(node))
+    return text if len(text) <= 60 and "\n" not in text and "\r" not in text else "rates"

@@ -1,0 +1,104 @@
+"""Write mappings/levels.json from a run of `optmap check`, or compare it with one.
+
+optmap check --all --format json >check.json
+python scripts/levels.py check.json             # compare: exit 1 and a line for each pair that differs
+python scripts/levels.py check.json --summary   # the same, and what did not come out as expected
+python scripts/levels.py check.json --write
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from optmap.mapping.load import default_directory
+from optmap.mapping.measured import NAME
+
+ORDER = ("IDENTICAL", "EQUIVALENT", "CLOSE", "DIVERGENT")
+COMMAND = "optmap check --all --format json"
+
+
+def levels(check: dict[str, Any]) -> dict[str, Any]:
+    """The measured levels of all pairs, at the defaults or the sample arguments in their place, from a check's JSON."""
+    found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
+    for result in check["results"]:
+        if result["mode"] == "forced" and result["row"] is None and result["level"] is not None:
+            pair = found.setdefault((result["source"], result["target"]), {"float32": {}, "float64": {}})
+            pair[result["dtype"]][result["scenario"]] = result["level"]
+    return {
+        "about": "Measured at the defaults, or at the samples where those are refused, by the command below, worst over all "
+        "scenarios; scripts/levels.py writes it.",
+        "command": COMMAND,
+        "engines": check["engines"],
+        "pairs": [
+            {
+                "source": source, "target": target, "float32": _worst(pair["float32"]), "float64": _worst(pair["float64"]),
+                "scenarios": _by_level(pair["float32"]),
+            }
+            for (source, target), pair in sorted(found.items())
+        ],
+    }  # fmt: skip
+
+
+def _worst(scenarios: dict[str, str]) -> str:
+    return max(scenarios.values(), key=ORDER.index)
+
+
+def _by_level(scenarios: dict[str, str]) -> dict[str, list[str]]:
+    """Scenarios by level. Equal bits count as rounding beside other levels: which of the two the processor decides."""
+    if len(set(scenarios.values())) > 1:
+        scenarios = {name: "EQUIVALENT" if found == "IDENTICAL" else found for name, found in scenarios.items()}
+    return {
+        level: [name for name, found in scenarios.items() if found == level]
+        for level in ORDER
+        if level in scenarios.values()
+    }
+
+
+def differences(kept: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What a new run found otherwise. Equal bits and rounding are one: which of them it is the processor decides."""
+    before, after = ({(item["source"], item["target"]): item for item in run["pairs"]} for run in (kept, new))
+    found = [f"{' -> '.join(pair)} was not measured" for pair in sorted(before.keys() - after.keys())]
+    found += [f"{' -> '.join(pair)} is not in {NAME}" for pair in sorted(after.keys() - before.keys())]
+    for pair in sorted(before.keys() & after.keys()):
+        for dtype in ("float32", "float64"):
+            old, now = before[pair][dtype], after[pair][dtype]
+            if old != now and not {old, now} <= {"IDENTICAL", "EQUIVALENT"}:
+                found.append(f"{' -> '.join(pair)} in {dtype}: {NAME} has {old}, measured {now}")
+    return found
+
+
+def _summary(check: dict[str, Any]) -> Iterator[str]:
+    """The counts of a check, and what did not come out as expected."""
+    yield ", ".join(f"{name} {value}" for name, value in check["summary"].items())
+    for result in check["results"]:
+        if result["mode"] != "free" and result["verdict"] != "AS_EXPECTED" and not result["stated"]:
+            call = f"{result['source']} -> {result['target']} {result['hyperparameters']}"
+            yield f"{result['verdict']} {call} in {result['scenario']}, {result['dtype']}: {result['reason']}"
+
+
+def text(document: dict[str, Any]) -> str:
+    """The file's text: one line a pair, so that changes can be read."""
+    pairs = ",\n".join(f"  {json.dumps(item)}" for item in document["pairs"])
+    head = json.dumps({**document, "pairs": []}, indent=1).removesuffix("]\n}")
+    return f"{head}\n{pairs}\n ]\n}}\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Return the exit code."""
+    check = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    new = levels(check)
+    path = default_directory() / NAME
+    if "--write" in arguments:
+        path.write_text(text(new), encoding="utf-8")
+        return 0
+    if "--summary" in arguments:
+        print(*_summary(check), sep="\n")
+    found = differences(json.loads(path.read_text(encoding="utf-8")), new)
+    print("\n".join(found) or f"{len(new['pairs'])} pairs were measured as {NAME} has them")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
