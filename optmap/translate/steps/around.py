@@ -11,10 +11,10 @@ from optmap.source.scopes import chain_of
 from optmap.translate.edits import rest_of_line, starts_line
 from optmap.translate.sites import CallSite
 from optmap.translate.steps.clips import clips_between
-from optmap.translate.steps.events import Kind
+from optmap.translate.steps.events import Holder, Kind
 from optmap.translate.steps.flow import expressions, same_scope
 from optmap.translate.steps.forward import ForwardReading
-from optmap.translate.steps.reading import GROUND, HARMLESS, JUMPS, NotPlain, Ready, is_backward, shown
+from optmap.translate.steps.reading import FIELDS, GROUND, HARMLESS, JUMPS, NotPlain, Ready, is_backward, shown
 
 _FLOW_WORDS: Final = ("grad", "backward", "step", "scale", "reduce", "sync")
 """Parts of names of methods that may look at gradients or change parameters."""
@@ -124,20 +124,43 @@ class AroundReading(ForwardReading):
         if self.holder.models is None:
             raise NotPlain("which models the optimizer trains cannot be told where it steps")
         found: list[tuple[str, ...]] = []
-        for model in self.holder.models:
+        sites: dict[int, CallSite] = {}
+        for holder, model in [*((self.holder, model) for model in self.holder.models), *self._called_besides()]:
             self._check_seen(model)
             whole = self._whole(model)
-            modes = [item for end in range(1, len(model) + 1) for item in _modes(self._own_statements(), model[:end])]
-            evaluated = [line for line, mode in modes if mode == "eval" and line < self.event.call.lineno]
-            if not any(mode == "train" for _, mode in modes):
-                if evaluated:
-                    raise NotPlain(f"{'.'.join(model)} is in evaluation mode (line {evaluated[0]})")
-                if whole not in found:
-                    found.append(whole)
+            if not any(self._set_before(model[:end]) for end in range(1, len(model) + 1)) and whole not in found:
+                found.append(whole)
+                sites |= {id(site): site for site in holder.sites}
         if found and _evaluates(self.source.tree):
-            self.ready = [self._constructed(site) for site in self.holder.sites]
+            self.ready = [self._constructed(site) for site in sites.values()]
             return ()
         return tuple(found)
+
+    def _set_before(self, model: tuple[str, ...]) -> bool:
+        """Tell whether the function surely puts a model into training mode before it steps."""
+        path = self.event.ancestors[self._depth() :]
+        for block in (self.function.body, *(getattr(node, name, []) for node in path for name in FIELDS)):  # type: ignore[attr-defined]
+            around = next((index for index, item in enumerate(block) if item in path), 0)
+            for statement in block[:around]:
+                alone = isinstance(statement, ast.Expr) or (
+                    isinstance(statement, ast.Assign) and len(statement.targets) == 1
+                )
+                if alone and any(mode == "train" for _, mode in _modes([statement], model)):
+                    return True
+        return False
+
+    def _called_besides(self) -> Iterator[tuple[Holder, tuple[str, ...]]]:
+        """Models of other optimizers that the forward part calls: they are in training mode from the start, too."""
+        nodes = [node for item in (*self.region, self.backward) if item is not None for node in ast.walk(item)]
+        called = {chain_of(node.func) for node in nodes if isinstance(node, ast.Call)}
+        for holder in self.finder.holders:
+            inside = holder.chain[0] == "self" and holder.place is self.holder.place
+            for model in holder.models or ():
+                place = self.finder.scopes.get(id(holder.place))
+                owner = self._owner(model[0])
+                same = inside or (place is not None and owner is not None and place.owner(model[0]) is owner)
+                if same and model in called and model not in (self.holder.models or ()):
+                    yield holder, model
 
     def _whole(self, model: tuple[str, ...]) -> tuple[str, ...]:
         """The model that a part such as `model.head` belongs to: the rest of it is in training mode, too."""

@@ -95,10 +95,21 @@ class ForwardReading(Reading):
             raise NotPlain(f"backward() is given {given}")
         if any(places[0] < self.block.index(zero) < at for zero in zeros):
             raise NotPlain("the gradients are cleared between backward() and the step")
+        self._check_left(places[0], zeros)
         if self.loss is not None and not any(self.loss in binds(item) for item in self.region):
             raise NotPlain(f"{self.loss} is not computed in the same block")
         self._check_region()
         self._check_called()
+
+    def _check_left(self, back: int, zeros: Sequence[ast.stmt]) -> None:
+        """Where gradients are cleared after the step, another backward pass may add to them before the next."""
+        if any(self.block.index(zero) < back for zero in zeros):
+            return
+        for node in ast.walk(self.source.tree):
+            if is_backward(node) and node is not self.backward and isinstance(node, ast.Expr):
+                raise Accumulates(
+                    f"the gradients are cleared after the step, and line {node.lineno} may add to them before the next one"
+                )
 
     def _slice(self, end: int, value: ast.expr, zeros: Sequence[ast.stmt]) -> list[int]:
         """Indices of the statements before the backward pass that the loss depends on, data preparation left out."""
@@ -107,6 +118,8 @@ class ForwardReading(Reading):
         for index in range(end - 1, -1, -1):
             statement = self.block[index]
             if statement in zeros or isinstance(statement, Function | ast.ClassDef | ast.Import | ast.ImportFrom):
+                continue
+            if _sets_mode(statement):
                 continue
             changed = changes(statement)
             if changed & wanted or ("self" in changed and any(name.startswith("self.") for name in wanted)):
@@ -228,3 +241,10 @@ class ForwardReading(Reading):
                 statement, self.holder.chain
             ):
                 raise NotPlain(f"the forward part uses {self.holder.text} (line {statement.lineno})")
+
+
+def _sets_mode(statement: ast.stmt) -> bool:
+    """`model.train()` and `model.eval()` compute nothing."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    function = call.func if isinstance(call, ast.Call) else None
+    return isinstance(function, ast.Attribute) and function.attr in ("train", "eval")
