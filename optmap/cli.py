@@ -58,6 +58,9 @@ def translate(
         Optional[str],  # noqa: UP045
         typer.Option("--params", metavar="EXPR", help="The parameters, where the source call names none."),
     ] = None,
+    rewrite_step: Annotated[
+        bool, typer.Option("--rewrite-step", help="Rewrite plain training steps, and the models and losses they use.")
+    ] = False,
     setting: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--set", metavar="NAME=N", help="steps_per_epoch or total_steps, for learning-rate schedules."),
@@ -79,7 +82,7 @@ def translate(
         command.run(
             command.Request(
                 paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output,
-                faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()),
+                faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()), rewrite_step,
             )
         )
     )  # fmt: skip

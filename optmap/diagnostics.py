@@ -322,6 +322,28 @@ OPTIMIZER_INTERNALS: Final = _code(
     "optimizer.iterations", "Write what the message says.",
 )  # fmt: skip
 
+# 40x: the training step
+STEP: Final = _code(
+    "OM401", "training-step", _W, "A training step still speaks the source framework; the message shows what takes its place.",
+    "optimizer.zero_grad(); loss.backward(); optimizer.step()", "Run with --rewrite-step, or write what the message shows.",
+)  # fmt: skip
+STEP_NOT_PLAIN: Final = _code(
+    "OM402", "step-not-plain", _W, "--rewrite-step left a training step as it is, because it cannot prove what it does.",
+    "loss.backward(retain_graph=True)", "Write what the message shows, minding its reason.",
+)  # fmt: skip
+STEP_REWRITTEN: Final = _code(
+    "OM403", "step-rewritten", _I, "A training step was rewritten.", "loss, grads = grad_fn(x, y); optimizer(grads)",
+    "Nothing to do.",
+)  # fmt: skip
+REMAINS: Final = _code(
+    "OM404", "source-framework-remains", _W, "--rewrite-step translated what its table knows; other uses of the source remain.",
+    "torch.utils.data.DataLoader", "Translate them by hand.",
+)  # fmt: skip
+NAME_NOTE: Final = _code(
+    "OM405", "note-on-name", _I, "Something to know about a layer, loss or function that --rewrite-step translated.",
+    "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
+)  # fmt: skip
+
 # 44x: configuration files
 BROKEN_CONFIGURATION: Final = _code(
     "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be read as its kind.",

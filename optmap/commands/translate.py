@@ -40,6 +40,7 @@ class Request(NamedTuple):
     jobs: int
     mappings: tuple[Path, ...]
     set: tuple[str, ...] = ()
+    rewrite_step: bool = False
 
 
 @reports_usage_errors
@@ -81,8 +82,9 @@ def _options(request: Request, configured: Settings) -> Options:
     faithful = request.faithful or configured.faithful
     pinned = tuple({**configured.versions, **versions}.items())
     return Options(
-        target, sources, faithful, params, prove=not checking, versions=pinned, quantities=quantities(request.set)
-    )
+        target, sources, faithful, params, prove=not checking, versions=pinned, quantities=quantities(request.set),
+        rewrite_step=request.rewrite_step,
+    )  # fmt: skip
 
 
 def quantities(settings: Sequence[str]) -> tuple[tuple[str, int], ...]:

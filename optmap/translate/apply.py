@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.diagnostics import (
     UNDECODABLE,
@@ -28,7 +29,7 @@ from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.parameters import ParameterEdits
 from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
-from optmap.translate.verify import EditedCall, Planned, VerificationError, joined, verify
+from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned, VerificationError, joined, verify
 
 if TYPE_CHECKING:
     from optmap.translate.schedule_call import Made
@@ -99,7 +100,8 @@ class _Work:
     left: int = 0
     edited: list[EditedCall] = field(default_factory=list)
     inside: dict[int, ParameterEdits] = field(default_factory=dict)
-    moved: list[Planned] = field(default_factory=list)
+    planned: list[Planned] = field(default_factory=list)
+    steps: bool = False
     calls: list[CallResult] = field(default_factory=list)
     translated: list[tuple[CallSite, Api]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -157,6 +159,15 @@ def _finish(
     try:
         output = _prove(source, tables, options, work)
     except _UNPROVED as error:
+        if work.steps:
+            again = _pass(source, tables, options._replace(rewrite_step=False))
+            again.say(
+                UNVERIFIED,
+                f"the rewritten training steps could not be proved correct ({error}); they were left alone",
+                0,
+            )
+            again.diagnostics = list(silenced(source, again.diagnostics))
+            return _finish(data, source, tables, options._replace(rewrite_step=False), again, calls)
         bad = _culprits(source, tables, options, work) or {id(site.node) for site in work.replaced}
         again = _pass(source, tables, options, bad, str(error))
         try:
@@ -180,7 +191,7 @@ def _prove(source: Source, tables: MappingSet, options: Options, work: _Work) ->
     body = apply_edits(source.body, work.edits)
     output = source.encode(body)
     nodes = [node for inside in work.inside.values() for node in inside.nodes]
-    result = verify(source, body, work.edits, work.edited, nodes, joined(work.moved))
+    result = verify(source, body, work.edits, work.edited, nodes, joined(work.planned))
     left = find_sites(result, tables, options.sources, options.target).calls
     if len(left) != work.left:
         raise VerificationError("a second run would change the file again")
@@ -264,10 +275,11 @@ def _collect(
             continue
         if not (mention.node.lineno in ignored and not ignored[mention.node.lineno]):
             _report_mention(work, mention)
+    gone = _steps(work, sites, tables, options)
     if work.edits:
         replaced = [*work.replaced, *(item.site for item in made)]
         work.edits += import_edits(source, sites.names, work.needed, replaced)
-        work.edits += removal_edits(source, sites.names, replaced, tables)
+        work.edits += removal_edits(source, sites.names, [*(site.callee for site in replaced), *gone], tables)
     work.left = len(sites.calls) - len(work.replaced)
     work.diagnostics.sort(key=lambda item: (item.line, item.column, item.code.id))
     return work
@@ -300,12 +312,36 @@ def _surroundings(
     return covered
 
 
+_STEP: Final = re.compile(
+    rb"\.step\b|zero_grad|apply_gradients|minimize\b|\.compile\b|TrainOneStepCell|value_and_grad|\bModel\("
+)
+"""What a file must say for it to hold a training step."""
+
+
+def _steps(work: _Work, sites: Sites, tables: MappingSet, options: Options) -> list[ast.expr]:
+    """Report or rewrite the training steps of translated optimizers; return the references that go away with them."""
+    if not work.replaced or _STEP.search(work.source.body) is None:
+        return []
+    from optmap.translate.steps import translate_steps
+
+    outcome = translate_steps(work.source, sites, tuple(work.replaced), tables, options)
+    work.edits += outcome.edits
+    work.needed += outcome.needed
+    work.planned.append(outcome.planned)
+    work.steps = outcome.planned is not NOTHING_PLANNED
+    settled = {place(work.source, work.source.start(node)) for node in outcome.settled}
+    work.diagnostics = [item for item in work.diagnostics if (item.line, item.column) not in settled]
+    for code, message, node, table in outcome.notes:
+        work.say(code, message, work.source.start(node), table)
+    return outcome.gone
+
+
 def _add_schedules(work: _Work, schedules: Schedules, made: Sequence[Made]) -> None:
     for item in made:
         work.edits += item.edits
         work.edited += [item.edited] if item.edited is not None else []
         work.needed += item.needed
-        work.moved.append(item.planned)
+        work.planned.append(item.planned)
         work.calls.append(_result(work.source, item.site, item.target, Status.TRANSLATED))
     for remark in schedules.remarks(made):
         assert remark.node is not None

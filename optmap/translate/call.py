@@ -49,7 +49,8 @@ class Options(NamedTuple):
 
     Without `prove` the result is not parsed and compared: for callers that give no translated source out. `versions` are
     those of the packages that are not the tables' own (`MappingSet.at`). `quantities` are numbers that a file need not tell,
-    such as the steps per epoch.
+    such as the steps per epoch. With `rewrite_step` plain training steps, and what a table knows of models and losses, are
+    rewritten, too.
     """
 
     target: Framework
@@ -59,6 +60,7 @@ class Options(NamedTuple):
     prove: bool = True
     versions: tuple[tuple[str, str], ...] = ()
     quantities: tuple[tuple[str, int], ...] = ()
+    rewrite_step: bool = False
 
 
 class CallOutcome(NamedTuple):
@@ -206,6 +208,10 @@ class CallTranslation:
             from optmap.translate.infer import Failure, infer_parameters
 
             found = infer_parameters(self.source, self.site, self.options.target)
+            if isinstance(found, Failure) and self.options.rewrite_step and b".minimize" in self.source.body:
+                from optmap.translate.steps.graph_names import graph_parameters
+
+                found = graph_parameters(self.source, self.site) or found
             if isinstance(found, Failure) and self.options.params is None:
                 remedy = found.remedy or (
                     "use the optimizer with one model in this file (apply_gradients, minimize with var_list, compile)"

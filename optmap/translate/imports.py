@@ -37,16 +37,23 @@ class Spelling(NamedTuple):
 def spell(source: Source, names: Names, site: CallSite, target: Api) -> Spelling | None:
     """Find a name for the class that is provably right at the call; None where the file has taken every one."""
     path = f"{target.module.paths[0]}.{target.class_name}"
+    conventional = target.module.name.partition(".")[0]
+    return spell_path(source, names, path, conventional, site.scope, source.start(site.node))
+
+
+def spell_path(
+    source: Source, names: Names, path: str, conventional: str, scope: Scope, offset: int
+) -> Spelling | None:
+    """Find a name for what lies at a dotted path that is provably right in a scope, at an offset of the file."""
     for found in _reusable(names, path):
         chain = (found.local, *path[len(found.path) :].strip(".").split("."))
         chain = tuple(part for part in chain if part)
-        reached = names.paths(chain, site.scope) == {path} and _runs_before(source, found, site)
-        if reached:
+        # A module-level import has surely run by the time of a use that stands below it.
+        if names.paths(chain, scope) == {path} and source.start(found.statement) < offset:
             return Spelling(".".join(chain), None)
     root = path.partition(".")[0]
-    conventional = target.module.name.partition(".")[0]
     for name in dict.fromkeys((conventional, root, f"_{root}")):
-        if _free(source, names, name, site.scope):
+        if _free(source, names, name, scope):
             return Spelling(name + path[len(root) :], NewImport(root, name))
     return None
 
@@ -59,11 +66,6 @@ def _reusable(names: Names, path: str) -> list[ImportedName]:
         if found.scope is names.module and not found.ancestors and (path + ".").startswith(found.path + ".")
     ]
     return sorted(leading, key=lambda found: (found.path == path, -found.path.count(".")))
-
-
-def _runs_before(source: Source, found: ImportedName, site: CallSite) -> bool:
-    """A module-level import has surely run by the time of the call if it stands above it."""
-    return source.start(found.statement) < source.start(site.node)
 
 
 def _free(source: Source, names: Names, name: str, scope: Scope) -> bool:
@@ -127,9 +129,9 @@ def _first_offset(source: Source, statement: ast.stmt) -> int:
     return source.body.rindex(b"@", 0, at)
 
 
-def removal_edits(source: Source, names: Names, replaced: Sequence[CallSite], tables: MappingSet) -> list[Edit]:
-    """Remove imports of source optimizers that nothing uses any more once the given callees are gone."""
-    callees = {_root(site.callee) for site in replaced}
+def removal_edits(source: Source, names: Names, left: Iterable[ast.expr], tables: MappingSet) -> list[Edit]:
+    """Remove imports that nothing uses any more once the given references to what they import have gone."""
+    callees = {_root(node) for node in left}
     locals_used = {site_name.id for site_name in callees}
     gone: dict[int, list[ImportedName]] = {}
     for local in locals_used:

@@ -58,6 +58,42 @@ def _edited_lines(before: bytes, result: FileResult) -> set[int]:
         called = isinstance(node, ast.Call) and node.lineno in starts
         if called or isinstance(node, ast.Import | ast.ImportFrom):
             lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))  # type: ignore[attr-defined]
+    return lines | _step_lines(before, result)
+
+
+_KNOWN = re.compile(r"\.(?:train|eval|to|cuda|cpu|numpy|detach|size|parameters)\(|\bforward\(|\{\w*:|round\(")
+
+
+def _step_lines(before: bytes, result: FileResult) -> set[int]:
+    """Lines that a rewritten step may change: the outermost statement around it, sessions, and uses of what is imported."""
+    steps = [item.line for item in result.diagnostics if item.code.id == "OM403"]
+    if not steps:
+        return set()
+    tree = ast.parse(before)
+    imported = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names
+    }  # fmt: skip
+    lines: set[int] = set()
+    for statement in ast.walk(tree):
+        simple = isinstance(statement, ast.stmt) and not hasattr(statement, "body")
+        for node in ast.walk(statement) if simple else ():
+            if isinstance(node, ast.Name) and node.id in imported:
+                lines |= set(range(statement.lineno, (statement.end_lineno or 0) + 1))  # type: ignore[attr-defined]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in imported:
+            lines.add(node.lineno)
+    for number, text in enumerate(before.decode().splitlines(), 1):
+        if _KNOWN.search(text):
+            lines.add(number)
+    for index, node in enumerate(tree.body):
+        if any(node.lineno <= line <= (node.end_lineno or 0) for line in steps):
+            around = [item for item in tree.body if isinstance(item, ast.With)]
+            lines |= {line for item in around for line in range(item.lineno, (item.end_lineno or 0) + 1)}
+            inside = isinstance(node, ast.FunctionDef | ast.ClassDef | ast.For | ast.While | ast.If)
+            # A step at the top of a module may begin a few statements before its last line.
+            first = node if inside else tree.body[max(0, index - 6)]
+            lines |= set(range(first.lineno, (node.end_lineno or 0) + 1))
     return lines
 
 

@@ -24,7 +24,7 @@ def options_of(case: Case) -> Options:
     known = quantities(case.options["set"].split()) if "set" in case.options else ()
     return Options(
         target, sources, "faithful" in case.options, case.options.get("params"), versions=tuple(versions.items()),
-        quantities=known,
+        quantities=known, rewrite_step="rewrite-step" in case.options,
     )  # fmt: skip
 
 

@@ -1,0 +1,139 @@
+"""Proof and price of rewritten steps: every edit is held to the planned tree, and nothing is loaded that is not needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optmap.mapping.model import Framework, MappingSet
+from optmap.source.text import Source, SourceError, read_source
+from optmap.translate import apply
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.edits import Edit, apply_edits
+from optmap.translate.steps.flow import binds, flow, reads
+from optmap.translate.verify import EditedNode, VerificationError, joined, verify
+from tests.translate.test_seeds import TORCH_PAGE
+
+PAGE = TORCH_PAGE.format(name="SGD")
+OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), rewrite_step=True)
+
+
+def work_of(text: str, tables: MappingSet) -> tuple[Source, apply._Work]:
+    source = read_source(text.encode())
+    return source, apply._pass(source, tables, OPTIONS)
+
+
+def nodes_of(work: apply._Work) -> list[EditedNode]:
+    return [node for inside in work.inside.values() for node in inside.nodes]
+
+
+def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> None:
+    """Leave out any one edit, or change its text, and the result is no longer what was planned."""
+    source, work = work_of(PAGE, tables)
+    body = apply_edits(source.body, work.edits)
+    verify(source, body, work.edits, work.edited, nodes_of(work), joined(work.planned))
+    tried = 0
+    for index, edit in enumerate(work.edits):
+        variants = [[*work.edits[:index], *work.edits[index + 1 :]]]
+        if "label" in edit.text:
+            variants.append(
+                [
+                    *work.edits[:index],
+                    edit._replace(text=edit.text.replace("label", "data", 1)),
+                    *work.edits[index + 1 :],
+                ]
+            )
+        for edits in variants:
+            if _only_an_import(source, edit) or _in_the_constructor(source, work, edit):
+                continue
+            changed = apply_edits(source.body, edits)
+            tried += 1
+            with pytest.raises((VerificationError, SourceError)):
+                verify(source, changed, edits, work.edited, nodes_of(work), joined(work.planned))
+    assert tried >= 6
+
+
+def _in_the_constructor(source: Source, work: apply._Work, edit: Edit) -> bool:
+    """The optimizer's own call has a proof of its own, against its plan."""
+    calls = [item.call.node for item in work.edited]
+    return any(source.start(node) <= edit.start and edit.end <= source.end(node) for node in calls)
+
+
+def _only_an_import(source: Source, edit: Edit) -> bool:
+    """Imports are left out of the comparison: what they must be is proved by the names that are used."""
+    text = source.text(edit.start, edit.end) + edit.text
+    return all(line.startswith("import ") or not line.strip() for line in text.splitlines())
+
+
+def test_a_step_that_cannot_be_proved_is_left_alone(tables: MappingSet, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    def fails(source, body, edits, edited, nodes, planned):  # type: ignore[no-untyped-def]
+        if planned.statements:
+            raise VerificationError("a test says so")
+        return verify(source, body, edits, edited, nodes, planned)
+
+    monkeypatch.setattr(apply, "verify", fails)
+    result = translate_bytes(PAGE.encode(), tables, OPTIONS)
+    assert b"loss.backward()" in result.output
+    assert b"mindspore.nn.SGD(model.trainable_params()" in result.output
+    assert {"OM004", "OM401"} <= {item.code.id for item in result.diagnostics}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("import torch\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n", False),
+        (PAGE, True),
+    ],
+)
+def test_steps_are_read_only_where_there_may_be_one(text: str, wanted: bool) -> None:
+    script = (
+        "import sys\nfrom optmap.api import translate_source\n"
+        f"translate_source({text!r})\n"
+        "print(*(name for name in sys.modules if name.startswith('optmap.translate.steps') or name == 'yaml'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ("optmap.translate.steps" in done.stdout.split()) == wanted
+    assert "optmap.translate.steps.table" not in done.stdout, "the table is for --rewrite-step alone"
+    assert "yaml" not in done.stdout.split()
+
+
+def test_the_option_on_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(PAGE, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "optmap", "translate", "--rewrite-step", str(path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "loss, grads = grad_fn(data, label)" in done.stdout
+    assert "OM403" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "needed", "sure"),
+    [
+        ("a = b\nc = a", ["b"], {"a", "c"}),
+        ("a += 1", ["a"], {"a"}),
+        ("if t:\n    a = 1\nelse:\n    a = b", ["t", "b"], {"a"}),
+        ("if t:\n    a = 1\nb = a", ["t", "a"], {"b"}),
+        ("for i in xs:\n    a = i", ["xs"], set()),
+        ("with f() as g:\n    a = g", ["f"], {"a", "g"}),
+        ("a = [x for x in y if x > z]", ["y", "z"], {"a"}),
+        ("a = lambda x, k=d: x + k + e", ["d", "e"], {"a"}),
+        ("a.b = c", ["c", "a"], set()),
+    ],
+)
+def test_flow(text: str, needed: list[str], sure: set[str]) -> None:
+    found = flow(ast.parse(text).body)
+    assert sorted({use.name for use in found.needed}) == sorted(needed)
+    assert set(found.sure) >= sure
+    assert set(found.sure) <= sure | set().union(*map(binds, ast.parse(text).body))
+
+
+def test_a_name_that_is_only_called_is_told_from_one_whose_value_is_used() -> None:
+    uses = reads(ast.parse("model(x) + model.weight + y").body[0])
+    assert [(use.name, use.called) for use in uses] == [("model", True), ("x", False), ("model", True), ("y", False)]
