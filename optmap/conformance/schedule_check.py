@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Refused, Result, Verdict
 from optmap.conformance.schedule_jobs import Rates, ScheduleJob
+from optmap.conformance.schedule_moved import moved
 from optmap.mapping.model import OPTIMIZER, Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan
 from optmap.mapping.schedule_plan import PACE, TOTAL, Context, attached, plan_schedule, schedule_candidates
@@ -53,11 +54,14 @@ class ScheduleCall(NamedTuple):
 
 
 class SchedulePair(NamedTuple):
-    """A call and what the translator makes of it."""
+    """A call and what the translator makes of it; one that changes its place is run with this rate and pace."""
 
     pair: Pair
     source: Api
     target: Api
+    rate: float = RATE
+    pace: int = PACE_OF_RUNS
+    formula: bool = False
 
 
 def find_schedules(tables: MappingSet, name: str, sources: Iterable[Framework]) -> list[Api]:
@@ -129,6 +133,12 @@ def pairs(
         classes = schedule_candidates(tables, call.api, target, attach=attached(call.api))
         plans = [plan_schedule(tables, call.api, given, each, Context(known)) for each in classes]
         plan = next((each for each in plans if not each.problems), None)
+        other = None if classes else moved(tables, call.api, given, target, RATE, PACE_OF_RUNS)
+        if other is not None:
+            arguments = other.arguments if other.plan is None else _arguments(other.plan, given)
+            pair = Pair(call.api.name, other.target.name, call.given, arguments, call.origin, call.row, call.assumed)
+            found.append(SchedulePair(pair, call.api, other.target, other.learning_rate, other.pace, other.formula))
+            continue
         if plan is None:
             reasons = tuple(problem.message for problem in plans[0].problems) if plans else (_none(call.api, target),)
             refused.append(Refused(call.api.name, target.value, call.given, call.origin, reasons))
@@ -179,8 +189,10 @@ def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session], st
     results: list[Result] = []
     for index, engine in _engine_jobs(found, sessions):
         pair = found[index]
-        source = _rates(sessions, pair.source.framework.value, _job(pair.source, pair.pair.hyperparameters, steps))
-        target = _rates(sessions, engine, _job(pair.target, pair.pair.arguments, steps))
+        source = _rates(
+            sessions, pair.source.framework.value, _job(pair, pair.source, pair.pair.hyperparameters, steps)
+        )
+        target = _rates(sessions, engine, _job(pair, pair.target, pair.pair.arguments, steps))
         results.append(_result(pair, engine, source, target, steps))
     return results
 
@@ -193,9 +205,11 @@ def _engine_jobs(found: Sequence[SchedulePair], sessions: Mapping[str, Session])
                 yield index, engine
 
 
-def _job(api: Api, arguments: Mapping[str, Any], steps: int) -> ScheduleJob:
+def _job(pair: SchedulePair, api: Api, arguments: Mapping[str, Any], steps: int) -> ScheduleJob:
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
-    return ScheduleJob(api.name, listed, steps, RATE, PACE_OF_RUNS if attached(api) else 1)
+    return ScheduleJob(
+        api.name, listed, steps, pair.rate, pair.pace if attached(api) else 1, pair.formula and api is pair.target
+    )
 
 
 def _rates(sessions: Mapping[str, Session], engine: str, job: ScheduleJob) -> Rates:

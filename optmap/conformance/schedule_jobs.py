@@ -15,6 +15,7 @@ class ScheduleJob(NamedTuple):
         steps: number of steps of the optimizer.
         learning_rate: the optimizer's own rate, where the schedule is attached to it.
         steps_per_epoch: steps between two calls of an attached schedule's step().
+        formula: its function is text that optmap itself has written; text of a user's file is never run.
     """
 
     api: str
@@ -22,6 +23,7 @@ class ScheduleJob(NamedTuple):
     steps: int
     learning_rate: float = 0.1
     steps_per_epoch: int = 1
+    formula: bool = False
 
 
 class Rates(NamedTuple):

@@ -14,6 +14,7 @@ from optmap.conformance.schedule_check import compare_rates
 from optmap.conformance.select import CheckError
 from optmap.mapping import load
 from optmap.report.check_json import render
+from optmap.translate import schedule_rates
 
 
 def test_the_rates_are_compared_and_reported() -> None:
@@ -72,3 +73,38 @@ def test_levels_of_rates() -> None:
     assert compare_rates([0.1, 0.05], [0.1, 0.05 + 1e-5]).first_step_over == 2
     short = compare_rates([0.1, 0.05], [0.1])
     assert (short.level, short.first_step_over) == (Level.DIVERGENT, 2)
+
+
+@pytest.mark.parametrize(("name", "sources", "target"), [
+    ("CosineDecay", "tensorflow", "torch"), ("PiecewiseConstantDecay", "tensorflow", "torch"),
+    ("MultiStepLR", "torch", "tensorflow"), ("PolynomialLR", "torch", "tensorflow"),
+])  # fmt: skip
+def test_schedules_that_change_their_place_are_compared(name: str, sources: str, target: str) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    report = check(schedules=[name], sources=[sources], to=target, steps=100)
+    assert report.passed
+    assert all(item.verdict is Verdict.AS_EXPECTED for item in report.results)
+
+
+def test_a_wrong_formula_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    monkeypatch.setitem(
+        schedule_rates.FACTORS, "inverse_time_decay", "1 / (1 + {decay_rate} * ({step} + 1) / {decay_steps})"
+    )
+    report = check(schedules=["InverseTimeDecay"], sources=["tensorflow"], to="torch", steps=30)
+    assert not report.passed
+
+
+def test_text_of_a_file_is_not_run(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    flag = tmp_path / "ran"
+    path = tmp_path / "train.py"
+    text = f"open({str(flag)!r}, 'w')"
+    path.write_text(
+        "import torch\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        f"sch = torch.optim.lr_scheduler.LambdaLR(opt, {text!r})\n"
+    )
+    check(paths=[path], steps=10)
+    assert not flag.exists()

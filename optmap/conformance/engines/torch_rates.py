@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import torch
@@ -14,7 +15,10 @@ def rates(job: ScheduleJob) -> list[float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=job.learning_rate)
-        schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(optimizer, **job.arguments)
+        arguments = dict(job.arguments)
+        if job.formula:
+            arguments["lr_lambda"] = eval(arguments["lr_lambda"], {"math": math})
+        schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(optimizer, **arguments)
         found = []
         for step in range(job.steps):
             if step and step % job.steps_per_epoch == 0:
