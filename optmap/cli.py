@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from typer.models import CommandInfo
 
 from optmap import __version__
 
@@ -244,11 +245,19 @@ def main() -> None:
 
 def _run() -> None:
     """Run the command and write out what is buffered, so that a full disk or a closed pipe is met here."""
+    asked = [item for item in app.registered_commands if sys.argv[1:2] == [_name_of(item)]]
+    app.registered_commands = (
+        asked or app.registered_commands
+    )  # building all of them would take longer than running one
     try:
         app()
     except SystemExit:
         sys.stdout.flush()
         raise
+
+
+def _name_of(command: CommandInfo) -> str:
+    return command.name or (command.callback.__name__ if command.callback else "")
 
 
 def _open_streams() -> None:

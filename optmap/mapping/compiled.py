@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any, Final
+from zlib import crc32
 
 from optmap.mapping.model import (
     REQUIRED,
@@ -35,12 +35,12 @@ NAME: Final = "compiled.json"
 
 
 def digest(contents: Iterable[tuple[str, bytes]]) -> str:
-    """Return a digest of files given as (name, content), in order."""
-    state = sha256()
+    """Return a digest of files given as (name, content), in order: it tells edits, not forgeries, and costs no import."""
+    size = state = 0
     for name, data in contents:
-        state.update(f"{name}\0{len(data)}\0".encode())
-        state.update(data)
-    return state.hexdigest()
+        state = crc32(data, crc32(f"{name}\0{len(data)}\0".encode(), state))
+        size += len(data)
+    return f"{size}-{state:08x}"
 
 
 def dump(tables: MappingSet, source: str) -> str:

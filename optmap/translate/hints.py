@@ -38,10 +38,10 @@ def looks_up_optimizers(data: bytes, mentions: Sequence[Mention], sources: Colle
 
 def has_surroundings(data: bytes, frameworks: Collection[Framework]) -> bool:
     """Tell whether the file has a word of the tables of what stands around an optimizer of one of the frameworks."""
-    return any(pattern.search(data) for framework in frameworks if (pattern := _words().get(framework)) is not None)
+    return any(word in data for framework in frameworks for word in _words().get(framework, ()))
 
 
 @lru_cache(maxsize=1)
-def _words() -> dict[str, re.Pattern[bytes]]:
+def _words() -> dict[str, list[bytes]]:
     found = json.loads(default_directory().joinpath("around", "words.json").read_bytes())
-    return {name: re.compile("|".join(map(re.escape, words)).encode()) for name, words in found.items()}
+    return {name: [word.encode() for word in words] for name, words in found.items()}

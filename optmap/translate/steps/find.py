@@ -18,11 +18,15 @@ _MANY = 100
 
 def everything(source: Source) -> Names:
     """Every binding and reference of every name of the file."""
-    identifiers = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
-    identifiers |= {node.arg for node in ast.walk(source.tree) if isinstance(node, ast.arg)}
-    identifiers |= {node.name for node in ast.walk(source.tree) if isinstance(node, Function | ast.ClassDef)}
+    identifiers: set[str] = set()
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Name):
+            identifiers.add(node.id)
+        elif isinstance(node, ast.arg):
+            identifiers.add(node.arg)
+        elif isinstance(node, Function | ast.ClassDef):
+            identifiers.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             identifiers |= {(item.asname or item.name).partition(".")[0] for item in node.names}
     return collect(source, Interest(frozenset(), (), string_hint="\0"), identifiers)
 
