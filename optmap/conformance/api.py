@@ -86,9 +86,8 @@ def check(
     settings = dict(hyperparameters or {})
     named, files = list(optimizers), list(map(Path, paths))
     wishes = Wishes(tuple(schedules), tuple(files), everything and not named, tuple(wanted), steps or STEPS, settings)
-    rated, left_alone, used = wished_pairs(tables, wishes)
-    settings = {name: value for name, value in settings.items() if name not in used}
-    calls, refused = _calls(tables, named, files, everything, wanted, settings, alone=bool(wishes.names))
+    rated, left_alone, taken = wished_pairs(tables, wishes)
+    calls, refused = _calls(tables, named, files, everything, wanted, settings, taken, alone=bool(wishes.names))
     trials = Trials(tables, chosen, every_target=everything)
     found = trials.find(calls)
     needed = {
@@ -199,21 +198,21 @@ def _options(steps: int | None, dtypes: Sequence[str]) -> Options:
 
 def _calls(
     tables: MappingSet, optimizers: Sequence[str], paths: Sequence[Path], everything: bool,
-    directions: Sequence[Direction], settings: dict[str, Literal], *, alone: bool,
+    directions: Sequence[Direction], settings: dict[str, Literal], taken: set[str], *, alone: bool,
 ) -> tuple[list[tuple[Call, Framework]], list[Refused]]:  # fmt: skip
     """All calls that were asked for, each with its target, and those of files that cannot be bound.
 
-    Schedules may be wanted `alone`.
+    Schedules may be wanted `alone`, and have `taken` some of the settings.
     """
     if not (optimizers or paths or everything or alone):
         raise CheckError("found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all")
     sources = frozenset[Framework]().union(*(frameworks for frameworks, _ in directions))
     made = _table_calls(tables, optimizers, everything, sources)
-    if settings and made:
-        made = with_settings(tables, made, settings)
+    if made:
+        made = with_settings(tables, made, {name: value for name, value in settings.items() if name not in taken})
     calls = [(call, target) for call in made for frameworks, target in directions if call.api.framework in frameworks]
     refused: list[Refused] = []
-    used: set[str] = set()
+    used = set(taken)
     for path in paths:
         for frameworks, target in directions:
             found, unbound, names = file_calls(path, tables, frameworks, target, settings)
@@ -221,7 +220,7 @@ def _calls(
             refused += unbound
             used |= names
     unused = set(settings) - used
-    if paths and not (optimizers or everything) and unused and calls:
+    if not (optimizers or everything) and unused and (calls or alone):
         raise CheckError(f"--set {min(unused)}: found a name that no call here takes")
     return calls, refused
 

@@ -27,6 +27,8 @@ class Call:
         assumed: which of them were not known and were taken from the defaults or from the tables' samples.
         origin: where the call stands, as `path:line`; empty for a call that optmap made.
         row: the hyperparameter that this call moves away from its default; empty for the defaults and a user's call.
+        target: the class that the translator makes of it where it stands, with a schedule attached to it, say; empty where
+            only its arguments decide.
     """
 
     api: Api
@@ -34,6 +36,7 @@ class Call:
     assumed: tuple[str, ...] = ()
     origin: str = ""
     row: str = ""
+    target: str = ""
 
 
 def completed(tables: MappingSet, api: Api, given: Mapping[str, Literal]) -> dict[str, Literal]:

@@ -17,6 +17,7 @@ from optmap.mapping.values import Value, read_value
 from optmap.source.calls import CallText, read_call
 from optmap.source.names import statements
 from optmap.source.text import Source, SourceError, read_source
+from optmap.translate.apply import Options, place, translate_parsed
 from optmap.translate.parameters import read_parameters
 from optmap.translate.resolve import CallArgument, Refusal, bind
 from optmap.translate.sites import CallSite, Sites, find_sites
@@ -35,6 +36,7 @@ def file_calls(
     """
     source, found = read_file(path, tables, sources, target)
     read = [(site, read_call(source, site.node)) for site in found.calls]
+    made_of = _targets(source, tables, sources, target)
     calls: list[Call] = []
     refused: list[Refused] = []
     used: set[str] = set()
@@ -44,12 +46,21 @@ def file_calls(
         origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
         made = reader.call(origin)
         if isinstance(made, Call):
-            calls.append(replace(made, given=completed(tables, site.api, made.given)))
+            chosen = made_of.get(place(source, source.start(site.node)), "")
+            calls.append(replace(made, given=completed(tables, site.api, made.given), target=chosen))
             used |= reader.used
         else:
             reasons = tuple(note.message for note in made.notes)
             refused.append(Refused(site.api.name, target.value, {}, origin, reasons))
     return calls, refused, used
+
+
+def _targets(
+    source: Source, tables: MappingSet, sources: Collection[Framework], target: Framework
+) -> dict[tuple[int, int], str]:
+    """The class that the translator makes of each call, by line and column, without those that it leaves as they are."""
+    result = translate_parsed(b"", source, tables, Options(target, frozenset(sources), prove=False))
+    return {(call.line, call.column): call.target for call in result.calls if call.target is not None}
 
 
 def _read(path: Path) -> Source:
@@ -77,9 +88,13 @@ def read_file(
 
 def read_literals(
     source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples, origin: str
-) -> Call | Refusal:
-    """A call with the values that are written at it or known by `settings`; a Refusal where it cannot be bound."""
-    return _Reader(source, site, text, settings, samples).call(origin)
+) -> tuple[Call | Refusal, set[str]]:
+    """A call with the values that are written at it or known by `settings`, a Refusal where it cannot be bound.
+
+    With it come the names of the settings that were used.
+    """
+    reader = _Reader(source, site, text, settings, samples)
+    return reader.call(origin), reader.used
 
 
 class _Reader:

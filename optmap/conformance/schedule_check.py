@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from optmap.conformance.levels import Divergence, Level
@@ -73,15 +74,15 @@ def find_schedules(tables: MappingSet, name: str, sources: Iterable[Framework]) 
     return found
 
 
-def table_calls(api: Api, steps: int) -> Iterator[ScheduleCall]:
-    """The schedule at its defaults, and with each hyperparameter away from its default in turn."""
-    first = completed(api, {}, steps)
+def table_calls(api: Api, steps: int, given: Mapping[str, Any] = MappingProxyType({})) -> Iterator[ScheduleCall]:
+    """The schedule as `given` and otherwise at its defaults, and with each other hyperparameter away from it in turn."""
+    first = completed(api, given, steps)
     if first is None:
         return
     yield ScheduleCall(api, first)
     for parameter in api.current:
         moved = _moved(parameter)
-        if moved is not None:
+        if moved is not None and parameter.name not in given:
             yield ScheduleCall(api, {**first, parameter.name: moved}, row=parameter.name)
 
 

@@ -37,7 +37,7 @@ class Wishes(NamedTuple):
 
 
 def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair], list[Refused], set[str]]:
-    """The pairs to run, the calls that are refused, and the settings that schedules took. Raises CheckError."""
+    """The pairs to run, the calls that are refused, and the names of the settings that schedules took. Raises CheckError."""
     if not (wishes.names or wishes.paths or wishes.everything):
         return [], [], set()
     schedules = load_schedules(tables.extra)
@@ -47,16 +47,19 @@ def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair]
             raise CheckError(f"--set {name}: found {value!r}, expected a whole number above 0")
     made: list[SchedulePair] = []
     refused: list[Refused] = []
+    used = set(quantities)
     for direction in wishes.directions:
         calls, left = _table_calls(schedules, wishes, direction)
+        used |= {name for call in calls for name in wishes.settings if name in call.given}
         for path in wishes.paths:
-            found, unbound = _file_calls(path, tables, wishes, direction)
+            found, unbound, names = _file_calls(path, tables, wishes, direction)
             calls += found
+            used |= names
             left += unbound
         more, impossible = pairs(schedules, calls, direction[1], wishes.steps, quantities)  # type: ignore[arg-type]
         made += more
         refused += [*left, *impossible]
-    return made, refused, set(quantities)
+    return made, refused, used
 
 
 def _table_calls(
@@ -71,18 +74,19 @@ def _table_calls(
     calls: list[ScheduleCall] = []
     refused: list[Refused] = []
     for api in apis:
-        if completed(api, {}, wishes.steps) is None or api.algorithm == "plateau":
+        given = {name: value for name, value in wishes.settings.items() if wishes.names and name in api.by_name}
+        if completed(api, given, wishes.steps) is None or api.algorithm == "plateau":
             reason = "its rates follow from a function, a metric or other schedules, of which there are no samples"
             refused.append(Refused(api.name, target.value, {}, "", (reason,)))
         else:
-            calls += table_calls(api, wishes.steps)
+            calls += table_calls(api, wishes.steps, given)
     return calls, refused
 
 
 def _file_calls(
     path: Path, tables: MappingSet, wishes: Wishes, direction: Direction
-) -> tuple[list[ScheduleCall], list[Refused]]:
-    """The schedules of one file that the translator translates, with the values written there."""
+) -> tuple[list[ScheduleCall], list[Refused], set[str]]:
+    """The schedules of one file that the translator translates, with the values written there, and the settings used."""
     from optmap.conformance.filecalls import read_file, read_literals
     from optmap.source.calls import read_call
     from optmap.translate.call import Options
@@ -94,7 +98,7 @@ def _file_calls(
     sources, target = direction
     source, sites = read_file(path, tables, sources, target)
     if not sites.schedules:
-        return [], []
+        return [], [], set()
     numbers = tuple((name, wishes.settings.get(name, wishes.steps)) for name in QUANTITIES)
     options = Options(target, sources, quantities=numbers)  # type: ignore[arg-type]
     ignored = [line for line, codes in ignored_lines(source).items() if not codes]
@@ -102,13 +106,15 @@ def _file_calls(
     schedules = Schedules(source, sites, tables, options, {}, ignored)
     calls: list[ScheduleCall] = []
     refused: list[Refused] = []
+    used: set[str] = set()
     for site in schedules.calls:
         origin = f"{path}:{site.node.lineno}"
         made = schedules.make(site)
         if not isinstance(made, Made):
             refused.append(Refused(site.api.name, target.value, {}, origin, (made,)))
             continue
-        found = read_literals(source, site, read_call(source, site.node), wishes.settings, samples, origin)
+        found, names = read_literals(source, site, read_call(source, site.node), wishes.settings, samples, origin)
+        used |= names
         if isinstance(found, Refusal):
             refused.append(Refused(site.api.name, target.value, {}, origin, ("it cannot be bound",)))
             continue
@@ -118,4 +124,4 @@ def _file_calls(
         if given is None or site.api.algorithm in ("plateau", "sequential"):
             continue  # nothing of it can be computed without running the file
         calls.append(ScheduleCall(site.api, given, origin, assumed=assumed))
-    return calls, refused
+    return calls, refused, used

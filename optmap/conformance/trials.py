@@ -98,6 +98,9 @@ class Trials:
                 self._refuse(call, target)
             return
         usual, faithful = picked
+        made = next((plan for plan in found if plan.target.name == call.target), usual)
+        if made is not usual:  # what stands around the call leaves no choice
+            usual = faithful = made
         for plan in found:
             if not self.every_target and plan.target not in (usual.target, faithful.target):
                 continue

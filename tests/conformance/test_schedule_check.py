@@ -108,3 +108,34 @@ def test_text_of_a_file_is_not_run(tmp_path: Path) -> None:
     )
     check(paths=[path], steps=10)
     assert not flag.exists()
+
+
+def test_settings_are_of_schedules_too(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    report = check(schedules=["StepLR"], steps=20, hyperparameters={"step_size": 7})
+    assert {result.pair.hyperparameters["step_size"] for result in report.results} == {7}
+    path = tmp_path / "train.py"
+    path.write_text(
+        "import torch\n"
+        "optimizer = torch.optim.Adadelta(net.parameters(), lr=args.lr)\n"
+        "scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=args.gamma)\n"
+    )
+    report = check(paths=[path], steps=20, hyperparameters={"lr": 0.1, "args.gamma": 0.25})
+    given = {result.pair.target: result.pair.hyperparameters for result in report.results}
+    assert given["mindspore.experimental.optim.lr_scheduler.StepLR"] == {"step_size": 2, "gamma": 0.25}
+    assert given["mindspore.experimental.optim.Adadelta"] == {"lr": 0.1}
+    for schedules, optimizers, paths in ((["StepLR"], [], []), ([], [], [path]), (["StepLR"], ["SGD"], [])):
+        with pytest.raises(CheckError, match="--set nonsense: found a name"):
+            check(optimizers, paths=paths, schedules=schedules, hyperparameters={"nonsense": 1})
+
+
+def test_a_file_is_checked_with_the_class_that_the_translator_chose(tmp_path: Path) -> None:
+    """A schedule that is attached to an optimizer leaves only the classes that take one."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    path = tmp_path / "train.py"
+    text = "import torch\noptimizer = torch.optim.Adam(net.parameters())\n"
+    path.write_text(text)
+    assert {"mindspore.nn.Adam"} < {result.pair.target for result in check(paths=[path], steps=3).results}
+    path.write_text(text + "scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)\n")
+    targets = {result.pair.target for result in check(paths=[path], steps=3).results}
+    assert targets == {"mindspore.experimental.optim.Adam", "mindspore.experimental.optim.lr_scheduler.StepLR"}
