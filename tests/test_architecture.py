@@ -71,7 +71,7 @@ def test_reports_import_result_types_only(path: Path) -> None:
     values = ("optmap.conformance.levels", "optmap.mapping.values.write_literal", "optmap.mapping.values")
     allowed = (
         "optmap.diagnostics",
-        "optmap.translate.apply",
+        "optmap.translate.results",
         "optmap.conformance.results",
         "optmap.audit.results",
         *values,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from optmap.translate.apply import FileResult
+    from optmap.translate.results import FileResult
 
 
 def _json(files: Sequence[tuple[str, FileResult]]) -> str:

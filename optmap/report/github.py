@@ -10,7 +10,7 @@ from typing import Final
 
 from optmap.diagnostics import Diagnostic, Severity
 from optmap.report.workflow import annotation, in_cell
-from optmap.translate.apply import FileResult
+from optmap.translate.results import FileResult
 
 _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from optmap.diagnostics import Diagnostic, Severity
-from optmap.translate.apply import CallResult, FileResult, Status
+from optmap.translate.results import CallResult, FileResult, Status
 
 
 def translation_report(files: Sequence[tuple[str, FileResult]]) -> str:

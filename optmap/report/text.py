@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from optmap.diagnostics import Diagnostic, Severity
 from optmap.report.json import summary
-from optmap.translate.apply import CellChange, FileResult
+from optmap.translate.results import CellChange, FileResult
 
 _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # as patch and git count lines

@@ -7,8 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from optmap.diagnostics import (
     UNDECODABLE,
@@ -28,6 +27,7 @@ from optmap.translate.hints import has_surroundings, looks_up_optimizers, names_
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.imports import NewImport, import_edits, removal_edits
 from optmap.translate.parameters import ParameterEdits
+from optmap.translate.results import CallResult, FileResult, Status, failed
 from optmap.translate.sites import WRAPPED, CallSite, Mention, Sites, find_sites, may_mention
 from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned, VerificationError, joined, verify
 
@@ -36,57 +36,7 @@ if TYPE_CHECKING:
     from optmap.translate.schedules import Refused, Schedules
     from optmap.translate.wrappers import Wrapper
 
-__all__ = ["CallResult", "FileResult", "Options", "Status", "translate_bytes"]
-
-
-class Status(StrEnum):
-    """What became of a call."""
-
-    TRANSLATED = "translated"
-    REFUSED = "refused"
-    UNCHANGED = "unchanged"
-
-
-class CallResult(NamedTuple):
-    """One constructor call: line and column from 1, columns in characters; `source` and `target` are API names.
-
-    In a notebook `cell` counts its cells from 1, and the line is the one within the cell.
-    """
-
-    line: int
-    column: int
-    source: str
-    target: str | None
-    status: Status
-    cell: int | None = None
-
-
-class CellChange(NamedTuple):
-    """The source of one cell of a notebook, before and after."""
-
-    number: int
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used.
-
-    `edits` are those of the source's UTF-8 form; a notebook has `cells`, those that changed, in their place.
-    """
-
-    output: bytes
-    changed: bool = False
-    error: str | None = None
-    calls: tuple[CallResult, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
-    edits: tuple[Edit, ...] = ()
-    cells: tuple[CellChange, ...] = ()
-
-    @property
-    def refused(self) -> bool:
-        return any(item.severity is Severity.ERROR for item in self.diagnostics)
+__all__ = ["Options", "translate_bytes"]
 
 
 @dataclass
@@ -145,11 +95,6 @@ def translate_parsed(data: bytes, source: Source, tables: MappingSet, options: O
         return FileResult(b"", True, None, calls, diagnostics)
     first.diagnostics = list(diagnostics)
     return _finish(data, source, tables, options, first, calls)
-
-
-def failed(data: bytes, code: Code, message: str, line: int, column: int) -> FileResult:
-    """The result for content that cannot be used."""
-    return FileResult(data, error=message, diagnostics=(Diagnostic(code, message, line, column),))
 
 
 def _finish(

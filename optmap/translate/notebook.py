@@ -21,10 +21,11 @@ from optmap.source.cells import CellEdit, edited_text, splice_cells
 from optmap.source.magics import PYTHON_ELSEWHERE, CellCode, Kind
 from optmap.source.notebook import Cell, Notebook, NotebookError, read_notebook
 from optmap.source.text import Source, SourceError
-from optmap.translate.apply import CallResult, CellChange, FileResult, Options, Status, failed, translate_parsed
+from optmap.translate.apply import Options, translate_parsed
 from optmap.translate.cells import View, view
 from optmap.translate.edits import Edit
 from optmap.translate.hints import names_optimizers
+from optmap.translate.results import CallResult, CellChange, FileResult, Status, failed
 from optmap.translate.sites import may_mention
 
 _LETTER: Final = re.compile(rb"\\u00[4-7]")

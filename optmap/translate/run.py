@@ -12,7 +12,8 @@ from optmap.diagnostics import UNREADABLE, UNVERIFIED, Diagnostic
 from optmap.files import Found
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
-from optmap.translate.apply import FileResult, Options, translate_bytes
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.results import FileResult
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 """Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""

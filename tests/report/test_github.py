@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from optmap.diagnostics import CODES, Diagnostic
 from optmap.report import REPORTS
-from optmap.translate.apply import FileResult
+from optmap.translate.results import FileResult
 
 COMMAND = re.compile(r"::(error|warning|notice) file=([^:,\n\r]*),line=(\d+),col=(\d+),title=(OM\d+)::([^\n\r]*)\n")
 

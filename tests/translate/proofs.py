@@ -10,7 +10,8 @@ import tokenize
 from collections import Counter
 
 from optmap.mapping.model import MappingSet
-from optmap.translate.apply import FileResult, Options, translate_bytes
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.results import FileResult
 
 
 def prove(before: bytes, result: FileResult, tables: MappingSet, options: Options) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import Options, Status, translate_bytes
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.results import Status
 
 mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
 

@@ -11,7 +11,8 @@ import pytest
 from optmap.conformance.calls import default_call, rows
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.values import write_literal
-from optmap.translate.apply import Options, Status, translate_bytes
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.results import Status
 
 MODELS = {
     Framework.TORCH: "net.parameters()", Framework.MINDSPORE: "net.trainable_params()", Framework.TENSORFLOW: "",

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework
 from optmap.report.json import translation_report
-from optmap.translate.apply import FileResult, Options
+from optmap.translate.apply import Options
 from optmap.translate.notebook import translate_notebook
+from optmap.translate.results import FileResult
 
 TABLES = load()
 OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH, Framework.TENSORFLOW}))

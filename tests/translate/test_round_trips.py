@@ -20,8 +20,9 @@ from optmap.mapping.model import Api, Framework, Literal, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Plan, choose
 from optmap.mapping.values import Value, convert, literal_value, read_value, write_literal
 from optmap.source.calls import Form
-from optmap.translate.apply import Options, Status, translate_bytes
+from optmap.translate.apply import Options, translate_bytes
 from optmap.translate.resolve import CallArgument, Refusal, bind
+from optmap.translate.results import Status
 
 TABLES = load()
 APIS = [api for api in TABLES.apis.values() if api.exists]

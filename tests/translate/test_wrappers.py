@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import FileResult, Options, Status, translate_bytes
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.results import FileResult, Status
 
 TABLES = load()
 HEADER = "from mindspore import nn\n"

@@ -1,0 +1,65 @@
+"""What became of a file and of its calls: what the translator hands to reports, to commands and to the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from optmap.diagnostics import Code, Diagnostic, Severity
+from optmap.translate.edits import Edit
+
+
+class Status(StrEnum):
+    """What became of a call."""
+
+    TRANSLATED = "translated"
+    REFUSED = "refused"
+    UNCHANGED = "unchanged"
+
+
+class CallResult(NamedTuple):
+    """One constructor call: line and column from 1, columns in characters; `source` and `target` are API names.
+
+    In a notebook `cell` counts its cells from 1, and the line is the one within the cell.
+    """
+
+    line: int
+    column: int
+    source: str
+    target: str | None
+    status: Status
+    cell: int | None = None
+
+
+class CellChange(NamedTuple):
+    """The source of one cell of a notebook, before and after."""
+
+    number: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used.
+
+    `edits` are those of the source's UTF-8 form; a notebook has `cells`, those that changed, in their place.
+    """
+
+    output: bytes
+    changed: bool = False
+    error: str | None = None
+    calls: tuple[CallResult, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    cells: tuple[CellChange, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return any(item.severity is Severity.ERROR for item in self.diagnostics)
+
+
+def failed(data: bytes, code: Code, message: str, line: int, column: int) -> FileResult:
+    """The result for content that cannot be used."""
+    return FileResult(data, error=message, diagnostics=(Diagnostic(code, message, line, column),))
