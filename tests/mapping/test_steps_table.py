@@ -79,12 +79,55 @@ def live(framework: Framework) -> dict[str, list[tuple[str, bool, object, str]] 
 def test_rows_have_the_live_names_order_and_defaults(framework: Framework, side: Side) -> None:
     found = live(framework)[side.path]
     if found is None:
-        pytest.skip(f"{side.path} is built in and has no signature that can be read")
+        assert called()[side.path] == "fits"  # it is built in and has no signature to read
+        return
     assert isinstance(found, list), found
     if any(item.any for item in side.parameters):
         assert found[0][3] == "VAR_POSITIONAL"
         return
     compare(side, found)
+
+
+_CALL = """
+import json, sys
+import numpy, torch
+tensor = torch.ones(2, 3)
+samples = {"input": tensor, "tensors": [tensor, tensor], "data": [1.0], "ndarray": numpy.ones(3), "dim": 0, "start_dim": 0,
+           "end_dim": -1, "dtype": None, "device": None, "requires_grad": False, "pin_memory": False}
+def call(path, names, positional):
+    function = eval(path)
+    values = [samples[name] for name in names]
+    by_name = function(**dict(zip(names, values))) if path != "torch.from_numpy" else function(*values)
+    by_place = function(*values[:positional], **dict(zip(names[positional:], values[positional:])))
+    assert torch.equal(by_name, by_place)
+    try:
+        function(*values[:positional], nonsense=1)
+    except TypeError:
+        return "fits"
+    return "takes anything"
+out = {}
+for path, names, positional in json.load(sys.stdin):
+    try:
+        out[path] = call(path, names, positional)
+    except Exception as error:
+        out[path] = repr(error)
+print("RESULT " + json.dumps(out))
+"""
+
+
+@cache
+def called() -> dict[str, str]:
+    """What came of calling torch's built-in functions with the rows' names, and in the rows' order."""
+    wanted = [
+        (side.path, [item.name for item in side.parameters], sum(not item.keyword_only for item in side.parameters))
+        for framework, side in SIDES
+        if framework is Framework.TORCH and live(framework)[side.path] is None
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _CALL], input=json.dumps(wanted), capture_output=True, text=True, timeout=600
+    )
+    found: dict[str, str] = json.loads(done.stdout.removeprefix("RESULT "))
+    return found
 
 
 def compare(side: Side, found: list[tuple[str, bool, object, str]]) -> None:
