@@ -10,6 +10,7 @@ from optmap.diagnostics import (
     GROUP_KEY,
     HIDDEN_GROUPS,
     NAME_TAKEN,
+    NAMES_CLASH,
     NAMES_DIFFER,
     NO_PARAMETERS,
     PARAMETERS_KEPT,
@@ -120,7 +121,9 @@ class CallTranslation:
             if isinstance(usual, Rewrite) and self.schedules.detach(self.site, resolved.notes):
                 serving, resolved = None, usual
         if isinstance(resolved, Refusal):
-            return CallOutcome(resolved.notes, call=call)
+            from optmap.translate.own_words import in_own_words
+
+            return CallOutcome(in_own_words(resolved.notes, parameters), call=call)
         hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
         if hidden is not None:
             message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
@@ -163,7 +166,7 @@ class CallTranslation:
                     message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
                     from optmap.translate.rate_list import rate_list_advice
 
-                    framework, target = self.site.api.framework, self.options.target
+                    framework, target = self.site.api.framework, resolved.plan.target
                     advice = rate_list_advice(self.source, what, argument.node, framework, target)
                     return Note(SCHEDULE_ARGUMENT, message + advice, index)
         return None
@@ -231,7 +234,7 @@ class CallTranslation:
         edits = call_edits(self.source, call, values, plan, spelling.text, inferred)
         inside = ParameterEdits()
         if parameters is not None and index is not None and plan.target.parameters_argument is not None:
-            inside = parameter_edits(self.source, parameters, plan)
+            inside = parameter_edits(self.source, parameters, plan, self.site.node)
             edits += inside.edits
             notes += self._parameter_notes(parameters, index)
         elif index is not None:
@@ -264,6 +267,12 @@ class CallTranslation:
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Note(NAMES_DIFFER, message, index)
+        if self.options.target is Framework.MINDSPORE:
+            from optmap.translate.name_clash import clash_message
+
+            clash = clash_message(self.source, self.site, parameters)
+            if clash is not None:
+                yield Note(NAMES_CLASH, clash, index)
 
     def _shown(self, node: ast.expr, argument: ast.expr | None) -> str:
         """An expression in a message, with its line where it stands outside the call's argument."""
