@@ -20,7 +20,7 @@ from optmap.translate.steps.carried import Carried
 from optmap.translate.steps.events import Event, Kind
 from optmap.translate.steps.find import Finder
 from optmap.translate.steps.flow import binds, same_scope
-from optmap.translate.steps.reading import FUNCTIONS, NotPlain, block_of, shown
+from optmap.translate.steps.reading import FUNCTIONS, NotPlain, block_of, deleted, shown
 from optmap.translate.steps.tracing import assigned, class_of
 
 _PATHS: Final = ("mindspore.value_and_grad", "mindspore.ops.value_and_grad")
@@ -38,7 +38,7 @@ class Made(NamedTuple):
 class Called(NamedTuple):
     """A plain step: `statement` calls the gradient function, `step` gives the gradients to the optimizer.
 
-    `forward` is the text of the forward function. `targets` are what its results are assigned to, the loss first.
+    `forward` is the text of the forward function, whose results are assigned to `targets`, the loss first.
     """
 
     statement: ast.Assign
@@ -101,6 +101,8 @@ class CalledReader(AroundReading):
         last = target.elts[1] if isinstance(target, ast.Tuple) and len(target.elts) == 2 else None
         if not isinstance(last, ast.Name) or last.id != name:
             raise NotPlain(f"line {found.lineno} is not plainly `loss, {name} = ...` of a gradient function")
+        if (line := deleted(self.function, name)) is not None:
+            raise NotPlain(f"{name} is used for something else, too (line {line})")
         owner = self._owner(name)
         updates = {id(event.call.args[0]): event for event in self.events if _gradients(event) == name}
         for node, scope in self.names.uses.get(name, ()):

@@ -9,7 +9,7 @@ from typing import Final
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import Framework, MappingSet
 from optmap.source.names import Interest, collect
-from optmap.source.scopes import Names, Reference, chain_of
+from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
 from optmap.translate.call import Options
 from optmap.translate.edits import Edit
@@ -83,7 +83,7 @@ class _Retarget:
                 continue
             self._write(step, words)
             self.done.append(step)
-            message = f"the step of {step.holder} was rewritten"
+            message = f"the step of {step.holder} was rewritten{self._mode(step)}"
             self.notes.append((STEP_REWRITTEN, message, step.event.call, None))
         if not self.done:
             return StepOutcome(self.notes, [], [], [])
@@ -132,6 +132,18 @@ class _Retarget:
         self.statements |= splicer.statements
         self.fresh += splicer.fresh
 
+    def _mode(self, step: Step) -> str:
+        """A torch model is in training mode from the start, others are not: say so where the file does not set the mode."""
+        if self.target is not Framework.TORCH:
+            return ""
+        if step.called is not None and b"set_train" not in self.source.body:
+            said = "the file never calls set_train()"
+        elif step.plan is not None and not step.plan.toggled:
+            said = "its model is not told training=True"
+        else:
+            return ""
+        return f"; {said}, so that it trains in inference mode, while a torch model starts in training mode: see train(), eval()"
+
     def _used_elsewhere(self, plan: Plan, model: Chain) -> bool:
         """Tell whether the file may call a Keras model outside the step, where it is not in training mode by itself."""
         assert plan.head is not None
@@ -149,7 +161,8 @@ class _Retarget:
                 continue
             rest = reference.chain[reference.chain.index(word) + 1 :]
             given = isinstance(parent, ast.Call | ast.keyword | ast.Starred)
-            if (rest and rest[0] not in _SILENT) or (not rest and given):
+            told = isinstance(parent, ast.Call) and parent.func is node and _trains(parent)
+            if (rest and rest[0] not in _SILENT) or (not rest and given and not told):
                 return True
         return False
 
@@ -166,19 +179,20 @@ class _Retarget:
             assert called is not None
             assert called.made.statement is not None
             block = self._block(called.made.statement)
-            if self._uses(called.made.statement) == len(steps) and len(block) > 1:
+            if self._uses(called.made.statement, called.made.scope) == len(steps) and len(block) > 1:
                 splicer = Splicer(self.source, steps[0], Words("", "", "", ""), ())
                 splicer.drop(called.made.statement)
                 self.edits += splicer.edits
                 self.statements |= splicer.statements
                 self.gone.append(called.made.call.func)
 
-    def _uses(self, statement: ast.Assign) -> int:
+    def _uses(self, statement: ast.Assign, scope: Scope) -> int:
         """How often the file reads what a statement assigns."""
         chain = chain_of(statement.targets[0]) or ("",)
         uses: Iterable[ast.AST] = ast.walk(self.source.tree)
         if chain[0] != "self":
-            uses = [node for node, _ in self.finder.names.uses.get(chain[0], ())]
+            found = self.finder.names.uses.get(chain[0], ())
+            uses = [node for node, place in found if place.owner(chain[0]) is scope.owner(chain[0])]
         return sum(
             isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load)
             and (node.attr if isinstance(node, ast.Attribute) else node.id) == chain[-1]
@@ -216,6 +230,12 @@ def _is_of(names: Names, reference: Reference, roots: frozenset[str]) -> bool:
     alias = isinstance(parent, ast.Assign) and parent.value is reference.node
     paths = names.paths(reference.chain, reference.scope)
     return not alias and any(path is not None and path.partition(".")[0] in roots for path in paths)
+
+
+def _trains(call: ast.Call) -> bool:
+    """`model(x, training=True)`."""
+    values = [word.value for word in call.keywords if word.arg == "training"]
+    return any(isinstance(value, ast.Constant) and value.value is True for value in values)
 
 
 def _is_applied(node: ast.AST) -> bool:

@@ -155,7 +155,7 @@ class Splicer:
             edit = edit._replace(
                 text="".join(f"{indent}{comment.strip()}{self.source.newline}" for comment in comments)
             )
-        elif not edit.text and (len(lines) < 2 or not lines[-2].strip()):
+        elif self.source.parts is None and not edit.text and (len(lines) < 2 or not lines[-2].strip()):
             blank = re.compile(rb"(?:[ \t]*(?:\r\n|\r|\n))*").match(self.source.body, edit.end)
             edit = edit._replace(end=blank.end() if blank is not None else edit.end)
         self.edits.append(edit)

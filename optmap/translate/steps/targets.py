@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from optmap.mapping.model import Framework
@@ -16,7 +16,7 @@ from optmap.translate.steps.events import Event, Kind
 from optmap.translate.steps.find import Finder
 from optmap.translate.steps.flow import binds, flow
 from optmap.translate.steps.plain import StepReader
-from optmap.translate.steps.reading import NotPlain, Plan
+from optmap.translate.steps.reading import FIELDS, NotPlain, Plan, deleted
 from optmap.translate.steps.tape import TapeReader
 
 Chain = tuple[str, ...]
@@ -85,8 +85,29 @@ class TapeForTorch(TapeReader):
 
     def _interface(self) -> ast.stmt:
         bound = {name for item in self.region for name in binds(item)}
+        for name in sorted({word.id for node in (self.backward, self.head) if node for word in _stored(node)} - bound):
+            line = deleted(self.function, name) or self._left(name)
+            if line is not None:
+                raise NotPlain(f"{name} is used for something else, too (line {line})")
         Carried(self, bound).body(self.region, self.finder.scopes[id(self.function)])
         return self.region[0]
+
+    def _left(self, name: str) -> int | None:
+        """The line of another block that reads what would not be set any more, and does not set it itself."""
+        scope = self.finder.scopes[id(self.function)]
+        mine = {id(node) for item in self.block for node in ast.walk(item)}
+        step = {id(item) for item in self.block}
+        fields = (getattr(node, field, None) for node in ast.walk(self.source.tree) for field in FIELDS)
+        blocks = [block for block in fields if isinstance(block, list)]
+        for node, place in self.names.uses.get(name, ()):
+            same = place.owner(name) is scope.owner(name) and id(node) not in mine
+            if (
+                same
+                and isinstance(node.ctx, ast.Load)
+                and not any(_sets_before(block, node, name, step) for block in blocks)
+            ):
+                return node.lineno
+        return None
 
 
 class StepForTape(StepReader):
@@ -129,3 +150,15 @@ def model_calls(reading_region: Sequence[ast.AST], models: Sequence[Chain]) -> l
         and chain_of(node.func) in models
         and not any(word.arg == "training" for word in node.keywords)
     ]
+
+
+def _stored(node: ast.stmt) -> list[ast.Name]:
+    """The names that a statement assigns, and those of its block."""
+    return [item for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)]
+
+
+def _sets_before(block: Sequence[ast.stmt], node: ast.AST, name: str, step: Collection[int]) -> bool:
+    """Tell whether a statement of the block, other than the step, binds the name before the one that the node is in."""
+    holds = next((i for i, item in enumerate(block) if any(inner is node for inner in ast.walk(item))), 0)
+    others = (item for item in block[:holds] if not any(id(inner) in step for inner in ast.walk(item)))
+    return any(name in binds(item) for item in others)
