@@ -62,7 +62,10 @@ def translate(
         typer.Option("--params", metavar="EXPR", help="The parameters, where the source call names none."),
     ] = None,
     rewrite_step: Annotated[
-        bool, typer.Option("--rewrite-step", help="Rewrite plain training steps, and the models and losses they use.")
+        bool,
+        typer.Option(
+            "--rewrite-step", help="Rewrite plain training steps; for MindSpore, their models and losses, too."
+        ),
     ] = False,
     setting: Annotated[
         Optional[list[str]],  # noqa: UP045

@@ -26,6 +26,7 @@ from optmap.translate.verify import NOTHING_PLANNED, Planned
 
 if TYPE_CHECKING:
     from optmap.translate.steps.tape import TapeReader
+    from optmap.translate.steps.targets import Step as OtherStep
 
 StepNote = tuple[Code, str, ast.expr, str | None]
 
@@ -66,12 +67,19 @@ class _Steps:
         self.plans: list[tuple[Plan, Event]] = []
         self.minimized: list[Event] = []
         self.tapes: list[TapeReader] = []
+        self.others: list[OtherStep] = []
 
     def run(self) -> StepOutcome:
         for event in self._steps():
             self._step(event)
         if self.options.rewrite_step:
             self._forgotten()
+        if self.others:
+            from optmap.translate.steps.retarget import rewrite_steps as rewrite_others
+
+            return rewrite_others(
+                self.source, self.sites, self.tables, self.options, self.finder, self.others, self.notes
+            )
         outcome = self._graph()
         if outcome is not None:
             return outcome
@@ -122,12 +130,14 @@ class _Steps:
     def _forgotten(self) -> None:
         """Gradients that are cleared far from any step: what stays there would be an error."""
         gone = {id(node) for plan, _ in self.plans for node in plan.gone}
+        gone |= {id(node) for step in self.others if step.plan is not None for node in step.plan.gone}
         functions = [_around(event) for event in self.events if event.kind is not Kind.ZERO_GRAD]
         for event in self.events:
             lonely = not any(_around(event) is place for place in functions)
             if event.kind is Kind.ZERO_GRAD and lonely and id(event.ancestors[-1]) not in gone:
+                name = {Framework.MINDSPORE: "MindSpore", Framework.TENSORFLOW: "TensorFlow"}[self.options.target]
                 message = (
-                    "left as it is, because no step stands in the same function; MindSpore has no gradients to clear"
+                    f"left as it is, because no step stands in the same function; {name} has no gradients to clear"
                 )
                 self.notes.append((STEP_NOT_PLAIN, message, event.call, None))
 
@@ -145,8 +155,31 @@ class _Steps:
         self.plans.append((plan, event))
         self.tapes.append(reader)
 
+    def _other(self, event: Event) -> bool:
+        """Read a step whose target is torch or TensorFlow; False where there is no reader for it."""
+        from optmap.translate.steps.targets import can_rewrite, read_step
+
+        if not can_rewrite(event, self.options.target):
+            return False
+        wanted = self.options.rewrite_step
+        text = shown_step(self.source, event, self.options.target)
+        try:
+            step = read_step(self.source, self.finder, self.events, event, self.options.target)
+            self._check_company(event)
+        except NotPlain as reason:
+            code, text = (STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}") if wanted else (STEP, text)
+            self.notes.append((code, text if wanted else f"{text} ({reason})", event.call, None))
+            return True
+        if wanted:
+            self.others.append(step)
+        else:
+            self.notes.append((STEP, f"{text} (--rewrite-step writes it)", event.call, None))
+        return True
+
     def _step(self, event: Event) -> None:
         target = self.options.target
+        if target is not Framework.MINDSPORE and event.holder is not None and self._other(event):
+            return
         if self.options.rewrite_step and event.kind is Kind.MINIMIZE and target is Framework.MINDSPORE:
             self.minimized.append(event)
             return

@@ -131,7 +131,7 @@ class AroundReading(ForwardReading):
             if not any(self._set_before(model[:end]) for end in range(1, len(model) + 1)) and whole not in found:
                 found.append(whole)
                 sites |= {id(site): site for site in holder.sites}
-        if found and _evaluates(self.source.tree):
+        if found and evaluates(self.source.tree):
             self.ready = [self._constructed(site) for site in sites.values()]
             return ()
         return tuple(found)
@@ -219,7 +219,7 @@ def _modes(statements: Iterable[ast.AST], model: tuple[str, ...]) -> Iterator[tu
                 yield node.lineno, "eval" if off else node.func.attr
 
 
-def _evaluates(tree: ast.Module) -> bool:
+def evaluates(tree: ast.Module) -> bool:
     """Tell whether the file puts anything into evaluation mode."""
     return any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)

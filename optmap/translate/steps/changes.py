@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from optmap.source.text import Source
 from optmap.translate.edits import Edit
 from optmap.translate.imports import NewImport
-from optmap.translate.steps.table import Side
+
+if TYPE_CHECKING:
+    from optmap.translate.steps.table import Side
 
 
 @dataclass

@@ -24,7 +24,7 @@ from optmap.translate.steps.reading import (
     wants,
 )
 
-_DATA_METHODS: Final = frozenset(
+DATA_METHODS: Final = frozenset(
     {"to", "cuda", "cpu", "float", "double", "half", "int", "long", "bool", "type", "type_as", "view", "reshape", "flatten",
      "squeeze", "unsqueeze", "permute", "transpose", "contiguous", "clone", "detach", "repeat", "expand", "t", "size", "dim",
      "astype", "numpy", "get", "pop", "items", "keys", "values", "requires_grad_"}
@@ -162,7 +162,7 @@ class ForwardReading(Reading):
         owner = self._owner(name)
         if owner is None:
             return False
-        plain = isinstance(function, ast.Attribute) and function.attr in _DATA_METHODS
+        plain = isinstance(function, ast.Attribute) and function.attr in DATA_METHODS
         paths = [binding.path for binding in owner.bindings[name]]
         if all(path is not None and path.partition(".")[0] in ("torch", "numpy") for path in paths):
             return True

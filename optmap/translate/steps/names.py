@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from copy import copy
 
 from optmap.mapping.model import Framework, MappingSet
@@ -263,12 +263,3 @@ def _is_alias(reference: Reference) -> bool:
     return isinstance(parent, ast.Assign) and parent.value is reference.node and all(
         isinstance(target, ast.Name) for target in parent.targets
     )  # fmt: skip
-
-
-def lines_of(nodes: Sequence[ast.expr]) -> str:
-    """`line 3` or `lines 3, 5 and 8`, with only the first ones where there are many."""
-    lines = sorted({node.lineno for node in nodes})
-    shown = [str(line) for line in lines[:12]]
-    if len(lines) > 12:
-        shown.append(f"{len(lines) - 12} more")
-    return f"line {shown[0]}" if len(shown) == 1 else f"lines {', '.join(shown[:-1])} and {shown[-1]}"

@@ -119,6 +119,12 @@ class Reading:
         )  # fmt: skip
 
 
+def deleted(tree: ast.AST, name: str) -> int | None:
+    """The line of a `del` of the name, if there is one: the name would have no value any more."""
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del))
+    return next((node.lineno for node in nodes if node.id == name), None)
+
+
 def heads(node: ast.For | ast.With) -> set[str]:
     """The names that the head of a loop or of a with statement binds."""
     if isinstance(node, ast.For):

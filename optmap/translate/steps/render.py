@@ -80,7 +80,7 @@ class _Writer:
         self.fresh: list[ast.AST] = []
         self.indent = line_indent(source, source.start(plan.anchor))
         self.hoisted = line_indent(source, source.start(plan.hoist))
-        self.unit = _unit(source, plan)
+        self.unit = indentation_unit(source, plan.step)
 
     def edits(self) -> list[Edit]:
         plan, source = self.plan, self.source
@@ -153,23 +153,13 @@ class _Writer:
         start, end = self._extent()
         indentation = line_indent(self.source, self.source.start(self.plan.region[0]))
         if self.plan.head is not None:
-            header = rest_of_line(
-                self.source, self.source.end(self.plan.head.items[0].optional_vars or self.plan.head)
-            ).end
-            match = re.compile(rb"\r\n|\r|\n").match(self.source.body, header)
-            start = match.end() if match is not None else start
+            start = behind_header(self.source, self.plan.head)
         text = self._edited(start, end, [removal(self.source, node) for node in self.plan.gone])
-        lines = []
-        for line in LINES.findall(text):
-            moved = indent + line[len(indentation) :] if line.strip() and line.startswith(indentation) else line
-            lines.append(moved)
-        body = "".join(lines)
+        body = reindented(text, indentation, indent)
         return body if body.endswith(("\n", "\r")) else body + self.source.newline
 
     def _edited(self, start: int, end: int, more: Sequence[Edit] = ()) -> str:
-        edits = [edit for edit in (*self.inner, *more) if start <= edit.start and edit.end <= end]
-        moved = [Edit(edit.start - start, edit.end - start, edit.text) for edit in edits]
-        return apply_edits(self.source.body[start:end], moved).decode()
+        return edited(self.source, start, end, (*self.inner, *more))
 
     def _value(self) -> str:
         value = self.plan.value
@@ -208,6 +198,24 @@ class _Writer:
         return node
 
 
+def edited(source: Source, start: int, end: int, edits: Sequence[Edit]) -> str:
+    """The text between two offsets with the edits that fall into it."""
+    moved = [
+        Edit(edit.start - start, edit.end - start, edit.text)
+        for edit in edits
+        if start <= edit.start <= edit.end <= end
+    ]
+    return apply_edits(source.body[start:end], moved).decode()
+
+
+def reindented(text: str, old: str, new: str) -> str:
+    """Lines at a new indentation; those that do not begin with the old one stay, as they continue others or are empty."""
+    moves = (line.strip() and line.startswith(old) for line in LINES.findall(text))
+    return "".join(
+        new + line[len(old) :] if move else line for move, line in zip(moves, LINES.findall(text), strict=True)
+    )
+
+
 def removal(source: Source, node: ast.stmt) -> Edit:
     """Take a statement away with its line; a comment on the line stays."""
     line = rest_of_line(source, source.end(node))
@@ -221,14 +229,21 @@ def removal(source: Source, node: ast.stmt) -> Edit:
     return Edit(len(source.body[:start].removesuffix(b"\n").removesuffix(b"\r")), line.end, "")
 
 
+def behind_header(source: Source, head: ast.With) -> int:
+    """Where the line after that of a with statement's head begins."""
+    header = rest_of_line(source, source.end(head.items[0].optional_vars or head)).end
+    match = re.compile(rb"\r\n|\r|\n").match(source.body, header)
+    return match.end() if match is not None else source.start(head.body[0])
+
+
 def line_start(source: Source, node: ast.stmt | ast.expr) -> int:
     start = source.start(node)
     return max(source.body.rfind(b"\n", 0, start), source.body.rfind(b"\r", 0, start)) + 1
 
 
-def _unit(source: Source, plan: Plan) -> str:
-    """One level of indentation, as the nearest enclosing block has it."""
-    own = line_indent(source, source.start(plan.step))
+def indentation_unit(source: Source, node: ast.stmt) -> str:
+    """One level of indentation, as the nearest block around the statement has it."""
+    own = line_indent(source, source.start(node))
     for match in re.finditer(
         rb"(?:^|[\r\n])([ \t]*)(?:for|while|if|with|def|class|else)\b[^\r\n]*:[^\r\n]*(?:\r\n|\r|\n)([ \t]+)",
         source.body,

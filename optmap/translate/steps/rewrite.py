@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from optmap.diagnostics import NAME_NOTE, REMAINS, STEP_NOT_PLAIN, STEP_REWRITTEN
+from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import MappingSet
 from optmap.source.names import Function
 from optmap.source.text import Source
@@ -17,10 +17,11 @@ from optmap.translate.steps.events import Event
 from optmap.translate.steps.find import Finder
 from optmap.translate.steps.graph_plan import GraphPlan
 from optmap.translate.steps.graph_rewrite import GraphWriter
-from optmap.translate.steps.names import NameRewriter, lines_of
+from optmap.translate.steps.names import NameRewriter
+from optmap.translate.steps.naming import free, identifiers, report
 from optmap.translate.steps.reading import NotPlain, Plan
 from optmap.translate.steps.render import StepNames, make_ready, render
-from optmap.translate.steps.table import Side, load_table
+from optmap.translate.steps.table import load_table
 from optmap.translate.steps.tape import TapeReader, report_rest
 from optmap.translate.verify import Kept, Planned
 
@@ -47,7 +48,7 @@ def rewrite_steps(
     outcome.gone.extend(head.func for head in heads if isinstance(head, ast.Call))
     statements: dict[int, list[ast.stmt | Kept]] = {}
     fresh: list[ast.AST] = list(changes.fresh)
-    used = _identifiers(source.tree)
+    used = identifiers(source.tree)
     moved: list[tuple[int, int]] = []
     for plan, event in plans:
         chosen = _choose(source, sites, plan, used, outcome.needed)
@@ -81,7 +82,7 @@ def rewrite_steps(
                 fresh += (item for node in statements[id(ready.statement)][1:] for item in ast.walk(node))  # type: ignore[arg-type]
         notes.append((STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call, None))
     outcome.edits.extend(edit for edit in changes.edits if not any(a <= edit.start and edit.end <= b for a, b in moved))
-    _report(notes, changes.stays, changes.notes, str(framework))
+    report(notes, changes.stays, changes.notes, str(framework))
     planned = Planned(changes.expressions, statements, {id(node): node for node in fresh})
     settled = tuple(clip.statement.value for plan, _ in plans for clip in plan.clips)
     return outcome._replace(planned=planned, settled=settled)
@@ -99,22 +100,11 @@ def _choose(source: Source, sites: Sites, plan: Plan, used: set[str], needed: li
         if spelling.needs is not None:
             needed.append(spelling.needs)
         spelled.append(spelling.text)
-    forward, function = _free("forward_fn", used), _free("grad_fn", used)
+    forward, function = free("forward_fn", used), free("grad_fn", used)
     kept = plan.backward.targets[0] if isinstance(plan.backward, ast.Assign) else None
-    gradients = kept.id if isinstance(kept, ast.Name) else _free("grads", used, keep=True)
-    loss = plan.loss or _free("loss", used, keep=True)
+    gradients = kept.id if isinstance(kept, ast.Name) else free("grads", used, keep=True)
+    loss = plan.loss or free("loss", used, keep=True)
     return StepNames(forward, function, gradients, loss, spelled[0], spelled[-1])
-
-
-def _free(name: str, used: set[str], *, keep: bool = False) -> str:
-    """A name that the file does not use; `keep` lets several steps share a variable that each of them sets before use."""
-    number, found = 1, name
-    while found in used:
-        number += 1
-        found = f"{name}_{number}"
-    if not keep:
-        used.add(found)
-    return found
 
 
 def _tensors(source: Source, plans: Sequence[tuple[Plan, Event]]) -> list[tuple[ast.AST, str]]:
@@ -124,38 +114,6 @@ def _tensors(source: Source, plans: Sequence[tuple[Plan, Event]]) -> list[tuple[
         inner = (node for node in reversed(event.ancestors) if isinstance(node, Function | ast.Lambda))
         place = next(inner, source.tree)
         found += [(place, name) for name in (*((plan.loss,) if plan.loss else ()), *plan.returned)]
-    return found
-
-
-def _report(
-    notes: list[StepNote], stays: Sequence[tuple[ast.expr, str | None]], translated: Sequence[tuple[ast.expr, Side]],
-    framework: str,
-) -> None:  # fmt: skip
-    """Say what should be known of what was translated, and, once, what was not."""
-    first = {side: node for node, side in reversed(translated)}
-    for side, node in first.items():
-        notes.append((NAME_NOTE, f"{side.path}: {side.note}", node, side.table))
-    if not stays:
-        return
-    nodes = sorted((node for node, _ in stays), key=lambda node: (node.lineno, node.col_offset))
-    reasons = [f"line {node.lineno}: {reason}" for node, reason in stays if reason is not None]
-    uses = "use" if len(nodes) == 1 else "uses"
-    remain = "remains" if len(nodes) == 1 else "remain"
-    detail = f" ({'; '.join(reasons[:6])})" if reasons else ""
-    notes.append(
-        (REMAINS, f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{detail}", nodes[0], None)
-    )
-
-
-def _identifiers(tree: ast.AST) -> set[str]:
-    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    found |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    found |= {node.name for node in ast.walk(tree) if isinstance(node, Function | ast.ClassDef)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {(item.asname or item.name).partition(".")[0] for item in node.names}
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            found.update(node.names)
     return found
 
 
@@ -176,8 +134,8 @@ def rewrite_graph(
     )
     if spelling is None:
         raise NotPlain("the file binds 'mindspore' to something else")
-    module, used = spelling.text.removesuffix(".value_and_grad"), _identifiers(source.tree)
-    chosen = (_free("grad_fn", used), _free("grads", used, keep=True), _free("loss", used, keep=True))
+    module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(source.tree)
+    chosen = (free("grad_fn", used), free("grads", used, keep=True), free("loss", used, keep=True))
     table = load_table(*pair).graph
     done = GraphWriter(source, plan, table, module, *chosen).write([]).done
     done += [site.node for site in sites.calls]
@@ -188,7 +146,7 @@ def rewrite_graph(
     outside = [edit for edit in changes.edits if not start <= edit.start < end]
     needed = [*changes.needed, *([spelling.needs] if spelling.needs is not None else [])]
     notes.append((STEP_REWRITTEN, f"the graph that {plan.optimizer} trains was rewritten", event.call, None))
-    _report(notes, changes.stays, changes.notes, str(pair[0]))
+    report(notes, changes.stays, changes.notes, str(pair[0]))
     fresh = {id(node): node for node in (*changes.fresh, *written.fresh)}
     planned = Planned({**changes.expressions, **written.expressions}, written.statements, fresh)
     left = {id(node) for node, _ in changes.stays}

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from optmap.mapping.model import Framework
 from optmap.source.names import Function
-from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.group_syntax import ACCESSORS
 from optmap.translate.steps.events import Event, Kind
 from optmap.translate.steps.flow import flow, targets
+from optmap.translate.steps.makers import makers
 from optmap.translate.steps.plain import StepReader
 from optmap.translate.steps.reading import Accumulates, NotPlain
 
@@ -231,22 +231,17 @@ def _given(function: ast.AST, body: list[ast.stmt]) -> tuple[str, ...]:
 
 def _called(source: Source, event: Event, optimizer: str) -> Sketch:
     """`optimizer(grads)`: the forward function is what value_and_grad was given."""
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and (chain_of(node.func) or ("",))[-1] in (
-            "value_and_grad",
-            "grad",
-            "GradOperation",
-        ):
-            name = _text(node.args[0]) if node.args else "forward_fn"
-            function = next((f for f in ast.walk(source.tree) if isinstance(f, Function) and f.name == name), None)
-            if function is not None:
-                body = tuple(_text(item) for item in function.body if not isinstance(item, ast.Return))
-                result = next((item.value for item in function.body if isinstance(item, ast.Return)), None)
-                first = result.elts[0] if isinstance(result, ast.Tuple) and result.elts else result
-                loss = _text(first) if first is not None else "loss"
-                forward = body if loss.isidentifier() else (*body, f"loss = {loss}")
-                return Sketch(forward, loss if loss.isidentifier() else "loss", "model", optimizer)
-            return Sketch((f"loss = {name}(...)",), "loss", "model", optimizer)
+    for node in makers(source.tree, event):
+        name = _text(node.args[0]) if node.args else "forward_fn"
+        function = next((f for f in ast.walk(source.tree) if isinstance(f, Function) and f.name == name), None)
+        if function is not None:
+            body = tuple(_text(item) for item in function.body if not isinstance(item, ast.Return))
+            result = next((item.value for item in function.body if isinstance(item, ast.Return)), None)
+            first = result.elts[0] if isinstance(result, ast.Tuple) and result.elts else result
+            loss = _text(first) if first is not None else "loss"
+            forward = body if loss.isidentifier() else (*body, f"loss = {loss}")
+            return Sketch(forward, loss if loss.isidentifier() else "loss", "model", optimizer)
+        return Sketch((f"loss = {name}(...)",), "loss", "model", optimizer)
     return Sketch((), "loss", "model", optimizer)
 
 

@@ -14,6 +14,7 @@ from optmap.source.calls import read_call
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.edits import remove_pieces, rest_of_line
+from optmap.translate.group_syntax import ACCESSORS
 from optmap.translate.infer import infer_parameters
 from optmap.translate.steps.changes import NameChanges
 from optmap.translate.steps.flow import binds, reads
@@ -25,6 +26,8 @@ _VARIABLES: Final = ("trainable_variables", "trainable_weights")
 
 class TapeReader(InterfaceReading):
     """Reads one training step around an `optimizer.apply_gradients(...)`."""
+
+    target: Framework = Framework.MINDSPORE
 
     def read(self) -> Plan:
         """Raises NotPlain."""
@@ -137,7 +140,8 @@ class TapeReader(InterfaceReading):
     def _check_trained(self, model: tuple[str, ...]) -> None:
         """The new optimizer must hold what the old one was given."""
         for site in self.holder.sites:
-            if infer_parameters(self.source, site, Framework.MINDSPORE) != f"{'.'.join(model)}.trainable_params()":
+            wanted = f"{'.'.join(model)}.{ACCESSORS[self.target].trainable}()"
+            if infer_parameters(self.source, site, self.target) != wanted:
                 raise NotPlain(f"the optimizer may train something else than {'.'.join(model)}")
 
     def _between_all(self, head: ast.With, taken: ast.Assign, step: ast.Expr) -> None:

@@ -1,0 +1,86 @@
+"""Proof and price of steps that become torch's and TensorFlow's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from optmap.mapping.model import Framework, MappingSet
+from optmap.source.text import SourceError, read_source
+from optmap.translate import apply
+from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.edits import OverlapError, apply_edits
+from optmap.translate.verify import VerificationError, joined, verify
+from tests.translate.steps.test_target_programs import FROM_MINDSPORE, FROM_TENSORFLOW, FROM_TORCH
+
+PROGRAMS = [
+    *((text, Framework.MINDSPORE, Framework.TORCH) for text in FROM_MINDSPORE.values()),
+    *((text, Framework.MINDSPORE, Framework.TENSORFLOW) for text in FROM_MINDSPORE.values()),
+    *((text, Framework.TENSORFLOW, Framework.TORCH) for text in FROM_TENSORFLOW.values()),
+    *((text, Framework.TORCH, Framework.TENSORFLOW) for text in FROM_TORCH.values()),
+]
+
+
+def options_of(source: Framework, target: Framework) -> Options:
+    return Options(target, frozenset({source}), rewrite_step=True)
+
+
+@pytest.mark.parametrize(("text", "source", "target"), PROGRAMS)
+def test_every_edit_of_a_step_is_needed_for_the_proof(
+    text: str, source: Framework, target: Framework, tables: MappingSet
+) -> None:
+    """Leave out any one edit of a step, and the result is no longer what was planned."""
+    read = read_source(text.encode())
+    work = apply._pass(read, tables, options_of(source, target))
+    calls = [(read.start(item.call.node), read.end(item.call.node)) for item in work.edited]
+    nodes = [node for inside in work.inside.values() for node in inside.nodes]
+    plan = joined(work.planned)
+    verify(read, apply_edits(read.body, work.edits), work.edits, work.edited, nodes, plan)
+    tried = 0
+    for index, edit in enumerate(work.edits):
+        lines = (read.text(edit.start, edit.end) + edit.text).strip().splitlines()
+        imports = all(line.startswith(("import ", "from ")) for line in lines)
+        if imports or any(start <= edit.start and edit.end <= end for start, end in calls):
+            continue
+        edits = [*work.edits[:index], *work.edits[index + 1 :]]
+        if not read.text(edit.start, edit.end).strip() and not edit.text.strip():
+            continue  # the indentation of a line that goes on
+        tried += 1
+        with pytest.raises((VerificationError, SourceError, OverlapError)):
+            verify(read, apply_edits(read.body, edits), edits, work.edited, nodes, plan)
+    assert tried >= 2
+
+
+@pytest.mark.parametrize(("text", "source", "target"), PROGRAMS)
+def test_a_step_that_cannot_be_proved_is_left_alone(
+    text: str, source: Framework, target: Framework, tables: MappingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(source, body, edits, edited, nodes, planned):  # type: ignore[no-untyped-def]
+        if planned.statements:
+            raise VerificationError("a test says so")
+        return verify(source, body, edits, edited, nodes, planned)
+
+    monkeypatch.setattr(apply, "verify", fails)
+    result = translate_bytes(text.encode(), tables, options_of(source, target))
+    codes = {item.code.id for item in result.diagnostics}
+    assert {"OM004", "OM401"} <= codes
+    assert "OM403" not in codes
+    kept = {
+        Framework.MINDSPORE: b"value_and_grad(",
+        Framework.TENSORFLOW: b".apply_gradients(",
+        Framework.TORCH: b".backward(",
+    }
+    assert kept[source] in result.output
+
+
+@pytest.mark.parametrize(("target", "wanted"), [("mindspore", False), ("tensorflow", True)])
+def test_the_readers_of_a_target_are_loaded_for_it_alone(target: str, wanted: bool) -> None:
+    script = (
+        "import sys\nfrom optmap.api import translate_source\n"
+        f"translate_source({FROM_TORCH['function']!r}, {target!r}, rewrite_step=True)\n"
+        "print('optmap.translate.steps.targets' in sys.modules, 'optmap.translate.steps.table' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(wanted), str(not wanted)]
