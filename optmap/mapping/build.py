@@ -374,6 +374,7 @@ def _module(name: str, item: Parsed) -> Module:
         item.get("paths"), item.get("pinned", {}), item.get("exclusive", False),
         item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}), item.get("group_extras", {}),
         item.get("groups_take_all", False), item.at, item.get("serves", ()), item.get("unserved", ()),
+        item.get("superseded", False),
     )  # fmt: skip
 
 

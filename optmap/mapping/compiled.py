@@ -112,12 +112,12 @@ def _trait(
 def _module(
     name: str, framework: str, package: str, docs: str | None, paths: Any, pinned: dict[str, str], exclusive: bool,
     others: Any, schedules: Any, keys: dict[str, Any], extras: dict[str, str], take_all: bool, at: Any, serves: Any,
-    unserved: Any,
+    unserved: Any, superseded: bool,
 ) -> Module:  # fmt: skip
     group_keys = {key: tuple(names) for key, names in keys.items()}
     return Module(
         name, Framework(framework), package, docs, tuple(paths), pinned, exclusive, tuple(others), tuple(schedules),
-        group_keys, extras, take_all, Position(*at), tuple(serves), tuple(unserved),
+        group_keys, extras, take_all, Position(*at), tuple(serves), tuple(unserved), superseded,
     )  # fmt: skip
 
 

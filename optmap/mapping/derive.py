@@ -47,12 +47,13 @@ class _Effective(NamedTuple):
 def candidates(tables: MappingSet, source: Api, target: Framework) -> tuple[Api, ...]:
     """Return the target's classes that may express a call of the source, in order of preference.
 
-    Classes that no installed framework can run, so that nothing proves their arithmetic, come last.
+    Classes of superseded modules come after the others; those that no installed framework can run, so that nothing proves
+    their arithmetic, come last.
     """
     own = tables.algorithms[source.algorithm]
     algorithms = (own, *(tables.algorithms[name] for name in own.alternatives))
     found = [api for algorithm in algorithms for api in algorithm.apis if api.framework is target and api.exists]
-    return tuple(sorted(found, key=lambda api: api.not_run is not None))
+    return tuple(sorted(found, key=lambda api: (api.not_run is not None, api.module.superseded)))
 
 
 def plans(

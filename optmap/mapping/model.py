@@ -199,6 +199,8 @@ class Module(NamedTuple):
     the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`). `group_extras` are keys of
     parameter groups that are no hyperparameters, each with what to do where a target has no such key.
 
+    `superseded` classes still run, but what else there is today of the framework does not take them.
+
     A module of schedules `serves` the optimizers of some modules, but for the classes that are `unserved`.
     """
 
@@ -217,6 +219,7 @@ class Module(NamedTuple):
     at: Position
     serves: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
+    superseded: bool = False
 
 
 class Earlier(NamedTuple):

@@ -108,6 +108,7 @@ MODULE = Record(
         "group_keys": Field(MapOf(ListOf(Text())), "key of a parameter group -> the canonical names it may stand for"),
         "group_extras": Field(MapOf(Text()), "other key of a parameter group -> what to do where a target has none"),
         "groups_take_all": Field(Flag(), "a parameter group takes every hyperparameter by its own name"),
+        "superseded": Field(Flag(), "what else there is of the framework no longer takes its classes: they come last"),
         "serves": Field(ListOf(Text()), "modules of optimizers that the schedules of this module are made for"),
         "unserved": Field(ListOf(Text()), "classes of those modules that take no schedule all the same"),
     },
