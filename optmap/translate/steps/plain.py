@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from contextlib import suppress
 
+from optmap.source.scopes import chain_of
 from optmap.translate.steps.events import Kind
 from optmap.translate.steps.flow import binds
 from optmap.translate.steps.interface import InterfaceReading
@@ -48,8 +49,7 @@ class StepReader(InterfaceReading):
             self.backward = before[-1]
             value = receiver(self.backward)
             self.loss = value.id if isinstance(value, ast.Name) else None
-            blocks = (getattr(node, name, None) for node in ast.walk(self.function) for name in FIELDS)
-            self.block = next((b for b in blocks if isinstance(b, list) and self.backward in b), [])
+            self.block = self._block_of(self.backward)
             clears = [item for item in self.block if "zero_grad" in ast.unparse(item)]
             at: ast.stmt | None = self.backward
             while self.block and at is not None:
@@ -59,11 +59,20 @@ class StepReader(InterfaceReading):
                 at = next(
                     (n for n in ast.walk(self.function) if isinstance(n, ast.stmt) and _holds(n, self.block)), None
                 )
-                outer = (getattr(node, name, None) for node in ast.walk(self.function) for name in FIELDS)
-                self.block = next((b for b in outer if isinstance(b, list) and at in b), [])
+                scaled = _scaled(at, self.loss)
+                value, self.loss = (value, self.loss) if scaled is None else (scaled, scaled.id)
+                outer = self._block_of(at)
+                if not outer:
+                    break
+                self.block = outer
         if self.backward is not None and not self.arguments:
             with suppress(NotPlain):
                 self._interface()
+
+    def _block_of(self, statement: ast.stmt | None) -> list[ast.stmt]:
+        """The statements among which one stands in the function; empty where it is none of them."""
+        blocks = (getattr(node, name, None) for node in ast.walk(self.function) for name in FIELDS)
+        return next((block for block in blocks if isinstance(block, list) and statement in block), [])
 
     def _step(self) -> ast.Expr:
         statement = self.event.ancestors[-1] if self.event.ancestors else None
@@ -80,6 +89,16 @@ class StepReader(InterfaceReading):
         parent = self.event.ancestors[-2] if len(self.event.ancestors) > 1 else self.source.tree
         self.block = block_of(parent, statement)
         return statement
+
+
+def _scaled(statement: ast.stmt | None, name: str) -> ast.Name | None:
+    """The loss behind `with amp.scale_loss(loss, optimizer) as name`."""
+    for item in statement.items if isinstance(statement, ast.With | ast.AsyncWith) else ():
+        call, bound = item.context_expr, item.optional_vars
+        if isinstance(bound, ast.Name) and bound.id == name and isinstance(call, ast.Call) and call.args:
+            scales = (chain_of(call.func) or ("",))[-1] == "scale_loss"
+            return call.args[0] if scales and isinstance(call.args[0], ast.Name) else None
+    return None
 
 
 def _holds(statement: ast.stmt, block: list[ast.stmt]) -> bool:

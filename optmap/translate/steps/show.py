@@ -58,15 +58,17 @@ def shown_plan(source: Source, reader: StepReader, reason: NotPlain | None = Non
         update = f"if mindspore.amp.all_finite(grads): {sketch.optimizer}(grads)"
         sketch = sketch._replace(between=(f"grads = {scaler}.unscale(grads)", *sketch.between), update=update)
     if isinstance(reason, Accumulates):
-        return _accumulated(sketch)
+        return _accumulated(source, sketch)
     return _write(sketch, Framework.MINDSPORE)
 
 
-def _accumulated(sketch: Sketch) -> str:
+def _accumulated(source: Source, sketch: Sketch) -> str:
     """Gradients are values: what torch sums up in parameters, a variable of the program sums up."""
-    summed = "total = grads if total is None else tuple(a + b for a, b in zip(total, grads))"
+    own = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
+    total = "total" if "total" not in own else "summed_grads"
+    summed = f"{total} = grads if {total} is None else tuple(a + b for a, b in zip({total}, grads))"
     whole = _mindspore(sketch._replace(update=summed)).replace("and in its place", "in place of the backward pass")
-    return f"{whole}, in place of the step `{sketch.optimizer}(total)`, and where gradients are cleared `total = None`"
+    return f"{whole}, in place of the step `{sketch.optimizer}({total})`, and where gradients are cleared `{total} = None`"
 
 
 def _closure(source: Source, reader: StepReader) -> Sketch | None:
