@@ -231,7 +231,7 @@ class CallTranslation:
         edits = call_edits(self.source, call, values, plan, spelling.text, inferred)
         inside = ParameterEdits()
         if parameters is not None and index is not None and plan.target.parameters_argument is not None:
-            inside = parameter_edits(self.source, parameters, plan)
+            inside = parameter_edits(self.source, parameters, plan, self.site.node)
             edits += inside.edits
             notes += self._parameter_notes(parameters, index)
         elif index is not None:

@@ -70,9 +70,9 @@ def gathered(reader: Reader) -> ParametersArgument:
     )  # fmt: skip
 
 
-def parameter_edits(source: Source, found: ParametersArgument, plan: Plan) -> ParameterEdits:
-    """Return the edits of what the parameters argument holds, and the nodes that they turn into something else."""
-    made = _Edits(source, found, plan)
+def parameter_edits(source: Source, found: ParametersArgument, plan: Plan, optimizer: ast.Call) -> ParameterEdits:
+    """Return the edits of what an optimizer's parameters argument holds, and the nodes that they turn into something else."""
+    made = _Edits(source, found, plan, optimizer)
     made.run()
     nodes = []
     for node in made.nodes:
@@ -87,10 +87,11 @@ def parameter_edits(source: Source, found: ParametersArgument, plan: Plan) -> Pa
 class _Edits:
     """Accessors, group keys, and brackets around single tensors and around what can be run over once."""
 
-    def __init__(self, source: Source, found: ParametersArgument, plan: Plan) -> None:
+    def __init__(self, source: Source, found: ParametersArgument, plan: Plan, optimizer: ast.Call) -> None:
         self.source = source
         self.found = found
         self.plan = plan
+        self.optimizer = optimizer
         self.edits: list[Edit] = []
         self.nodes: list[ast.expr] = []
         self.keywords: list[tuple[Span, str]] = []
@@ -106,6 +107,8 @@ class _Edits:
         for node in _different(self.found.single):
             self._wrap(node, "[", "]")
         for call in _different((*self.found.accessors, *self.found.unnamed)):
+            if self._must_stay_list(call):
+                self._wrap(call, "[*", "]")
             self._accessor(call)
         for entry in self.found.entries:
             self._key(entry)
@@ -114,6 +117,17 @@ class _Edits:
         start, end = self.source.start(node), self.source.end(node)
         self.edits += [Edit(start, start, before), Edit(end, end, behind)]
         self.nodes.append(node)
+
+    def _must_stay_list(self, call: ast.Call) -> bool:
+        """MindSpore's `trainable_params()` is a list, torch's `parameters()` can be run over once."""
+        between = (self.plan.source.framework, self.plan.target.framework)
+        if between != (Framework.MINDSPORE, Framework.TORCH) or self.source.parents[id(call)] is self.optimizer:
+            return False
+        from optmap.source.variables import Variables
+        from optmap.translate.one_pass import needs_list
+
+        listed = isinstance(call.func, ast.Attribute) and call.func.attr == ACCESSORS[Framework.MINDSPORE].trainable
+        return listed and needs_list(self.source, call, lambda: Variables(self.source), self.optimizer)
 
     def _listed(self, node: ast.GeneratorExp) -> None:
         """Make a generator expression a list; where it is a call's only argument, its brackets are those of the call."""

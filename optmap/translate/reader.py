@@ -113,6 +113,8 @@ class Reader:
         elif isinstance(node, ast.IfExp):
             self.read(node.body, in_loop=in_loop, role=role)
             self.read(node.orelse, in_loop=in_loop, role=role)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            self.read(node.value, in_loop=in_loop, role=role)
         elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
             self._comprehension(node)
         elif isinstance(node, ast.Call):

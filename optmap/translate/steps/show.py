@@ -68,7 +68,9 @@ def _accumulated(source: Source, sketch: Sketch) -> str:
     total = "total" if "total" not in own else "summed_grads"
     summed = f"{total} = grads if {total} is None else tuple(a + b for a, b in zip({total}, grads))"
     whole = _mindspore(sketch._replace(update=summed)).replace("and in its place", "in place of the backward pass")
-    return f"{whole}, in place of the step `{sketch.optimizer}({total})`, and where gradients are cleared `{total} = None`"
+    return (
+        f"{whole}, in place of the step `{sketch.optimizer}({total})`, and where gradients are cleared `{total} = None`"
+    )
 
 
 def _closure(source: Source, reader: StepReader) -> Sketch | None:
