@@ -127,6 +127,12 @@ NAMES_DIFFER: Final = _code(
     "[p for n, p in net.named_parameters() if 'bias' not in n]",
     "Check the condition: MindSpore calls the scale and shift of normalization layers gamma and beta.",
 )  # fmt: skip
+NAMES_CLASH: Final = _code(
+    "OM114", "parameter-names-clash", _W,
+    "One optimizer is given the parameters of several models, whose names MindSpore insists are different.",
+    "torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])",
+    "Rename them with update_parameters_name, or make the models parts of one Cell.",
+)  # fmt: skip
 
 # 2xx: calls left untouched
 UNSUPPORTED_ARGUMENT: Final = _code(

@@ -10,6 +10,7 @@ from optmap.diagnostics import (
     GROUP_KEY,
     HIDDEN_GROUPS,
     NAME_TAKEN,
+    NAMES_CLASH,
     NAMES_DIFFER,
     NO_PARAMETERS,
     PARAMETERS_KEPT,
@@ -264,6 +265,12 @@ class CallTranslation:
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Note(NAMES_DIFFER, message, index)
+        if self.options.target is Framework.MINDSPORE and len(parameters.accessors) + len(parameters.unnamed) > 0:
+            from optmap.translate.name_clash import clash_message
+
+            clash = clash_message(self.source, self.site, parameters)
+            if clash is not None:
+                yield Note(NAMES_CLASH, clash, index)
 
     def _shown(self, node: ast.expr, argument: ast.expr | None) -> str:
         """An expression in a message, with its line where it stands outside the call's argument."""
