@@ -308,7 +308,7 @@ class _Planner:
                 what = value.parameter.name if value.parameter else name
                 hyperparameter = self.tables.hyperparameters[name]
                 message = f"{self.target.name} has no counterpart of {what} ({hyperparameter.about})"
-                text = write_literal(value.value.literal) if value.value.known else what  # type: ignore[arg-type]
+                text = write_literal(value.value.literal) if value.value.known else value.value.text or what  # type: ignore[arg-type]
                 self._problem(Loss.MISSING, name, value, message, hyperparameter.advice(self.target.framework, text))
 
     def _told(self, name: str) -> bool:

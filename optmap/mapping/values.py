@@ -25,6 +25,7 @@ class Value(NamedTuple):
 
     `literal` is UNKNOWN unless the expression is made of literals; `elements` are the items of a tuple or list display;
     `is_name` says that reading the expression twice is harmless; `is_list`, `is_float` and `is_bool` that it can only be one.
+    `text` is how a name, an attribute or an item is written, for messages.
     """
 
     literal: Literal | _Unknown = UNKNOWN
@@ -33,6 +34,7 @@ class Value(NamedTuple):
     is_list: bool = False
     is_float: bool = False
     is_bool: bool = False
+    text: str | None = None
 
     @property
     def known(self) -> bool:
@@ -76,13 +78,24 @@ def read_value(node: ast.expr) -> Value:
         number = _fold(node)
         return Value() if number is None else literal_value(number)
     if isinstance(node, ast.Name):
-        return Value(is_name=True)
+        return Value(is_name=True, text=node.id)
+    if _is_quotable(node):
+        return Value(text=ast.unparse(node))
     if isinstance(node, ast.Compare):
         return Value(is_bool=True)
     if isinstance(node, ast.ListComp):
         return Value(is_list=True)
     makes_float = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
     return Value(is_float=makes_float)
+
+
+def _is_quotable(node: ast.expr) -> bool:
+    """`config.rate` and `config["rate"]`, which a message may repeat."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
+            return False
+        node = node.value
+    return isinstance(node, ast.Name)
 
 
 def _fold(node: ast.expr) -> float | None:

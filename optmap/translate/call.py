@@ -121,7 +121,9 @@ class CallTranslation:
             if isinstance(usual, Rewrite) and self.schedules.detach(self.site, resolved.notes):
                 serving, resolved = None, usual
         if isinstance(resolved, Refusal):
-            return CallOutcome(resolved.notes, call=call)
+            from optmap.translate.own_words import in_own_words
+
+            return CallOutcome(in_own_words(resolved.notes, parameters), call=call)
         hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
         if hidden is not None:
             message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
@@ -265,7 +267,7 @@ class CallTranslation:
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Note(NAMES_DIFFER, message, index)
-        if self.options.target is Framework.MINDSPORE and len(parameters.accessors) + len(parameters.unnamed) > 0:
+        if self.options.target is Framework.MINDSPORE:
             from optmap.translate.name_clash import clash_message
 
             clash = clash_message(self.source, self.site, parameters)
