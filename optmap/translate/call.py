@@ -166,7 +166,7 @@ class CallTranslation:
                     message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
                     from optmap.translate.rate_list import rate_list_advice
 
-                    framework, target = self.site.api.framework, self.options.target
+                    framework, target = self.site.api.framework, resolved.plan.target
                     advice = rate_list_advice(self.source, what, argument.node, framework, target)
                     return Note(SCHEDULE_ARGUMENT, message + advice, index)
         return None

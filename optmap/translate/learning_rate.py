@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,8 +20,19 @@ _VARIABLES: Final = {
     "keras.Variable": "a keras.Variable",
     **dict.fromkeys(("torch.tensor", "torch.Tensor", "torch.as_tensor", "torch.scalar_tensor"), "a torch tensor"),
     **dict.fromkeys(("mindspore.Tensor", "mindspore.tensor", "mindspore.Parameter"), "a MindSpore tensor"),
+    **dict.fromkeys(("mindspore.common.tensor.Tensor", "mindspore.common.Tensor"), "a MindSpore tensor"),
+    **dict.fromkeys(("mindspore.common.parameter.Parameter", "mindspore.common.Parameter"), "a MindSpore tensor"),
 }
 _DEPTH: Final = 4
+_ARRAYS: Final = frozenset(
+    ("array", "asarray", "linspace", "arange", "concatenate", "full", "ones", "zeros", "geomspace")
+)
+"""Functions of numpy that make an array with a value for each step."""
+_RATES: Final = frozenset(
+    ("lr", "lrs", "rate", "rates", "schedule", "scheduler", "warmup", "cosine", "decay", "annealing", "noam")
+)
+"""Words in the name of what makes learning rates, in MindSpore's examples mostly one for each step."""
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def learning_rate_object(
@@ -36,6 +48,7 @@ class _Describer:
         self.names = names
         self.site = site
         self.tables = tables
+        self.ancestors = site.ancestors
 
     def describe(self, node: ast.expr, depth: int) -> str | None:
         """Look through conditions, arithmetic and names for an object that is no number."""
@@ -67,7 +80,28 @@ class _Describer:
                 return _VARIABLES[path]
             if self._is_schedule(path):
                 return f"the schedule {'.'.join(chain)}"
-        return self._own_schedule(chain)
+        own = self._own_schedule(chain)
+        return self._made(chain, depth) if own is None and self.site.api.framework is Framework.MINDSPORE else own
+
+    def _made(self, chain: tuple[str, ...], depth: int) -> str | None:
+        """What a function gives that MindSpore's optimizers may take one rate for each step from."""
+        if chain[0] in ("np", "numpy") and chain[-1] in _ARRAYS:
+            return "a numpy array with a value for each step"
+        functions = [
+            node for node in ast.walk(self.source.tree) if _has_names(node) and getattr(node, "name", "") == chain[-1]
+        ]
+        if functions and (len(chain) == 1 or chain[0] == "self"):
+            returned = [item.value for item in ast.walk(functions[-1]) if isinstance(item, ast.Return) and item.value]
+            inside = _Describer(self.source, self.names, self.site, self.tables)
+            inside.ancestors = (functions[-1],)
+            found = next((what for item in returned if (what := inside.describe(item, depth - 1)) is not None), None)
+            if found is not None or all(map(_is_number, returned)):
+                return found
+        if not _RATES & {word.lower() for word in _WORDS.findall(chain[-1])}:
+            return None
+        if chain[-1][:1].isupper():
+            return f"an object of {chain[-1]}"
+        return f"what {'.'.join(chain)}(...) returns, perhaps a rate for each step"
 
     def _is_schedule(self, path: str | None) -> bool:
         found = self.tables.find(path) if path else None
@@ -86,7 +120,7 @@ class _Describer:
 
     def _assigned(self, chain: tuple[str, ...]) -> Iterator[ast.expr]:
         """Values assigned to the name in the function of the call, or further out; to `self.x` in the class."""
-        for node in (*reversed(self.site.ancestors), self.source.tree):
+        for node in (*reversed(self.ancestors), self.source.tree):
             inside = isinstance(node, ast.ClassDef) if len(chain) > 1 else _has_names(node)
             if not inside:
                 continue
@@ -100,6 +134,12 @@ class _Describer:
             if found:
                 yield from found
                 return
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Arithmetic that has a number in it, and no list: `base * 0.9 ** epoch`."""
+    numbers = (isinstance(item, ast.Constant) and isinstance(item.value, int | float) for item in ast.walk(node))
+    return isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp) and any(numbers)
 
 
 def _has_names(node: ast.AST) -> bool:

@@ -1,0 +1,80 @@
+"""Learning rates that MindSpore code computes with a function: which may pass as numbers, and what is said of the others."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+import optmap
+
+HEAD = """\
+import numpy as np
+import mindspore.nn as nn
+from mindspore.common.tensor import Tensor
+from src.rates import get_lr, TransformerLR, scale
+
+def own(n):
+    rates = []
+    for i in range(n):
+        rates.append(0.1)
+    return np.array(rates).astype(np.float32)
+
+def scalar(epoch):
+    return 0.1 * 0.9 ** epoch
+
+lr = get_lr(cfg)
+"""
+
+
+def said(rate: str, to: str = "torch") -> list[str]:
+    text = f"{HEAD}optimizer = nn.Momentum(net.trainable_params(), {rate}, 0.9)\n"
+    found = optmap.translate_source(text, to=to, sources=["mindspore"]).diagnostics
+    return [item.message for item in found if item.code.id == "OM205"]
+
+
+@pytest.mark.parametrize(
+    "rate", ["float(get_lr(cfg))", "scalar(3)", "args.lr * scale(2)", "float(lr)", "args.lr", "0.1"]
+)
+def test_a_number_passes(rate: str) -> None:
+    assert said(rate) == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        ("lr", "what get_lr(...) returns, perhaps a rate for each step"),
+        ("get_lr(cfg, 3)", "with rates = get_lr(cfg, 3)"),
+        ("own(3)", "a numpy array with a value for each step"),
+        ("own(3)", "with rates = own(3)"),
+        ("np.array(lr)", "float(lr[min(step, len(lr) - 1)])"),
+        (
+            "np.array(nn.cosine_decay_lr(0.0, 1.0, 10, 5, 2)).astype(np.float32)",
+            "a numpy array with a value for each step",
+        ),
+        ("Tensor(lr)", "a MindSpore tensor"),
+        ("TransformerLR(3)", "an object of TransformerLR"),
+        ("TransformerLR(3)", "float(TransformerLR(3).construct(step))"),
+    ],
+)
+def test_what_may_be_more_than_a_number_is_refused(rate: str, expected: str) -> None:
+    (message,) = said(rate)
+    assert expected in message
+
+
+def test_the_advice_for_tensorflow_1_gives_each_step_its_rate() -> None:
+    tf = pytest.importorskip("tensorflow")
+    (message,) = said("lr", "tensorflow")
+    found = re.search(r"pass (tf\S+\(step, .*\)), with (step = \S+\(\)),", message)
+    assert found is not None
+    made: dict[str, Any] = {"tf": tf, "lr": [0.5, 0.25, 0.125]}
+    exec(found[2], made)
+    made["step"].assign(0)
+    optimizer = tf.compat.v1.train.MomentumOptimizer(eval(found[1], made), 0.0)
+    variable = tf.Variable(0.0)
+    values = []
+    for _ in range(4):
+        optimizer.apply_gradients([(tf.constant(-1.0), variable)], global_step=made["step"])
+        values.append(float(variable.numpy()))
+    assert values == [0.5, 0.75, 0.875, 1.0]
