@@ -42,4 +42,4 @@ def _is_whole_model(node: ast.expr, api: Api) -> bool:
     if chain is None or node.args or node.keywords or chain[-1] not in (names.trainable, *names.also):
         return False
     model = [name for name in chain[:-1] if name not in ("self", "module")]
-    return len(model) == 1
+    return len(model) <= 1

@@ -47,13 +47,14 @@ class StepReader(InterfaceReading):
         ]
         if self.backward is None and before and isinstance(before[-1], ast.Expr):
             self.backward = before[-1]
-            value = receiver(self.backward)
+            value = self._summed([item for item in before if isinstance(item, ast.Expr)])
             self.loss = value.id if isinstance(value, ast.Name) else None
             self.block = self._block_of(self.backward)
             clears = [item for item in self.block if "zero_grad" in ast.unparse(item)]
             at: ast.stmt | None = self.backward
             while self.block and at is not None:
-                self.region = [self.block[index] for index in self._slice(self.block.index(at), value, clears)]
+                found = [self.block[index] for index in self._slice(self.block.index(at), value, clears)]
+                self.region = [item for item in found if not is_backward(item)]
                 if self.loss is None or any(self.loss in binds(item) for item in self.region):
                     break
                 at = next(
@@ -68,6 +69,24 @@ class StepReader(InterfaceReading):
         if self.backward is not None and not self.arguments:
             with suppress(NotPlain):
                 self._interface()
+
+    def _summed(self, passes: list[ast.Expr]) -> ast.expr:
+        """The loss of the last backward pass; where several stand between clearing and step, the sum of their losses."""
+        cleared = max(
+            (item.lineno for item in self._own_statements()
+             if isinstance(item, ast.Expr) and item.lineno < self.event.call.lineno and "zero_grad" in ast.unparse(item)),
+            default=0,
+        )  # fmt: skip
+        last = [item for item in passes if item.lineno > cleared]
+        block = self._block_of(passes[-1])
+        if len(last) < 2 or not all(item in block for item in last):
+            return receiver(passes[-1])
+        texts = [
+            f"({ast.unparse(item)})" if isinstance(item, ast.IfExp) else ast.unparse(item)
+            for item in map(receiver, last)
+        ]
+        self.total = ast.parse(" + ".join(texts), mode="eval").body
+        return self.total
 
     def _block_of(self, statement: ast.stmt | None) -> list[ast.stmt]:
         """The statements among which one stands in the function; empty where it is none of them."""

@@ -93,6 +93,7 @@ class Reading:
         self.region: list[ast.stmt] = []
         self.backward: ast.Expr | None = None
         self.loss: str | None = None
+        self.total: ast.expr | None = None
         self.arguments: list[str] = []
         self.returned: list[str] = []
         self.ready: list[Ready] = []

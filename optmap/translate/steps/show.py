@@ -88,6 +88,8 @@ def _closure(source: Source, reader: StepReader) -> Sketch | None:
 
 
 def _value(reader: StepReader) -> ast.expr:
+    if reader.total is not None:
+        return reader.total
     assert reader.backward is not None
     assert isinstance(reader.backward.value, ast.Call)
     assert isinstance(reader.backward.value.func, ast.Attribute)
