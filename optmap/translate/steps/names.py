@@ -22,7 +22,7 @@ from optmap.translate.steps.tensors import TensorRewriter
 _MODES = {"train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()"}
 _LACKING = {
     "train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()",
-    "named_parameters": "parameters_and_names()", "modules": "cells()", "named_modules": "cells_and_names()",
+    "named_parameters": "parameters_and_names()", "modules": "cells_and_names()", "named_modules": "cells_and_names()",
 }  # fmt: skip
 """Methods of torch's models that MindSpore's do not have."""
 _NUMPY_TYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
@@ -216,7 +216,11 @@ class NameRewriter:
                     continue
                 bare = not call.args and not call.keywords
                 if rest[0] in _MODES and bare:
-                    self.changes.replace(self.source, call, f"{holder.text}.{_MODES[rest[0]]}")
+                    text = f"{holder.text}.{_MODES[rest[0]]}"
+                    outer = self.source.parents[id(call)]
+                    if rest[0] == "parameters" and isinstance(outer, ast.Call) and chain_of(outer.func) == ("next",):
+                        text = f"iter({text})"  # a list in MindSpore
+                    self.changes.replace(self.source, call, text)
                     self.done.update(id(inner) for inner in ast.walk(call))
                 elif rest[0] == "train":
                     self.changes.replace(self.source, call.func, f"{holder.text}.set_train")
