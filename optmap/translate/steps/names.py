@@ -95,11 +95,19 @@ class NameRewriter:
         if path in self.table.callables and isinstance(parent, ast.Call) and parent.func is node:
             self._call(reference, parent, *self.table.callables[path])
         elif path in self.table.values and isinstance(getattr(node, "ctx", None), ast.Load):
-            self._replace(reference, self.table.values[path])
+            if self._given_to_what_stays(reference):
+                self.changes.stay(node, None)
+            else:
+                self._replace(reference, self.table.values[path])
         elif path in self.table.bases and isinstance(parent, ast.ClassDef) and node in parent.bases:
             self._base(reference, parent, path)
         else:
             self.changes.stay(node, None)
+
+    def _given_to_what_stays(self, reference: Reference) -> bool:
+        """`torch.sparse_coo_tensor(..., dtype=torch.int64)`: a function that stays takes nothing of another framework."""
+        outer = next((node for node in reversed(reference.ancestors) if not isinstance(node, ast.keyword)), None)
+        return isinstance(outer, ast.Call) and any(outer.func is node for node, _ in self.changes.stays)
 
     def _spell(self, path: str, scope: Scope, node: ast.expr, conventional: str) -> str | None:
         spelling = spell_path(self.source, self.names, path, conventional, scope, self.source.start(node))
