@@ -309,7 +309,8 @@ class _Planner:
                 what = value.parameter.name if value.parameter else name
                 hyperparameter = self.tables.hyperparameters[name]
                 message = f"{self.target.name} has no counterpart of {what} ({hyperparameter.about})"
-                text = write_literal(value.value.literal) if value.value.known else value.value.text or what  # type: ignore[arg-type]
+                known = value.value.known and name not in self.in_groups
+                text = write_literal(value.value.literal) if known else value.value.text or what  # type: ignore[arg-type]
                 self._problem(Loss.MISSING, name, value, message, hyperparameter.advice(self.target.framework, text))
 
     def _told(self, name: str) -> bool:

@@ -7,6 +7,7 @@ runs the code that is advised here).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -69,6 +70,7 @@ def _as_list(text: str) -> str:
 
 
 def _model(text: str | None) -> str | None:
-    """The model behind `net.parameters()`."""
-    model = (text or "").removesuffix(".parameters()")
-    return model if text and model != text and model.replace(".", "").isidentifier() else None
+    """The one model behind `net.parameters()`, or behind a filter of them."""
+    models = set(re.findall(r"(?<![\w.)\]])((?:\w+\.)+)parameters\(\)", text or ""))
+    whole = (text or "").count(".parameters()")
+    return models.pop().rstrip(".") if len(models) == 1 and whole == 1 else None

@@ -14,7 +14,10 @@ def rate_list_advice(source: Source, what: str, node: ast.expr, framework: Frame
     """Return a clause that begins with a semicolon; empty where nothing is certain. `what` describes the learning rate."""
     target = api.framework
     if what.startswith("the schedule"):
-        return _class_advice(source, what.removeprefix("the schedule "), node, framework, api)
+        name = what.removeprefix("the schedule ")
+        if not any(isinstance(item, ast.ClassDef) and item.name == name for item in ast.walk(source.tree)):
+            return "; written at the call, or bound to a name with no other value, it is translated with the optimizer"
+        return _class_advice(source, name, node, framework, api)
     if what.startswith("an object of "):
         return _class_advice(source, what.removeprefix("an object of "), node, framework, api)
     if framework is not Framework.MINDSPORE or what == "a function":

@@ -121,10 +121,11 @@ class _Adviser:
                 return None
             first, name, text = self._text(rate), plan.target.name, self._arguments_text(plan, False)
         else:
-            found = self.by_hand()
+            counter = self._counter()
+            found = self.by_hand(counter)
             if found is None or self.target is not Framework.TORCH:
                 return None
-            first, name, text = found.first, "torch.optim.lr_scheduler.LambdaLR", f"lambda step: {found.factor}"
+            first, name, text = found.first, "torch.optim.lr_scheduler.LambdaLR", f"lambda {counter}: {found.factor}"
         return Attachable(first, name, text, tuple(self._nodes_in(text)))
 
     def passable(self, pace: str | None) -> Attachable | str:
@@ -255,18 +256,26 @@ class _Adviser:
             factor = f"({text.factor} if calls < {end} else {factor})"
         return self._set_by_hand(RateText(found[0].first, factor))
 
+    def _mentioned(self) -> set[str]:
+        """The names that the schedule's numbers are written with."""
+        nodes = [
+            self.bound.call.arguments[item.index].node for item in self.given
+            if item.parameter.ties and item.parameter.ties[0] not in (OPTIMIZER, "global_step")
+        ]  # fmt: skip
+        return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+    def _counter(self) -> str:
+        """What a function of the step calls it, where its formula uses names of the file."""
+        return "calls" if "step" in self._mentioned() else "step"
+
     def by_hand(self, step: str | None = None) -> RateText | None:
         """The rate as a formula of the step; of the number of calls of step(), for an attached schedule."""
         known = Context({**self.known, **({PACE: literal_value(1)} if self.attached else {})})
         values = canonical_values(self.tables, self.bound.site.api, self.given, known)
         first = Context(self.known).formula("learning_rate") if self.attached else None
         step = step or ("calls" if self.attached else "step")
-        nodes = [
-            self.bound.call.arguments[item.index].node for item in self.given
-            if item.parameter.ties and item.parameter.ties[0] not in (OPTIMIZER, "global_step")
-        ]  # fmt: skip
-        taken = {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-        if taken & _OWN:
+        taken = self._mentioned()
+        if taken & (_OWN - {"step", "calls"} if step.isidentifier() and step not in taken else _OWN):
             return None
         return rate_text(
             self.tables, self.bound.site.api, values, step, lambda item: self._text(item, tight=True), first
@@ -280,13 +289,14 @@ class _Adviser:
                 f"In place of its step(), set {name}.learning_rate = {name}.learning_rate * ({function})(calls), "
                 "where calls counts them, this one included"
             )
-        found = self.by_hand()
+        counter = self._counter() if not self.attached and self.target is Framework.TORCH else None
+        found = self.by_hand(counter)
         if found is None:
             return None
         if self.attached:
             return self._set_by_hand(found)
         if self.target is Framework.TORCH:
-            made = f"torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {found.factor})"
+            made = f"torch.optim.lr_scheduler.LambdaLR(optimizer, lambda {counter}: {found.factor})"
             return f"Give the optimizer lr={found.first}, attach {made} and call its step() after every step of the optimizer"
         if self.target is Framework.MINDSPORE:
             return f"Pass a list with the rate of every step: [{found.rate} for step in range(total_steps)]"

@@ -194,8 +194,11 @@ def unstable(
             if any(_repeated(source, item.node) for item in bindings):
                 return f"{name} is bound again and again in a loop"
         for item in inside:
-            if isinstance(item, ast.Attribute) and _assigned_to(source, item) > 1:
+            stores = _assigned_to(source, item) if isinstance(item, ast.Attribute) else []
+            if len(stores) > 1:
                 return f"{ast.unparse(item)} is assigned more than once"
+            if stores and _below(source, stores[0], schedule.node):
+                return f"{ast.unparse(item)} is assigned below, on line {stores[0].lineno}"
     return None
 
 
@@ -208,13 +211,24 @@ def _is_field(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute)
 
 
-def _assigned_to(source: Source, wanted: ast.Attribute) -> int:
+def _assigned_to(source: Source, wanted: ast.Attribute) -> list[ast.Attribute]:
     text = ast.unparse(wanted)
-    return sum(
-        isinstance(node, ast.Attribute) and node.attr == wanted.attr and not isinstance(node.ctx, ast.Load)
+    return [
+        node for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute) and node.attr == wanted.attr and not isinstance(node.ctx, ast.Load)
         and ast.unparse(node) == text
-        for node in ast.walk(source.tree)
-    )  # fmt: skip
+    ]  # fmt: skip
+
+
+def _below(source: Source, node: ast.expr, other: ast.expr) -> bool:
+    """Tell whether a node stands below another in the same function."""
+    functions = []
+    for item in (node, other):
+        at = source.parents.get(id(item))
+        while at is not None and not isinstance(at, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            at = source.parents.get(id(at))
+        functions.append(at)
+    return functions[0] is functions[1] and source.start(node) > source.start(other)
 
 
 def _repeated(source: Source, node: ast.AST) -> bool:

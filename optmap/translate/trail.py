@@ -168,6 +168,8 @@ class Trail:
         self.reader.read(loop.iter, in_loop=True)
         tests = [item.test for item in ast.walk(loop) if isinstance(item, ast.If | ast.IfExp)]
         self.reader.note_tests(tests)
+        for node in (*tests, *(item.value for item in ast.walk(loop) if isinstance(item, ast.Assign | ast.NamedExpr))):
+            self.reader.note_names(node)
         self.reader.picks = self.reader.picks or picks_by_name(loop.target, loop)
         self.stack.pop()
         return True

@@ -78,3 +78,22 @@ def test_the_advice_for_tensorflow_1_gives_each_step_its_rate() -> None:
         optimizer.apply_gradients([(tf.constant(-1.0), variable)], global_step=made["step"])
         values.append(float(variable.numpy()))
     assert values == [0.5, 0.75, 0.875, 1.0]
+
+
+@pytest.mark.parametrize("rate", ["nn.cosine_decay_lr(0.0, 0.1, 100, 10, 10)", "nn.CosineDecayLR(0.0, 0.1, 100)"])
+def test_a_schedule_of_mindspore_that_is_not_followed_is_no_class_of_the_file(rate: str) -> None:
+    text = (
+        "from mindspore import nn\nclass Trainer:\n    def __init__(self, net):\n"
+        f"        self.lr = {rate}\n        self.opt = nn.SGD(net.trainable_params(), self.lr)\n"
+    )
+    found = optmap.translate_source(text, to="torch", sources=["mindspore"])
+    (message,) = (item.message for item in found.diagnostics if item.code.id == "OM205")
+    assert "bound to a name" in message
+    assert "construct" not in message
+
+
+def test_a_decay_that_groups_set_is_named_rather_than_given() -> None:
+    text = "from mindspore import nn\nopt = nn.Adam([{'params': net.trainable_params(), 'weight_decay': 1e-4}], 1e-3)\n"
+    found = optmap.translate_source(text, to="tensorflow", sources=["mindspore"]).diagnostics
+    assert any("L2(weight_decay / 2)" in item.message for item in found)
+    assert not any("0.0 / 2" in item.message for item in found)

@@ -22,7 +22,7 @@ from optmap.translate.steps.tensors import TensorRewriter
 _MODES = {"train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()"}
 _LACKING = {
     "train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()",
-    "named_parameters": "parameters_and_names()", "modules": "cells()", "named_modules": "cells_and_names()",
+    "named_parameters": "parameters_and_names()", "modules": "cells_and_names()", "named_modules": "cells_and_names()",
 }  # fmt: skip
 """Methods of torch's models that MindSpore's do not have."""
 _NUMPY_TYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
@@ -95,11 +95,19 @@ class NameRewriter:
         if path in self.table.callables and isinstance(parent, ast.Call) and parent.func is node:
             self._call(reference, parent, *self.table.callables[path])
         elif path in self.table.values and isinstance(getattr(node, "ctx", None), ast.Load):
-            self._replace(reference, self.table.values[path])
+            if self._given_to_what_stays(reference):
+                self.changes.stay(node, None)
+            else:
+                self._replace(reference, self.table.values[path])
         elif path in self.table.bases and isinstance(parent, ast.ClassDef) and node in parent.bases:
             self._base(reference, parent, path)
         else:
             self.changes.stay(node, None)
+
+    def _given_to_what_stays(self, reference: Reference) -> bool:
+        """`torch.sparse_coo_tensor(..., dtype=torch.int64)`: a function that stays takes nothing of another framework."""
+        outer = next((node for node in reversed(reference.ancestors) if not isinstance(node, ast.keyword)), None)
+        return isinstance(outer, ast.Call) and any(outer.func is node for node, _ in self.changes.stays)
 
     def _spell(self, path: str, scope: Scope, node: ast.expr, conventional: str) -> str | None:
         spelling = spell_path(self.source, self.names, path, conventional, scope, self.source.start(node))
@@ -216,7 +224,11 @@ class NameRewriter:
                     continue
                 bare = not call.args and not call.keywords
                 if rest[0] in _MODES and bare:
-                    self.changes.replace(self.source, call, f"{holder.text}.{_MODES[rest[0]]}")
+                    text = f"{holder.text}.{_MODES[rest[0]]}"
+                    outer = self.source.parents[id(call)]
+                    if rest[0] == "parameters" and isinstance(outer, ast.Call) and chain_of(outer.func) == ("next",):
+                        text = f"iter({text})"  # a list in MindSpore
+                    self.changes.replace(self.source, call, text)
                     self.done.update(id(inner) for inner in ast.walk(call))
                 elif rest[0] == "train":
                     self.changes.replace(self.source, call.func, f"{holder.text}.set_train")
