@@ -28,9 +28,9 @@ lr = get_lr(cfg)
 """
 
 
-def said(rate: str, to: str = "torch") -> list[str]:
+def said(rate: str, to: str = "torch", faithful: bool = False) -> list[str]:
     text = f"{HEAD}optimizer = nn.Momentum(net.trainable_params(), {rate}, 0.9)\n"
-    found = optmap.translate_source(text, to=to, sources=["mindspore"]).diagnostics
+    found = optmap.translate_source(text, to=to, sources=["mindspore"], faithful=faithful).diagnostics
     return [item.message for item in found if item.code.id == "OM205"]
 
 
@@ -65,7 +65,7 @@ def test_what_may_be_more_than_a_number_is_refused(rate: str, expected: str) -> 
 
 def test_the_advice_for_tensorflow_1_gives_each_step_its_rate() -> None:
     tf = pytest.importorskip("tensorflow")
-    (message,) = said("lr", "tensorflow")
+    (message,) = said("lr", "tensorflow", faithful=True)
     found = re.search(r"pass (tf\S+\(step, .*\)), with (step = \S+\(\)),", message)
     assert found is not None
     made: dict[str, Any] = {"tf": tf, "lr": [0.5, 0.25, 0.125]}
