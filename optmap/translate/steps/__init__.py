@@ -21,7 +21,7 @@ from optmap.translate.steps.events import Event, Kind
 from optmap.translate.steps.find import Finder, everything
 from optmap.translate.steps.plain import StepReader
 from optmap.translate.steps.reading import NotPlain, Plan
-from optmap.translate.steps.show import shown_plan, shown_step
+from optmap.translate.steps.show import shown_plan, shown_step, shown_torch_step
 from optmap.translate.verify import NOTHING_PLANNED, Planned
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class _Steps:
         if not can_rewrite(event, self.options.target):
             return False
         wanted = self.options.rewrite_step
-        text = shown_step(self.source, event, self.options.target)
+        text = self._shown(event)
         try:
             step = read_step(self.source, self.finder, self.events, event, self.options.target)
             self._check_company(event)
@@ -175,6 +175,13 @@ class _Steps:
         else:
             self.notes.append((STEP, f"{text} (--rewrite-step writes it)", event.call, None))
         return True
+
+    def _shown(self, event: Event) -> str:
+        """The replacement of a step in another framework than MindSpore."""
+        if event.kind not in (Kind.STEP, Kind.SCALED_STEP) or event.holder is None:
+            return shown_step(self.source, event, self.options.target)
+        reader = StepReader(self.source, self.finder, self.events, event)
+        return shown_torch_step(self.source, reader, self.options.target)
 
     def _step(self, event: Event) -> None:
         target = self.options.target
@@ -194,7 +201,7 @@ class _Steps:
         rewritable = event.kind in (Kind.STEP, Kind.SCALED_STEP) and target is Framework.MINDSPORE
         if not rewritable or event.holder is None:
             code = STEP_NOT_PLAIN if self.options.rewrite_step else STEP
-            self.notes.append((code, shown_step(self.source, event, target), event.call, None))
+            self.notes.append((code, self._shown(event), event.call, None))
             return
         reader = StepReader(self.source, self.finder, self.events, event)
         try:

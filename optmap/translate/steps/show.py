@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from optmap.mapping.model import Framework
@@ -40,19 +41,7 @@ def shown_plan(source: Source, reader: StepReader, reason: NotPlain | None = Non
     closure = _closure(source, reader)
     if closure is not None:
         return _write(closure, Framework.MINDSPORE)
-    reader.sketch()
-    forward = tuple(_text(statement) for statement in reader.region)
-    loss = reader.loss or (_text(_value(reader)) if reader.backward is not None else "loss")
-    models = [".".join(chain) for chain in reader.holder.models or ()]
-    sketch = Sketch(
-        forward,
-        loss,
-        models[0] if models else "model",
-        reader.holder.text,
-        tuple(reader.arguments),
-        tuple(reader.returned),
-        tuple(clip.call("mindspore.ops", "grads") for clip in reader.clips),
-    )
+    sketch = _read(reader)
     if reader.event.kind is Kind.SCALED_STEP and isinstance(reader.event.call.func, ast.Attribute):
         scaler = _text(reader.event.call.func.value)
         update = f"if mindspore.amp.all_finite(grads): {sketch.optimizer}(grads)"
@@ -60,6 +49,40 @@ def shown_plan(source: Source, reader: StepReader, reason: NotPlain | None = Non
     if isinstance(reason, Accumulates):
         return _accumulated(source, sketch)
     return _write(sketch, Framework.MINDSPORE)
+
+
+def shown_torch_step(source: Source, reader: StepReader, target: Framework) -> str:
+    """The replacement of a torch step in another framework than MindSpore."""
+    closure = _closure(source, reader)
+    if closure is not None:
+        return _write(closure, target)
+    with suppress(NotPlain):  # it is shown all the same
+        reader.read()
+    sketch = _read(reader)
+    if not sketch.loss.isidentifier():
+        name = _free(sketch.loss)
+        sketch = sketch._replace(forward=(*sketch.forward, f"{name} = {sketch.loss}"), loss=name)
+    return _write(sketch, target)
+
+
+def _read(reader: StepReader) -> Sketch:
+    """What a reader has found, whether the step is plain or not."""
+    reader.sketch()
+    models = [".".join(chain) for chain in reader.holder.models or ()]
+    return Sketch(
+        tuple(_text(statement) for statement in reader.region),
+        reader.loss or (_text(_value(reader)) if reader.backward is not None else "loss"),
+        models[0] if models else "model",
+        reader.holder.text,
+        tuple(reader.arguments),
+        tuple(reader.returned),
+        tuple(clip.call("mindspore.ops", "grads") for clip in reader.clips),
+    )
+
+
+def _free(text: str) -> str:
+    """A name for a loss whose expression may call a function of that name."""
+    return "loss" if re.search(r"\bloss\b", text) is None else "loss_value"
 
 
 def _accumulated(source: Source, sketch: Sketch) -> str:
@@ -179,7 +202,7 @@ def _sketch(source: Source, event: Event, optimizer: str) -> Sketch:
         return _called(source, event, optimizer)
     if event.kind is Kind.APPLY_GRADIENTS:
         return taped(source, event, optimizer)
-    return _stepped(source, event, optimizer)
+    return Sketch((), "loss", "model", optimizer)
 
 
 def _minimized(event: Event, optimizer: str) -> Sketch:
@@ -235,32 +258,16 @@ def _called(source: Source, event: Event, optimizer: str) -> Sketch:
         name = _text(node.args[0]) if node.args else "forward_fn"
         function = next((f for f in ast.walk(source.tree) if isinstance(f, Function) and f.name == name), None)
         if function is not None:
-            body = tuple(_text(item) for item in function.body if not isinstance(item, ast.Return))
+            skipped = 0 if ast.get_docstring(function, clean=False) is None else 1
+            body = tuple(_text(item) for item in function.body[skipped:] if not isinstance(item, ast.Return))
             result = next((item.value for item in function.body if isinstance(item, ast.Return)), None)
             first = result.elts[0] if isinstance(result, ast.Tuple) and result.elts else result
             loss = _text(first) if first is not None else "loss"
-            forward = body if loss.isidentifier() else (*body, f"loss = {loss}")
-            return Sketch(forward, loss if loss.isidentifier() else "loss", "model", optimizer)
+            name = loss if loss.isidentifier() else _free(loss)
+            forward = body if loss.isidentifier() else (*body, f"{name} = {loss}")
+            return Sketch(forward, name, "model", optimizer)
         return Sketch((f"loss = {name}(...)",), "loss", "model", optimizer)
     return Sketch((), "loss", "model", optimizer)
-
-
-def _stepped(source: Source, event: Event, optimizer: str) -> Sketch:
-    """A torch step for another target than MindSpore: what stands before its backward pass."""
-    function = _function(source, event)
-    models = event.holder.models if event.holder is not None else None
-    model = ".".join(models[0]) if models else "model"
-    back = [node for node in _calls(function) if isinstance(node.func, ast.Attribute) and node.func.attr == "backward"]
-    if not back or not isinstance(back[0].func, ast.Attribute):
-        return Sketch((), "loss", model, optimizer)
-    loss = back[0].func.value
-    if not isinstance(loss, ast.Name):
-        return Sketch((f"loss = {_text(loss)}",), "loss", model, optimizer)
-    assigned = [
-        node for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == loss.id for t in node.targets)
-    ]  # fmt: skip
-    return Sketch(tuple(_text(node) for node in assigned[:1]), loss.id, model, optimizer)
 
 
 def _function(source: Source, event: Event) -> ast.AST:
