@@ -118,7 +118,8 @@ class CallTranslation:
         resolved = self._resolve(arguments, groups, serving)
         if isinstance(resolved, Refusal) and self.schedules is not None:
             usual = self._resolve(arguments, groups, None)
-            if isinstance(usual, Rewrite) and self.schedules.detach(self.site, resolved.notes):
+            free = serving is not None and not serving.needed
+            if isinstance(usual, Rewrite) and (free or self.schedules.detach(self.site, resolved.notes)):
                 serving, resolved = None, usual
         if isinstance(resolved, Refusal):
             from optmap.translate.own_words import in_own_words

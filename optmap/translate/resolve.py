@@ -83,13 +83,15 @@ class Groups(NamedTuple):
 class Serving(NamedTuple):
     """Only classes of these modules will do, but for some, since only they take a schedule; `why` is a clause that says so.
 
-    `moved` is the attached schedule that a passed one becomes, if any.
+    `moved` is the attached schedule that a passed one becomes, if any. Where the schedule itself is left as it is, these
+    classes are not `needed`, but what the user is told to attach needs them.
     """
 
     modules: tuple[str, ...]
     unserved: tuple[str, ...]
     why: str
     moved: str = ""
+    needed: bool = True
 
     def serves(self, api: Api) -> bool:
         return api.module.name in self.modules and api.class_name not in self.unserved

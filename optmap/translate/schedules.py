@@ -169,7 +169,20 @@ class Schedules:
             assert isinstance(made, Made)
             line = whole.schedules[0].node.lineno
             return _serving(made, f"a schedule is attached to the optimizer on line {line}, which only these take")
-        return None
+        return self._advised(optimizer)
+
+    def _advised(self, optimizer: CallSite) -> Serving | None:
+        """The classes that take what has to be attached in place of a schedule that is left as it is."""
+        target = self.options.target
+        module = next(
+            (api.module for api in self.tables.apis.values() if api.framework is target and attached(api)), None
+        )
+        whole = next((item for item in self.wholes if any(o.node is optimizer.node for o in item.optimizers)), None)
+        if module is None or whole is None:
+            return None
+        line = whole.schedules[0].node.lineno
+        why = f"what replaces the schedule on line {line} is attached to the optimizer, which only these take"
+        return Serving(module.serves, module.unserved, why, needed=False)
 
     def _refusal(self, schedule: CallSite, reason: str, optimizer: CallSite | None) -> str:
         parts = self.ties.parts(schedule)
