@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from optmap.mapping.around import Pattern, load_around
 from optmap.mapping.values import write_literal
@@ -18,6 +18,8 @@ ARGUMENTS = {
     "init_scale": "1024.0", "growth_factor": "2.0", "growth_interval": "5", "ckpt_file_name": '"optimizer.ckpt"',
     "index": "0", "anneal_epochs": "10", "param_group": "{}", "state_dict": "state", "enabled": "True",
 }  # fmt: skip
+GRADIENTS = (2.0, 3.0)
+"""What every element of the gradients of a model's weights and biases is."""
 ITSELF = {"loss-scaling": "scaler", "weight-averaging": "average"}
 
 
@@ -49,3 +51,14 @@ def replacements(target: str, *modules: str) -> Iterator[Replacement]:
 def claims_of(name: str) -> str:
     """The name under which a replacement's claim is kept."""
     return name.rpartition(".")[0]
+
+
+def clipped_by_torch(clip: Callable[[Any], Any]) -> list[float]:
+    """What torch makes of the same gradients, of two by three weights and two biases."""
+    import torch
+
+    parameters = [torch.zeros(2, 3, requires_grad=True), torch.zeros(2, requires_grad=True)]
+    for item, value in zip(parameters, GRADIENTS, strict=True):
+        item.grad = torch.full_like(item, value)
+    clip(parameters)
+    return [float(item.grad.ravel()[0]) for item in parameters if item.grad is not None]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.translate.around.replacements import Replacement, claims_of, replacements
+from tests.translate.around.replacements import GRADIENTS, Replacement, claims_of, clipped_by_torch, replacements
 
 mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -18,7 +18,6 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 NN, EXPERIMENTAL = "mindspore.nn", "mindspore.experimental.optim"
 CASES = list(replacements("mindspore", NN, EXPERIMENTAL))
 Space = dict[str, Any]
-GRADIENTS = (2.0, 3.0)
 """The value of all elements of the two gradients, of shapes (2, 3) and (2,)."""
 
 
@@ -58,15 +57,6 @@ def weights(names: Space) -> list[Any]:
 
 def firsts(values: Any) -> list[float]:
     return [float(np.ravel(value.asnumpy())[0]) for value in values]
-
-
-def clipped_by_torch(clip: Callable[[Any], Any]) -> list[float]:
-    """What torch makes of the same gradients."""
-    parameters = [torch.zeros(2, 3, requires_grad=True), torch.zeros(2, requires_grad=True)]
-    for item, value in zip(parameters, GRADIENTS, strict=True):
-        item.grad = torch.full_like(item, value)
-    clip(parameters)
-    return [float(item.grad.ravel()[0]) for item in parameters]
 
 
 def clip_grad_norm(case: Replacement) -> None:

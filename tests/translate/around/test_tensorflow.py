@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.translate.around.replacements import Replacement, claims_of, replacements
+from tests.translate.around.replacements import GRADIENTS, Replacement, claims_of, clipped_by_torch, replacements
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 CASES = list(replacements("tensorflow"))
 Space = dict[str, Any]
-GRADIENTS = (2.0, 3.0)
 
 
 def space(wrapped: bool = False, finite: bool = True, ema: bool = False) -> Space:
@@ -51,15 +50,6 @@ def weights(names: Space) -> list[Any]:
 
 def firsts(values: Any) -> list[float]:
     return [float(np.ravel(value.numpy())[0]) for value in values]
-
-
-def clipped_by_torch(clip: Callable[[Any], Any]) -> list[float]:
-    """What torch makes of the same gradients."""
-    parameters = [torch.zeros(3, 2, requires_grad=True), torch.zeros(2, requires_grad=True)]
-    for item, value in zip(parameters, GRADIENTS, strict=True):
-        item.grad = torch.full_like(item, value)
-    clip(parameters)
-    return [float(item.grad.ravel()[0]) for item in parameters]
 
 
 def clip_grad_norm(case: Replacement) -> None:
