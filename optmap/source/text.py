@@ -66,9 +66,31 @@ class Source:
         return match[0].decode() if match else "\n"
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree but contexts, as `ast.walk` orders them; found once, however often they are gone through."""
+        return self._walked[0]
+
+    @cached_property
     def parents(self) -> dict[int, ast.AST]:
         """The node around each node, by the id of the inner one."""
-        return {id(child): node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        return self._walked[1]
+
+    @cached_property
+    def _walked(self) -> tuple[list[ast.AST], dict[int, ast.AST]]:
+        nodes: list[ast.AST] = [self.tree]
+        parents: dict[int, ast.AST] = {}
+        for node in nodes:  # grows while it is walked
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    for item in value:
+                        if isinstance(item, ast.AST):
+                            nodes.append(item)
+                            parents[id(item)] = node
+                elif isinstance(value, ast.AST) and name != "ctx":
+                    nodes.append(value)
+                    parents[id(value)] = node
+        return nodes, parents
 
     def offset(self, line: int, column: int) -> int:
         """Offset of a position that `ast` gives: line from 1, column in bytes from 0."""

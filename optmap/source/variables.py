@@ -200,7 +200,7 @@ class Variables:
         uses: list[ast.expr] = []
         bindings: list[Binding] = []
         blocker: ast.AST | None = None
-        for item in ast.walk(self.source.tree):
+        for item in self.source.nodes:
             if isinstance(item, ast.FunctionDef) and item.name == name and self._class(item) is owner:
                 return None
             if not isinstance(item, ast.Attribute) or item.attr != name:
@@ -242,12 +242,10 @@ class Variables:
             return None
         nodes: list[ast.AST] = [
             item
-            for item in ast.walk(self.source.tree)
+            for item in self.source.nodes
             if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) and item.name == node.attr
         ]
-        uses = tuple(
-            item for item in ast.walk(self.source.tree) if isinstance(item, ast.Attribute) and item.attr == node.attr
-        )
+        uses = tuple(item for item in self.source.nodes if isinstance(item, ast.Attribute) and item.attr == node.attr)
         inside = len(nodes) == 1 and any(nodes[0] is item for item in owner.body)
         return _helper(f"self.{node.attr}", nodes, uses) if inside else None
 

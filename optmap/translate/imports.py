@@ -159,11 +159,11 @@ def _mentioned_in_string(source: Source, name: str) -> bool:
     if re.search(rb"['\"][^'\"\r\n]*\b" + name.encode() + rb"\b", source.body) is None:
         return False
     word = re.compile(rf"\b{re.escape(name)}\b")
-    documentation = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
+    documentation = {id(node.value) for node in source.nodes if isinstance(node, ast.Expr)}
     return any(
         isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
         and word.search(node.value) is not None
-        for node in ast.walk(source.tree)
+        for node in source.nodes
     )  # fmt: skip
 
 

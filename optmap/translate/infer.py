@@ -119,7 +119,7 @@ def _roots_behind(source: Source, names: set[str]) -> set[str]:
     """Names in the values that are assigned to the given names anywhere in the file."""
     return {
         root
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Assign)
         and any(isinstance(target, ast.Name) and target.id in names for target in node.targets)
         for root in _roots_in(node.value)

@@ -87,9 +87,7 @@ class _Describer:
         """What a function gives that MindSpore's optimizers may take one rate for each step from."""
         if chain[0] in ("np", "numpy") and chain[-1] in _ARRAYS:
             return "a numpy array with a value for each step"
-        functions = [
-            node for node in ast.walk(self.source.tree) if _has_names(node) and getattr(node, "name", "") == chain[-1]
-        ]
+        functions = [node for node in self.source.nodes if _has_names(node) and getattr(node, "name", "") == chain[-1]]
         if functions and (len(chain) == 1 or chain[0] == "self"):
             returned = [item.value for item in ast.walk(functions[-1]) if isinstance(item, ast.Return) and item.value]
             inside = _Describer(self.source, self.names, self.site, self.tables)
@@ -109,7 +107,7 @@ class _Describer:
 
     def _own_schedule(self, chain: tuple[str, ...]) -> str | None:
         """A class of this file that derives from a schedule of the framework."""
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if isinstance(node, ast.ClassDef) and chain == (node.name,):
                 for base in node.bases:
                     path = chain_of(base)

@@ -58,7 +58,7 @@ def _root(source: Source, site: CallSite, call: ast.Call) -> str | None:
 
 def _part_of(source: Source, name: str) -> str | None:
     """The model that `head = net.head` makes the name a part of."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
             value = node.value.value if isinstance(node.value, ast.Subscript) else node.value
             chain = chain_of(value)

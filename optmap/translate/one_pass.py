@@ -53,7 +53,7 @@ def _variable(
 ) -> Variable | None:
     """The name, or the attribute of self, that the statement assigns to."""
     text = ast.unparse(target)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load) and ast.unparse(node) == text:
             variable = variables.variable(node)
             if variable is not None and any(slot.value is statement.value for slot in variable.slots):

@@ -15,7 +15,7 @@ def rate_list_advice(source: Source, what: str, node: ast.expr, framework: Frame
     target = api.framework
     if what.startswith("the schedule"):
         name = what.removeprefix("the schedule ")
-        if not any(isinstance(item, ast.ClassDef) and item.name == name for item in ast.walk(source.tree)):
+        if not any(isinstance(item, ast.ClassDef) and item.name == name for item in source.nodes):
             return "; written at the call, or bound to a name with no other value, it is translated with the optimizer"
         return _class_advice(source, name, node, framework, api)
     if what.startswith("an object of "):

@@ -126,7 +126,7 @@ def uncounted(source: Source, bound: Bound) -> str | None:
     names = [item.name or positional[place] for place, item in enumerate(bound.call.arguments)]
     counter = bound.call.arguments[names.index(parameter.name)].node
     wanted = _counter_text(counter)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
         if isinstance(node, ast.Call) and method in ("minimize", "apply_gradients"):
             found = [item.value for item in node.keywords if item.arg == "global_step"] or node.args[1:2]

@@ -99,7 +99,7 @@ def _math(source: Source, names: Names, scope: Scope) -> list[NewImport] | str:
         node for node in source.tree.body
         if isinstance(node, ast.Import) and any(item.name == "math" and item.asname is None for item in node.names)
     ]  # fmt: skip
-    bound = [node for node in ast.walk(source.tree) if _binds(node, "math")]
+    bound = [node for node in source.nodes if _binds(node, "math")]
     return [] if imported and bound == [] else "the file has its own idea of math"
 
 
@@ -159,7 +159,7 @@ def _is_new(source: Source, name: str) -> bool:
 def _remark(source: Source, api: Api, site: CallSite, place: _Place) -> Remark:
     message = f"{api.name} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
     lines = [
-        node.lineno for node in ast.walk(source.tree)
+        node.lineno for node in source.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STEPPERS
         and ast.unparse(node.func.value) == place.optimizer
     ]  # fmt: skip
@@ -214,7 +214,7 @@ def _is_field(node: ast.AST) -> bool:
 def _assigned_to(source: Source, wanted: ast.Attribute) -> list[ast.Attribute]:
     text = ast.unparse(wanted)
     return [
-        node for node in ast.walk(source.tree)
+        node for node in source.nodes
         if isinstance(node, ast.Attribute) and node.attr == wanted.attr and not isinstance(node.ctx, ast.Load)
         and ast.unparse(node) == text
     ]  # fmt: skip

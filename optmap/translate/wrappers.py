@@ -90,7 +90,7 @@ class _Tracer:
         if len(chain) > 1 or not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             return
         names = [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
-        for call in ast.walk(self.source.tree):
+        for call in self.source.nodes:
             if not isinstance(call, ast.Call):
                 continue
             method = isinstance(call.func, ast.Attribute)
@@ -122,7 +122,7 @@ class _Tracer:
 
     def _global_in(self, owner: ast.AST, name: str) -> Iterator[ast.AST]:
         """The bodies of functions that declare a name of the module global."""
-        for node in ast.walk(self.source.tree) if owner is self.source.tree else ():
+        for node in self.source.nodes if owner is self.source.tree else ():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(
                 isinstance(inner, ast.Global) and name in inner.names for inner in statements(node.body)
             ):

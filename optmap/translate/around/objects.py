@@ -47,7 +47,7 @@ class Assigned(NamedTuple):
 def holders(source: Source, calls: Collection[int], classes: Collection[str]) -> set[str]:
     """Return the names that may hold one of the calls (ids of nodes) or an instance of a class of one of these names."""
     found: set[str] = set()
-    assignments = [node for node in ast.walk(source.tree) if isinstance(node, ast.Assign | ast.AnnAssign)]
+    assignments = [node for node in source.nodes if isinstance(node, ast.Assign | ast.AnnAssign)]
     for _ in range(2):  # the second time for `alias = name`
         for node in assignments:
             for target, value in _pairs(node):

@@ -203,5 +203,5 @@ def _compiling(source: Source) -> set[str]:
     """The first names of `model.compile(...)`."""
     if b".compile(" not in source.body:
         return set()
-    chains = [chain_of(node.func) for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
+    chains = [chain_of(node.func) for node in source.nodes if isinstance(node, ast.Call)]
     return {chain[0] for chain in chains if chain is not None and len(chain) > 1 and chain[-1] == "compile"}

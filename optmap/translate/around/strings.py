@@ -114,7 +114,7 @@ class _Strings:
         roots = self.tables.roots[Framework.TENSORFLOW]
         calls = [
             node
-            for node in ast.walk(self.source.tree)
+            for node in self.source.nodes
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "compile"
         ]
         if not calls or not _imports(self.source, roots):
@@ -142,7 +142,7 @@ class _Strings:
     def _modules(self) -> Iterator[Remark]:
         """`getattr(torch, "optim")`: the module itself is looked up."""
         names = self.sites.names
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "getattr" or len(node.args) < 2:
                 continue
             chain, text = chain_of(node.args[0]), _text(node.args[1])
@@ -249,7 +249,7 @@ def _bind(factory: Factory, call: ast.Call) -> dict[str, ast.expr]:
 def _imports(source: Source, roots: Sequence[str]) -> bool:
     return any(
         isinstance(node, ast.Import | ast.ImportFrom) and any(path.partition(".")[0] in roots for path in _paths(node))
-        for node in ast.walk(source.tree)
+        for node in source.nodes
     )
 
 
@@ -261,7 +261,7 @@ def _imported_names(source: Source) -> set[str]:
     """What import statements of the file bind to modules and names: a model is none of these."""
     return {
         alias.asname or alias.name.partition(".")[0]
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }

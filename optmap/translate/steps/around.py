@@ -8,6 +8,7 @@ from typing import Final
 
 from optmap.source.names import Function
 from optmap.source.scopes import chain_of
+from optmap.source.text import Source
 from optmap.translate.edits import rest_of_line, starts_line
 from optmap.translate.sites import CallSite
 from optmap.translate.steps.clips import clips_between
@@ -131,7 +132,7 @@ class AroundReading(ForwardReading):
             if not any(self._set_before(model[:end]) for end in range(1, len(model) + 1)) and whole not in found:
                 found.append(whole)
                 sites |= {id(site): site for site in holder.sites}
-        if found and evaluates(self.source.tree):
+        if found and evaluates(self.source):
             self.ready = [self._constructed(site) for site in sites.values()]
             return ()
         return tuple(found)
@@ -219,10 +220,10 @@ def _modes(statements: Iterable[ast.AST], model: tuple[str, ...]) -> Iterator[tu
                 yield node.lineno, "eval" if off else node.func.attr
 
 
-def evaluates(tree: ast.Module) -> bool:
+def evaluates(source: Source) -> bool:
     """Tell whether the file puts anything into evaluation mode."""
     return any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         and ((node.func.attr == "eval" and not node.args) or (node.func.attr == "train" and bool(node.args or node.keywords)))
-        for node in ast.walk(tree)
+        for node in source.nodes
     )  # fmt: skip

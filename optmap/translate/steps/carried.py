@@ -87,7 +87,7 @@ class Carried:
         chain = chain_of(node)
         if not self.recorded or chain is None or chain[0] != "self" or len(chain) < 2:
             return
-        for place in (item for item in ast.walk(self.reading.source.tree) if isinstance(item, ast.ClassDef)):
+        for place in (item for item in self.reading.source.nodes if isinstance(item, ast.ClassDef)):
             for method in (item for item in place.body if isinstance(item, Function) and item.name not in _MADE_ONCE):
                 for inner in ast.walk(method):
                     stored = isinstance(inner, ast.Attribute) and not isinstance(inner.ctx, ast.Load)

@@ -19,7 +19,7 @@ _MANY = 100
 def everything(source: Source) -> Names:
     """Every binding and reference of every name of the file."""
     identifiers: set[str] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Name):
             identifiers.add(node.id)
         elif isinstance(node, ast.arg):

@@ -105,7 +105,7 @@ class ForwardReading(Reading):
         """Where gradients are cleared after the step, another backward pass may add to them before the next."""
         if any(self.block.index(zero) < back for zero in zeros):
             return
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if is_backward(node) and node is not self.backward and isinstance(node, ast.Expr):
                 raise Accumulates(
                     f"the gradients are cleared after the step, and line {node.lineno} may add to them before the next one"

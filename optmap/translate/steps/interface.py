@@ -129,7 +129,7 @@ class InterfaceReading(AroundReading):
         return bool(chain) and given and not own and not method
 
     def _is_method(self, name: str) -> bool:
-        return any(isinstance(node, Function) and node.name == name for node in ast.walk(self.source.tree))
+        return any(isinstance(node, Function) and node.name == name for node in self.source.nodes)
 
     def _foreign(self, needed: Sequence[Use]) -> None:
         """Refuse where a value that the loss depends on is computed nearby, but outside the block."""

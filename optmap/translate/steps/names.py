@@ -198,7 +198,7 @@ class NameRewriter:
         for cls in found:
             found += [
                 node
-                for node in ast.walk(self.source.tree)
+                for node in self.source.nodes
                 if isinstance(node, ast.ClassDef) and node not in found
                 and any(isinstance(base, ast.Name) and base.id == cls.name for base in node.bases)
             ]  # fmt: skip
@@ -232,7 +232,7 @@ class NameRewriter:
                     self.done.update(id(inner) for inner in ast.walk(call))
                 elif rest[0] == "train":
                     self.changes.replace(self.source, call.func, f"{holder.text}.set_train")
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
             if method not in _LACKING or not isinstance(node, ast.Call) or id(node) in self.done:
                 continue
@@ -241,9 +241,9 @@ class NameRewriter:
 
     def _made(self) -> list[Holder]:
         """The variables that hold nothing but a model of the file's own classes, or one of the table's."""
-        classes = [node for node in ast.walk(self.source.tree) if isinstance(node, ast.ClassDef)]
+        classes = [node for node in self.source.nodes if isinstance(node, ast.ClassDef)]
         found = [Holder(("self",), node, ()) for node in classes if node.name in self.models]
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             value = node.value if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
             chain = chain_of(node.targets[0]) if isinstance(node, ast.Assign) else None
             if not isinstance(value, ast.Call) or chain is None or not self._makes_model(value):

@@ -148,7 +148,7 @@ class _Retarget:
         """Tell whether the file may call a Keras model outside the step, where it is not in training mode by itself."""
         assert plan.head is not None
         inside = {id(node) for node in ast.walk(plan.head)}
-        taken = [item.args[0] for item in ast.walk(self.source.tree) if _is_applied(item)]  # type: ignore[attr-defined]
+        taken = [item.args[0] for item in self.source.nodes if _is_applied(item)]  # type: ignore[attr-defined]
         inside |= {id(node) for item in taken for node in ast.walk(item)}
         for reference in self.finder.names.references:
             word, node = model[-1], reference.node
@@ -189,7 +189,7 @@ class _Retarget:
     def _uses(self, statement: ast.Assign, scope: Scope) -> int:
         """How often the file reads what a statement assigns."""
         chain = chain_of(statement.targets[0]) or ("",)
-        uses: Iterable[ast.AST] = ast.walk(self.source.tree)
+        uses: Iterable[ast.AST] = self.source.nodes
         if chain[0] != "self":
             found = self.finder.names.uses.get(chain[0], ())
             uses = [node for node, place in found if place.owner(chain[0]) is scope.owner(chain[0])]
@@ -200,7 +200,7 @@ class _Retarget:
         )  # fmt: skip
 
     def _block(self, statement: ast.stmt) -> list[ast.stmt]:
-        blocks = (getattr(node, field, None) for node in ast.walk(self.source.tree) for field in FIELDS)
+        blocks = (getattr(node, field, None) for node in self.source.nodes for field in FIELDS)
         return next((block for block in blocks if isinstance(block, list) and statement in block), [])
 
     def _remains(self, framework: Framework) -> Iterator[tuple[ast.expr, str | None]]:
@@ -215,7 +215,7 @@ class _Retarget:
                 yield reference.node, None
         words = _METHODS[framework, self.target]
         flags = framework is Framework.TENSORFLOW
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if not isinstance(node, ast.Call) or id(node) in known or id(node) in self.expressions:
                 continue
             if isinstance(node.func, ast.Attribute) and node.func.attr in words:

@@ -87,7 +87,7 @@ def _free(text: str) -> str:
 
 def _accumulated(source: Source, sketch: Sketch) -> str:
     """Gradients are values: what torch sums up in parameters, a variable of the program sums up."""
-    own = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
+    own = {node.id for node in source.nodes if isinstance(node, ast.Name)}
     total = "total" if "total" not in own else "summed_grads"
     summed = f"{total} = grads if {total} is None else tuple(a + b for a, b in zip({total}, grads))"
     whole = _mindspore(sketch._replace(update=summed)).replace("and in its place", "in place of the backward pass")
@@ -99,7 +99,7 @@ def _accumulated(source: Source, sketch: Sketch) -> str:
 def _closure(source: Source, reader: StepReader) -> Sketch | None:
     """`optimizer.step(closure)`: the forward part is the function's own."""
     given = reader.event.call.args[0] if reader.event.call.args else None
-    functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in source.nodes if isinstance(node, ast.FunctionDef)]
     function = next((f for f in functions if isinstance(given, ast.Name) and f.name == given.id), None)
     if function is None or reader.event.kind is Kind.SCALED_STEP:
         return None
@@ -256,7 +256,7 @@ def _called(source: Source, event: Event, optimizer: str) -> Sketch:
     """`optimizer(grads)`: the forward function is what value_and_grad was given."""
     for node in makers(source.tree, event):
         name = _text(node.args[0]) if node.args else "forward_fn"
-        function = next((f for f in ast.walk(source.tree) if isinstance(f, Function) and f.name == name), None)
+        function = next((f for f in source.nodes if isinstance(f, Function) and f.name == name), None)
         if function is not None:
             skipped = 0 if ast.get_docstring(function, clean=False) is None else 1
             body = tuple(_text(item) for item in function.body[skipped:] if not isinstance(item, ast.Return))

@@ -191,7 +191,7 @@ class TapeReader(InterfaceReading):
 
 def report_rest(source: Source, changes: NameChanges, done: Collection[int]) -> None:
     """Say what else of the file is Keras's way to call models and to name their variables."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if id(node) in done or id(node) in changes.expressions:
             continue
         if isinstance(node, ast.Call) and any(word.arg == "training" for word in node.keywords):

@@ -97,7 +97,7 @@ class TapeForTorch(TapeReader):
         scope = self.finder.scopes[id(self.function)]
         mine = {id(node) for item in self.block for node in ast.walk(item)}
         step = {id(item) for item in self.block}
-        fields = (getattr(node, field, None) for node in ast.walk(self.source.tree) for field in FIELDS)
+        fields = (getattr(node, field, None) for node in self.source.nodes for field in FIELDS)
         blocks = [block for block in fields if isinstance(block, list)]
         for node, place in self.names.uses.get(name, ()):
             same = place.owner(name) is scope.owner(name) and id(node) not in mine
@@ -132,7 +132,7 @@ class StepForTape(StepReader):
         found: list[Chain] = []
         for _, model in [(self.holder, model) for model in self.holder.models or ()] + list(self._called_besides()):
             known = any(self._set_before(model[:end]) for end in range(1, len(model) + 1))
-            if not known and evaluates(self.source.tree):
+            if not known and evaluates(self.source):
                 raise NotPlain(
                     f"the file puts models into evaluation mode, and {'.'.join(model)} not into training mode beside the step"
                 )

@@ -54,7 +54,7 @@ class TensorRewriter:
     def _numbers(self, known: set[tuple[ast.AST, str]]) -> None:
         """MindSpore's tensors take no format specification, and `round` no digits: numbers are made of them."""
         functions = _functions(self.source.tree)
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             for value, kind in wants_number(node):
                 if not self._computes_tensor(value, functions.get(id(node), self.source.tree), known):
                     continue
@@ -81,7 +81,7 @@ class TensorRewriter:
     def _sizes(self, known: set[tuple[ast.AST, str]], constructs: Collection[int]) -> None:
         """`x.size(0)` and `x.size()`: what torch computes, MindSpore keeps in `shape`; its `size` is a number."""
         functions = _functions(self.source.tree)
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "size":
                 continue
             place = functions.get(id(node), self.source.tree)
@@ -105,12 +105,12 @@ class TensorRewriter:
         functions = _functions(self.source.tree)
         assigned = [
             (functions[id(node)], node.targets[0].id, node.value)
-            for node in ast.walk(self.source.tree)
+            for node in self.source.nodes
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
         ]
         assigned += [
             (functions[id(node)], node.target.id, node.value)
-            for node in ast.walk(self.source.tree)
+            for node in self.source.nodes
             if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
         ]
         before = -1
@@ -138,7 +138,7 @@ class TensorRewriter:
         """`x.detach().cpu().numpy()` and what else is asked of tensors; devices, which MindSpore sets for the whole program."""
         functions = _functions(self.source.tree)
         edited: set[int] = set()
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or id(node) in edited:
                 continue
             if id(node) in self.done:
