@@ -8,7 +8,8 @@ from pathlib import Path
 
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 
 

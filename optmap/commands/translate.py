@@ -17,8 +17,8 @@ from optmap.files import Found, find_files
 from optmap.mapping.model import Framework, MappingSet
 from optmap.report import REPORTS
 from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_summary, unified_diff
-from optmap.translate.apply import Options
-from optmap.translate.run import Outcome, translate_content, translate_files
+from optmap.translate.files import Outcome, translate_content, translate_files
+from optmap.translate.options import Options
 from optmap.translate.write import WriteError, replace_file, write_new
 
 STDIN = "-"

@@ -11,7 +11,7 @@ from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.source.calls import Form
-from optmap.translate.resolve import CallArgument, Refusal, bind
+from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
 
 SAMPLE: Final = 0.1
 """Given where a call has to give a value and the tables have no sample of it."""

@@ -17,10 +17,11 @@ from optmap.mapping.values import Value, read_value
 from optmap.source.calls import CallText, read_call
 from optmap.source.names import statements
 from optmap.source.text import Source, SourceError, read_source
-from optmap.translate.apply import Options, place, translate_parsed
-from optmap.translate.parameters import read_parameters
-from optmap.translate.resolve import CallArgument, Refusal, bind
-from optmap.translate.sites import CallSite, Sites, find_sites
+from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
+from optmap.translate.discover.sites import CallSite, Sites, find_sites
+from optmap.translate.options import Options
+from optmap.translate.parameters.edits import read_parameters
+from optmap.translate.pipeline import place, translate_parsed
 
 Samples: TypeAlias = Callable[[Parameter], Any]
 """A value for a parameter without a default; None where there is none."""

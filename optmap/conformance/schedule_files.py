@@ -89,11 +89,11 @@ def _file_calls(
     """The schedules of one file that the translator translates, with the values written there, and the settings used."""
     from optmap.conformance.filecalls import read_file, read_literals
     from optmap.source.calls import read_call
-    from optmap.translate.call import Options
+    from optmap.translate.constructors.resolve import Refusal
     from optmap.translate.ignore import ignored_lines
-    from optmap.translate.resolve import Refusal
-    from optmap.translate.schedule_call import Made
-    from optmap.translate.schedules import Schedules
+    from optmap.translate.options import Options
+    from optmap.translate.schedules.run import Schedules
+    from optmap.translate.schedules.translate import Made
 
     sources, target = direction
     source, sites = read_file(path, tables, sources, target)

@@ -17,7 +17,7 @@ from optmap.mapping.schedule_plan import (
     schedule_candidates,
 )
 from optmap.mapping.values import literal_value, write_literal
-from optmap.translate.schedule_rates import rate_text
+from optmap.translate.schedules.rates import rate_text
 
 LAMBDA: Final = "torch.optim.lr_scheduler.LambdaLR"
 PIECEWISE: Final = "tf.keras.optimizers.schedules.PiecewiseConstantDecay"

@@ -14,7 +14,7 @@ from optmap.conformance.rules import build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Plan, group_key
-from optmap.translate.resolve import Refusal, resolve
+from optmap.translate.constructors.resolve import Refusal, resolve
 
 ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
 """Where a single hyperparameter is moved: names, epsilon and a changing learning rate show up in these."""

@@ -18,15 +18,16 @@ from optmap.diagnostics import (
 )
 from optmap.mapping.model import MappingSet
 from optmap.source.cells import CellEdit, edited_text, splice_cells
+from optmap.source.edits import Edit
+from optmap.source.joined_cells import View, view
 from optmap.source.magics import PYTHON_ELSEWHERE, CellCode, Kind
 from optmap.source.notebook import Cell, Notebook, NotebookError, read_notebook
 from optmap.source.text import Source, SourceError
-from optmap.translate.apply import Options, translate_parsed
-from optmap.translate.cells import View, view
-from optmap.translate.edits import Edit
-from optmap.translate.hints import names_optimizers
+from optmap.translate.discover.sites import may_mention
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_parsed
+from optmap.translate.prefilter import names_optimizers
 from optmap.translate.results import CallResult, CellChange, FileResult, Status, failed
-from optmap.translate.sites import may_mention
 
 _LETTER: Final = re.compile(rb"\\u00[4-7]")
 """An escape for an ASCII letter, which could hide a name."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from optmap.diagnostics import Code, Diagnostic, Severity
-from optmap.translate.edits import Edit
+from optmap.source.edits import Edit
 
 
 class Status(StrEnum):

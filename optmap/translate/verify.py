@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from optmap.mapping.plan import FromArgument, Plan
 from optmap.mapping.values import Conversion
 from optmap.source.calls import CallText
+from optmap.source.edits import Edit, moved, ordered
 from optmap.source.text import Source, parse_body
-from optmap.translate.edits import Edit, moved, ordered
 
 
 class VerificationError(Exception):

@@ -16,7 +16,7 @@ from optmap.mapping.model import Framework
 from optmap.mapping.values import Value
 from optmap.report.check_reports import CHECK_FORMATS, render
 from optmap.source.calls import Form
-from optmap.translate.resolve import CallArgument, Rewrite, resolve
+from optmap.translate.constructors.resolve import CallArgument, Rewrite, resolve
 
 SPEED = "mindspore.experimental.optim.adamw.SpeedAdamW"
 

@@ -14,7 +14,7 @@ from optmap.conformance.schedule_check import compare_rates
 from optmap.conformance.select import CheckError
 from optmap.mapping import load
 from optmap.report.check_json import render
-from optmap.translate import schedule_rates
+from optmap.translate.schedules import rates as schedule_rates
 
 
 def test_the_rates_are_compared_and_reported() -> None:

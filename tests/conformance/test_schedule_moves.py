@@ -12,8 +12,8 @@ import pytest
 
 from optmap.mapping.load import load_schedules
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import translate_bytes
-from optmap.translate.call import Options
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from tests.conformance.test_schedules import real
 
 SCHEDULES = load_schedules()

@@ -12,7 +12,8 @@ from optmap.diagnostics import CODES, Diagnostic
 from optmap.mapping.model import Framework, MappingSet
 from optmap.report import REPORTS
 from optmap.report.sarif import uri
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 
 TEXT = {

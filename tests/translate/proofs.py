@@ -10,7 +10,8 @@ import tokenize
 from collections import Counter
 
 from optmap.mapping.model import MappingSet
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 
 

@@ -8,7 +8,8 @@ from optmap.commands.common import versioned
 from optmap.commands.translate import quantities
 from optmap.diagnostics import Severity
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 from tests.casefiles import Case, cases
 from tests.translate.proofs import prove

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework
 from optmap.report.json import translation_report
-from optmap.translate.apply import Options
 from optmap.translate.notebook import translate_notebook
+from optmap.translate.options import Options
 from optmap.translate.results import FileResult
 
 TABLES = load()

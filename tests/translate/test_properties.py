@@ -19,7 +19,8 @@ from optmap.diagnostics import Severity
 from optmap.mapping.derive import candidates
 from optmap.mapping.load import load
 from optmap.mapping.model import Api, Framework, Parameter, same_value
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 from tests.translate.proofs import prove
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 from tests.translate.programs import STEPS, losses
 from tests.translate.test_seeds import TORCH_PAGE

@@ -11,7 +11,8 @@ import ast
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 
 TORCH_PAGE = """
 import torch

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from optmap.mapping.model import Api, Framework, Literal, MappingSet
 from optmap.mapping.values import UNKNOWN, Value, literal_value, write_literal
-from optmap.translate.around.constructor import Written
 from optmap.translate.configs.entries import Entry, named
 from optmap.translate.configs.nodes import Node, literal
+from optmap.translate.constructors.as_text import Written
 
 
 class Identified(NamedTuple):

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.call import Options
 from optmap.translate.configs import config_diagnostics
 from optmap.translate.configs.nodes import Broken, Node, read_json, read_toml, read_yaml
+from optmap.translate.options import Options
 
 EVERY = frozenset(Framework) - {Framework.MINDSPORE}
 

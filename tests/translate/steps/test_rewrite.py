@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.source.edits import Edit, apply_edits
+from optmap.source.flow import binds, flow, reads
 from optmap.source.text import Source, SourceError, read_source
-from optmap.translate import apply
-from optmap.translate.apply import Options, translate_bytes
-from optmap.translate.edits import Edit, apply_edits
-from optmap.translate.steps.flow import binds, flow, reads
+from optmap.translate import pipeline
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.verify import EditedNode, VerificationError, joined, verify
 from tests.translate.test_seeds import TORCH_PAGE
 
@@ -22,12 +23,12 @@ PAGE = TORCH_PAGE.format(name="SGD")
 OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), rewrite_step=True)
 
 
-def work_of(text: str, tables: MappingSet) -> tuple[Source, apply._Work]:
+def work_of(text: str, tables: MappingSet) -> tuple[Source, pipeline._Work]:
     source = read_source(text.encode())
-    return source, apply._pass(source, tables, OPTIONS)
+    return source, pipeline._pass(source, tables, OPTIONS)
 
 
-def nodes_of(work: apply._Work) -> list[EditedNode]:
+def nodes_of(work: pipeline._Work) -> list[EditedNode]:
     return [node for inside in work.inside.values() for node in inside.nodes]
 
 
@@ -57,7 +58,7 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> Non
     assert tried >= 6
 
 
-def _in_the_constructor(source: Source, work: apply._Work, edit: Edit) -> bool:
+def _in_the_constructor(source: Source, work: pipeline._Work, edit: Edit) -> bool:
     """The optimizer's own call has a proof of its own, against its plan."""
     calls = [item.call.node for item in work.edited]
     return any(source.start(node) <= edit.start and edit.end <= source.end(node) for node in calls)
@@ -76,7 +77,7 @@ def test_a_step_that_cannot_be_proved_is_left_alone(tables: MappingSet, monkeypa
             raise VerificationError("a test says so")
         return verify(source, body, edits, edited, nodes, planned)
 
-    monkeypatch.setattr(apply, "verify", fails)
+    monkeypatch.setattr(pipeline, "verify", fails)
     result = translate_bytes(PAGE.encode(), tables, OPTIONS)
     assert b"loss.backward()" in result.output
     assert b"mindspore.nn.SGD(model.trainable_params()" in result.output
@@ -94,11 +95,11 @@ def test_steps_are_read_only_where_there_may_be_one(text: str, wanted: bool) -> 
     script = (
         "import sys\nfrom optmap.api import translate_source\n"
         f"translate_source({text!r})\n"
-        "print(*(name for name in sys.modules if name.startswith('optmap.translate.steps') or name == 'yaml'))\n"
+        "print(*(name for name in sys.modules if name.startswith('optmap.translate.steps.run') or name == 'yaml'))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ("optmap.translate.steps" in done.stdout.split()) == wanted
-    assert "optmap.translate.steps.table" not in done.stdout, "the table is for --rewrite-step alone"
+    assert ("optmap.translate.steps.run" in done.stdout.split()) == wanted
+    assert "optmap.translate.steps.names.table" not in done.stdout, "the table is for --rewrite-step alone"
     assert "yaml" not in done.stdout.split()
 
 

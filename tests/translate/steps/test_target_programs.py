@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.translate.apply import Options, translate_bytes
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 
 DATA = """
 import numpy as np

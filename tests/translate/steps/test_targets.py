@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.source.edits import OverlapError, apply_edits
 from optmap.source.text import SourceError, read_source
-from optmap.translate import apply
-from optmap.translate.apply import Options, translate_bytes
-from optmap.translate.edits import OverlapError, apply_edits
+from optmap.translate import pipeline
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
 from optmap.translate.verify import VerificationError, joined, verify
 from tests.translate.steps.test_target_programs import FROM_MINDSPORE, FROM_TENSORFLOW, FROM_TORCH
 
@@ -33,7 +34,7 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(
 ) -> None:
     """Leave out any one edit of a step, and the result is no longer what was planned."""
     read = read_source(text.encode())
-    work = apply._pass(read, tables, options_of(source, target))
+    work = pipeline._pass(read, tables, options_of(source, target))
     calls = [(read.start(item.call.node), read.end(item.call.node)) for item in work.edited]
     nodes = [node for inside in work.inside.values() for node in inside.nodes]
     plan = joined(work.planned)
@@ -62,7 +63,7 @@ def test_a_step_that_cannot_be_proved_is_left_alone(
             raise VerificationError("a test says so")
         return verify(source, body, edits, edited, nodes, planned)
 
-    monkeypatch.setattr(apply, "verify", fails)
+    monkeypatch.setattr(pipeline, "verify", fails)
     result = translate_bytes(text.encode(), tables, options_of(source, target))
     codes = {item.code.id for item in result.diagnostics}
     assert {"OM004", "OM401"} <= codes
@@ -80,7 +81,7 @@ def test_the_readers_of_a_target_are_loaded_for_it_alone(target: str, wanted: bo
     script = (
         "import sys\nfrom optmap.api import translate_source\n"
         f"translate_source({FROM_TORCH['function']!r}, {target!r}, rewrite_step=True)\n"
-        "print('optmap.translate.steps.targets' in sys.modules, 'optmap.translate.steps.table' in sys.modules)\n"
+        "print('optmap.translate.steps.read.targets' in sys.modules, 'optmap.translate.steps.names.table' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(wanted), str(not wanted)]

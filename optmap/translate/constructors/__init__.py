@@ -1,0 +1,1 @@
+"""Constructor calls: resolved against the tables, and rewritten."""

@@ -1,0 +1,87 @@
+"""Write out the constructor call of the target that a class of the source, given some arguments, stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from optmap.diagnostics import Severity
+from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.plan import Constant, FromArgument, Piece, TargetArgument
+from optmap.mapping.values import Conversion, Value, convert, write_literal
+from optmap.source.calls import Form
+from optmap.translate.constructors.resolve import CallArgument, Refusal, Rewrite, resolve
+from optmap.translate.parameters.groups import ACCESSORS
+
+
+class Written(NamedTuple):
+    """An argument: its keyword, its text, and what is known of its value."""
+
+    name: str
+    text: str
+    value: Value
+
+
+class Constructor(NamedTuple):
+    """The call as text, or None with the reasons why there is none. `warning` tells how the two will differ."""
+
+    text: str | None
+    reasons: tuple[str, ...] = ()
+    warning: str = ""
+
+
+def constructor(
+    tables: MappingSet,
+    api: Api,
+    arguments: Sequence[Written],
+    target: Framework,
+    model: str,
+    faithful: bool = False,
+    *,
+    parameters: str | None = None,
+) -> Constructor:
+    """Write the target's call for `api(**arguments)`.
+
+    It trains `parameters`, or those of `model`; both are texts of expressions.
+    """
+    given = [item for item in arguments if item.name not in api.by_name or not api.by_name[item.name].is_parameters]
+    parameter = api.parameters_argument
+    if parameter is not None:
+        given.insert(0, Written(parameter.name, "", Value(is_name=True)))
+    resolved = resolve(
+        tables, api, [CallArgument(Form.KEYWORD, item.name, item.value) for item in given], target, faithful=faithful
+    )
+    if isinstance(resolved, Refusal):
+        return Constructor(None, tuple(note.message for note in resolved.notes))
+    trained = parameters or f"{model}.{ACCESSORS[target].trainable}()"
+    texts = [_argument(item, given, trained) for item in resolved.plan.arguments]
+    return Constructor(f"{resolved.plan.target.name}({', '.join(texts)})", (), _warning(resolved))
+
+
+def _warning(resolved: Rewrite) -> str:
+    """How training will differ; what avoids it is said once."""
+    parts = [note.message.partition(". --") for note in resolved.notes if note.code.severity is Severity.WARNING]
+    advice = next((f". --{after}" for _, _, after in parts if after), "")
+    return "".join(f"; {before}" for before, _, _ in parts) + advice
+
+
+def _argument(item: TargetArgument, given: Sequence[Written], parameters: str) -> str:
+    if item.parameter.is_parameters:
+        return parameters
+    texts = [_piece(piece, given) for piece in item.pieces]
+    return f"{item.parameter.name}={'(' + ', '.join(texts) + ')' if item.compound else texts[0]}"
+
+
+def _piece(piece: Piece, given: Sequence[Written]) -> str:
+    if isinstance(piece, Constant):
+        return write_literal(piece.literal)
+    assert isinstance(piece, FromArgument)
+    text, value = given[piece.index].text, given[piece.index].value
+    if piece.element is not None:
+        known = value.elements[piece.element] if value.elements is not None else Value()
+        text = write_literal(known.literal) if known.known else f"{text}[{piece.element}]"  # type: ignore[arg-type]
+        value = known
+    if piece.conversion is Conversion.NONE:
+        return text
+    known_number = value.known and isinstance(value.literal, bool | int | float)
+    return write_literal(convert(value.literal, piece.conversion)) if known_number else f"{piece.conversion}({text})"  # type: ignore[arg-type]

@@ -1,0 +1,287 @@
+"""One constructor call: resolve it, infer what is missing, and turn the answer into edits or a refusal."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from optmap.diagnostics import (
+    GROUP_KEY,
+    HIDDEN_GROUPS,
+    NAME_TAKEN,
+    NAMES_CLASH,
+    NAMES_DIFFER,
+    NO_PARAMETERS,
+    PARAMETERS_KEPT,
+    SCHEDULE_ARGUMENT,
+    UNEDITABLE,
+)
+from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.plan import FromArgument, Inferred
+from optmap.mapping.values import Value, read_value
+from optmap.source.calls import Argument, CallText, comments_in, read_call
+from optmap.source.edits import Edit
+from optmap.source.text import Source, SourceError
+from optmap.translate.constructors.learning_rate import learning_rate_object
+from optmap.translate.constructors.resolve import (
+    CallArgument,
+    Groups,
+    Note,
+    Refusal,
+    Rewrite,
+    Serving,
+    changing_rate_notes,
+    resolve,
+)
+from optmap.translate.constructors.rewrite import call_edits
+from optmap.translate.constructors.spelling import NewImport, spell
+from optmap.translate.discover.sites import CallSite, Sites, is_shadowed
+from optmap.translate.options import Options
+from optmap.translate.parameters.edits import ParameterEdits, ParametersArgument, parameter_edits, uses_names
+from optmap.translate.parameters.sharing import Flows
+from optmap.translate.verify import EditedCall
+
+if TYPE_CHECKING:
+    from optmap.translate.schedules.run import Schedules
+
+
+class CallOutcome(NamedTuple):
+    """The edits of a call, or None with notes that say why not."""
+
+    notes: tuple[Note, ...]
+    edits: list[Edit] | None = None
+    target: Api | None = None
+    needed: NewImport | None = None
+    call: CallText | None = None
+    edited: EditedCall | None = None
+    inside: ParameterEdits = ParameterEdits()
+
+    def argument(self, index: int | None) -> Argument | None:
+        return self.call.arguments[index] if index is not None and self.call is not None else None
+
+
+class CallTranslation:
+    def __init__(
+        self,
+        source: Source,
+        sites: Sites,
+        site: CallSite,
+        tables: MappingSet,
+        options: Options,
+        flows: Flows,
+        schedules: Schedules | None = None,
+    ) -> None:
+        self.source = source
+        self.sites = sites
+        self.site = site
+        self.tables = tables
+        self.options = options
+        self.flows = flows
+        self.schedules = schedules
+
+    def run(self) -> CallOutcome:
+        try:
+            call = read_call(self.source, self.site.node)
+        except SourceError as error:
+            return CallOutcome((Note(UNEDITABLE, f"{self.site.api.name}: {error.message}"),))
+        values = [read_value(argument.node) for argument in call.arguments]
+        parameters, index = self._parameters(call)
+        if parameters is not None and parameters.unreadable is not None:
+            message = "a parameter group has keys that are not written out"
+            return CallOutcome((Note(GROUP_KEY, message, index),), call=call)
+        arguments = [
+            CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
+        ]
+        groups = parameters.groups if parameters else None
+        serving = self.schedules.serving(self.site) if self.schedules is not None else None
+        if isinstance(serving, Note):
+            return CallOutcome((serving._replace(index=self._rate_index(call)),), call=call)
+        resolved = self._resolve(arguments, groups, serving)
+        if isinstance(resolved, Refusal) and self.schedules is not None:
+            usual = self._resolve(arguments, groups, None)
+            free = serving is not None and not serving.needed
+            if isinstance(usual, Rewrite) and (free or self.schedules.detach(self.site, resolved.notes)):
+                serving, resolved = None, usual
+        if isinstance(resolved, Refusal):
+            from optmap.translate.parameters.own_words import in_own_words
+
+            return CallOutcome(in_own_words(resolved.notes, parameters), call=call)
+        hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
+        if hidden is not None:
+            message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
+            return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
+        refusal = self._group_rate(parameters, serving) if parameters is not None and serving is not None else None
+        refusal = refusal or (self._schedule(call, resolved) if serving is None else None)
+        refusal = refusal or self._inside(call, resolved, parameters, index)
+        if serving is not None:
+            resolved = resolved._replace(notes=changing_rate_notes(resolved))
+        return (
+            CallOutcome((refusal,), call=call) if refusal else self._rewrite(call, values, resolved, parameters, index)
+        )
+
+    def _resolve(
+        self, arguments: Sequence[CallArgument], groups: Groups | None, serving: Serving | None
+    ) -> Rewrite | Refusal:
+        return resolve(
+            self.tables, self.site.api, arguments, self.options.target, faithful=self.options.faithful, groups=groups,
+            serving=serving,
+        )  # fmt: skip
+
+    def _rate_index(self, call: CallText) -> int | None:
+        rates = (i for i, item in enumerate(call.arguments) if "learning_rate" in self._ties(item, i))
+        return next(rates, None)
+
+    def _parameters(self, call: CallText) -> tuple[ParametersArgument | None, int | None]:
+        parameter = self.site.api.parameters_argument
+        if parameter is None:
+            return None, None
+        for index, argument in enumerate(call.arguments):
+            if argument.name == parameter.name or (argument.name is None and index == 0):
+                return self.flows.parameters(self.site, argument.node), index
+        return None, None
+
+    def _schedule(self, call: CallText, resolved: Rewrite) -> Note | None:
+        for index, argument in enumerate(call.arguments):
+            if "learning_rate" in self._ties(argument, index):
+                what = learning_rate_object(self.source, self.sites.names, self.site, argument.node, self.tables)
+                if what is not None:
+                    message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
+                    from optmap.translate.constructors.rate_list import rate_list_advice
+
+                    framework, target = self.site.api.framework, resolved.plan.target
+                    advice = rate_list_advice(self.source, what, argument.node, framework, target)
+                    return Note(SCHEDULE_ARGUMENT, message + advice, index)
+        return None
+
+    def _group_rate(self, found: ParametersArgument, serving: Serving) -> Note | None:
+        """A schedule that is attached sets the rate of every group, one that was passed that of the others."""
+        for entry in found.entries if serving.moved else ():
+            if entry.key in ("lr", "learning_rate") and entry.sets:
+                message = f"a group has its own learning rate on line {entry.value.lineno}"
+                message = f"{message}, which the schedule leaves alone and {serving.moved} does not"
+                return Note(SCHEDULE_ARGUMENT, message)
+        return None
+
+    def _inside(
+        self, call: CallText, resolved: Rewrite, parameters: ParametersArgument | None, index: int | None
+    ) -> Note | None:
+        if (
+            parameters is None
+            or index is None
+            or not (parameters.entries or self.site.api.framework is Framework.MINDSPORE)
+        ):
+            return None
+        from optmap.translate.parameters.group_checks import unsayable
+
+        node, plan = call.arguments[index].node, resolved.plan
+        return unsayable(self.source, self.sites, self.site, self.tables, plan, node, index, parameters.entries)
+
+    def _ties(self, argument: Argument, index: int) -> Sequence[str]:
+        api = self.site.api
+        if argument.name is not None:
+            return api.by_name[argument.name].ties if argument.name in api.by_name else ()
+        return api.current[index].ties if index < len(api.current) else ()
+
+    def _rewrite(
+        self, call: CallText, values: list[Value], resolved: Rewrite,
+        parameters: ParametersArgument | None, index: int | None,
+    ) -> CallOutcome:  # fmt: skip
+        plan = resolved.plan
+        notes = list(resolved.notes)
+        inferred: str | None = None
+        if any(isinstance(piece, Inferred) for argument in plan.arguments for piece in argument.pieces):
+            from optmap.translate.parameters.inferred import Failure, infer_parameters
+
+            found = infer_parameters(self.source, self.site, self.options.target)
+            if isinstance(found, Failure) and self.options.rewrite_step and b".minimize" in self.source.body:
+                from optmap.translate.steps.write.graph_names import graph_parameters
+
+                found = graph_parameters(self.source, self.site) or found
+            if isinstance(found, Failure) and self.options.params is None:
+                remedy = found.remedy or (
+                    "use the optimizer with one model in this file (apply_gradients, minimize with var_list, compile)"
+                )
+                message = (
+                    f"{plan.target.name} needs the parameters, but {found.reason}: {remedy}, or pass --params EXPR"
+                )
+                return CallOutcome((Note(NO_PARAMETERS, message),), call=call)
+            inferred = self.options.params if isinstance(found, Failure) else found
+        spelling = spell(self.source, self.sites.names, self.site, plan.target)
+        if spelling is None:
+            root = plan.target.module.paths[0].partition(".")[0]
+            return CallOutcome((Note(NAME_TAKEN, f"the file binds {root!r} to something else"),), call=call)
+        refusal = self._unsafe(call, resolved)
+        if refusal is not None:
+            return CallOutcome((refusal,), call=call)
+        edits = call_edits(self.source, call, values, plan, spelling.text, inferred)
+        inside = ParameterEdits()
+        if parameters is not None and index is not None and plan.target.parameters_argument is not None:
+            inside = parameter_edits(self.source, parameters, plan, self.site.node)
+            edits += inside.edits
+            notes += self._parameter_notes(parameters, index)
+        elif index is not None:
+            from optmap.translate.parameters.left_out import left_out_note
+
+            notes.append(left_out_note(self.source, call.arguments[index].node, index, self.site.api, plan.target))
+        if any(note.trait == "decay_filter" for note in notes):
+            from optmap.translate.parameters.decay import exact_advice, parameters_text
+
+            text = parameters_text(self.source, call, index, inside.edits) if index is not None else inferred
+            notes = [exact_advice(note, plan, text, self._weight_decay(call)) for note in notes]
+        edited = EditedCall(call, plan, spelling.text)
+        return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited, inside)
+
+    def _weight_decay(self, call: CallText) -> str | None:
+        """The text of the call's weight decay; None where it is left out."""
+        for index, argument in enumerate(call.arguments):
+            if {"l2", "decoupled_decay"} & set(self._ties(argument, index)):
+                return self.source.text(argument.value_span.start, argument.value_span.end)
+        return None
+
+    def _parameter_notes(self, parameters: ParametersArgument, index: int) -> Iterator[Note]:
+        if parameters.opaque:
+            shown = self._shown(parameters.opaque[0], self.flows.argument(self.site))
+            why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
+            text = f"see that it holds parameters of a {self.options.target} model"
+            yield Note(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", index)
+        if uses_names(parameters, self.site.api.framework):
+            from optmap.translate.parameters.parameter_names import names_message
+
+            message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
+            yield Note(NAMES_DIFFER, message, index)
+        if self.options.target is Framework.MINDSPORE:
+            from optmap.translate.parameters.name_clash import clash_message
+
+            clash = clash_message(self.source, self.site, parameters)
+            if clash is not None:
+                yield Note(NAMES_CLASH, clash, index)
+
+    def _shown(self, node: ast.expr, argument: ast.expr | None) -> str:
+        """An expression in a message, with its line where it stands outside the call's argument."""
+        start, end = self.source.start(node), self.source.end(node)
+        text = self.source.text(start, end)
+        text = text if len(text) <= 40 and len(text.splitlines()) == 1 else "part of the argument"
+        inside = argument is None or self.source.start(argument) <= start <= end <= self.source.end(argument)
+        return text if inside else f"{text} on line {node.lineno}"
+
+    def _unsafe(self, call: CallText, resolved: Rewrite) -> Note | None:
+        """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
+        if comments_in(self.source, call.callee.start, call.callee.end):
+            return Note(UNEDITABLE, "there is a comment inside the name of the class")
+        optimizers = {id(site.node) for site in (*self.sites.calls, *self.sites.already)}
+        for item in resolved.plan.dropped:
+            node = call.arguments[item.index].node
+            inside = list(ast.walk(node))
+            if any(id(inner) in optimizers for inner in inside):
+                return Note(
+                    UNEDITABLE, f"{item.parameter.name} would be dropped, but it constructs an optimizer", item.index
+                )
+            if any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in inside):
+                return Note(UNEDITABLE, f"{item.parameter.name} would be dropped, but it assigns or awaits", item.index)
+        pieces = [piece for argument in resolved.plan.arguments for piece in argument.pieces]
+        wanted = {str(piece.conversion) for piece in pieces if isinstance(piece, FromArgument)} - {"none"}
+        taken = [name for name in sorted(wanted) if is_shadowed(self.source, self.site, name)]
+        if taken:
+            return Note(NAME_TAKEN, f"the builtin {taken[0]} is needed, but the file binds that name to something else")
+        return None

@@ -1,0 +1,1 @@
+"""Where a file constructs, holds or names optimizers."""

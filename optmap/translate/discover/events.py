@@ -1,0 +1,95 @@
+"""Variables that hold optimizers, and what is done with them."""
+
+from __future__ import annotations
+
+import ast
+from enum import Enum, auto
+from typing import NamedTuple
+
+from optmap.mapping.model import Framework
+from optmap.source.scopes import chain_of
+from optmap.translate.discover.sites import CallSite
+
+Block = list[ast.stmt]
+
+
+class Kind(Enum):
+    """What is done with an optimizer."""
+
+    ZERO_GRAD = auto()
+    STEP = auto()
+    SCALED_STEP = auto()
+    APPLY_GRADIENTS = auto()
+    MINIMIZE = auto()
+    COMPILE = auto()
+    CALL = auto()
+    TRAIN_ONE_STEP = auto()
+    MODEL = auto()
+
+
+class Holder(NamedTuple):
+    """A variable that holds an optimizer and nothing else: `optimizer`, `self.optimizer`, or a function's parameter.
+
+    `place` is the function, class or module whose variable it is. `doubt` says why it may hold something else. `models`
+    are the variables there whose parameters it trains; None where they cannot be named.
+    """
+
+    chain: tuple[str, ...]
+    place: ast.AST
+    sites: tuple[CallSite, ...]
+    doubt: str | None = None
+    models: tuple[tuple[str, ...], ...] | None = None
+
+    @property
+    def text(self) -> str:
+        return ".".join(self.chain)
+
+
+class Event(NamedTuple):
+    """One use of an optimizer: the call, and the nodes around it, outermost first. Without a holder it is used in place."""
+
+    kind: Kind
+    call: ast.Call
+    ancestors: tuple[ast.AST, ...]
+    holder: Holder | None
+    site: CallSite
+
+
+METHODS = {
+    Framework.TORCH: {"zero_grad": Kind.ZERO_GRAD, "step": Kind.STEP},
+    Framework.TENSORFLOW: {
+        "apply_gradients": Kind.APPLY_GRADIENTS, "minimize": Kind.MINIMIZE, "apply": Kind.APPLY_GRADIENTS,
+    },
+    Framework.MINDSPORE: {},
+}  # fmt: skip
+
+
+def called_kind(call: ast.Call, optimizer: ast.expr, framework: Framework) -> Kind | None:
+    """What a call does that is given the optimizer, or that calls it."""
+    chain = chain_of(call.func) or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ("",))
+    method = isinstance(call.func, ast.Attribute)
+    if framework is Framework.MINDSPORE:
+        if call.func is optimizer:
+            return Kind.CALL
+        return {"TrainOneStepCell": Kind.TRAIN_ONE_STEP, "Model": Kind.MODEL}.get(chain[-1])
+    if framework is Framework.TENSORFLOW and method and chain[-1] == "compile":
+        return Kind.COMPILE
+    return Kind.SCALED_STEP if framework is Framework.TORCH and method and chain[-1] == "step" else None
+
+
+def in_place(site: CallSite) -> Event | None:
+    """`X(...).minimize(loss)`, `model.compile(optimizer=X(...))` and their like: the optimizer gets no name."""
+    parents = [node for node in site.ancestors[:-1] if not isinstance(node, ast.keyword)]
+    if not parents:
+        return None
+    parent = parents[-1]
+    if isinstance(parent, ast.Attribute) and len(parents) > 1:
+        kind = METHODS[site.api.framework].get(parent.attr)
+        call = parents[-2]
+        if kind is not None and isinstance(call, ast.Call) and call.func is parent:
+            return Event(kind, call, tuple(parents[:-2]), None, site)
+    if isinstance(parent, ast.Call):
+        kind = called_kind(parent, site.node, site.api.framework)
+        if kind is not None:
+            return Event(kind, parent, tuple(parents[:-1]), None, site)
+    return None

@@ -1,0 +1,126 @@
+"""Many files: read each, translate it, hand the results on in order. A file that cannot be used never stops the run."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from optmap.diagnostics import UNREADABLE, UNVERIFIED, Diagnostic
+from optmap.files import Found
+from optmap.mapping.load import load
+from optmap.mapping.model import MappingSet
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
+from optmap.translate.results import FileResult
+
+MAXIMUM_BYTES: Final = 32 * 1024 * 1024
+"""Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
+
+
+CONFIGURATIONS: Final = (".yaml", ".yml", ".json", ".toml")
+"""Files with these endings are looked through for optimizers where they are named outright, and never changed."""
+
+
+class Outcome(NamedTuple):
+    """One file: where it is, what was read, and what became of it."""
+
+    path: Path
+    base: Path
+    before: bytes
+    result: FileResult
+
+
+def translate_files(
+    files: Iterable[Found],
+    tables: MappingSet,
+    options: Options,
+    *,
+    jobs: int = 1,
+    mappings: tuple[Path, ...] = (),
+    keep: bool = False,
+) -> Iterator[Outcome]:
+    """Translate the files, in order; with several jobs in that many processes, each loading the tables once.
+
+    With several jobs the content of unchanged files comes back only where `keep` asks for it.
+    """
+    if jobs <= 1:
+        for found in files:
+            yield _one(found, tables, options)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(jobs, initializer=_start, initargs=(mappings, options, keep)) as pool:
+        yield from pool.map(_in_worker, files, chunksize=64)
+
+
+_WORKER: dict[str, tuple[MappingSet, Options, bool]] = {}
+
+
+def _start(mappings: tuple[Path, ...], options: Options, keep: bool) -> None:
+    _WORKER["state"] = (load(mappings).at(dict(options.versions)), options, keep)
+
+
+def _in_worker(found: Found) -> Outcome:
+    tables, options, keep = _WORKER["state"]
+    outcome = _one(found, tables, options)
+    return outcome if keep or outcome.result.changed else _light(outcome)
+
+
+def _light(outcome: Outcome) -> Outcome:
+    """Leave out the bytes of an unchanged file: nobody needs them in the parent process."""
+    result = outcome.result
+    return Outcome(
+        outcome.path, outcome.base, b"", FileResult(b"", False, result.error, result.calls, result.diagnostics)
+    )
+
+
+def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
+    if found.error is not None:
+        return Outcome(found.path, found.base, b"", unreadable(found.error))
+    try:
+        status = found.path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return Outcome(found.path, found.base, b"", unreadable("not a regular file"))
+        limit = MAXIMUM_BYTES * (8 if found.path.suffix == ".ipynb" else 1)  # most of a notebook is its output
+        if status.st_size > limit:
+            reason = f"found {status.st_size} bytes, expected at most {limit}"
+            return Outcome(found.path, found.base, b"", unreadable(reason))
+        data = found.path.read_bytes()
+    except OSError as error:
+        return Outcome(found.path, found.base, b"", unreadable(error.strerror or str(error)))
+    try:
+        if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
+            return Outcome(found.path, found.base, data, _configuration(data, found.path, tables, options))
+        return Outcome(found.path, found.base, data, translate_content(found.path.suffix, data, tables, options))
+    except Exception as error:  # a fault in optmap must not keep the other files from being done
+        if os.environ.get("OPTMAP_DEBUG"):
+            raise
+        message = f"internal error, the file was left alone: {type(error).__name__}: {error}"
+        failed = FileResult(data, error=message, diagnostics=(Diagnostic(UNVERIFIED, message, 1, 1),))
+        return Outcome(found.path, found.base, data, failed)
+
+
+def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Options) -> FileResult:
+    """Translate a file's content as what the ending of its name says that it is: a notebook, or Python source."""
+    if suffix == ".ipynb":
+        from optmap.translate.notebook import translate_notebook
+
+        return translate_notebook(data, tables, options)
+    return translate_bytes(data, tables, options)
+
+
+def _configuration(data: bytes, path: Path, tables: MappingSet, options: Options) -> FileResult:
+    from optmap.translate.configs import config_diagnostics
+
+    error, diagnostics = config_diagnostics(data, path, tables, options)
+    return FileResult(data, False, error, (), diagnostics)
+
+
+def unreadable(reason: str) -> FileResult:
+    """The result for a file that cannot be read."""
+    return FileResult(b"", error=f"cannot be read: {reason}", diagnostics=(
+        Diagnostic(UNREADABLE, f"cannot be read: {reason}", 1, 1),
+    ))  # fmt: skip

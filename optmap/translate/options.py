@@ -1,0 +1,26 @@
+"""What to translate, into what, and how."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from optmap.mapping.model import Framework
+
+
+class Options(NamedTuple):
+    """What to translate, into what, and how.
+
+    Without `prove` the result is not parsed and compared: for callers that give no translated source out. `versions` are
+    those of the packages that are not the tables' own (`MappingSet.at`). `quantities` are numbers that a file need not tell,
+    such as the steps per epoch. With `rewrite_step` plain training steps, and what a table knows of models and losses, are
+    rewritten, too.
+    """
+
+    target: Framework
+    sources: frozenset[Framework]
+    faithful: bool = False
+    params: str | None = None
+    prove: bool = True
+    versions: tuple[tuple[str, str], ...] = ()
+    quantities: tuple[tuple[str, int], ...] = ()
+    rewrite_step: bool = False

@@ -1,0 +1,76 @@
+"""What to write so that weight decay spares the parameters that the source spares, in the words of the very call.
+
+MindSpore's `mindspore.nn` optimizers skip the decay of ungrouped parameters whose name contains `beta` or `gamma`, which are
+those of its normalization layers, and decay every parameter of a group (measured with 2.10; tests/translate/test_decay.py
+runs the code that is advised here).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from optmap.mapping.model import Framework
+from optmap.mapping.plan import Plan
+from optmap.source.calls import CallText
+from optmap.source.edits import Edit, apply_edits
+from optmap.source.text import Source
+from optmap.translate.constructors.resolve import Note
+
+FILTER: Final = "decay_filter"
+_LONGEST: Final = 120
+
+_TORCH: Final = (
+    "give torch two groups: spared = {{id(p) for m in {model}.modules() if isinstance(m, "
+    "(torch.nn.modules.batchnorm._NormBase, torch.nn.LayerNorm, torch.nn.GroupNorm)) for p in m.parameters(recurse=False)}}, "
+    'then [{{"params": [p for p in {model}.parameters() if id(p) not in spared]{decay}}}, '
+    '{{"params": [p for p in {model}.parameters() if id(p) in spared], "weight_decay": 0.0}}] '
+    "in place of {parameters}"
+)
+
+
+def parameters_text(source: Source, call: CallText, index: int, edits: Sequence[Edit]) -> str | None:
+    """What the call's parameters argument reads once it is translated; None where it is too long to be quoted."""
+    span = call.arguments[index].value_span
+    own = [edit._replace(start=edit.start - span.start, end=edit.end - span.start)
+           for edit in edits if span.start <= edit.start and edit.end <= span.end]  # fmt: skip
+    text = apply_edits(source.body[span.start : span.end], own).decode()
+    return text if len(text) <= _LONGEST and len(text.splitlines()) == 1 else None
+
+
+def exact_advice(note: Note, plan: Plan, parameters: str | None, weight_decay: str | None) -> Note:
+    """Replace the general advice on MindSpore's decay filter by the code that reproduces the source's decay."""
+    if note.trait != FILTER:
+        return note
+    advice = _advice(plan, parameters, weight_decay)
+    message = note.message.partition(". To avoid it, ")[0]
+    return note._replace(message=f"{message}. To decay what the source decays, {advice}")
+
+
+def _advice(plan: Plan, parameters: str | None, weight_decay: str | None) -> str:
+    if plan.target.framework is Framework.MINDSPORE:
+        if parameters is None:
+            return 'pass one group, [{"params": [...]}], in place of the list of parameters'
+        return f'write [{{"params": {_as_list(parameters)}}}] in place of {parameters}'
+    if plan.target.framework is Framework.TORCH:
+        model = _model(parameters)
+        decay = f', "weight_decay": {weight_decay}' if weight_decay is not None else ""
+        return _TORCH.format(model=model or "model", decay=decay, parameters=parameters or "the parameters")
+    return (
+        'call the optimizer\'s exclude_from_weight_decay(var_names=["beta", "gamma"]) before it is used: Keras calls the '
+        "parameters of its normalization layers so too"
+    )
+
+
+def _as_list(text: str) -> str:
+    """A group takes a list: from what can be run over once only, MindSpore trains nothing, and says nothing."""
+    known = text.endswith(".trainable_params()") and "(" not in text.removesuffix("()") and " " not in text
+    return text if known or (text.startswith("[") and text.endswith("]")) else f"list({text})"
+
+
+def _model(text: str | None) -> str | None:
+    """The one model behind `net.parameters()`, or behind a filter of them."""
+    models = set(re.findall(r"(?<![\w.)\]])((?:\w+\.)+)parameters\(\)", text or ""))
+    whole = (text or "").count(".parameters()")
+    return models.pop().rstrip(".") if len(models) == 1 and whole == 1 else None

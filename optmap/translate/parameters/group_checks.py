@@ -1,0 +1,58 @@
+"""What is written inside a parameters argument and means nothing to the target: names of parameters, changing values."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from optmap.diagnostics import NAME_ATTRIBUTE, SCHEDULE_ARGUMENT
+from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Plan, group_ties
+from optmap.source.text import Source
+from optmap.translate.constructors.learning_rate import learning_rate_object
+from optmap.translate.constructors.resolve import Note
+from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.parameters.groups import ACCESSORS, GroupEntry
+
+
+def unsayable(
+    source: Source, sites: Sites, site: CallSite, tables: MappingSet, plan: Plan, node: ast.expr, index: int,
+    entries: Iterable[GroupEntry],
+) -> Note | None:  # fmt: skip
+    """Return the reason why the parameters argument cannot be carried over, if there is one."""
+    if plan.target.parameters_argument is None:
+        return None
+    picked = _picked_by_attribute(node, plan.source.framework)
+    if picked is not None and plan.target.framework is Framework.TORCH:
+        named = ACCESSORS[Framework.TORCH].named
+        message = f"{ast.unparse(picked)} is None in torch, whose parameters do not know their names; pick them from {named}()"
+        return Note(NAME_ATTRIBUTE, message, index)
+    for entry in entries:
+        if "learning_rate" in group_ties(plan.source, entry.key, plan.switched):
+            what = learning_rate_object(source, sites.names, site, entry.value, tables)
+            if what is not None:
+                message = f"the learning rate of a group is {what}, which {plan.target.name} cannot take"
+                return Note(SCHEDULE_ARGUMENT, message, index)
+    return None
+
+
+def _picked_by_attribute(node: ast.expr, source: Framework) -> ast.Attribute | None:
+    """`p.name` where p runs over parameters: MindSpore's parameters have names."""
+    if source is not Framework.MINDSPORE:
+        return None
+    for inner in ast.walk(node):
+        names = set(_bound(inner))
+        for part in ast.walk(inner) if names else ():
+            is_name = isinstance(part, ast.Attribute) and part.attr == "name"
+            if is_name and isinstance(part.value, ast.Name) and part.value.id in names:  # type: ignore[attr-defined]
+                return part  # type: ignore[return-value]
+    return None
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Names that a comprehension or a lambda binds."""
+    if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
+        for part in node.generators:
+            yield from (item.id for item in ast.walk(part.target) if isinstance(item, ast.Name))
+    elif isinstance(node, ast.Lambda):
+        yield from (item.arg for item in node.args.args)

@@ -1,0 +1,21 @@
+"""Advice that the tables give for any model, in the words of one call."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from optmap.translate.constructors.resolve import Note
+from optmap.translate.parameters.edits import ParametersArgument
+
+_ANY: Final = "model.parameters()"
+
+
+def in_own_words(notes: tuple[Note, ...], parameters: ParametersArgument | None) -> tuple[Note, ...]:
+    """Advice speaks of `model.parameters()`; where the call shows which one model that is, it is named."""
+    calls = parameters.accessors if parameters is not None else ()
+    models = {ast.unparse(call.func.value) for call in calls if isinstance(call.func, ast.Attribute)}
+    if len(models) != 1:
+        return notes
+    own = f"{models.pop()}.parameters()"
+    return tuple(note._replace(message=note.message.replace(_ANY, own)) for note in notes)

@@ -1,0 +1,1 @@
+"""Learning-rate schedules, translated with the optimizers they belong to."""

@@ -1,0 +1,1 @@
+"""A training step of each kind, read as one value."""

@@ -1,0 +1,1 @@
+"""A training step in the words of its target."""

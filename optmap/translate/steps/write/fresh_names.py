@@ -1,0 +1,66 @@
+"""Names that a file does not use, and the message about what a rewritten step leaves of the source framework."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from optmap.diagnostics import NAME_NOTE, REMAINS
+from optmap.source.names import Function
+from optmap.translate.steps.run import StepNote
+
+if TYPE_CHECKING:
+    from optmap.translate.steps.names.table import Side
+
+
+def free(name: str, used: set[str], *, keep: bool = False) -> str:
+    """A name that the file does not use; `keep` lets several steps share a variable that each of them sets before use."""
+    number, found = 1, name
+    while found in used:
+        number += 1
+        found = f"{name}_{number}"
+    if not keep:
+        used.add(found)
+    return found
+
+
+def report(
+    notes: list[StepNote], stays: Sequence[tuple[ast.expr, str | None]], translated: Sequence[tuple[ast.expr, Side]],
+    framework: str,
+) -> None:  # fmt: skip
+    """Say what should be known of what was translated, and, once, what was not."""
+    first = {side: node for node, side in reversed(translated)}
+    for side, node in first.items():
+        notes.append((NAME_NOTE, f"{side.path}: {side.note}", node, side.table))
+    if not stays:
+        return
+    nodes = sorted((node for node, _ in stays), key=lambda node: (node.lineno, node.col_offset))
+    reasons = [f"line {node.lineno}: {reason}" for node, reason in stays if reason is not None]
+    uses = "use" if len(nodes) == 1 else "uses"
+    remain = "remains" if len(nodes) == 1 else "remain"
+    detail = f" ({'; '.join(reasons[:6])})" if reasons else ""
+    notes.append(
+        (REMAINS, f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{detail}", nodes[0], None)
+    )
+
+
+def identifiers(tree: ast.AST) -> set[str]:
+    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    found |= {node.name for node in ast.walk(tree) if isinstance(node, Function | ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(item.asname or item.name).partition(".")[0] for item in node.names}
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            found.update(node.names)
+    return found
+
+
+def lines_of(nodes: Sequence[ast.expr]) -> str:
+    """`line 3` or `lines 3, 5 and 8`, with only the first ones where there are many."""
+    lines = sorted({node.lineno for node in nodes})
+    shown = [str(line) for line in lines[:12]]
+    if len(lines) > 12:
+        shown.append(f"{len(lines) - 12} more")
+    return f"line {shown[0]}" if len(shown) == 1 else f"lines {', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,0 +1,154 @@
+"""All plain steps of a file at once: names are chosen, the table's names are rewritten, and the edits put together."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
+from optmap.mapping.model import MappingSet
+from optmap.source.names import Function
+from optmap.source.text import Source
+from optmap.translate.constructors.spelling import NewImport, spell_path
+from optmap.translate.discover.events import Event
+from optmap.translate.discover.holders import Finder
+from optmap.translate.discover.sites import Sites
+from optmap.translate.options import Options
+from optmap.translate.steps.names.references import NameRewriter
+from optmap.translate.steps.names.table import load_table
+from optmap.translate.steps.read.graph_plan import GraphPlan
+from optmap.translate.steps.read.plan import NotPlain, Plan
+from optmap.translate.steps.read.tape import TapeReader, report_rest
+from optmap.translate.steps.run import StepNote, StepOutcome
+from optmap.translate.steps.write.fresh_names import free, identifiers, report
+from optmap.translate.steps.write.graph import GraphWriter
+from optmap.translate.steps.write.layout import StepNames, make_ready, render
+from optmap.translate.verify import Kept, Planned
+
+
+def rewrite_steps(
+    source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder,
+    plans: Sequence[tuple[Plan, Event]], notes: list[StepNote], readers: Sequence[TapeReader] = (),
+) -> StepOutcome:  # fmt: skip
+    """Return the edits of all plans, and of what the table knows of the rest of the file."""
+    framework = plans[0][1].site.api.framework
+    # What stands inside the optimizers' own calls, and what has a message of its own, is not looked at again.
+    done: list[ast.AST] = [site.node for site in sites.calls]
+    done += [mention.node for mention in sites.mentions]
+    done += [node for plan, _ in plans for node in (*plan.gone, plan.step, *(clip.statement for clip in plan.clips))]
+    heads = [item.context_expr for plan, _ in plans if plan.head is not None for item in plan.head.items]
+    done += heads
+    names = NameRewriter(source, tables, (framework, options.target), finder, done)
+    changes = names.run(_tensors(source, plans), [node for plan, _ in plans for node in (*plan.region, plan.value)])
+    for reader in readers:
+        reader.drop_flags(changes)
+    if readers:
+        report_rest(source, changes, names.done)
+    outcome = StepOutcome(notes, [], list(changes.needed), list(changes.gone))
+    outcome.gone.extend(head.func for head in heads if isinstance(head, ast.Call))
+    statements: dict[int, list[ast.stmt | Kept]] = {}
+    fresh: list[ast.AST] = list(changes.fresh)
+    used = identifiers(source.tree)
+    moved: list[tuple[int, int]] = []
+    for plan, event in plans:
+        chosen = _choose(source, sites, plan, used, outcome.needed)
+        if chosen is None:
+            notes.append(
+                (
+                    STEP_NOT_PLAIN,
+                    "left as it is, because the file binds 'mindspore' to something else",
+                    event.call,
+                    None,
+                )
+            )
+            continue
+        written = render(source, plan, chosen, changes.edits)
+        outcome.edits.extend(written.edits)
+        moved += [(edit.start, edit.end) for edit in written.edits if edit.start < edit.end]
+        for key, nodes in written.instead.items():
+            statements[key] = list(nodes)
+        hoist, before = written.before
+        place = statements.setdefault(id(hoist), [Kept(hoist)])
+        at = len(place) - len(written.instead.get(id(hoist), [hoist]))
+        place[at:at] = before
+        fresh += written.fresh
+        outcome.gone.extend(
+            clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call)
+        )
+        for ready in plan.ready:
+            if id(ready.statement) not in statements:
+                edit, statements[id(ready.statement)] = make_ready(source, ready)
+                outcome.edits.append(edit)
+                fresh += (item for node in statements[id(ready.statement)][1:] for item in ast.walk(node))  # type: ignore[arg-type]
+        notes.append((STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call, None))
+    outcome.edits.extend(edit for edit in changes.edits if not any(a <= edit.start and edit.end <= b for a, b in moved))
+    report(notes, changes.stays, changes.notes, str(framework))
+    planned = Planned(changes.expressions, statements, {id(node): node for node in fresh})
+    settled = tuple(clip.statement.value for plan, _ in plans for clip in plan.clips)
+    return outcome._replace(planned=planned, settled=settled)
+
+
+def _choose(source: Source, sites: Sites, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
+    """Choose names that the file does not use, and the spelling of value_and_grad."""
+    scope = next((s for s in sites.names.scopes if any(s.node is site.scope.node for site in plan.holder.sites)), None)
+    spelled = []
+    for path in ("mindspore.value_and_grad", *(("mindspore.ops",) if plan.clips else ())):
+        at = source.start(plan.hoist)
+        spelling = spell_path(source, sites.names, path, "mindspore", scope or sites.names.module, at)
+        if spelling is None:
+            return None
+        if spelling.needs is not None:
+            needed.append(spelling.needs)
+        spelled.append(spelling.text)
+    forward, function = free("forward_fn", used), free("grad_fn", used)
+    kept = plan.backward.targets[0] if isinstance(plan.backward, ast.Assign) else None
+    gradients = kept.id if isinstance(kept, ast.Name) else free("grads", used, keep=True)
+    loss = plan.loss or free("loss", used, keep=True)
+    return StepNames(forward, function, gradients, loss, spelled[0], spelled[-1])
+
+
+def _tensors(source: Source, plans: Sequence[tuple[Plan, Event]]) -> list[tuple[ast.AST, str]]:
+    """Which names hold tensors that a forward function gives back, by the function that they are variables of."""
+    found: list[tuple[ast.AST, str]] = []
+    for plan, event in plans:
+        inner = (node for node in reversed(event.ancestors) if isinstance(node, Function | ast.Lambda))
+        place = next(inner, source.tree)
+        found += [(place, name) for name in (*((plan.loss,) if plan.loss else ()), *plan.returned)]
+    return found
+
+
+def rewrite_graph(
+    source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder,
+    graph: tuple[GraphPlan, Event], notes: list[StepNote],
+) -> StepOutcome:  # fmt: skip
+    """Return the edits of a TensorFlow 1 graph. Raises NotPlain."""
+    plan, event = graph
+    pair = (event.site.api.framework, options.target)
+    spelling = spell_path(
+        source,
+        sites.names,
+        "mindspore.value_and_grad",
+        "mindspore",
+        sites.names.module,
+        source.start(plan.layers[0].call),
+    )
+    if spelling is None:
+        raise NotPlain("the file binds 'mindspore' to something else")
+    module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(source.tree)
+    chosen = (free("grad_fn", used), free("grads", used, keep=True), free("loss", used, keep=True))
+    table = load_table(*pair).graph
+    done = GraphWriter(source, plan, table, module, *chosen).write([]).done
+    done += [site.node for site in sites.calls]
+    names = NameRewriter(source, tables, pair, finder, done)
+    changes = names.run([], [])
+    written = GraphWriter(source, plan, table, module, *chosen).write(changes.edits)
+    start, end = source.start(plan.session), source.end(plan.session)
+    outside = [edit for edit in changes.edits if not start <= edit.start < end]
+    needed = [*changes.needed, *([spelling.needs] if spelling.needs is not None else [])]
+    notes.append((STEP_REWRITTEN, f"the graph that {plan.optimizer} trains was rewritten", event.call, None))
+    report(notes, changes.stays, changes.notes, str(pair[0]))
+    fresh = {id(node): node for node in (*changes.fresh, *written.fresh)}
+    planned = Planned({**changes.expressions, **written.expressions}, written.statements, fresh)
+    left = {id(node) for node, _ in changes.stays}
+    gone = [*changes.gone, *(node for node in names.references() if id(node) in plan.paths and id(node) not in left)]
+    return StepOutcome(notes, [*written.edits, *outside], needed, gone, planned)
