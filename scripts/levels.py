@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from optmap.mapping.load import default_directory
 from optmap.mapping.measured import NAME
+from optmap.mapping.stored import default_directory
 
 ORDER = ("IDENTICAL", "EQUIVALENT", "CLOSE", "DIVERGENT")
 COMMAND = "optmap check --all --format json"

@@ -107,7 +107,11 @@ def test_the_audit_meets_frameworks_in_its_worker_only(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["worker", "live", "signature", "results"])
 def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
-    allowed = ("optmap.audit", "optmap.processes", "optmap.mapping.model", "optmap.mapping.versions")
+    allowed = (
+        "optmap.audit",
+        "optmap.processes",
+        *(f"optmap.mapping.{each}" for each in ("model", "records", "versions")),
+    )
     found = list(imports(PACKAGE / "audit" / f"{name}.py"))
     assert not [
         each for each in found if each.split(".")[0] not in sys.stdlib_module_names and not under(each, *allowed)
@@ -142,8 +146,8 @@ WRITERS = {"open", "write_text", "write_bytes", "mkstemp", "unlink", "rename", "
     modules_in("translate", "source", "mapping", "commands", "report", "cli.py", "config.py", "files.py", "api.py"),
     ids=name_of,
 )
-def test_only_one_module_writes_files(path: Path) -> None:
-    if name_of(path) == "translate/write.py":
+def test_only_one_module_writes_users_files(path: Path) -> None:
+    if name_of(path) in ("translate/write.py", "mapping/stored.py"):  # the latter keeps what it has read, in a checkout
         return
     found = []
     for node in ast.walk(ast.parse(path.read_bytes())):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from optmap.mapping.model import Framework, Position
+from optmap.mapping.model import Framework
+from optmap.mapping.records import Position
 
 
 class LiveParameter(NamedTuple):

@@ -10,8 +10,9 @@ from typing import Final, ParamSpec
 
 from optmap.config import ConfigError, Settings, find_settings
 from optmap.mapping import versions
-from optmap.mapping.load import MappingError, load
+from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.stored import MappingError
 
 P = ParamSpec("P")
 

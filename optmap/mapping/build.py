@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,26 +10,21 @@ from optmap.mapping import versions
 from optmap.mapping.model import (
     PARAMETERS,
     REQUIRED,
-    Accepts,
     Algorithm,
     Api,
-    Earlier,
-    Effect,
-    Framework,
     Hyperparameter,
-    Interval,
     Literal,
     MappingSet,
     Module,
-    Need,
     Parameter,
-    Position,
+    TableFile,
     Trait,
 )
-from optmap.mapping.shape import TABLE
+from optmap.mapping.records import Position
 from optmap.mapping.yamlnodes import Parsed, Problems, parse
 
-_INTERVAL = re.compile(r"([\[(])\s*(-?(?:inf|[0-9.eE+-]+))\s*,\s*(-?(?:inf|[0-9.eE+-]+))\s*([\])])")
+_INSISTS = {"float": (float, "a float"), "int": (int, "an int"), "bool": (bool, "true or false")}
+"""What a default has to be where a constructor insists on a type."""
 
 
 class Builder:
@@ -62,7 +56,7 @@ class Builder:
     def add_contents(self, contents: Sequence[tuple[str, bytes]]) -> None:
         seen: dict[tuple[str, str], Position] = {}
         for name, data in contents:
-            table = parse(data, name, TABLE, self.problems)
+            table = parse(data, name, TableFile, self.problems)
             if table is not None:
                 self._add_table(table, seen)
 
@@ -73,15 +67,13 @@ class Builder:
                 self.problems.add(at, f"{kind} {name!r} is already defined at {first}")
             return first is at
 
-        for name, item in self._entries(table, "hyperparameters"):
-            if fresh("hyperparameter", name, item.at):
-                self.hyperparameters[name] = _hyperparameter(name, item)
-        for name, item in self._entries(table, "traits"):
-            if fresh("trait", name, item.at):
-                self.traits[name] = _trait(name, item)
-        for name, item in self._entries(table, "modules"):
-            if fresh("module", name, item.at):
-                self.modules[name] = _module(name, item)
+        kinds: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("hyperparameter", self.hyperparameters), ("trait", self.traits), ("module", self.modules)
+        )  # fmt: skip
+        for kind, known in kinds:
+            for name, item in self._entries(table, f"{kind}s"):
+                if fresh(kind, name, item.at):
+                    known[name] = item.plain(name)
         for name, item in self._entries(table, "parameter_lists"):
             if fresh("parameter list", name, item.at):
                 self.lists[name] = item.value
@@ -110,11 +102,8 @@ class Builder:
         algorithms = {}
         for name, head in self.heads.items():
             own = tuple(api for api in apis.values() if api.algorithm == name)
-            algorithms[name] = Algorithm(
-                name, head.get("title", name), head.get("reference"), head.get("alternatives", ()),
-                head.get("instead"), own, head.at,
-            )  # fmt: skip
-            for other in head.get("alternatives", ()):
+            algorithms[name] = head.make(Algorithm)._replace(apis=own)
+            for other in algorithms[name].alternatives:
                 if other not in self.heads:
                     self.problems.unknown(head.value["alternatives"].at, "algorithm", other, self.heads)
             self._check_rules(own)
@@ -127,9 +116,6 @@ class Builder:
             seen = {hyperparameter.name}
             needs = hyperparameter.inert_without
             self._check_size(hyperparameter)
-            for framework in hyperparameter.remedies:
-                if framework not in tuple(Framework):
-                    self.problems.unknown(hyperparameter.at, "framework in 'remedies'", framework, Framework)
             for value in hyperparameter.samples:
                 self._check_kind(hyperparameter, value, hyperparameter.at)
             if needs is not None:
@@ -175,24 +161,14 @@ class Builder:
         self._check_rule(item)
         for _, older in self._entries(item, "earlier"):
             self._check_rule(older)
-        fixed = item.get("fixed", {})
-        for hyperparameter in fixed:
+        api = item.make(Api, name)._replace(algorithm=algorithm, module=module, parameters=parameters)
+        for hyperparameter in api.fixed:
             self._known(hyperparameter, item.value["fixed"].at)
-        return Api(
-            name, module, algorithm, item.get("verified"), parameters,
-            item.get("extra_keywords", False), item.get("rule", {}), item.get("rule_when", {}), fixed,
-            item.get("deprecated"), item.get("note"), item.get("instead"), item.get("not_run"), item.get("since"),
-            item.get("until"), tuple(_earlier(until, older) for until, older in self._entries(item, "earlier")), item.at,
-            item.get("group_keys"), self._sample(item, parameters),
-        )  # fmt: skip
-
-    def _sample(self, item: Parsed, parameters: tuple[Parameter, ...]) -> dict[str, Literal]:
-        found: dict[str, Literal] = item.get("sample", {})
         names = {parameter.name for parameter in parameters}
-        for name in found:
-            if name not in names:
-                self.problems.unknown(item.value["sample"].at, "parameter", name, names)
-        return found
+        for given in api.sample:
+            if given not in names:
+                self.problems.unknown(item.value["sample"].at, "parameter", given, names)
+        return api
 
     def _parameters(self, rows: list[Parsed]) -> list[Parameter]:
         found: list[Parameter] = []
@@ -208,58 +184,30 @@ class Builder:
 
     def _parameter(self, row: Parsed) -> list[Parameter]:
         """Return the parameter, or nothing where the row is wrong."""
-        ties = row.get("is", ())
-        name = row.get("name")
         if row.broken:
             return []
-        if name is None:
+        found = row.make(Parameter)
+        if not found.name:
             self.problems.add(row.at, "found a parameter without 'name'; expected 'name' or 'include'")
             return []
         if sum(key in row.value for key in ("is", "affects", "switches")) != 1:
-            self.problems.add(row.at, f"parameter {name!r} needs exactly one of 'is', 'affects' and 'switches'")
+            self.problems.add(row.at, f"parameter {found.name!r} needs exactly one of 'is', 'affects' and 'switches'")
             return []
-        known = [self._known(tie, row.value["is"].at) for tie in ties]
+        known = [self._known(tie, row.value["is"].at) for tie in found.ties]
         if not all(known):
             return []
         for key in ("times", "over", "then", "below"):
             if key in row.value:
                 self._known(row.get(key), row.value[key].at)
-        switches = row.get("switches", {})
-        for pair in switches.items():
+        for pair in found.switches.items():
             for canonical in pair:
                 self._known(canonical, row.value["switches"].at)
-        default: Any = row.value["default"].plain() if "default" in row.value else REQUIRED
-        interval = self._interval(row)
-        self._check_default(row, ties, default, interval)
-        return [
-            Parameter(
-                name, ties, "affects" in row.value, default, row.get("keyword_only", False), Accepts(row.get("accepts", "any")),
-                interval, switches, row.get("since"), row.get("until"), row.get("was", {}), row.get("note"), row.at,
-                row.get("times"), row.get("plus", 0), row.get("then"), row.get("below"), row.get("over"),
-            )
-        ]  # fmt: skip
+        if found.default is not REQUIRED:
+            self._check_default(found, found.default, row.value["default"].at)
+        return [found]
 
-    def _interval(self, row: Parsed) -> Interval | None:
-        text = row.get("range")
-        if text is None:
-            return None
-        match = _INTERVAL.fullmatch(text)
-        if match is None:
-            self.problems.add(row.value["range"].at, f"found range {text!r}, expected an interval such as '(0, 1]'")
-            return None
-        try:
-            low, high = float(match[2]), float(match[3])
-        except ValueError:
-            low, high = 0.0, -1.0
-        if low > high:
-            self.problems.add(row.value["range"].at, f"found range {text!r}, expected an interval such as '(0, 1]'")
-            return None
-        return Interval(low, high, match[1] == "[", match[4] == "]")
-
-    def _check_default(self, row: Parsed, ties: tuple[str, ...], default: Any, interval: Interval | None) -> None:
-        if default is REQUIRED:
-            return
-        at = row.value["default"].at
+    def _check_default(self, parameter: Parameter, default: Any, at: Position) -> None:
+        ties, accepts, interval = parameter.ties, parameter.accepts, parameter.interval
         if len(ties) > 1 and default is not None and (not isinstance(default, tuple) or len(default) != len(ties)):
             self.problems.add(
                 at, f"found default {default!r}, expected a list of {len(ties)}: one for each of {', '.join(ties)}"
@@ -268,15 +216,11 @@ class Builder:
         if len(ties) < 2 and isinstance(default, tuple) and ties:
             self.problems.add(at, f"found default {default!r}, expected a single value")
             return
-        accepts = row.get("accepts", "any")
         values = default if isinstance(default, tuple) else (default,)
         for value in values:
-            if accepts == "float" and not isinstance(value, float) and value is not None:
-                self.problems.add(at, f"found default {value!r}, expected a float as 'accepts: float' says")
-            if accepts == "int" and (isinstance(value, bool) or not isinstance(value, int)) and value is not None:
-                self.problems.add(at, f"found default {value!r}, expected an int as 'accepts: int' says")
-            if accepts == "bool" and not isinstance(value, bool) and value is not None:
-                self.problems.add(at, f"found default {value!r}, expected true or false as 'accepts: bool' says")
+            kind, expected = _INSISTS.get(accepts, (None, ""))
+            if kind is not None and value is not None and type(value) is not kind:
+                self.problems.add(at, f"found default {value!r}, expected {expected} as 'accepts: {accepts}' says")
             if interval is not None and _is_number(value) and value not in interval:
                 self.problems.add(at, f"found default {value!r}, expected a value in {interval}")
         for tie, value in zip(ties, values, strict=False):
@@ -346,36 +290,6 @@ class Builder:
                 self.problems.add(
                     api.at, f"the rule of {api.name} does not state {', '.join(absent)}, as its siblings do"
                 )
-
-
-def _earlier(until: str, item: Parsed) -> Earlier:
-    return Earlier(until, item.get("rule", {}), item.get("rule_when", {}))
-
-
-def _hyperparameter(name: str, item: Parsed) -> Hyperparameter:
-    return Hyperparameter(
-        name, item.get("about"), "neutral" in item.value, item.get("neutral"), item.get("also_neutral", ()),
-        item.get("inert_without"), item.get("remedy"), Effect(item.get("effect", "close")), item.get("grows_with"),
-        item.get("samples", ()), item.get("remedies", {}), item.at,
-    )  # fmt: skip
-
-
-def _trait(name: str, item: Parsed) -> Trait:
-    return Trait(
-        name, item.get("values"), item.get("default"), Effect(item.get("effect")), item.get("active_with", ()),
-        item.get("ungrouped_only", False), Need(item.get("needs")) if item.get("needs") else None, item.get("advice"),
-        item.get("grows_with"), item.get("advice_to", {}), item.at,
-    )  # fmt: skip
-
-
-def _module(name: str, item: Parsed) -> Module:
-    return Module(
-        name, Framework(item.get("framework")), item.get("package", item.get("framework")), item.get("docs"),
-        item.get("paths"), item.get("pinned", {}), item.get("exclusive", False),
-        item.get("others", ()), item.get("schedules", ()), item.get("group_keys", {}), item.get("group_extras", {}),
-        item.get("groups_take_all", False), item.at, item.get("serves", ()), item.get("unserved", ()),
-        item.get("superseded", False),
-    )  # fmt: skip
 
 
 def _signature_problems(parameters: tuple[Parameter, ...]) -> Iterator[tuple[Position, str]]:

@@ -1,41 +1,17 @@
-"""Find the tables and load them: optmap's own from their compiled form while it is fresh, all others from YAML."""
+"""Load the tables of optimizers and of schedules: optmap's own from their stored form while it is fresh, others from YAML."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from optmap.mapping import compiled
-from optmap.mapping.model import MappingSet
-
-
-class MappingError(Exception):
-    """The tables cannot be used; `lines` holds one message for each error, with its place."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = tuple(lines)
-
-
-def default_directory() -> Path:
-    """Return the directory of the tables that come with optmap: beside the package in a checkout, inside it once built."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "mappings"
-    return inside if inside.is_dir() else package.parent / "mappings"
-
+from optmap.mapping.model import Algorithm, Api, Hyperparameter, MappingSet, Module, Trait
+from optmap.mapping.records import Record, added, store
+from optmap.mapping.stored import MappingError, own_files, stored
 
 SCHEDULES: Final = "schedules"
 """The folder of the tables of learning-rate schedules, in a directory of tables."""
-
-
-def own_files(folder: str = "") -> list[tuple[str, bytes]]:
-    """Read optmap's own tables, or those of a folder beside them, as (name, content), in order."""
-    directory = default_directory() / folder
-    shown = f"mappings/{folder}/" if folder else "mappings/"
-    return [(f"{shown}{path.name}", path.read_bytes()) for path in sorted(directory.glob("*.yaml"))]
 
 
 def load(extra: Iterable[Path] = ()) -> MappingSet:
@@ -44,57 +20,65 @@ def load(extra: Iterable[Path] = ()) -> MappingSet:
     Raises MappingError with every error of every file.
     """
     directories = tuple(extra)
-    tables = _load(directories, "")
-    return replace(tables, extra=directories) if directories else tables
+    if not directories:
+        return stored("optimizers", "", load_files, plain, back)
+    return replace(load_files(own_files(), directories), extra=directories)
 
 
 @lru_cache(maxsize=2)
 def load_schedules(extra: tuple[Path, ...] = ()) -> MappingSet:
     """Load the tables of learning-rate schedules, optmap's own and those in the folder `schedules` of each directory.
 
-    Few files need them, so they are compiled apart from the optimizers' tables. Raises MappingError.
+    Few files need them, so they are stored apart from the optimizers' tables. Raises MappingError.
     """
-    return _load(tuple(found for path in extra if (found := path / SCHEDULES).is_dir()), SCHEDULES)
-
-
-def _load(directories: tuple[Path, ...], folder: str) -> MappingSet:
-    contents = own_files(folder)
+    directories = tuple(found for path in extra if (found := path / SCHEDULES).is_dir())
     if not directories:
-        fresh = _compiled(contents, folder)
-        if fresh is not None:
-            return fresh
-    from optmap.mapping.build import Builder
-
-    builder = Builder()
-    builder.add_contents(contents)
-    for directory in directories:
-        builder.add_directory(directory)
-    return _finish(builder.build(), builder.problems.lines())
+        return stored("schedules", SCHEDULES, load_files, plain, back)
+    return load_files(own_files(SCHEDULES), directories)
 
 
-def load_files(files: Iterable[tuple[str, bytes]]) -> MappingSet:
-    """Load tables from (name, content) pairs, without optmap's own. Raises MappingError."""
+def load_files(files: Iterable[tuple[str, bytes]], directories: Iterable[Path] = ()) -> MappingSet:
+    """Load tables from YAML: (name, content) pairs, then directories. Raises MappingError."""
     from optmap.mapping.build import Builder
 
     builder = Builder()
     builder.add_contents(list(files))
-    return _finish(builder.build(), builder.problems.lines())
-
-
-def _finish(tables: MappingSet | None, errors: list[str]) -> MappingSet:
+    for directory in directories:
+        builder.add_directory(directory)
+    tables = builder.build()
     if tables is None:
-        raise MappingError(errors)
+        raise MappingError(builder.problems.lines())
     return tables
 
 
-@lru_cache(maxsize=2)
-def _text(folder: str) -> bytes | None:
-    try:
-        return default_directory().joinpath(folder, compiled.NAME).read_bytes()
-    except OSError:
-        return None
+class _Stored(Record):
+    """The tables as they are stored: a class's module follows from its name, an algorithm's classes from theirs."""
+
+    hyperparameters: dict[str, Hyperparameter] = added()
+    traits: dict[str, Trait] = added()
+    modules: dict[str, Module] = added()
+    algorithms: dict[str, Algorithm] = added()
+    apis: dict[str, Api] = added()
 
 
-def _compiled(contents: Sequence[tuple[str, bytes]], folder: str) -> MappingSet | None:
-    text = _text(folder)
-    return compiled.load(text, compiled.digest(contents)) if text is not None else None
+def plain(tables: MappingSet) -> Any:
+    """Return what JSON can hold of the tables."""
+    algorithms = {name: item._replace(apis=()) for name, item in tables.algorithms.items()}
+    apis = {name: item._replace(module=None) for name, item in tables.apis.items()}
+    parts = _Stored(
+        hyperparameters=tables.hyperparameters, traits=tables.traits, modules=tables.modules,
+        algorithms=algorithms, apis=apis,
+    )  # fmt: skip
+    return store(parts)
+
+
+def back(row: Any) -> MappingSet:
+    """Make the tables of what `plain` returned."""
+    found = _Stored.restore(row)
+    members: dict[str, list[Api]] = {name: [] for name in found.algorithms}
+    apis = {}
+    for name, api in found.apis.items():
+        apis[name] = api._replace(module=found.modules[name.rpartition(".")[0]])
+        members[api.algorithm].append(apis[name])
+    algorithms = {name: item._replace(apis=tuple(members[name])) for name, item in found.algorithms.items()}
+    return MappingSet(found.hyperparameters, found.traits, found.modules, algorithms, apis)

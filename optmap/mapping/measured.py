@@ -9,7 +9,7 @@ import json
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from optmap.mapping.load import default_directory
+from optmap.mapping.stored import default_directory
 
 NAME: Final = "levels.json"
 

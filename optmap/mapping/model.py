@@ -1,15 +1,15 @@
-"""What the tables say, as frozen values that remember the line they came from."""
+"""What the tables say, as immutable records that remember the line they came from: every key of a table stands here once."""
 
-from __future__ import annotations
-
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from optmap.mapping import versions
+from optmap.mapping.records import Position, Record, added, derived, key, own_key, place
 
 
 class Framework(StrEnum):
@@ -55,17 +55,6 @@ OPTIMIZER: Final = "optimizer"
 """The canonical name of the argument that holds the optimizer that a schedule is attached to."""
 
 
-class Position(NamedTuple):
-    """A place in a table file; line and column count from 1."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-
 class Interval(NamedTuple):
     """The values that a constructor accepts, such as `(0, 1]`."""
 
@@ -73,6 +62,18 @@ class Interval(NamedTuple):
     high: float
     closed_low: bool
     closed_high: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "Interval":
+        """Read an interval. Raises ValueError."""
+        match = re.fullmatch(r"([\[(])\s*(-?(?:inf|[0-9.eE+-]+))\s*,\s*(-?(?:inf|[0-9.eE+-]+))\s*([\])])", text)
+        try:
+            low, high = (float(match[2]), float(match[3])) if match else (0.0, -1.0)
+        except ValueError:
+            low, high = 0.0, -1.0
+        if match is None or low > high:
+            raise ValueError(f"found range {text!r}, expected an interval such as '(0, 1]'")
+        return cls(low, high, match[1] == "[", match[4] == "]")
 
     def __contains__(self, value: float) -> bool:  # type: ignore[override]
         above = value >= self.low if self.closed_low else value > self.low
@@ -93,26 +94,27 @@ class Required:
 REQUIRED: Final = Required()
 
 
-class Hyperparameter(NamedTuple):
-    """A canonical hyperparameter. Where a framework lacks it, a neutral value may be dropped.
+class Hyperparameter(Record):
+    """A canonical hyperparameter. Where a framework lacks it, a neutral value may be dropped."""
 
-    `effect` is how far two update rules drift apart where one of them can only use another value; `grows_with` names the
-    hyperparameter whose size decides instead. `samples` are values to try: the first is given where a call has to give one.
-    `remedy` says what to do where a framework lacks it, `remedies` the same for some frameworks in particular.
-    """
-
-    name: str
-    about: str
-    has_neutral: bool
-    neutral: Literal
-    also_neutral: tuple[Literal, ...]
-    inert_without: str | None
-    remedy: str | None
-    effect: Effect
-    grows_with: str | None
-    samples: tuple[Literal, ...]
-    remedies: dict[str, str]
-    at: Position
+    name: str = own_key()
+    about: str = key("what it is")
+    has_neutral: bool = derived(lambda given: "neutral" in given)
+    neutral: Literal = key("the value at which it does nothing", default=None)
+    also_neutral: tuple[Literal, ...] = key("other spellings of neutral, such as null", default=())
+    inert_without: str | None = key("the hyperparameter without which it does nothing", default=None)
+    remedy: str | None = key("what to do where a framework lacks it; {value} is the value given", default=None)
+    remedies: dict[Framework, str] = key(
+        "framework that lacks it -> what to do there; {value} is the value given", default={}
+    )
+    effect: Effect = key(
+        "how far rules drift apart where one can only use another value; close by default", default=Effect.CLOSE
+    )
+    grows_with: str | None = key("the hyperparameter whose size decides how far, whatever `effect` says", default=None)
+    samples: tuple[Literal, ...] = key(
+        "values for `optmap check`: the first is given where a call has to give one", default=()
+    )
+    at: Position = place()
 
     def advice(self, target: Framework, value: str) -> str | None:
         """Return what to do where the target lacks it; `value` is the text of what the call gives."""
@@ -126,57 +128,56 @@ class Hyperparameter(NamedTuple):
         return any(same_value(value, neutral) for neutral in (self.neutral, *self.also_neutral))
 
 
-class Trait(NamedTuple):
-    """A property of an update rule by which two frameworks may differ.
+class Trait(Record):
+    """A property of an update rule by which two frameworks may differ."""
 
-    With `grows_with` the size of a hyperparameter decides how far: at 0 there is no difference. `advice` says how to avoid
-    the difference, `advice_to` the same where the target has a value in particular.
-    """
-
-    name: str
-    values: dict[str, str]
-    default: str | None
-    effect: Effect
-    active_with: tuple[str, ...]
-    ungrouped_only: bool
-    needs: Need | None
-    advice: str | None
-    grows_with: str | None
-    advice_to: dict[str, str]
-    at: Position
+    name: str = own_key()
+    at: Position = place()
+    values: dict[str, str] = key("value -> what the framework does, as the predicate of a sentence")
+    default: str | None = key("the value of APIs that do not state the trait", default=None)
+    effect: Effect = key("how far rules drift apart that differ here")
+    active_with: tuple[str, ...] = key("the trait matters only while one of these is not neutral", default=())
+    ungrouped_only: bool = key("the trait matters only without parameter groups", default=False)
+    needs: Need | None = key("what a run must have for the trait to show", default=None)
+    advice: str | None = key("what removes the difference", default=None)
+    advice_to: dict[str, str] = key("the target's value -> what removes the difference there", default={})
+    grows_with: str | None = key("the hyperparameter whose size decides how far; at 0 the rules agree", default=None)
 
 
-class Parameter(NamedTuple):
+class Parameter(Record):
     """One parameter of a constructor, tied to canonical hyperparameters or to execution only.
 
     `ties` holds one canonical name, or several where the value is a tuple of them (betas). `default` is REQUIRED or a
-    literal. `switches` maps a canonical name to the one it becomes while this (boolean) parameter is true. The row holds
-    for the versions from `since` up to but not including `until`; a signature may have several rows of one name. `was`
-    holds older names that are still accepted, each with the first version that no longer does.
-
-    A parameter of a schedule may stand for its hyperparameter in another measure: the hyperparameter is the parameter's
-    value, `times` another hyperparameter or `over` one; or the list of it with `plus` added to each item; or the list without
-    its last item, which is what `then` names. The value must lie `below` another hyperparameter.
+    literal. The row holds for the versions from `since` up to but not including `until`; a signature may have several rows
+    of one name. A parameter of a schedule may stand for its hyperparameter in another measure.
     """
 
-    name: str
-    ties: tuple[str, ...]
-    execution: bool
-    default: Literal | Required
-    keyword_only: bool
-    accepts: Accepts
-    interval: Interval | None
-    switches: dict[str, str]
-    since: str | None
-    until: str | None
-    was: dict[str, str]
-    note: str | None
-    at: Position
-    times: str | None = None
-    plus: int = 0
-    then: str | None = None
-    below: str | None = None
-    over: str | None = None
+    name: str = key("the name in the signature")
+    at: Position = place()
+    ties: tuple[str, ...] = key(
+        "the canonical hyperparameter, or the list of those in a tuple", default=(), name="is", or_one=True
+    )
+    default: "Literal | Required" = key("the default; a parameter without this key is required", default=REQUIRED)
+    execution: bool = key(
+        "the parameter changes how, not what, is computed",
+        default=False, name="affects", given=str, choices=("execution",), read=bool,
+    )  # fmt: skip
+    keyword_only: bool = key("true after the `*` of the signature", default=False)
+    accepts: Accepts = key("the Python type that the constructor insists on", default=Accepts.ANY)
+    interval: Interval | None = key(
+        "the interval of accepted values, such as `(0, 1)` or `[0, inf)`",
+        default=None, name="range", given=str, read=Interval.parse,
+    )  # fmt: skip
+    since: str | None = key("first version that has the parameter", default=None)
+    until: str | None = key("first version that no longer has it", default=None)
+    was: dict[str, str] = key("older name -> first version that no longer accepts it", default={})
+    switches: dict[str, str] = key("while this flag is true: canonical name -> the one that it stands for", default={})
+    note: str | None = key("what a user should know", default=None)
+    times: str | None = key("the hyperparameter is the value times this other one", default=None)
+    over: str | None = key("the hyperparameter is the value over this other one", default=None)
+    plus: int = key("the hyperparameter is the list with this number added to each item", default=0)
+    then: str | None = key("the list ends in this hyperparameter in addition", default=None)
+    below: str | None = key("the value must lie below this hyperparameter", default=None)
 
     @property
     def required(self) -> bool:
@@ -192,76 +193,99 @@ class Parameter(NamedTuple):
         return self.ties in ((PARAMETERS,), (OPTIMIZER,))
 
 
-class Module(NamedTuple):
-    """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups.
+class Row(Parameter, title="parameter or include"):
+    """A row of a signature: a parameter, or the name of a list of them."""
 
-    `package` is the package whose version decides which rows of its classes hold. `pinned` are paths through which
-    the classes of one version are imported, whatever is installed (`tf.keras.optimizers.legacy`). `group_extras` are keys of
-    parameter groups that are no hyperparameters, each with what to do where a target has no such key.
-
-    `superseded` classes still run, but what else there is today of the framework does not take them.
-
-    A module of schedules `serves` the optimizers of some modules, but for the classes that are `unserved`.
-    """
-
-    name: str
-    framework: Framework
-    package: str
-    docs_template: str | None
-    paths: tuple[str, ...]
-    pinned: dict[str, str]
-    exclusive: bool
-    others: tuple[str, ...]
-    schedules: tuple[str, ...]
-    group_keys: dict[str, tuple[str, ...]]
-    group_extras: dict[str, str]
-    groups_take_all: bool
-    at: Position
-    serves: tuple[str, ...] = ()
-    unserved: tuple[str, ...] = ()
-    superseded: bool = False
+    name: str = key("the name in the signature", default="")
+    include: str | None = key("a list from `parameter_lists`, inserted here", default=None)
 
 
-class Earlier(NamedTuple):
+class Module(Record):
+    """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups."""
+
+    name: str = own_key()
+    at: Position = place()
+    framework: Framework = key("the framework")
+    package: str = key(
+        "the package whose version counts; the framework's own by default",
+        choices=versions.PACKAGES, derive=lambda given: str(given["framework"]),
+    )  # fmt: skip
+    paths: tuple[str, ...] = key("every import path of the module; the first is written")
+    docs_template: str | None = key(
+        "address of a class's page; `{api}` and `{class}` stand for its full and its short name",
+        default=None,
+        name="docs",
+    )
+    pinned: dict[str, str] = key("import path -> the version whose classes it holds, whatever is installed", default={})
+    exclusive: bool = key("every class in the module is an optimizer", default=False)
+    others: tuple[str, ...] = key("members that are not optimizers", default=())
+    schedules: tuple[str, ...] = key("members that are learning-rate schedules or hold them", default=())
+    group_keys: dict[str, tuple[str, ...]] = key(
+        "key of a parameter group -> the canonical names it may stand for", default={}
+    )
+    group_extras: dict[str, str] = key(
+        "other key of a parameter group -> what to do where a target has none", default={}
+    )
+    groups_take_all: bool = key("a parameter group takes every hyperparameter by its own name", default=False)
+    superseded: bool = key(
+        "what else there is of the framework no longer takes its classes: they come last", default=False
+    )
+    serves: tuple[str, ...] = key("modules of optimizers that the schedules of this module are made for", default=())
+    unserved: tuple[str, ...] = key("classes of those modules that take no schedule all the same", default=())
+
+
+class Earlier(Record):
     """What held of an update rule before a version, in place of what the API says today."""
 
-    until: str
-    rule: dict[str, str]
-    rule_when: dict[str, dict[str, str]]
+    until: str = own_key()
+    at: Position = place()
+    rule: dict[str, str] = key("trait -> value", default={})
+    rule_when: dict[str, dict[str, str]] = key(
+        "hyperparameter -> traits that held instead while it is not neutral", default={}
+    )
 
 
-@dataclass(frozen=True)
-class Api:
+class Api(Record):
     """An optimizer class as one framework defines it.
 
     `parameters` are the rows of all versions; `version` is the one whose signature counts here, None for the verified one.
-    `instead` says what to do where a framework has no counterpart. `not_run` says why the class cannot be run on any
-    machine with the framework: such a class is chosen only where no other expresses a call. `group_keys` are the keys that
-    its parameter groups take where those are fewer than its module's. `sample` holds arguments without which no other
-    framework can express a call, for the calls that optmap makes itself.
+    A class that is not run is chosen only where no other expresses a call.
     """
 
-    name: str
-    module: Module
-    algorithm: str
-    verified: str
-    parameters: tuple[Parameter, ...]
-    extra_keywords: bool
-    rule: dict[str, str]
-    rule_when: dict[str, dict[str, str]]
-    fixed: dict[str, Literal]
-    deprecated: str | None
-    note: str | None
-    instead: str | None
-    not_run: str | None
-    since: str | None
-    until: str | None
-    earlier: tuple[Earlier, ...]
-    at: Position
-    group_keys: tuple[str, ...] | None = None
-    sample: dict[str, Literal] = field(default_factory=dict)
-    version: str | None = None
-    original: Api | None = field(default=None, repr=False)
+    name: str = own_key()
+    at: Position = place()
+    algorithm: str = added(default="")
+    verified: str = key("the version whose live signature the rows equal")
+    parameters: tuple[Parameter, ...] = key("the signature, in order", given=tuple[Row, ...])
+    rule: dict[str, str] = key("trait -> value", default={})
+    rule_when: dict[str, dict[str, str]] = key(
+        "hyperparameter -> traits that hold instead while it is not neutral", default={}
+    )
+    fixed: dict[str, Literal] = key(
+        "hyperparameters that the class has no argument for -> the constant it uses", default={}
+    )
+    extra_keywords: bool = key("the signature ends in **kwargs", default=False)
+    note: str | None = key("what a user should know", default=None)
+    deprecated: str | None = key("since when, and what replaces it", default=None)
+    instead: str | None = key("what to do where a framework has no counterpart of this class", default=None)
+    not_run: str | None = key(
+        "why no run can compare the class with others, such as a device that it needs", default=None
+    )
+    since: str | None = key("first version that has the class", default=None)
+    until: str | None = key("first version that no longer has it", default=None)
+    earlier: tuple[Earlier, ...] = key(
+        "version -> what held of the update rule before it, the latest version first",
+        default=(), given=dict[str, Earlier], read=lambda given: tuple(given.values()),
+    )  # fmt: skip
+    group_keys: tuple[str, ...] | None = key(
+        "the keys that parameter groups take, where fewer than the module's", default=None
+    )
+    sample: dict[str, Literal] = key(
+        "arguments that a call needs to have a counterpart, where the defaults have none", default={}
+    )
+    module: Module = added()
+    version: str | None = added()
+    original: "Api | None" = added()
 
     @property
     def framework(self) -> Framework:
@@ -295,7 +319,7 @@ class Api:
         """The name for messages, with the version where that is not the verified one."""
         return f"{self.name} of {self.module.package} {self.version}" if self.version else self.name
 
-    def with_version(self, version: str | None) -> Api:
+    def with_version(self, version: str | None) -> "Api":
         """The same class as another version has it; None for the verified one."""
         if version == self.version:
             return self
@@ -306,7 +330,7 @@ class Api:
         for older in verified.earlier:  # the latest first, so that the earliest that holds wins
             if versions.holds(version, None, older.until):
                 rule, rule_when = {**rule, **older.rule}, {**rule_when, **older.rule_when}
-        return replace(verified, version=version, rule=rule, rule_when=rule_when, original=verified)
+        return verified._replace(version=version, rule=rule, rule_when=rule_when, original=verified)
 
     @cached_property
     def by_name(self) -> dict[str, Parameter]:
@@ -333,19 +357,32 @@ class Api:
         return self.by_tie.get(PARAMETERS)
 
 
-class Algorithm(NamedTuple):
-    """One optimization algorithm and the classes that implement it, in order of preference for each framework.
+class Algorithm(Record):
+    """One optimization algorithm and the classes that implement it, in order of preference for each framework."""
 
-    `instead` says what to do where a framework has none.
-    """
+    name: str = key("the algorithm's canonical name; also the file's name", default="", name="algorithm")
+    at: Position = place()
+    title: str = key("the algorithm's name for people", derive=lambda given: given.get("algorithm", ""))
+    reference: str | None = key("paper or page that defines the algorithm", default=None)
+    alternatives: tuple[str, ...] = key(
+        "algorithms whose classes may stand in when this one's cannot express a call", default=()
+    )
+    instead: str | None = key("what to do where a framework has no class of the algorithm", default=None)
+    apis: tuple[Api, ...] = added(default=())
 
-    name: str
-    title: str
-    reference: str | None
-    alternatives: tuple[str, ...]
-    instead: str | None
-    apis: tuple[Api, ...]
-    at: Position
+
+class TableFile(Algorithm, title="table"):
+    """All that a file may hold."""
+
+    sections: dict[str, Api] = key(
+        "class -> section, in order of preference for each framework", default={}, name="apis"
+    )
+    hyperparameters: dict[str, Hyperparameter] = key("canonical hyperparameters", default={})
+    traits: dict[str, Trait] = key("traits of update rules", default={})
+    modules: dict[str, Module] = key("modules that hold optimizers", default={})
+    parameter_lists: dict[str, tuple[Parameter, ...]] = key(
+        "runs of parameters that several signatures share", default={}
+    )
 
 
 @dataclass(frozen=True)
@@ -362,7 +399,7 @@ class MappingSet:
     extra: tuple[Path, ...] = field(default=(), compare=False)
     """The directories of the tables that came on top of optmap's own."""
 
-    def at(self, chosen: Mapping[str, str]) -> MappingSet:
+    def at(self, chosen: Mapping[str, str]) -> "MappingSet":
         """The same tables for other versions of some packages."""
         if not chosen:
             return self

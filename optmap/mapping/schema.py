@@ -1,21 +1,28 @@
-"""The JSON Schema of a table file, generated from its shape, for completion in editors."""
+"""The JSON Schema of a table file, generated from its record, for completion in editors."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
-from optmap.mapping.shape import TABLE
-from optmap.mapping.yamlnodes import Any_, Flag, ListOf, MapOf, Record, Shape, Text, Whole
+from optmap.mapping.model import TableFile
+from optmap.mapping.records import Field, Kind, Record, keys
+
+_TYPES: Final[dict[Any, Any]] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    object: ["null", "boolean", "number", "string", "array"],
+}
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema (JSON Schema draft 2020-12)."""
+    """Return the schema of the optimizers' tables (JSON Schema draft 2020-12)."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "optmap mapping table",
         "description": "Optimizer classes of one algorithm, every framework side by side.",
-        **_schema(TABLE),
+        **record_schema(TableFile),
     }
 
 
@@ -24,26 +31,30 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=2) + "\n"
 
 
-def _schema(shape: Shape) -> dict[str, Any]:
-    if isinstance(shape, Record):
-        fields = {name: {"description": item.about, **_schema(item.shape)} for name, item in shape.fields.items()}
-        required = [name for name, item in shape.fields.items() if item.required]
-        return {
-            "type": "object",
-            "properties": fields,
-            "additionalProperties": False,
-            **({"required": required} if required else {}),
-        }
-    if isinstance(shape, MapOf):
-        return {"type": "object", "additionalProperties": _schema(shape.value)}
-    if isinstance(shape, ListOf):
-        items = {"type": "array", "items": _schema(shape.item)}
-        return {"anyOf": [items, _schema(shape.item)]} if shape.or_one else items
-    if isinstance(shape, Flag):
-        return {"type": "boolean"}
-    if isinstance(shape, Whole):
-        return {"type": "integer"}
-    if isinstance(shape, Any_):
-        return {"type": ["null", "boolean", "number", "string", "array"]}
-    assert isinstance(shape, Text)
-    return {"type": "string", **({"enum": list(shape.choices)} if shape.choices else {})}
+def record_schema(record: type[Record]) -> dict[str, Any]:
+    """Return the schema of a mapping that makes a record."""
+    required = [name for name, field in keys(record).items() if field.required]
+    return {
+        "type": "object",
+        "properties": {name: _field(field) for name, field in keys(record).items()},
+        "additionalProperties": False,
+        **({"required": required} if required else {}),
+    }
+
+
+def _field(field: Field) -> dict[str, Any]:
+    return {"description": field.about, **_schema(field.kind)}
+
+
+def _schema(kind: Kind) -> dict[str, Any]:
+    if kind.form is tuple:
+        items = {"type": "array", "items": _schema(kind.item)}
+        return {"anyOf": [items, _schema(kind.item)]} if kind.or_one else items
+    if kind.form is dict:
+        names = {"propertyNames": {"enum": list(map(str, kind.keys))}} if kind.keys else {}
+        return {"type": "object", **names, "additionalProperties": _schema(kind.item)}
+    if kind.form in _TYPES:
+        return {"type": _TYPES[kind.form]}
+    if issubclass(kind.form, Record):
+        return record_schema(kind.form)
+    return {"type": "string", **({"enum": list(kind.choices)} if kind.choices else {})}

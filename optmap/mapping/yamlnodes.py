@@ -1,19 +1,21 @@
-"""YAML text to values that keep their place, checked against a declared shape, with all errors collected.
+"""YAML text to values that keep their place, checked against the record that they are to make, with all errors collected.
 
-Shapes are data (`Record`, `ListOf`, ...), so that the loader and the published JSON Schema cannot disagree.
 Aliases are refused: no table needs them, and nested ones can make a small file expand without bound.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import yaml
 
-from optmap.mapping.model import Literal, Position
+from optmap.mapping.model import Literal
+from optmap.mapping.records import Field, Kind, Position, Record, keys
+
+R = TypeVar("R", bound=Record)
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -32,60 +34,12 @@ _FLOAT_TEXT = r"^(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[
 _Loader.add_implicit_resolver(_FLOAT, re.compile(_FLOAT_TEXT), list("-+.0123456789"))
 
 
-class Any_(NamedTuple):
-    """Any scalar, or a list of scalars: the literal default of a parameter."""
-
-
-class Text(NamedTuple):
-    """A string, from a closed set where `choices` is given."""
-
-    choices: tuple[str, ...] = ()
-
-
-class Flag(NamedTuple):
-    """true or false."""
-
-
-class Whole(NamedTuple):
-    """A whole number."""
-
-
-class ListOf(NamedTuple):
-    """A list; with `or_one`, a single item stands for a list of one."""
-
-    item: Shape
-    or_one: bool = False
-
-
-class MapOf(NamedTuple):
-    """A mapping with free keys."""
-
-    value: Shape
-
-
-class Field(NamedTuple):
-    """A key of a record."""
-
-    shape: Shape
-    about: str
-    required: bool = False
-
-
-class Record(NamedTuple):
-    """A mapping with known keys."""
-
-    name: str
-    fields: Mapping[str, Field]
-
-
-Shape = Any_ | Text | Flag | Whole | ListOf | MapOf | Record
-
-
 class Parsed(NamedTuple):
-    """A value and its place. Records and maps hold Parsed values; a broken record has errors that were reported."""
+    """A value and its place; records, maps and lists hold Parsed values. A broken record has errors that were reported."""
 
     value: Any
     at: Position
+    form: Any = None
     broken: bool = False
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -93,13 +47,18 @@ class Parsed(NamedTuple):
         found = self.value.get(key)
         return default if found is None else found.plain()
 
-    def plain(self) -> Any:
-        """Return the value without positions; lists become tuples."""
-        if isinstance(self.value, dict):
-            return {key: item.plain() for key, item in self.value.items()}
-        if isinstance(self.value, list):
+    def plain(self, under: str = "") -> Any:
+        """Return the value without positions: lists become tuples, and records what their classes make of them."""
+        if self.form is tuple:
             return tuple(item.plain() for item in self.value)
-        return self.value
+        if self.form is dict:
+            return {key: item.plain(key) for key, item in self.value.items()}
+        return self.make(self.form, under) if self.form is not None else self.value
+
+    def make(self, record: type[R], under: str = "") -> R:
+        """Make a record of the keys that it knows."""
+        known = keys(record)
+        return record.read({key: item.plain() for key, item in self.value.items() if key in known}, self.at, under)
 
     def items(self) -> Iterator[tuple[str, Parsed]]:
         return iter(self.value.items())
@@ -134,8 +93,8 @@ def nearest(name: str, known: Any) -> str:
     return f"; expected one of {', '.join(sorted(names))}" if 0 < len(names) <= 12 else ""
 
 
-def parse(data: bytes, file: str, shape: Shape, problems: Problems) -> Parsed | None:
-    """Parse one YAML file and check its shape; None where nothing usable was found."""
+def parse(data: bytes, file: str, record: type[Record], problems: Problems) -> Parsed | None:
+    """Parse one YAML file and check it against the record of a whole file; None where nothing usable was found."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -164,10 +123,15 @@ def parse(data: bytes, file: str, shape: Shape, problems: Problems) -> Parsed | 
     if node is None:
         problems.add(Position(file, 1, 1), "the file is empty; expected a mapping")
         return None
-    return _Checker(file, problems).check(node, shape)
+    return _Checker(file, problems).check(node, Kind(record))
 
 
 _DEEPEST: Final = 100
+_SCALARS: Final = {
+    bool: ((_BOOL,), "true or false"),
+    int: ((_INT,), "a whole number"),
+    float: ((_INT, _FLOAT), "a number"),
+}
 
 
 def _depth(text: str) -> int:
@@ -214,20 +178,18 @@ class _Checker:
     def at(self, node: yaml.Node) -> Position:
         return Position(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def check(self, node: yaml.Node, shape: Shape) -> Parsed | None:
+    def check(self, node: yaml.Node, kind: Kind) -> Parsed | None:
         if id(node) in self.seen:
             self.problems.add(self.at(node), "this value is used through a YAML alias (*name); write it out instead")
             return None
         self.seen.add(id(node))
-        if isinstance(shape, ListOf):
-            return self._list(node, shape)
-        if isinstance(shape, Record):
-            return self._record(node, shape)
-        if isinstance(shape, MapOf):
-            return self._map(node, shape)
-        if isinstance(shape, Any_):
+        if kind.form is tuple:
+            return self._list(node, kind)
+        if kind.form is dict:
+            return self._map(node, kind)
+        if kind.form is object:
             return self._literal(node)
-        return self._scalar(node, shape)
+        return self._record(node, kind.form) if issubclass(kind.form, Record) else self._scalar(node, kind)
 
     def _wrong(self, node: yaml.Node, expected: str) -> Parsed | None:
         kinds: dict[type[yaml.Node], str] = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list"}
@@ -235,26 +197,22 @@ class _Checker:
         self.problems.add(self.at(node), f"found {found}, expected {expected}")
         return None
 
-    def _scalar(self, node: yaml.Node, shape: Text | Flag | Whole) -> Parsed | None:
-        if isinstance(shape, Whole):
-            if node.tag != _INT or not isinstance(node, yaml.ScalarNode):
-                return self._wrong(node, "a whole number")
-            return Parsed(int(node.value), self.at(node))
-        if isinstance(shape, Flag):
-            if node.tag != _BOOL or not isinstance(node, yaml.ScalarNode):
-                return self._wrong(node, "true or false")
-            return Parsed(node.value == "true", self.at(node))
-        if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
-            return self._wrong(node, "a string")
-        if shape.choices and node.value not in shape.choices:
-            self.problems.unknown(self.at(node), "value", node.value, shape.choices)
+    def _scalar(self, node: yaml.Node, kind: Kind) -> Parsed | None:
+        scalar_node = isinstance(node, yaml.ScalarNode)
+        tags, expected = _SCALARS.get(kind.form, ((), "a string"))
+        if not scalar_node or (node.tag not in tags if tags else node.tag == _NULL):
+            return self._wrong(node, expected)
+        if kind.choices and node.value not in kind.choices:
+            self.problems.unknown(self.at(node), "value", node.value, kind.choices)
             return None
-        return Parsed(node.value, self.at(node))
+        if tags:
+            return self._literal(node)
+        return Parsed(kind.form(node.value), self.at(node))
 
     def _literal(self, node: yaml.Node) -> Parsed | None:
         if isinstance(node, yaml.SequenceNode):
-            items = [self.check(item, Any_()) for item in node.value]
-            return None if None in items else Parsed(items, self.at(node))
+            items = [self.check(item, Kind(object)) for item in node.value]
+            return None if None in items else Parsed(items, self.at(node), tuple)
         if not isinstance(node, yaml.ScalarNode):
             return self._wrong(node, "a scalar or a list of scalars")
         try:
@@ -264,15 +222,15 @@ class _Checker:
             self.problems.add(self.at(node), f"found {shown!r}, expected a number")
             return None
 
-    def _list(self, node: yaml.Node, shape: ListOf) -> Parsed | None:
+    def _list(self, node: yaml.Node, kind: Kind) -> Parsed | None:
         if not isinstance(node, yaml.SequenceNode):
-            if not shape.or_one:
+            if not kind.or_one:
                 return self._wrong(node, "a list")
             self.seen.discard(id(node))
-            only = self.check(node, shape.item)
-            return only and Parsed([only], self.at(node))
-        items = [self.check(item, shape.item) for item in node.value]
-        return Parsed([item for item in items if item is not None], self.at(node))
+            only = self.check(node, kind.item)
+            return only and Parsed([only], self.at(node), tuple)
+        items = [self.check(item, kind.item) for item in node.value]
+        return Parsed([item for item in items if item is not None], self.at(node), tuple)
 
     def _keys(self, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         seen: dict[str, int] = {}
@@ -286,28 +244,47 @@ class _Checker:
                 seen[key.value] = key.start_mark.line + 1
                 yield key.value, key, value
 
-    def _map(self, node: yaml.Node, shape: MapOf) -> Parsed | None:
+    def _map(self, node: yaml.Node, kind: Kind) -> Parsed | None:
         if not isinstance(node, yaml.MappingNode):
             return self._wrong(node, "a mapping")
-        items = {name: self.check(value, shape.value) for name, _, value in self._keys(node)}
-        return Parsed({name: item for name, item in items.items() if item is not None}, self.at(node))
-
-    def _record(self, node: yaml.Node, shape: Record) -> Parsed | None:
-        if not isinstance(node, yaml.MappingNode):
-            return self._wrong(node, f"a mapping ({shape.name})")
-        before = len(self.problems.found)
+        names = {str(name): name for name in kind.keys}
         items: dict[str, Parsed] = {}
         for name, key, value in self._keys(node):
-            if name not in shape.fields:
-                self.problems.unknown(self.at(key), "key", name, shape.fields)
+            if names and name not in names:
+                self.problems.unknown(self.at(key), "key", name, names)
                 continue
-            parsed = self.check(value, shape.fields[name].shape)
+            parsed = self.check(value, kind.item)
+            if parsed is not None:
+                items[names.get(name, name)] = parsed
+        return Parsed(items, self.at(node), dict)
+
+    def _record(self, node: yaml.Node, record: type[Record]) -> Parsed | None:
+        if not isinstance(node, yaml.MappingNode):
+            return self._wrong(node, f"a mapping ({record.record_name})")
+        before = len(self.problems.found)
+        fields = keys(record)
+        items: dict[str, Parsed] = {}
+        for name, key, value in self._keys(node):
+            if name not in fields:
+                self.problems.unknown(self.at(key), "key", name, fields)
+                continue
+            parsed = self._field(value, fields[name])
             if parsed is not None:
                 items[name] = parsed
-        absent = [name for name, item in shape.fields.items() if item.required and name not in items]
+        absent = [name for name, item in fields.items() if item.required and name not in items]
         if absent and len(self.problems.found) == before:
-            self.problems.add(self.at(node), f"{shape.name} lacks {', '.join(map(repr, absent))}")
-        return None if absent else Parsed(items, self.at(node), len(self.problems.found) > before)
+            self.problems.add(self.at(node), f"{record.record_name} lacks {', '.join(map(repr, absent))}")
+        return None if absent else Parsed(items, self.at(node), record, len(self.problems.found) > before)
+
+    def _field(self, node: yaml.Node, field: Field) -> Parsed | None:
+        parsed = self.check(node, field.kind)
+        if parsed is None or field.read is None or field.composed:
+            return parsed
+        try:
+            return Parsed(field.read(parsed.value), parsed.at)
+        except ValueError as error:
+            self.problems.add(parsed.at, str(error))
+            return None
 
 
 def scalar(tag: str, text: str) -> Literal:

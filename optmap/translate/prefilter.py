@@ -5,14 +5,13 @@ The rooms that know more are imported only then.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Final
 
 from optmap.diagnostics import DYNAMIC
-from optmap.mapping.load import default_directory
+from optmap.mapping.around import load_words
 from optmap.mapping.model import Framework
 from optmap.translate.discover.sites import Mention
 
@@ -43,5 +42,4 @@ def has_surroundings(data: bytes, frameworks: Collection[Framework]) -> bool:
 
 @lru_cache(maxsize=1)
 def _words() -> dict[str, list[bytes]]:
-    found = json.loads(default_directory().joinpath("around", "words.json").read_bytes())
-    return {name: [word.encode() for word in words] for name, words in found.items()}
+    return {name: [word.encode() for word in words] for name, words in load_words().items()}

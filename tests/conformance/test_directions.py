@@ -11,8 +11,9 @@ from optmap.conformance.api import _directions, check
 from optmap.conformance.levels import Level
 from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
 from optmap.conformance.select import CheckError
-from optmap.mapping.load import load_files, own_files
+from optmap.mapping.load import load_files
 from optmap.mapping.model import Framework
+from optmap.mapping.stored import own_files
 from optmap.mapping.values import Value
 from optmap.report.check_reports import CHECK_FORMATS, render
 from optmap.source.calls import Form

@@ -13,8 +13,9 @@ from optmap.conformance.run import Options, run_trials
 from optmap.conformance.select import table_calls
 from optmap.conformance.trials import Trials
 from optmap.conformance.verdict import find_better
-from optmap.mapping.load import default_directory, load_files
+from optmap.mapping.load import load_files
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.stored import default_directory
 
 from .frameworks import sessions
 

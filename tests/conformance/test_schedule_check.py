@@ -13,6 +13,7 @@ from optmap.conformance.results import Verdict
 from optmap.conformance.schedule_check import compare_rates
 from optmap.conformance.select import CheckError
 from optmap.mapping import load
+from optmap.mapping.stored import own_files
 from optmap.report.check_json import render
 from optmap.translate.schedules import rates as schedule_rates
 
@@ -32,7 +33,7 @@ def test_the_rates_are_compared_and_reported() -> None:
 def test_a_wrong_table_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A boundary that is one step off must show, at the very step."""
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")
-    files = dict(load.own_files(load.SCHEDULES))
+    files = dict(own_files(load.SCHEDULES))
     name = "mappings/schedules/piecewise_constant.yaml"
     files[name] = files[name].replace(b", plus: 1", b"")
     wrong = load.load_files(files.items())

@@ -1,4 +1,4 @@
-"""The tables of what stands around an optimizer: complete, fresh, and without names that nothing knows."""
+"""The tables of what stands around an optimizer: complete, and without names that nothing knows."""
 
 from __future__ import annotations
 
@@ -8,24 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from optmap.diagnostics import CODES, Severity
-from optmap.mapping import compiled
-from optmap.mapping.around import (
-    ANY,
-    NAME,
-    OPTIMIZER,
-    WORDS,
-    Pattern,
-    Template,
-    build,
-    directory,
-    dump,
-    load_around,
-    own_files,
-    read_compiled,
-    words,
-)
-from optmap.mapping.load import MappingError
+from optmap.mapping.around import ANY, OPTIMIZER, Pattern, Template, build, load_around, load_words, words
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.stored import MappingError
 
 PATTERNS = load_around().patterns
 IDS = [f"{pattern.framework}.{pattern.name}" for pattern in PATTERNS]
@@ -36,16 +21,9 @@ def templates(pattern: Pattern) -> Iterator[Template]:
         yield from items
 
 
-def test_the_compiled_form_is_fresh() -> None:
-    text = directory().joinpath(NAME).read_bytes()
-    contents = own_files()
-    assert text.decode() == dump(build(contents), compiled.digest(contents))
-    assert read_compiled(text, compiled.digest(contents)) == build(contents)
-    assert read_compiled(text, "another") is None
-
-
-def test_the_words_are_fresh() -> None:
-    assert directory().joinpath(WORDS).read_text(encoding="utf-8") == words(load_around())
+def test_the_words_are_those_of_the_patterns() -> None:
+    assert load_words() == words(load_around())
+    assert {"clip_grad_norm_", ".param_groups"} <= set(load_words()["torch"])
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=IDS)

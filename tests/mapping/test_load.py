@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optmap.mapping.derive import candidates
-from optmap.mapping.load import MappingError, default_directory, load, load_files
+from optmap.mapping.load import load, load_files
 from optmap.mapping.model import REQUIRED, Framework, MappingSet
+from optmap.mapping.stored import MappingError, default_directory
 
 COMMON = """\
 modules:
@@ -421,7 +422,7 @@ def test_an_alias_to_what_contains_it() -> None:
 def test_deep_nesting_is_an_error(opening: str, depth: int) -> None:
     """In a process of its own: a stack that overflows takes the whole interpreter down."""
     program = (
-        "import sys\nfrom optmap.mapping.load import load_files, MappingError\n"
+        "import sys\nfrom optmap.mapping.load import load_files\nfrom optmap.mapping.stored import MappingError\n"
         "try: load_files([('t.yaml', (sys.argv[1] * int(sys.argv[2])).encode())])\n"
         "except MappingError as error: print(error.lines[0])\n"
     )

@@ -1,4 +1,4 @@
-"""The tables of learning-rate schedules: against the live signatures, complete, fresh in their compiled form, satisfying the schema."""
+"""The tables of learning-rate schedules: against the live signatures, complete, satisfying the schema."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from optmap.mapping import compiled
-from optmap.mapping.load import SCHEDULES, MappingError, default_directory, load_files, load_schedules, own_files
+from optmap.mapping.load import SCHEDULES, load_files, load_schedules
 from optmap.mapping.model import OPTIMIZER, Api
 from optmap.mapping.schema import schema
+from optmap.mapping.stored import MappingError, default_directory
 
 TABLES = load_schedules()
 APIS = list(TABLES.apis.values())
@@ -80,15 +80,7 @@ def test_a_schedule_without_a_counterpart_says_what_to_do() -> None:
             assert all(api.instead for api in algorithm.apis), algorithm.name
 
 
-def test_the_compiled_form_is_fresh() -> None:
-    """Run scripts/generate.py after changing a table."""
-    contents = own_files(SCHEDULES)
-    text = compiled.dump(load_files(contents), compiled.digest(contents))
-    assert default_directory().joinpath(SCHEDULES, compiled.NAME).read_text(encoding="utf-8") == text
-
-
-def test_the_compiled_form_reads_back_equal() -> None:
-    assert load_files(own_files(SCHEDULES)) == TABLES
+def test_measures_are_read() -> None:
     assert TABLES.apis["tf.keras.optimizers.schedules.CosineDecay"].by_name["alpha"].times == "learning_rate"
     assert TABLES.apis["mindspore.nn.piecewise_constant_lr"].by_name["milestone"].then == "total_steps"
     assert TABLES.apis["tf.keras.optimizers.schedules.PiecewiseConstantDecay"].by_name["boundaries"].plus == 1

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from optmap.mapping.load import default_directory
 from optmap.mapping.schema import schema, schema_text
+from optmap.mapping.stored import default_directory
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema comes with the extra 'test'")
 

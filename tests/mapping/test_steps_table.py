@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import pytest
 
 from optmap.mapping.model import Framework
-from optmap.translate.steps.names.table import Side, load_table
+from optmap.mapping.steps import Side, load_table
 
 _PAIRS = ((Framework.TORCH, Framework.MINDSPORE), (Framework.TENSORFLOW, Framework.MINDSPORE))
 _SCRIPT = """

@@ -99,7 +99,7 @@ def test_steps_are_read_only_where_there_may_be_one(text: str, wanted: bool) -> 
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ("optmap.translate.steps.run" in done.stdout.split()) == wanted
-    assert "optmap.translate.steps.names.table" not in done.stdout, "the table is for --rewrite-step alone"
+    assert "optmap.mapping.steps" not in done.stdout, "the table is for --rewrite-step alone"
     assert "yaml" not in done.stdout.split()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import NamedTuple
 
+from optmap.mapping.steps import Parameter, Side
 from optmap.mapping.values import read_value, write_literal
 from optmap.source.calls import Argument, CallText, Form, comments_in, read_call
 from optmap.source.edits import Edit, remove_pieces
 from optmap.source.text import Source, SourceError
-from optmap.translate.steps.names.table import Parameter, Side
 
 
 class Stays(Exception):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from copy import copy
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.steps import Side, load_table
 from optmap.source.edits import Edit
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
@@ -15,7 +16,6 @@ from optmap.translate.constructors.spelling import spell_path
 from optmap.translate.discover.events import Holder
 from optmap.translate.discover.holders import Finder
 from optmap.translate.steps.names.calls import Stays, rewrite_call
-from optmap.translate.steps.names.table import Side, load_table
 from optmap.translate.steps.names.tensors import TensorRewriter
 from optmap.translate.steps.write.changes import NameChanges
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 
 from optmap.mapping.model import Framework
+from optmap.mapping.steps import Graph, GraphFunction, load_table
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Names, chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.holders import everything
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.steps.names.table import Graph, GraphFunction, load_table
 from optmap.translate.steps.read.graph_plan import GraphPlan, Node
 from optmap.translate.steps.read.plan import NotPlain
 

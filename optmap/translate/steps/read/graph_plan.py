@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import NamedTuple
 
-from optmap.translate.steps.names.table import GraphFunction
+from optmap.mapping.steps import GraphFunction
 
 
 class Node(NamedTuple):

@@ -11,7 +11,7 @@ from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport
 
 if TYPE_CHECKING:
-    from optmap.translate.steps.names.table import Side
+    from optmap.mapping.steps import Side
 
 
 @dataclass

@@ -11,7 +11,7 @@ from optmap.source.names import Function
 from optmap.translate.steps.run import StepNote
 
 if TYPE_CHECKING:
-    from optmap.translate.steps.names.table import Side
+    from optmap.mapping.steps import Side
 
 
 def free(name: str, used: set[str], *, keep: bool = False) -> str:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from optmap.mapping.steps import Graph
 from optmap.source.calls import comments_in
 from optmap.source.edits import Edit, apply_edits, line_indent, rest_of_line
 from optmap.source.text import Source
-from optmap.translate.steps.names.table import Graph
 from optmap.translate.steps.read.graph_plan import GraphPlan, Node
 from optmap.translate.steps.read.plan import NotPlain
 from optmap.translate.steps.write.layout import LINES, line_start, removal

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from optmap.mapping.model import Framework
+from optmap.mapping.steps import load_table
 from optmap.source.text import Source
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.steps.names.table import load_table
 from optmap.translate.steps.read.graph import read_graph
 from optmap.translate.steps.read.plan import NotPlain
 from optmap.translate.steps.write.graph import GraphWriter

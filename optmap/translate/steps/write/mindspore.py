@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import MappingSet
+from optmap.mapping.steps import load_table
 from optmap.source.names import Function
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell_path
@@ -15,7 +16,6 @@ from optmap.translate.discover.holders import Finder
 from optmap.translate.discover.sites import Sites
 from optmap.translate.options import Options
 from optmap.translate.steps.names.references import NameRewriter
-from optmap.translate.steps.names.table import load_table
 from optmap.translate.steps.read.graph_plan import GraphPlan
 from optmap.translate.steps.read.plan import NotPlain, Plan
 from optmap.translate.steps.read.tape import TapeReader, report_rest

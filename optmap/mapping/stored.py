@@ -1,0 +1,102 @@
+"""optmap's own tables as JSON, so that a run need not import and run a YAML parser, which takes longer than most files do.
+
+A stored form lies in `mappings/stored/` and holds a digest of the tables and of the code that read them; it is used only
+while both are the same byte for byte. It is built with the wheel, and never written by what is installed. In a checkout it is
+not committed, and a run that finds it stale writes it anew; where that fails the tables are read from YAML each time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from zlib import crc32
+
+T = TypeVar("T")
+Contents = list[tuple[str, bytes]]
+_PACKAGE: Final = Path(__file__).resolve().parent.parent
+_INSIDE: Final = _PACKAGE / "mappings"
+
+
+class MappingError(Exception):
+    """The tables cannot be used; `lines` holds one message for each error, with its place."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__("\n".join(self.lines))
+
+
+@lru_cache(maxsize=1)
+def default_directory() -> Path:
+    """Return the directory of the tables that come with optmap: beside the package in a checkout, inside it once built."""
+    return _INSIDE if _INSIDE.is_dir() else _PACKAGE.parent / "mappings"
+
+
+def own_files(folder: str = "") -> Contents:
+    """Read optmap's own tables, or those of a folder beside them, as (name, content), in order. Raises MappingError."""
+    shown = f"mappings/{folder}/" if folder else "mappings/"
+    try:
+        found = _files(os.path.join(default_directory(), folder), ".yaml")
+    except OSError as error:
+        raise MappingError([f"{shown}: cannot be read: {error.strerror}"]) from None
+    return [(shown + name, content) for name, content in found]
+
+
+def stored(
+    name: str, folder: str, build: Callable[[Contents], T], plain: Callable[[Any], Any], back: Callable[[Any], T]
+) -> T:
+    """Return what `build` makes of a folder's tables, from its stored form where that is fresh.
+
+    `plain` returns what JSON can hold of it, and `back` makes it of that again.
+    """
+    contents = own_files(folder)
+    fresh = digest([*contents, ("code", _code().encode())])
+    path = default_directory() / "stored" / f"{name}.json"
+    with suppress(OSError, ValueError):
+        first, _, rest = path.read_bytes().partition(b"\n")
+        if first.decode() == fresh:
+            return back(json.loads(rest))
+    built = build(contents)
+    if default_directory() != _INSIDE:
+        write(path, f"{fresh}\n{json.dumps(plain(built), separators=(',', ':'))}\n")
+    return built
+
+
+def write(path: Path, text: str) -> None:
+    """Write a stored form at once, so that another process finds all of it or none; a failure leaves things as they are."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        try:
+            beside.write_text(text, encoding="utf-8")
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def digest(contents: Iterable[tuple[str, bytes]]) -> str:
+    """Return a digest of files given as (name, content), in order: it tells edits, not forgeries, and costs no import."""
+    size = state = 0
+    for name, data in contents:
+        state = crc32(data, crc32(f"{name}\0{len(data)}\0".encode(), state))
+        size += len(data)
+    return f"{size}-{state:08x}"
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """The digest of the code that reads tables."""
+    return digest(_files(os.path.dirname(__file__), ".py"))
+
+
+def _files(directory: str, ending: str) -> Contents:
+    found = []
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(ending):
+            with open(os.path.join(directory, name), "rb") as file:
+                found.append((name, file.read()))
+    return found
