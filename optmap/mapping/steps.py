@@ -93,7 +93,7 @@ class Table(Record):
 @lru_cache(maxsize=4)
 def load_table(source: Framework, target: Framework) -> Table:
     """Load the table for a pair of frameworks. Raises MappingError."""
-    file = _load()
+    file = load_file()
     sides = [(row[source], row[target]) for row in file.callables.values() if {source, target} <= row.keys()]
     bases = [(row[source], row[target]) for row in file.bases if {source, target} <= row.keys()]
     return Table(
@@ -105,7 +105,8 @@ def load_table(source: Framework, target: Framework) -> Table:
 
 
 @lru_cache(maxsize=1)
-def _load() -> StepsFile:
+def load_file() -> StepsFile:
+    """Load the whole table. Raises MappingError."""
     return stored("steps", "steps", build, store, StepsFile.restore)
 
 

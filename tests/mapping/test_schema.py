@@ -33,7 +33,7 @@ def small() -> dict[str, Any]:
 
 def test_the_published_file_is_fresh() -> None:
     published = (default_directory() / "schema.json").read_text(encoding="utf-8")
-    assert published == schema_text(), "run scripts/write_schema.py"
+    assert published == schema_text(), "run scripts/generate.py"
     assert json.loads(published) == schema()
 
 
