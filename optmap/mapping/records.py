@@ -83,6 +83,8 @@ class Field:
     def kind(self) -> Kind:
         """What may stand in YAML."""
         if self.known is None:
+            if isinstance(self.type, str) and "Literal" not in self.type:
+                raise TypeError(f"found {self.type!r} in quotes, expected a type: records need types that are there")
             self.known = _kind(self.type if self.given is None else self.given, self.choices, self.or_one)
         return self.known
 

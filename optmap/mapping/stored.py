@@ -56,7 +56,7 @@ def stored(
     contents = own_files(folder)
     fresh = digest([*contents, ("code", _code().encode())])
     path = default_directory() / "stored" / f"{name}.json"
-    with suppress(OSError, ValueError):
+    with suppress(Exception):  # whatever is wrong with it, the tables themselves are there
         first, _, rest = path.read_bytes().partition(b"\n")
         if first.decode() == fresh:
             return back(json.loads(rest))
@@ -68,7 +68,7 @@ def stored(
 
 def write(path: Path, text: str) -> None:
     """Write a stored form at once, so that another process finds all of it or none; a failure leaves things as they are."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{id(text)}")
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         try:

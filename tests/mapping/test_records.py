@@ -160,3 +160,13 @@ def test_the_schema_says_what_the_loader_takes() -> None:
     assert found["properties"]["words"]["propertyNames"] == {"enum": ["train", "test"]}
     assert found["properties"]["start"] == {"description": "two numbers", "type": "string"}
     assert "name" not in found["properties"]
+
+
+def test_types_have_to_be_there() -> None:
+    """As strings, which `from __future__ import annotations` makes of them, they would all be taken for literals."""
+
+    class Later(Record):
+        part: "Part" = key("a record")
+
+    with pytest.raises(TypeError, match="found 'Part' in quotes"):
+        record_schema(Later)

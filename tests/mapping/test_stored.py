@@ -71,12 +71,12 @@ def test_it_is_not_used_for_other_code(own: Path, monkeypatch: pytest.MonkeyPatc
     assert made("steps")[1] == ["built"]
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"{}", b"\xff\n[]", None])
-def test_a_spoilt_one_is_replaced(own: Path, spoilt: bytes | None) -> None:
+@pytest.mark.parametrize("spoilt", [b"", b"{}", b"\xff\n[]", b"%(first)s\n", b"%(first)s\n[[1], 2]", b"%(half)s"])
+def test_a_spoilt_one_is_replaced(own: Path, spoilt: bytes) -> None:
     made("steps")
     path = own / "stored" / "steps.json"
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2] if spoilt is None else spoilt)
+    path.write_bytes(spoilt.replace(b"%(first)s", whole.split(b"\n")[0]).replace(b"%(half)s", whole[: len(whole) // 2]))
     assert made("steps")[1] == ["built"]
     assert path.read_bytes() == whole
 
