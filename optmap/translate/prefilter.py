@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 from optmap.diagnostics import DYNAMIC
-from optmap.mapping.around import load_words
 from optmap.mapping.model import Framework
 from optmap.translate.discover.sites import Mention
 
@@ -42,4 +41,6 @@ def has_surroundings(data: bytes, frameworks: Collection[Framework]) -> bool:
 
 @lru_cache(maxsize=1)
 def _words() -> dict[str, list[bytes]]:
+    from optmap.mapping.around import load_words
+
     return {name: [word.encode() for word in words] for name, words in load_words().items()}

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
@@ -84,6 +85,7 @@ def test_a_wrapped_optimizer_is_both(tables: MappingSet) -> None:
 
 
 def test_plain_files_load_nothing_of_this() -> None:
+    load()  # so that their stored form is there
     program = (
         "import sys\nfrom optmap import translate_source\n"
         "translate_source('import os\\nprint(1)\\n', to='mindspore')\n"
