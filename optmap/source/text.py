@@ -12,10 +12,10 @@ import sys
 import tokenize
 import warnings
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 _BOM: Final = b"\xef\xbb\xbf"
@@ -53,6 +53,8 @@ class Source:
     bom: bytes
     tree: ast.Module
     parts: Parts | None = None
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was found out about the source, by whatever asks for it once."""
 
     @cached_property
     def line_starts(self) -> list[int]:

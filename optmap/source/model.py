@@ -1,0 +1,391 @@
+"""The semantic model of a file: the one place that answers what a name holds, who calls what, and what stands around.
+
+How to ask
+----------
+    module = Module.of(source)          # cheap; built at the first question, once for a Source, never again
+
+Everything is asked by node; answers are kept. Scopes are Python's own: an inner function, class, comprehension, lambda,
+`global` or `nonlocal` never mixes up two variables of one spelling.
+
+What does it hold?
+    module.reaching(node)               # the expressions that a place may hold, or the place that hides a value
+    module.paths(node)                  # {"torch.optim.SGD"}: import paths; None in it: may be something else; empty: not bound
+    module.variable(node)               # the variable behind `x`, `self.x`, `C.x`: its bindings and every place that reads it
+    module.bound("x", at=node)          # the variable of that name as seen from a place
+    module.in_force(variable, at=node)  # its bindings that may matter at a place, by the order of statements
+    module.holder(call)                 # the variable that `x = f()` binds
+Who calls it, with what?
+    module.function(call), module.callers(function), module.returns(function), module.yields(function)
+    module.class_of(node), module.method(owner, "step"), module.definition(node), module.instance(node)
+    bind(signature_of(function), call)  # optmap.source.bind
+What stands around it?
+    module.parent(node), module.ancestors(node), module.enclosing(node, ast.For), module.statement(node),
+    module.block(statement), module.scope(node)
+Where is it?
+    module.nodes(ast.Call), module.names("x"), module.attributes("step"), module.references(["torch.optim"])
+
+An answer that cannot be proved says so: `Reaching.complete`, `callers(...) is None`, None in `paths`. `reaching` looks at
+the order of statements where that is known; a function's body runs at any time. That a function or class is imported and
+used by another file is not considered, except that a parameter of a function without calls is unknown.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from typing import Any, TypeVar, overload
+from weakref import ref
+
+from optmap.source.bindings import Binding, How, Symbols, Variable, climb, position
+from optmap.source.classes import Bases, Classes
+from optmap.source.functions import Functions, Passed
+from optmap.source.order import Order
+from optmap.source.paths import Mentions, Reference, follow, mentions, paths
+from optmap.source.reaching import Reach, Reaching, is_builtin
+from optmap.source.symbols import Index
+from optmap.source.syntax import Function, imported_name
+from optmap.source.text import Source
+
+Node = TypeVar("Node", bound=ast.AST)
+_STATEMENTS = (ast.stmt, ast.Module)
+
+__all__ = [
+    "Bases", "Binding", "How", "Mentions", "Module", "Passed", "Reaching", "Reference", "Variable",
+]  # fmt: skip
+
+
+class _View:
+    """Everything that is known of one index: that of the whole file, or of the statements of interest."""
+
+    def __init__(self, index: Index, names: frozenset[str] | None = None) -> None:
+        self.index = index
+        self.names = names
+        self.symbols = Symbols(index)
+        self.order = Order(self.symbols)
+
+
+class Module:
+    """The model of one file. Nothing that it returns may be changed.
+
+    The source keeps its model, and the model does not keep the source: they go together, without a cycle.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = ref(source)
+        self.tree = source.tree
+        self._partial: _View | None = None
+        self._mentions: dict[tuple[frozenset[str], frozenset[str], str], Mentions] = {}
+        self._sorted: dict[tuple[type[ast.AST], ...], tuple[Any, ...]] = {}
+        self._indices: dict[str, dict[str, tuple[Any, ...]]] = {}
+
+    @property
+    def source(self) -> Source:
+        """The source, which whoever asks for the model must keep."""
+        found = self._source()
+        if found is None:
+            raise ReferenceError("the source of the model is gone")
+        return found
+
+    @classmethod
+    def of(cls, source: Source) -> Module:
+        """The model of a source; one for each."""
+        found = source.memo.get(cls)
+        if found is None:
+            found = source.memo[cls] = cls(source)
+        assert isinstance(found, cls)
+        return found
+
+    @cached_property
+    def _full(self) -> _View:
+        return _View(Index(self.tree))
+
+    @property
+    def _symbols(self) -> Symbols:
+        return self._full.symbols
+
+    @cached_property
+    def _classes(self) -> Classes:
+        return Classes(self._symbols)
+
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach(self._symbols, self._full.order, self._classes)
+
+    @property
+    def _functions(self) -> Functions:
+        return self._reach.functions
+
+    def _view(self, node: ast.AST) -> _View:
+        """The whole file's index if it is there, else the smaller one if that has the node."""
+        small = self._partial
+        if small is not None and "_full" not in self.__dict__ and id(node) in small.index.parents:
+            return small
+        return self._full
+
+    # What stands around a node
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """The node directly around a node; None for the module."""
+        return self._view(node).index.parents.get(id(node))
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, innermost first; the last is the module."""
+        return climb(self._view(node).index, node)
+
+    @overload
+    def enclosing(self, node: ast.AST, kind: type[Node], /) -> Node | None: ...
+    @overload
+    def enclosing(self, node: ast.AST, /, *kinds: type[ast.AST]) -> ast.AST | None: ...
+    def enclosing(self, node: ast.AST, /, *kinds: type[ast.AST]) -> ast.AST | None:
+        """The innermost node of one of the kinds around a node, never the node itself."""
+        view = self._view(node)
+        if all(issubclass(kind, _STATEMENTS) for kind in kinds):  # expressions may be deep
+            statement = view.order.statement(node)
+            if statement is not None and statement is not node and isinstance(statement, kinds):
+                return statement
+            node = statement if statement is not None else node
+        return next((item for item in climb(view.index, node) if isinstance(item, kinds)), None)
+
+    def statement(self, node: ast.AST) -> ast.stmt:
+        """The innermost statement that a node belongs to, itself if it is one."""
+        found = self._view(node).order.statement(node)
+        if found is None:
+            raise ValueError("a module stands in no statement")
+        return found
+
+    def block(self, statement: ast.stmt) -> tuple[Sequence[ast.stmt], int]:
+        """The statements of the block that one stands in, and its place among them."""
+        return self._view(statement).order.block(statement)
+
+    def function_of(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function whose body a node stands in, through lambdas and comprehensions, but not classes."""
+        scope = self._view(node).symbols.scope(node)
+        places = (item.node for item in scope.enclosing())
+        found = next((item for item in places if isinstance(item, (Function, ast.ClassDef))), None)
+        return found if isinstance(found, Function) else None
+
+    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
+        """The innermost class that a node stands in, in a method or directly."""
+        return self.enclosing(node, ast.ClassDef)
+
+    def scope(self, node: ast.AST) -> ast.AST:
+        """The Module, function, lambda, comprehension or class in whose scope a node is evaluated.
+
+        Decorators, defaults, bases and the first iterable of a comprehension are evaluated around it; a definition stands
+        in the scope that it binds its name in, a parameter in that of its function.
+        """
+        return self._view(node).symbols.scope(node).node
+
+    # Where things are
+
+    @overload
+    def nodes(self, kind: type[Node], /) -> tuple[Node, ...]: ...
+    @overload
+    def nodes(self, /, *kinds: type[ast.AST]) -> tuple[Any, ...]: ...
+    def nodes(self, /, *kinds: type[ast.AST]) -> tuple[Any, ...]:
+        """Every node of the given classes (not of classes derived from them), in the order of the text, outer ones first.
+
+        Contexts and operators are left out: Python uses one of them in many places.
+        """
+        found = self._sorted.get(kinds)
+        if found is None:
+            every = [node for kind in kinds for node in self._full.index.kinds.get(kind, ())]
+            found = self._sorted[kinds] = tuple(sorted(every, key=_extent))
+        return found
+
+    def names(self, name: str) -> tuple[ast.Name, ...]:
+        """Every Name of that spelling, whatever variable it stands for; assigned and deleted ones as well."""
+        return self._by("names", ast.Name, "id").get(name, ())
+
+    def attributes(self, name: str) -> tuple[ast.Attribute, ...]:
+        """Every attribute of that name, of whatever object."""
+        return self._by("attributes", ast.Attribute, "attr").get(name, ())
+
+    def _by(self, what: str, kind: type[ast.AST], field: str) -> dict[str, tuple[Any, ...]]:
+        if what not in self._indices:
+            found: dict[str, list[Any]] = {}
+            for node in self._full.index.kinds.get(kind, ()):
+                found.setdefault(getattr(node, field), []).append(node)
+            self._indices[what] = {name: tuple(sorted(nodes, key=_extent)) for name, nodes in found.items()}
+        return self._indices[what]
+
+    def references(self, prefixes: Collection[str], *, unbound: Collection[str] = (), hint: str = "") -> Mentions:
+        """Every name or chain that may stand for a path below the prefixes, before order and scopes are looked at.
+
+        `unbound` are names that are reported whatever binds them. With a `hint`, strings that hold it and a dot are found.
+        This does not build the whole model: only statements that mention a name of interest are entered, and `parent`,
+        `ancestors`, `enclosing`, `statement` and `paths` of what it returns are cheap.
+        """
+        key = (frozenset(prefixes), frozenset(unbound), hint)
+        found = self._mentions.get(key)
+        if found is None:
+            followed = follow(self.source, key[0], key[1], hint)
+            view = self._full if self._partial is not None or "_full" in self.__dict__ else None
+            if view is None:
+                view = self._partial = _View(Index(self.tree, followed.busy), followed.names)
+            found = self._mentions[key] = mentions(view.symbols, followed, key[0], hint)
+        return found
+
+    def stars(self, at: ast.AST | None = None) -> tuple[str, ...]:
+        """The modules of `from m import *` whose names may be seen from a place, or of the whole file."""
+        view = self._view(at) if at is not None else self._partial or self._full
+        scopes = view.symbols.scope(at).enclosing() if at is not None else view.index.scopes
+        found = sorted((node for scope in scopes for node in scope.stars), key=position)
+        return tuple(_base(node) for node in found)
+
+    # What names hold
+
+    def variable(self, node: ast.AST) -> Variable | None:
+        """The variable of a Name, of `self.x` (whatever a method calls its first parameter) or `C.x`; None if unbound.
+
+        It may also be asked of what binds a name: a parameter, function, class, `ast.alias`, except clause or pattern.
+        """
+        return self._reach.variable(node)
+
+    def bound(self, name: str, at: ast.AST) -> Variable | None:
+        """The variable that a name would stand for if it were read at a place; None where the file does not bind it."""
+        return self._view(at).symbols.bound(name, at) if self._is_whole(at, name) else self._symbols.bound(name, at)
+
+    def _is_whole(self, at: ast.AST, name: str) -> bool:
+        names = self._view(at).names
+        return names is None or name in names
+
+    def attribute_of(self, owner: ast.ClassDef, name: str) -> Variable | None:
+        """The attribute that a class, or methods of it and its relatives in the file, give its objects."""
+        return self._classes.of_class(owner, name)
+
+    def is_builtin(self, name: str, at: ast.AST) -> bool:
+        """Tell whether a name means Python's builtin where it is read at a place."""
+        return is_builtin(name) and self.bound(name, at) is None
+
+    def is_free(self, name: str, at: ast.AST) -> bool:
+        """Tell whether nothing in the file binds a name as it is seen from a place; builtins are not looked at."""
+        return self.bound(name, at) is None
+
+    def in_force(self, variable: Variable, at: ast.AST) -> Sequence[Binding]:
+        """The bindings that may have given a variable the value it has at a place.
+
+        The last one before the place that is sure to run, and what may run behind it; all of them where the order is not
+        known, as in a function that reads a global. Empty only where the variable has none.
+        """
+        return self._full.order.in_force(variable, at)
+
+    def reaching(self, node: ast.expr, at: ast.AST | None = None) -> Reaching:
+        """The expressions that an expression may hold, or a name if it were read at another place.
+
+        It looks through names, attributes of self, conditions, `:=`, `and`/`or`, unpacked displays, loops over displays,
+        returns of the file's functions, and parameters whose callers are all known. Other expressions are values. So are
+        names of functions, classes, builtins and imports; what an import gives is unknown as well.
+        """
+        return self._reach.reaching(node, at)
+
+    def paths(self, node: ast.expr, at: ast.AST | None = None) -> frozenset[str | None]:
+        """Every dotted import path that a name or a chain of attributes may stand for, where it stands or at a place.
+
+        None stands for something that is no import; the set is empty where nothing binds the name, or only None. Relative
+        paths begin with dots. Anything but a name or a chain has no paths.
+        """
+        view = self._view(node)
+        found = paths(view.symbols, view.order, node, at, view.names)
+        if found is None:
+            found = paths(self._symbols, self._full.order, node, at, None)
+        return found or frozenset()
+
+    def holder(self, call: ast.expr) -> Variable | None:
+        """The variable that holds just what a call gives: `x = f()`, `self.x: T = f()`, `(x := f())`, `x, y = f(), g()`."""
+        target: ast.AST | None = None
+        parent = self.parent(call)
+        if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+            target = parent.targets[0]
+        elif isinstance(parent, ast.AnnAssign | ast.NamedExpr) and parent.value is call:
+            target = parent.target
+        elif isinstance(parent, ast.Tuple | ast.List):
+            target = self._opposite(parent, call)
+        return self.variable(target) if isinstance(target, ast.Name | ast.Attribute) else None
+
+    def _opposite(self, display: ast.Tuple | ast.List, item: ast.expr) -> ast.expr | None:
+        """The target that an item of a display is assigned to."""
+        outer = self.parent(display)
+        target = outer.targets[0] if isinstance(outer, ast.Assign) and len(outer.targets) == 1 else None
+        if not isinstance(target, ast.Tuple | ast.List) or len(target.elts) != len(display.elts):
+            return None
+        if any(isinstance(each, ast.Starred) for each in (*target.elts, *display.elts)):
+            return None
+        return next(one for one, other in zip(target.elts, display.elts, strict=True) if other is item)
+
+    # Functions and classes
+
+    def function(self, call: ast.Call) -> ast.FunctionDef | None:
+        """The function of the file that a call runs: the only binding of its name, undecorated (static and class methods
+        may be), not async. A method through `self`, the class, or an object that is surely of the class."""
+        return self._functions.function(call)
+
+    def is_bound(self, call: ast.Call, function: ast.FunctionDef) -> bool:
+        """Tell whether Python passes the first parameter, for `bind(signature_of(function, bound=...), call)`."""
+        return self._functions.is_bound(call, function)
+
+    def callers(self, function: ast.AST) -> tuple[ast.Call, ...] | None:
+        """Every call of a function, of `__init__` every construction; None where it may be called in other ways as well.
+
+        It may where it is decorated, async, bound again, or mentioned without being called; a method also where the class
+        has bases that are not seen, or where an object that is asked for an attribute of that name may be of the class.
+        """
+        return self._functions.callers(function)
+
+    def passed(self, parameter: ast.arg) -> Passed:
+        """What the calls of a function pass for a parameter, as far as they are seen."""
+        return self._functions.passed(parameter)
+
+    def returns(self, function: ast.AST) -> tuple[ast.expr, ...]:
+        """What a function's `return` statements give, in the order of the text; of a lambda its body."""
+        return (function.body,) if isinstance(function, ast.Lambda) else self._functions.results(function)[0]
+
+    def yields(self, function: ast.AST) -> tuple[ast.expr, ...]:
+        """What a function yields one by one; see `runs` for what it yields from."""
+        return self._functions.results(function)[1]
+
+    def runs(self, function: ast.AST) -> tuple[ast.expr, ...]:
+        """What a function yields from."""
+        return self._functions.results(function)[2]
+
+    def is_generator(self, function: ast.AST) -> bool:
+        """Tell whether a function is a generator."""
+        return self._functions.generates(function)
+
+    def definition(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
+        """The function or class that a name or `self.x` stands for, if nothing else binds it; decorators are not looked at."""
+        variable = self.variable(node)
+        target = variable.bindings[0].target if variable is not None and len(variable.bindings) == 1 else None
+        return target if isinstance(target, (Function, ast.ClassDef)) else None
+
+    def instance(self, node: ast.expr) -> ast.ClassDef | None:
+        """The class of the file that an expression is surely an object of; of `self` the class around the method."""
+        return self._symbols.self_class(node) or self._reach.instance(node)
+
+    def self_class(self, node: ast.AST) -> ast.ClassDef | None:
+        """The class of the method whose first parameter a name is: `self`, or `cls`."""
+        return self._symbols.self_class(node)
+
+    def method(self, owner: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+        """The method of a class or of its bases in the file; None where another base may define it first."""
+        return self._classes.method(owner, name)
+
+    def bases(self, owner: ast.ClassDef) -> Bases:
+        """The classes of the file that a class derives from directly, and whether there are others."""
+        return self._classes.bases(owner)
+
+    def subclasses(self, owner: ast.ClassDef) -> Sequence[ast.ClassDef]:
+        """The class and the classes of the file that derive from it, however far."""
+        return self._classes.subclasses(owner)
+
+
+def _extent(node: ast.AST) -> tuple[int, int, int, int, bool]:
+    """Sort by beginning; of nodes that begin together the longest first, and statements before their expressions."""
+    end = (-(getattr(node, "end_lineno", 0) or 0), -(getattr(node, "end_col_offset", 0) or 0))
+    return *position(node), *end, not isinstance(node, ast.stmt)
+
+
+def _base(node: ast.ImportFrom) -> str:
+    path = imported_name(node, node.names[0])[1]
+    return path[:-2] if path[:-2].strip(".") else path[:-1]

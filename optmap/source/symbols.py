@@ -1,0 +1,350 @@
+"""The index of a file: what stands around each node, nodes by type, and the scopes with what they bind and read.
+
+It is built by one walk with a stack of its own, so that neither depth nor length of an expression matters.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum, auto
+from typing import Any, Final
+
+from optmap.source.syntax import BLOCKS, Comprehension, imported_name, parameters
+
+
+class ScopeKind(Enum):
+    MODULE = auto()
+    FUNCTION = auto()  # a comprehension and a lambda as well
+    CLASS = auto()
+    TYPES = auto()  # type parameters, which see the names of a class around them
+
+
+class Scope:
+    """A scope with its own symbols.
+
+    `binders` are the nodes that bind, annotate or delete a name: a Name, arg, alias, function, class, except clause or
+    pattern. `uses` are the names read here. `declared` are those that are global or nonlocal.
+    """
+
+    __slots__ = ("binders", "declared", "kind", "node", "parent", "stars", "uses")
+
+    def __init__(self, kind: ScopeKind, node: ast.AST, parent: Scope | None) -> None:
+        self.kind = kind
+        self.node = node
+        self.parent = parent
+        self.binders: dict[str, list[ast.AST]] = {}
+        self.uses: dict[str, list[ast.Name]] = {}
+        self.declared: dict[str, type[ast.Global] | type[ast.Nonlocal]] = {}
+        self.stars: list[ast.ImportFrom] = []
+
+    def owner(self, name: str) -> Scope | None:
+        """The scope whose symbol a name stands for that is read here; None where the file does not bind it."""
+        scope: Scope | None = self
+        visible = True
+        while scope is not None:
+            if visible:
+                declared = scope.declared.get(name)
+                if declared is ast.Global:
+                    module = scope.module
+                    return module if name in module.binders else None
+                if declared is None and name in scope.binders:
+                    return scope
+            inner, scope = scope, scope.parent
+            visible = scope is not None and (scope.kind is not ScopeKind.CLASS or inner.kind is ScopeKind.TYPES)
+        return None
+
+    @property
+    def module(self) -> Scope:
+        return next(scope for scope in self.enclosing() if scope.parent is None)
+
+    def enclosing(self) -> Iterator[Scope]:
+        """This scope and those around it, innermost first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def spelled(self, name: str) -> str:
+        """A private name as Python spells it inside a class, any other name as it is."""
+        if not _is_private(name):
+            return name
+        owner = next((item.node for item in self.enclosing() if isinstance(item.node, ast.ClassDef)), None)
+        prefix = owner.name.lstrip("_") if isinstance(owner, ast.ClassDef) else ""
+        return f"_{prefix}{name}" if prefix else name
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("__") and not name.endswith("__")
+
+
+class Index:
+    """What one walk over a tree finds. With `wanted`, a statement for which it is false is not entered."""
+
+    def __init__(self, tree: ast.Module, wanted: Callable[[ast.AST], bool] | None = None) -> None:
+        self.tree = tree
+        self.wanted = wanted
+        self.parents: dict[int, ast.AST] = {}
+        self.kinds: defaultdict[type[ast.AST], list[Any]] = defaultdict(list)
+        self.module = Scope(ScopeKind.MODULE, tree, None)
+        self.scopes: list[Scope] = [self.module]
+        self.opened: dict[int, Scope] = {id(tree): self.module}
+        """The scope that a node opens, by the node's id."""
+        self.typed: dict[int, Scope] = {}
+        """The scope of a node's type parameters, by the node's id."""
+        self.mentioned: dict[str, list[Scope]] = {}
+        """The scopes that read a name."""
+        self._pending: list[tuple[Scope, list[ast.AST]]] = [(self.module, self._kept(tree.body))]
+        self.kinds[ast.Module].append(tree)
+        self._adopt(tree, tree.body)
+        while self._pending:
+            self._walk(*self._pending.pop())
+        self._finish()
+
+    def _walk(self, scope: Scope, stack: list[ast.AST]) -> None:
+        """Go through nodes of one scope; inner scopes are left for later."""
+        kinds, parents, uses, binders = self.kinds, self.parents, scope.uses, scope.binders
+        handlers, fields_of = _HANDLERS, _FIELDS
+        while stack:
+            node = stack.pop()
+            kind = node.__class__
+            kinds[kind].append(node)
+            if kind is ast.Name:
+                name = node.id  # type: ignore[attr-defined]
+                table: Any = uses if node.ctx.__class__ is ast.Load else binders  # type: ignore[attr-defined]
+                if name in table:
+                    table[name].append(node)
+                else:
+                    table[name] = [node]
+                continue
+            handler = handlers.get(kind)
+            if handler is not None:
+                handler(self, node, scope, stack)
+                continue
+            fields = fields_of.get(kind)
+            if fields is None:
+                fields = fields_of[kind] = tuple(name for name in kind._fields if name not in _ATOMS)
+            for field in fields:
+                value = getattr(node, field, None)
+                if value.__class__ is list:
+                    if self.wanted is not None and field in BLOCKS:
+                        self._adopt(node, value)
+                        stack += self._kept(value)
+                        continue
+                    for item in value:
+                        if item is not None:
+                            parents[id(item)] = node
+                            stack.append(item)
+                elif isinstance(value, ast.AST):
+                    parents[id(value)] = node
+                    stack.append(value)
+
+    def _kept(self, nodes: Sequence[ast.AST]) -> list[ast.AST]:
+        if self.wanted is None:
+            return list(nodes)
+        return [node for node in nodes if not isinstance(node, ast.stmt) or self.wanted(node)]
+
+    def _adopt(self, parent: ast.AST, nodes: Iterable[ast.AST | None]) -> None:
+        parents = self.parents
+        for node in nodes:
+            if node is not None:
+                parents[id(node)] = parent
+
+    def _add(self, parent: ast.AST, nodes: Iterable[ast.AST | None], stack: list[ast.AST]) -> None:
+        """Children that are evaluated in the scope at hand."""
+        for node in nodes:
+            if node is not None:
+                self.parents[id(node)] = parent
+                stack.append(node)
+
+    def _inner(self, kind: ScopeKind, node: ast.AST, parent: Scope, nodes: list[ast.AST]) -> Scope:
+        """A scope inside another, and what is evaluated in it."""
+        scope = Scope(kind, node, parent)
+        self.scopes.append(scope)
+        self.opened[id(node)] = scope
+        self._pending.append((scope, nodes))
+        return scope
+
+    def _types(self, node: ast.AST, scope: Scope) -> Scope:
+        """The scope of type parameters, if there are any; their bounds are walked in it."""
+        given: list[ast.AST] = getattr(node, "type_params", [])
+        if not given:
+            return scope
+        self._adopt(node, given)
+        inner = Scope(ScopeKind.TYPES, node, scope)
+        self.scopes.append(inner)
+        self.typed[id(node)] = inner
+        self._pending.append((inner, list(given)))
+        return inner
+
+    def _function(self, node: ast.FunctionDef, scope: Scope, stack: list[ast.AST]) -> None:
+        scope.binders.setdefault(node.name, []).append(node)
+        self._add(node, node.decorator_list, stack)
+        types = self._types(node, scope)
+        notes = stack if types is scope else []
+        self._add(node, [node.returns], notes)
+        self._adopt(node, node.body)
+        inner = self._inner(ScopeKind.FUNCTION, node, types, self._kept(node.body))
+        self._arguments(node, node.args, inner, stack, notes)
+        if notes is not stack:
+            self._pending.append((types, notes))
+
+    def _lambda(self, node: ast.Lambda, scope: Scope, stack: list[ast.AST]) -> None:
+        self.parents[id(node.body)] = node
+        inner = self._inner(ScopeKind.FUNCTION, node, scope, [node.body])
+        self._arguments(node, node.args, inner, stack, stack)
+
+    def _arguments(
+        self, node: ast.AST, arguments: ast.arguments, inner: Scope, stack: list[ast.AST], notes: list[ast.AST]
+    ) -> None:
+        self.parents[id(arguments)] = node
+        self.kinds[ast.arguments].append(arguments)
+        self._add(arguments, (*arguments.defaults, *arguments.kw_defaults), stack)
+        for item in parameters(arguments):
+            self.parents[id(item)] = arguments
+            self.kinds[ast.arg].append(item)
+            inner.binders.setdefault(item.arg, []).append(item)
+            self._add(item, [item.annotation], notes)
+
+    def _class(self, node: ast.ClassDef, scope: Scope, stack: list[ast.AST]) -> None:
+        scope.binders.setdefault(node.name, []).append(node)
+        self._add(node, node.decorator_list, stack)
+        types = self._types(node, scope)
+        bases = stack if types is scope else []
+        self._add(node, (*node.bases, *node.keywords), bases)
+        if bases is not stack:
+            self._pending.append((types, bases))
+        self._adopt(node, node.body)
+        self._inner(ScopeKind.CLASS, node, types, self._kept(node.body))
+
+    def _type_alias(self, node: Any, scope: Scope, stack: list[ast.AST]) -> None:
+        self._add(node, [node.name], stack)
+        self.parents[id(node.value)] = node
+        self._pending.append((self._types(node, scope), [node.value]))
+
+    def _type_parameter(self, node: Any, scope: Scope, stack: list[ast.AST]) -> None:
+        scope.binders.setdefault(node.name, []).append(node)
+        self._add(node, (getattr(node, "bound", None), getattr(node, "default_value", None)), stack)
+
+    def _comprehension(self, node: Any, scope: Scope, stack: list[ast.AST]) -> None:
+        """The first iterable is evaluated outside."""
+        parts: list[ast.AST] = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        self._adopt(node, (*parts, *node.generators))
+        self._inner(ScopeKind.FUNCTION, node, scope, parts)
+        for position, generator in enumerate(node.generators):
+            self.kinds[ast.comprehension].append(generator)
+            self._add(generator, (generator.target, *generator.ifs), parts)
+            self._add(generator, [generator.iter], parts if position else stack)
+
+    def _annotated(self, node: ast.AnnAssign, scope: Scope, stack: list[ast.AST]) -> None:
+        """`(name): T` binds nothing."""
+        bare = not node.simple and node.value is None and isinstance(node.target, ast.Name)
+        self._add(node, (node.annotation, node.value, None if bare else node.target), stack)
+        if bare:
+            self.parents[id(node.target)] = node
+            self.kinds[ast.Name].append(node.target)
+
+    def _named(self, node: ast.NamedExpr, scope: Scope, stack: list[ast.AST]) -> None:
+        """In a comprehension, the name belongs to the scope around it."""
+        self._add(node, [node.value], stack)
+        self.parents[id(node.target)] = node
+        self.kinds[ast.Name].append(node.target)
+        while isinstance(scope.node, Comprehension) and scope.parent is not None:
+            scope = scope.parent
+        scope.binders.setdefault(node.target.id, []).append(node.target)
+
+    def _import(self, node: ast.Import | ast.ImportFrom, scope: Scope, stack: list[ast.AST]) -> None:
+        for alias in node.names:
+            self.parents[id(alias)] = node
+            self.kinds[ast.alias].append(alias)
+            local = imported_name(node, alias)[0]
+            if local != "*":
+                scope.binders.setdefault(local, []).append(alias)
+            elif isinstance(node, ast.ImportFrom):
+                scope.stars.append(node)
+
+    def _declaration(self, node: ast.Global | ast.Nonlocal, scope: Scope, stack: list[ast.AST]) -> None:
+        scope.declared.update(dict.fromkeys(node.names, node.__class__))
+
+    def _named_node(self, node: Any, scope: Scope, stack: list[ast.AST]) -> None:
+        """`except E as name`, `case [*name]`, `case {**name}`, `case x as name`: the name is a plain string."""
+        name = node.rest if isinstance(node, ast.MatchMapping) else node.name
+        if name is not None:
+            scope.binders.setdefault(name, []).append(node)
+        for field in ("type", "pattern", "keys", "patterns"):
+            value = getattr(node, field, None)
+            self._add(node, value if isinstance(value, list) else [value], stack)
+        body = getattr(node, "body", [])
+        self._adopt(node, body)
+        stack += self._kept(body)
+
+    def _attribute(self, node: ast.Attribute, scope: Scope, stack: list[ast.AST]) -> None:
+        self.parents[id(node.value)] = node
+        stack.append(node.value)
+
+    def _leaf(self, node: ast.AST, scope: Scope, stack: list[ast.AST]) -> None:
+        pass
+
+    def _finish(self) -> None:
+        """Spell private names as classes do, give declared names to their owners, and note who reads what."""
+        for scope in self.scopes:
+            _respell(scope, scope.binders)
+            _respell(scope, scope.uses)
+            scope.declared = {scope.spelled(name): kind for name, kind in scope.declared.items()}
+        for scope in self.scopes:
+            for name in scope.uses:
+                self.mentioned.setdefault(name, []).append(scope)
+            for name, kind in scope.declared.items() if scope.parent is not None else ():
+                found = scope.binders.pop(name, None)
+                owner: Scope | None = self.module
+                if kind is ast.Nonlocal:
+                    owner = scope.parent.owner(name) if scope.parent is not None else None
+                if found and owner is not None:
+                    owner.binders.setdefault(name, []).extend(found)
+
+
+def _respell(scope: Scope, table: dict[str, list[Any]]) -> None:
+    for name in [name for name in table if _is_private(name)]:
+        spelled = scope.spelled(name)
+        if spelled != name:
+            table.setdefault(spelled, []).extend(table.pop(name))
+
+
+_ATOMS: Final = frozenset(
+    ("ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment", "conversion", "simple", "kwd_attrs")
+)
+"""Fields that hold no nodes, or nodes that all places share."""
+_FIELDS: Final[dict[type[ast.AST], tuple[str, ...]]] = {}
+_HANDLERS: Final[dict[type[ast.AST], Callable[[Index, Any, Scope, list[ast.AST]], None]]] = {
+    ast.Constant: Index._leaf,
+    ast.Pass: Index._leaf,
+    ast.MatchSingleton: Index._leaf,
+    ast.Attribute: Index._attribute,
+    ast.Import: Index._import,
+    ast.ImportFrom: Index._import,
+    ast.Global: Index._declaration,
+    ast.Nonlocal: Index._declaration,
+    ast.FunctionDef: Index._function,
+    ast.AsyncFunctionDef: Index._function,
+    ast.Lambda: Index._lambda,
+    ast.ClassDef: Index._class,
+    ast.ListComp: Index._comprehension,
+    ast.SetComp: Index._comprehension,
+    ast.DictComp: Index._comprehension,
+    ast.GeneratorExp: Index._comprehension,
+    ast.AnnAssign: Index._annotated,
+    ast.NamedExpr: Index._named,
+    ast.ExceptHandler: Index._named_node,
+    ast.MatchAs: Index._named_node,
+    ast.MatchStar: Index._named_node,
+    ast.MatchMapping: Index._named_node,
+}
+for _name, _handler in {
+    "TypeAlias": Index._type_alias,
+    "TypeVar": Index._type_parameter,
+    "TypeVarTuple": Index._type_parameter,
+    "ParamSpec": Index._type_parameter,
+}.items():
+    if hasattr(ast, _name):  # Python 3.12
+        _HANDLERS[getattr(ast, _name)] = _handler
