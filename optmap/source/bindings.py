@@ -62,16 +62,16 @@ class Variable:
     attribute also those of other objects, which may be the same.
     """
 
-    __slots__ = ("__dict__", "bindings", "chain", "owner", "scope", "uses")
+    __slots__ = ("__dict__", "_places", "bindings", "chain", "owner", "scope")
 
     def __init__(
-        self, owner: Scope, chain: tuple[str, ...], bindings: tuple[Binding, ...], uses: tuple[ast.expr, ...]
+        self, owner: Scope, chain: tuple[str, ...], bindings: tuple[Binding, ...], places: Sequence[Sequence[ast.expr]]
     ) -> None:
         self.owner = owner
         self.scope = owner.node
         self.chain = chain
         self.bindings = bindings
-        self.uses = uses
+        self._places = places
 
     def __repr__(self) -> str:
         return f"<Variable {self.text} of {type(self.scope).__name__}>"
@@ -80,6 +80,12 @@ class Variable:
     def text(self) -> str:
         """How the variable is written."""
         return ".".join(self.chain)
+
+    @cached_property
+    def uses(self) -> tuple[ast.expr, ...]:
+        """Every place that reads the variable, in the order of the text."""
+        reads = (node for nodes in self._places for node in nodes if isinstance(node.ctx, ast.Load))  # type: ignore[attr-defined]
+        return tuple(sorted(reads, key=position))
 
     @cached_property
     def blocker(self) -> ast.AST | None:
@@ -173,8 +179,8 @@ class Symbols:
         if found is None:
             binders = sorted(owner.binders[name], key=position)
             bindings = tuple(item for node in binders if (item := self.binding(node)) is not None)
-            uses = sorted(self._readers(name).get(id(owner), ()), key=position)
-            found = self._variables[key] = Variable(owner, (name,), bindings, tuple(uses))
+            reads = self._readers(name).get(id(owner), [])
+            found = self._variables[key] = Variable(owner, (name,), bindings, [reads])
         return found
 
     def _readers(self, name: str) -> dict[int, list[ast.Name]]:

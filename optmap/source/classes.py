@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from optmap.source.bindings import Binding, How, Symbols, Variable, position
 from optmap.source.symbols import ScopeKind
 
+_FEW = 4
 _WRITERS = ("update", "setdefault", "pop", "clear", "__setitem__")
 
 
@@ -38,7 +40,7 @@ class Classes:
         self._children: dict[int, list[ast.ClassDef]] | None = None
         self._attributes: dict[str, list[ast.Attribute]] | None = None
         self._grouped: dict[str, dict[int | None, list[ast.Attribute]]] = {}
-        self._indirect: list[_Written] | None = None
+        self._indirect: dict[tuple[int | None, str | None], _Written] | None = None
         self._found: dict[tuple[int, str], Variable | None] = {}
 
     def named(self, node: ast.expr) -> ast.ClassDef | None:
@@ -116,7 +118,9 @@ class Classes:
             if bindings:
                 bindings += self._set_indirectly(related, name)
                 bindings.sort(key=lambda item: position(item.target))
-                made = Variable(scope, ("self", name), tuple(bindings), self._uses(related, name))
+                groups = self._groups(name)
+                places = [groups[each] for item in (*related, None) if (each := id(item) if item else None) in groups]
+                made = Variable(scope, ("self", name), tuple(bindings), places)
             self._found[key] = made
         return self._found[key]
 
@@ -126,21 +130,15 @@ class Classes:
             yield from variable.bindings if variable is not None else ()
 
     def _set(self, related: tuple[ast.ClassDef, ...], name: str) -> Iterator[Binding]:
-        """Bindings through `self` in methods; other objects' only where there is one of those, or in a class's body."""
+        """Bindings through `self` in methods, and the first few of other objects, which may be the same."""
         groups = self._groups(name)
         for owner in related:
             for node in groups.get(id(owner), ()):
                 if not isinstance(node.ctx, ast.Load) and (binding := self.symbols.binding(node)) is not None:
                     yield binding
-        for node in groups.get(None, ()):
-            if isinstance(node.ctx, ast.Store):
-                binding = self.symbols.binding(node)
-                yield Binding(node, How.OUTSIDE, binding.value if binding is not None else None)
-
-    def _uses(self, related: tuple[ast.ClassDef, ...], name: str) -> tuple[ast.expr, ...]:
-        groups = self._groups(name)
-        nodes = [node for owner in related for node in groups.get(id(owner), ())] + groups.get(None, [])
-        return tuple(sorted((node for node in nodes if isinstance(node.ctx, ast.Load)), key=position))
+        for node in islice((node for node in groups.get(None, ()) if isinstance(node.ctx, ast.Store)), _FEW):
+            binding = self.symbols.binding(node)
+            yield Binding(node, How.OUTSIDE, binding.value if binding is not None else None)
 
     def _groups(self, name: str) -> dict[int | None, list[ast.Attribute]]:
         """The attributes of a name, by the id of the class whose `self` they are asked of; None for other objects."""
@@ -164,10 +162,15 @@ class Classes:
 
     def _set_indirectly(self, related: tuple[ast.ClassDef, ...], name: str) -> Iterator[Binding]:
         if self._indirect is None:
-            self._indirect = [*self._setattr_calls(), *self._dict_writes()]
-        for item in self._indirect:
-            if item.name in (None, name) and (item.owner is None or any(item.owner is each for each in related)):
-                yield Binding(item.node, How.OUTSIDE)
+            self._indirect = {}
+            for item in (*self._setattr_calls(), *self._dict_writes()):
+                key = (id(item.owner) if item.owner is not None else None, item.name)
+                self._indirect.setdefault(key, item)
+        for owner in (*related, None):
+            for each in (name, None):
+                found = self._indirect.get((id(owner) if owner is not None else None, each))
+                if found is not None:
+                    yield Binding(found.node, How.OUTSIDE)
 
     def _setattr_calls(self) -> Iterator[_Written]:
         """`setattr(self, name, value)`, `object.__setattr__(self, name, value)`."""

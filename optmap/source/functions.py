@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 from weakref import WeakMethod
 
-from optmap.source.bind import bind, signature_of
+from optmap.source.bind import Bound, Signature, Unbound, bind, signature_of
 from optmap.source.bindings import How, Symbols, Variable, is_static, position
 from optmap.source.classes import Classes
 from optmap.source.symbols import ScopeKind
@@ -15,6 +15,8 @@ from optmap.source.syntax import Function, default_of, positional
 
 _PLAIN = ("staticmethod", "classmethod")
 _DEEP = 12
+_FEW = 20
+"""Calls that are looked at where others may exist as well."""
 
 
 class Passed(NamedTuple):
@@ -36,6 +38,8 @@ class Functions:
         self._busy: set[int] = set()
         self._given: dict[int, tuple[tuple[ast.expr, ...], tuple[ast.expr, ...], tuple[ast.expr, ...]]] = {}
         self._passed: dict[int, Passed] = {}
+        self._bound: dict[tuple[int, int], Bound | Unbound] = {}
+        self._signatures: dict[tuple[int, bool], Signature] = {}
 
     def instance(self, node: ast.expr) -> ast.ClassDef | None:
         """The class of the file that an expression is surely an object of."""
@@ -180,8 +184,8 @@ class Functions:
         calls = self.callers(function)
         unknown: ast.AST | None = None if calls else parameter
         values: dict[int, ast.expr] = {}
-        for call in calls or self._seen_calls(function):
-            given = bind(signature_of(function, bound=self.is_bound(call, function)), call).get(parameter.arg)
+        for call in calls or self._seen_calls(function)[:_FEW]:
+            given = self.arguments(call, function).get(parameter.arg)
             if given is not None and isinstance(given.value, ast.expr):
                 values[id(given.value)] = given.value
             elif unknown is None:
@@ -190,6 +194,19 @@ class Functions:
         if not calls and default is not None:
             values[id(default)] = default
         return Passed(tuple(values.values()), unknown)
+
+    def arguments(self, call: ast.Call, function: ast.FunctionDef) -> Bound | Unbound:
+        """What each parameter of a function gets from a call that runs it."""
+        key = (id(call), id(function))
+        if key not in self._bound:
+            self._bound[key] = bind(self._signature(function, self.is_bound(call, function)), call)
+        return self._bound[key]
+
+    def _signature(self, function: ast.FunctionDef, bound: bool) -> Signature:
+        key = (id(function), bound)
+        if key not in self._signatures:
+            self._signatures[key] = signature_of(function, bound=bound)
+        return self._signatures[key]
 
     def _implicit(self, function: ast.FunctionDef) -> ast.arg | None:
         """The first parameter of a method, which no caller passes."""

@@ -17,7 +17,7 @@ What does it hold?
 Who calls it, with what?
     module.function(call), module.callers(function), module.returns(function), module.yields(function)
     module.class_of(node), module.method(owner, "step"), module.definition(node), module.instance(node)
-    bind(signature_of(function), call)  # optmap.source.bind
+    module.arguments(call, function)    # what each parameter gets; of other signatures: optmap.source.bind
 What stands around it?
     module.parent(node), module.ancestors(node), module.enclosing(node, ast.For), module.statement(node),
     module.block(statement), module.scope(node)
@@ -37,11 +37,12 @@ from functools import cached_property
 from typing import Any, TypeVar, overload
 from weakref import ref
 
+from optmap.source.bind import Bound, Unbound
 from optmap.source.bindings import Binding, How, Symbols, Variable, climb, position
 from optmap.source.classes import Bases, Classes
 from optmap.source.functions import Functions, Passed
 from optmap.source.order import Order
-from optmap.source.paths import Mentions, Reference, follow, mentions, paths
+from optmap.source.paths import Mentions, Reference, mentions, paths
 from optmap.source.reaching import Reach, Reaching, is_builtin
 from optmap.source.symbols import Index
 from optmap.source.syntax import Function, imported_name
@@ -55,16 +56,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _View:
-    """Everything that is known of one index: that of the whole file, or of the statements of interest."""
-
-    def __init__(self, index: Index, names: frozenset[str] | None = None) -> None:
-        self.index = index
-        self.names = names
-        self.symbols = Symbols(index)
-        self.order = Order(self.symbols)
-
-
 class Module:
     """The model of one file. Nothing that it returns may be changed.
 
@@ -74,7 +65,6 @@ class Module:
     def __init__(self, source: Source) -> None:
         self._source = ref(source)
         self.tree = source.tree
-        self._partial: _View | None = None
         self._mentions: dict[tuple[frozenset[str], frozenset[str], str], Mentions] = {}
         self._sorted: dict[tuple[type[ast.AST], ...], tuple[Any, ...]] = {}
         self._indices: dict[str, dict[str, tuple[Any, ...]]] = {}
@@ -97,12 +87,16 @@ class Module:
         return found
 
     @cached_property
-    def _full(self) -> _View:
-        return _View(Index(self.tree))
+    def _index(self) -> Index:
+        return Index(self.tree)
 
-    @property
+    @cached_property
     def _symbols(self) -> Symbols:
-        return self._full.symbols
+        return Symbols(self._index)
+
+    @cached_property
+    def _order(self) -> Order:
+        return Order(self._symbols)
 
     @cached_property
     def _classes(self) -> Classes:
@@ -110,28 +104,21 @@ class Module:
 
     @cached_property
     def _reach(self) -> Reach:
-        return Reach(self._symbols, self._full.order, self._classes)
+        return Reach(self._symbols, self._order, self._classes)
 
     @property
     def _functions(self) -> Functions:
         return self._reach.functions
 
-    def _view(self, node: ast.AST) -> _View:
-        """The whole file's index if it is there, else the smaller one if that has the node."""
-        small = self._partial
-        if small is not None and "_full" not in self.__dict__ and id(node) in small.index.parents:
-            return small
-        return self._full
-
     # What stands around a node
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node directly around a node; None for the module."""
-        return self._view(node).index.parents.get(id(node))
+        return self._index.parents.get(id(node))
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first; the last is the module."""
-        return climb(self._view(node).index, node)
+        return climb(self._index, node)
 
     @overload
     def enclosing(self, node: ast.AST, kind: type[Node], /) -> Node | None: ...
@@ -139,28 +126,27 @@ class Module:
     def enclosing(self, node: ast.AST, /, *kinds: type[ast.AST]) -> ast.AST | None: ...
     def enclosing(self, node: ast.AST, /, *kinds: type[ast.AST]) -> ast.AST | None:
         """The innermost node of one of the kinds around a node, never the node itself."""
-        view = self._view(node)
         if all(issubclass(kind, _STATEMENTS) for kind in kinds):  # expressions may be deep
-            statement = view.order.statement(node)
+            statement = self._order.statement(node)
             if statement is not None and statement is not node and isinstance(statement, kinds):
                 return statement
             node = statement if statement is not None else node
-        return next((item for item in climb(view.index, node) if isinstance(item, kinds)), None)
+        return next((item for item in climb(self._index, node) if isinstance(item, kinds)), None)
 
     def statement(self, node: ast.AST) -> ast.stmt:
         """The innermost statement that a node belongs to, itself if it is one."""
-        found = self._view(node).order.statement(node)
+        found = self._order.statement(node)
         if found is None:
             raise ValueError("a module stands in no statement")
         return found
 
     def block(self, statement: ast.stmt) -> tuple[Sequence[ast.stmt], int]:
         """The statements of the block that one stands in, and its place among them."""
-        return self._view(statement).order.block(statement)
+        return self._order.block(statement)
 
     def function_of(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """The innermost function whose body a node stands in, through lambdas and comprehensions, but not classes."""
-        scope = self._view(node).symbols.scope(node)
+        scope = self._symbols.scope(node)
         places = (item.node for item in scope.enclosing())
         found = next((item for item in places if isinstance(item, (Function, ast.ClassDef))), None)
         return found if isinstance(found, Function) else None
@@ -175,7 +161,7 @@ class Module:
         Decorators, defaults, bases and the first iterable of a comprehension are evaluated around it; a definition stands
         in the scope that it binds its name in, a parameter in that of its function.
         """
-        return self._view(node).symbols.scope(node).node
+        return self._symbols.scope(node).node
 
     # Where things are
 
@@ -190,7 +176,7 @@ class Module:
         """
         found = self._sorted.get(kinds)
         if found is None:
-            every = [node for kind in kinds for node in self._full.index.kinds.get(kind, ())]
+            every = [node for kind in kinds for node in self._index.kinds.get(kind, ())]
             found = self._sorted[kinds] = tuple(sorted(every, key=_extent))
         return found
 
@@ -205,7 +191,7 @@ class Module:
     def _by(self, what: str, kind: type[ast.AST], field: str) -> dict[str, tuple[Any, ...]]:
         if what not in self._indices:
             found: dict[str, list[Any]] = {}
-            for node in self._full.index.kinds.get(kind, ()):
+            for node in self._index.kinds.get(kind, ()):
                 found.setdefault(getattr(node, field), []).append(node)
             self._indices[what] = {name: tuple(sorted(nodes, key=_extent)) for name, nodes in found.items()}
         return self._indices[what]
@@ -214,23 +200,15 @@ class Module:
         """Every name or chain that may stand for a path below the prefixes, before order and scopes are looked at.
 
         `unbound` are names that are reported whatever binds them. With a `hint`, strings that hold it and a dot are found.
-        This does not build the whole model: only statements that mention a name of interest are entered, and `parent`,
-        `ancestors`, `enclosing`, `statement` and `paths` of what it returns are cheap.
         """
         key = (frozenset(prefixes), frozenset(unbound), hint)
-        found = self._mentions.get(key)
-        if found is None:
-            followed = follow(self.source, key[0], key[1], hint)
-            view = self._full if self._partial is not None or "_full" in self.__dict__ else None
-            if view is None:
-                view = self._partial = _View(Index(self.tree, followed.busy), followed.names)
-            found = self._mentions[key] = mentions(view.symbols, followed, key[0], hint)
-        return found
+        if key not in self._mentions:
+            self._mentions[key] = mentions(self._index, *key)
+        return self._mentions[key]
 
     def stars(self, at: ast.AST | None = None) -> tuple[str, ...]:
         """The modules of `from m import *` whose names may be seen from a place, or of the whole file."""
-        view = self._view(at) if at is not None else self._partial or self._full
-        scopes = view.symbols.scope(at).enclosing() if at is not None else view.index.scopes
+        scopes = self._symbols.scope(at).enclosing() if at is not None else self._index.scopes
         found = sorted((node for scope in scopes for node in scope.stars), key=position)
         return tuple(_base(node) for node in found)
 
@@ -245,11 +223,7 @@ class Module:
 
     def bound(self, name: str, at: ast.AST) -> Variable | None:
         """The variable that a name would stand for if it were read at a place; None where the file does not bind it."""
-        return self._view(at).symbols.bound(name, at) if self._is_whole(at, name) else self._symbols.bound(name, at)
-
-    def _is_whole(self, at: ast.AST, name: str) -> bool:
-        names = self._view(at).names
-        return names is None or name in names
+        return self._symbols.bound(name, at)
 
     def attribute_of(self, owner: ast.ClassDef, name: str) -> Variable | None:
         """The attribute that a class, or methods of it and its relatives in the file, give its objects."""
@@ -269,7 +243,7 @@ class Module:
         The last one before the place that is sure to run, and what may run behind it; all of them where the order is not
         known, as in a function that reads a global. Empty only where the variable has none.
         """
-        return self._full.order.in_force(variable, at)
+        return self._order.in_force(variable, at)
 
     def reaching(self, node: ast.expr, at: ast.AST | None = None) -> Reaching:
         """The expressions that an expression may hold, or a name if it were read at another place.
@@ -286,11 +260,7 @@ class Module:
         None stands for something that is no import; the set is empty where nothing binds the name, or only None. Relative
         paths begin with dots. Anything but a name or a chain has no paths.
         """
-        view = self._view(node)
-        found = paths(view.symbols, view.order, node, at, view.names)
-        if found is None:
-            found = paths(self._symbols, self._full.order, node, at, None)
-        return found or frozenset()
+        return paths(self._symbols, self._order, node, at)
 
     def holder(self, call: ast.expr) -> Variable | None:
         """The variable that holds just what a call gives: `x = f()`, `self.x: T = f()`, `(x := f())`, `x, y = f(), g()`."""
@@ -321,9 +291,9 @@ class Module:
         may be), not async. A method through `self`, the class, or an object that is surely of the class."""
         return self._functions.function(call)
 
-    def is_bound(self, call: ast.Call, function: ast.FunctionDef) -> bool:
-        """Tell whether Python passes the first parameter, for `bind(signature_of(function, bound=...), call)`."""
-        return self._functions.is_bound(call, function)
+    def arguments(self, call: ast.Call, function: ast.FunctionDef) -> Bound | Unbound:
+        """What each parameter of a function of the file gets from a call that runs it; a method's first from Python."""
+        return self._functions.arguments(call, function)
 
     def callers(self, function: ast.AST) -> tuple[ast.Call, ...] | None:
         """Every call of a function, of `__init__` every construction; None where it may be called in other ways as well.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from optmap.source.bindings import Binding, Symbols, Variable, climb, position
@@ -14,6 +15,8 @@ from optmap.source.syntax import Function
 _FIELDS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
 _LEAVE: Final = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _DEEP: Final = 50
+_MANY: Final = 100
+"""Bindings that may each be the last one; where there are more, all are taken."""
 
 
 class Event(NamedTuple):
@@ -28,13 +31,15 @@ class Event(NamedTuple):
 class _History(NamedTuple):
     """The events of one variable, those that may happen at any time among them, those at the start, and where each is.
 
-    `inside` has the events below a statement, `marks` the places in a block (by id of the list) where there are any.
+    `inside` has the events below a statement, `marks` the places in a block (by id of the list) where there are any;
+    `certain` says of a statement whether it is sure to bind or delete the variable.
     """
 
     anytime: list[Event]
     first: list[Event]
     inside: dict[int, list[Event]]
     marks: dict[int, list[int]]
+    certain: dict[int, bool]
 
 
 class Order:
@@ -81,7 +86,10 @@ class Order:
         if len(variable.bindings) < 2 or not self._in_order(variable, at):
             return variable.bindings
         history = self._history(variable)
-        found = {id(event.node): event for event in (*self._before(variable, history, at), *history.anytime)}
+        before = list(islice(self._before(variable, history, at), _MANY + 1))
+        if len(before) > _MANY:
+            return variable.bindings
+        found = {id(event.node): event for event in (*before, *history.anytime)}
         bindings = [event.binding for event in found.values() if event.binding is not None]
         return sorted(bindings, key=lambda item: position(item.target)) or variable.bindings
 
@@ -100,7 +108,7 @@ class Order:
     def _history(self, variable: Variable) -> _History:
         found = self._histories.get(variable)
         if found is None:
-            found = self._histories[variable] = _History([], [], {}, {})
+            found = self._histories[variable] = _History([], [], {}, {}, {})
             known = {id(item.target): item for item in variable.bindings}
             for node in sorted(variable.owner.binders[variable.chain[0]], key=position):
                 deletes = isinstance(getattr(node, "ctx", None), ast.Del)
@@ -117,8 +125,7 @@ class Order:
             return
         parent = self.index.parents[id(node)]
         walrus = isinstance(parent, ast.NamedExpr)
-        certain = not walrus and not isinstance(statement, ast.AugAssign)
-        event = Event(node, binding, statement, certain)
+        event = Event(node, binding, statement, not walrus)
         late = walrus and any(isinstance(item, ast.GeneratorExp) for item in self._within(node, statement))
         if late or self.symbols.scope(statement) is not variable.owner:
             history.anytime.append(event)
@@ -175,9 +182,12 @@ class Order:
 
     def _certain(self, history: _History, node: ast.AST, depth: int = 0) -> bool:
         """Tell whether the name is bound, or deleted, whenever a statement has run to its end."""
+        if id(node) not in history.certain:
+            history.certain[id(node)] = depth <= _DEEP and self._found_certain(history, node, depth)
+        return history.certain[id(node)]
+
+    def _found_certain(self, history: _History, node: ast.AST, depth: int) -> bool:
         events = history.inside.get(id(node), ())
-        if depth > _DEEP or not events:
-            return False
         if isinstance(node, ast.With | ast.AsyncWith):
             return any(item.statement is node and item.certain for item in events)
         if isinstance(node, ast.If):

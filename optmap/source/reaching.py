@@ -14,11 +14,15 @@ from optmap.source.order import Order
 _MANY: Final = 2000
 """Steps after which a question is given up."""
 _DEEP: Final = 8
+_FEW: Final = 20
+"""Bindings among which the values behind `+=` are looked for."""
 _GROWS: Final = frozenset(
     ("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
      "discard")
 )  # fmt: skip
 """Methods that change a list, a dictionary or a set."""
+_OWN: Final = (How.IMPORT, How.DEFINITION)
+"""Bindings for which the name itself is the value."""
 _EACH: Final = -1
 """Stands for the items of a display, where other numbers stand for one of them."""
 _DISPLAYS: Final = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
@@ -54,6 +58,7 @@ class Reach:
         self.index = symbols.index
         self.functions = Functions(symbols, classes, self.instance)
         self._known: dict[tuple[int, int], Reaching] = {}
+        self._whole: dict[Variable, Reaching] = {}
         self._mutated: dict[Variable, ast.AST | None] = {}
         self._deep = 0
 
@@ -65,14 +70,26 @@ class Reach:
         """What an expression may hold where it stands, or, a name or a condition of names, at another place."""
         key = (id(node), id(at))
         found = self._known.get(key)
+        shared = self._shared(node, at if at is not None else node) if found is None else None
+        if shared is not None:
+            found = self._whole.get(shared)
         if found is None:
             self._deep += 1
             try:
                 found = _Search(self, self._deep > _DEEP).run(node, at)
             finally:
                 self._deep -= 1
-            self._known[key] = found
+            if shared is not None:
+                self._whole[shared] = found
+        self._known[key] = found
         return found
+
+    def _shared(self, node: ast.expr, at: ast.AST) -> Variable | None:
+        """The variable whose every binding counts here, so that all such places have one answer."""
+        variable = self.variable(node) if isinstance(node, ast.Name | ast.Attribute) else None
+        if variable is None or any(item.how in _OWN for item in variable.bindings):
+            return None
+        return variable if self.order.in_force(variable, at) is variable.bindings else None
 
     def known(self, node: ast.expr) -> Reaching | None:
         """An answer that was given before."""
@@ -126,6 +143,8 @@ class _Search:
                 break
             if count == 1 or not self._from_before(step):
                 self._take(step)
+        if not self.values:
+            self._hide(node)
         return Reaching(tuple(self.values.values()), self.unknown is None, self.unknown)
 
     def _from_before(self, step: _Step) -> bool:
@@ -206,9 +225,10 @@ class _Search:
         for binding in bindings:
             self._binding(step, variable, binding)
         self.steps[pushed:] = reversed(self.steps[pushed:])
-        changed = self.reach.mutated(variable)
-        if changed is not None and any(isinstance(item.value, _DISPLAYS) for item in bindings):
-            self._hide(changed)
+        if any(isinstance(item.value, _DISPLAYS) for item in bindings):
+            changed = self.reach.mutated(variable)
+            if changed is not None:
+                self._hide(changed)
 
     def _binding(self, step: _Step, variable: Variable, binding: Binding) -> None:
         how, value, path = binding.how, binding.value, step.path
@@ -228,6 +248,9 @@ class _Search:
                 self._hide(binding.target)
         else:
             self._hide(binding.target)
+        if how is How.AUGMENTED and len(variable.bindings) <= _FEW:
+            values = [item.value for item in variable.bindings if item.how is How.ASSIGNED]
+            self.steps += [_Step(item, path) for item in values if item is not None]
 
     def _parameter(self, parameter: ast.arg, path: tuple[int, ...]) -> None:
         if self.shallow:

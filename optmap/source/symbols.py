@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 from typing import Any, Final
 
-from optmap.source.syntax import BLOCKS, Comprehension, imported_name, parameters
+from optmap.source.syntax import Comprehension, imported_name, parameters
 
 
 class ScopeKind(Enum):
@@ -80,11 +80,10 @@ def _is_private(name: str) -> bool:
 
 
 class Index:
-    """What one walk over a tree finds. With `wanted`, a statement for which it is false is not entered."""
+    """What one walk over a tree finds."""
 
-    def __init__(self, tree: ast.Module, wanted: Callable[[ast.AST], bool] | None = None) -> None:
+    def __init__(self, tree: ast.Module) -> None:
         self.tree = tree
-        self.wanted = wanted
         self.parents: dict[int, ast.AST] = {}
         self.kinds: defaultdict[type[ast.AST], list[Any]] = defaultdict(list)
         self.module = Scope(ScopeKind.MODULE, tree, None)
@@ -95,7 +94,7 @@ class Index:
         """The scope of a node's type parameters, by the node's id."""
         self.mentioned: dict[str, list[Scope]] = {}
         """The scopes that read a name."""
-        self._pending: list[tuple[Scope, list[ast.AST]]] = [(self.module, self._kept(tree.body))]
+        self._pending: list[tuple[Scope, list[ast.AST]]] = [(self.module, list(tree.body))]
         self.kinds[ast.Module].append(tree)
         self._adopt(tree, tree.body)
         while self._pending:
@@ -128,10 +127,6 @@ class Index:
             for field in fields:
                 value = getattr(node, field, None)
                 if value.__class__ is list:
-                    if self.wanted is not None and field in BLOCKS:
-                        self._adopt(node, value)
-                        stack += self._kept(value)
-                        continue
                     for item in value:
                         if item is not None:
                             parents[id(item)] = node
@@ -139,11 +134,6 @@ class Index:
                 elif isinstance(value, ast.AST):
                     parents[id(value)] = node
                     stack.append(value)
-
-    def _kept(self, nodes: Sequence[ast.AST]) -> list[ast.AST]:
-        if self.wanted is None:
-            return list(nodes)
-        return [node for node in nodes if not isinstance(node, ast.stmt) or self.wanted(node)]
 
     def _adopt(self, parent: ast.AST, nodes: Iterable[ast.AST | None]) -> None:
         parents = self.parents
@@ -185,7 +175,7 @@ class Index:
         notes = stack if types is scope else []
         self._add(node, [node.returns], notes)
         self._adopt(node, node.body)
-        inner = self._inner(ScopeKind.FUNCTION, node, types, self._kept(node.body))
+        inner = self._inner(ScopeKind.FUNCTION, node, types, list(node.body))
         self._arguments(node, node.args, inner, stack, notes)
         if notes is not stack:
             self._pending.append((types, notes))
@@ -216,7 +206,7 @@ class Index:
         if bases is not stack:
             self._pending.append((types, bases))
         self._adopt(node, node.body)
-        self._inner(ScopeKind.CLASS, node, types, self._kept(node.body))
+        self._inner(ScopeKind.CLASS, node, types, list(node.body))
 
     def _type_alias(self, node: Any, scope: Scope, stack: list[ast.AST]) -> None:
         self._add(node, [node.name], stack)
@@ -272,12 +262,9 @@ class Index:
         name = node.rest if isinstance(node, ast.MatchMapping) else node.name
         if name is not None:
             scope.binders.setdefault(name, []).append(node)
-        for field in ("type", "pattern", "keys", "patterns"):
+        for field in ("type", "body", "pattern", "keys", "patterns"):
             value = getattr(node, field, None)
             self._add(node, value if isinstance(value, list) else [value], stack)
-        body = getattr(node, "body", [])
-        self._adopt(node, body)
-        stack += self._kept(body)
 
     def _attribute(self, node: ast.Attribute, scope: Scope, stack: list[ast.AST]) -> None:
         self.parents[id(node.value)] = node
