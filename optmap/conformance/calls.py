@@ -90,7 +90,7 @@ def plans(
     """
     bound = bind(call.api, arguments_of(call))
     if isinstance(bound, Refusal):
-        return "; ".join(note.message for note in bound.notes)
+        return "; ".join(reason.message for reason in bound.reasons)
     classes = derive.candidates(tables, call.api, target)
     return [item for item in derive.plans(tables, call.api, bound, classes, group_keys) if not item.problems]
 

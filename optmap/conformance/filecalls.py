@@ -19,9 +19,10 @@ from optmap.source.names import statements
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
 from optmap.translate.discover.sites import CallSite, Sites, find_sites
+from optmap.translate.findings import position
 from optmap.translate.options import Options
 from optmap.translate.parameters.edits import read_parameters
-from optmap.translate.pipeline import place, translate_parsed
+from optmap.translate.pipeline import translate_parsed
 
 Samples: TypeAlias = Callable[[Parameter], Any]
 """A value for a parameter without a default; None where there is none."""
@@ -47,11 +48,11 @@ def file_calls(
         origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
         made = reader.call(origin)
         if isinstance(made, Call):
-            chosen = made_of.get(place(source, source.start(site.node)), "")
+            chosen = made_of.get(position(source, source.start(site.node)), "")
             calls.append(replace(made, given=completed(tables, site.api, made.given), target=chosen))
             used |= reader.used
         else:
-            reasons = tuple(note.message for note in made.notes)
+            reasons = tuple(reason.message for reason in made.reasons)
             refused.append(Refused(site.api.name, target.value, {}, origin, reasons))
     return calls, refused, used
 

@@ -93,7 +93,7 @@ def _file_calls(
     from optmap.translate.ignore import ignored_lines
     from optmap.translate.options import Options
     from optmap.translate.schedules.run import Schedules
-    from optmap.translate.schedules.translate import Made
+    from optmap.translate.schedules.translate import TranslatedSchedule
 
     sources, target = direction
     source, sites = read_file(path, tables, sources, target)
@@ -110,7 +110,7 @@ def _file_calls(
     for site in schedules.calls:
         origin = f"{path}:{site.node.lineno}"
         made = schedules.make(site)
-        if not isinstance(made, Made):
+        if not isinstance(made, TranslatedSchedule):
             refused.append(Refused(site.api.name, target.value, {}, origin, (made,)))
             continue
         found, names = read_literals(source, site, read_call(source, site.node), wishes.settings, samples, origin)

@@ -115,7 +115,7 @@ class Trials:
 
     def _refuse(self, call: Call, target: Framework) -> None:
         resolved = resolve(self.tables, call.api, arguments_of(call), target)
-        reasons = tuple(note.message for note in resolved.notes) if isinstance(resolved, Refusal) else ()
+        reasons = tuple(reason.message for reason in resolved.reasons) if isinstance(resolved, Refusal) else ()
         self.refused.append(Refused(call.api.name, target.value, dict(call.given), call.origin, reasons))
 
     def _pair(self, call: Call, plan: Plan, usual: Plan, faithful: Plan) -> Pair:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from optmap.source.calls import Items, Span, comments_in
@@ -19,7 +21,11 @@ class Edit(NamedTuple):
 
 
 class OverlapError(Exception):
-    """Two edits want the same bytes."""
+    """Two edits want the same bytes, which begin at `offset`."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"edits overlap at offset {offset}")
+        self.offset = offset
 
 
 def apply_edits(body: bytes, edits: Iterable[Edit]) -> bytes:
@@ -28,7 +34,7 @@ def apply_edits(body: bytes, edits: Iterable[Edit]) -> bytes:
     position = 0
     for edit in ordered(edits):
         if edit.start < position:
-            raise OverlapError(f"edits overlap at offset {edit.start}")
+            raise OverlapError(edit.start)
         parts += (body[position : edit.start], edit.text.encode())
         position = edit.end
     return b"".join((*parts, body[position:]))
@@ -39,13 +45,27 @@ def ordered(edits: Iterable[Edit]) -> list[Edit]:
     return sorted(dict.fromkeys(edits), key=lambda edit: (edit.start, edit.end))
 
 
-def moved(offset: int, edits: Sequence[Edit]) -> int:
-    """Return where an offset that no edit touches lies once the edits are made; insertions at it come behind it."""
-    delta = 0
-    for edit in edits:
-        if edit.end < offset or (edit.end == offset and edit.start < edit.end):
-            delta += len(edit.text.encode()) - (edit.end - edit.start)
-    return offset + delta
+class Shifts:
+    """Where the offsets of a body lie once edits are made, and the other way round."""
+
+    def __init__(self, edits: Iterable[Edit]) -> None:
+        self._edits = ordered(edits)
+        self._ends = [(edit.end, edit.start == edit.end) for edit in self._edits]
+        grown = (len(edit.text.encode()) - (edit.end - edit.start) for edit in self._edits)
+        self._moves = list(accumulate(grown, initial=0))
+        self._starts = [edit.start + move for edit, move in zip(self._edits, self._moves, strict=False)]
+
+    def new(self, offset: int) -> int:
+        """Where an offset that no edit touches lies afterwards; insertions at it come behind it."""
+        return offset + self._moves[bisect_left(self._ends, (offset, True))]
+
+    def old(self, offset: int) -> int:
+        """Where an offset of the edited body lay before; of a new text, where the edit begins."""
+        index = bisect_right(self._starts, offset)
+        edit = self._edits[index - 1] if index else None
+        if edit is not None and offset < self._starts[index - 1] + len(edit.text.encode()):
+            return edit.start
+        return offset - self._moves[index]
 
 
 def remove_pieces(source: Source, items: Items, gone: Sequence[int]) -> list[Edit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optmap.diagnostics import Diagnostic
 from optmap.source.text import Source
@@ -42,7 +42,8 @@ def ignored_in(text: str) -> dict[int, frozenset[str]]:
     }
 
 
-def silenced(source: Source, diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Drop the diagnostics that an `# optmap: ignore[CODE]` on their line names."""
-    ignored = ignored_lines(source)
+def silenced(
+    ignored: Mapping[int, frozenset[str]], diagnostics: Sequence[Diagnostic]
+) -> tuple[Diagnostic, ...]:  # fmt: skip
+    """Drop the diagnostics whose codes are to be ignored on their line."""
     return tuple(item for item in diagnostics if item.code.id not in ignored.get(item.line, ()))

@@ -1,7 +1,4 @@
-"""Cheap tests on a file's bytes: may it say anything about what stands around an optimizer? Most files do not.
-
-The rooms that know more are imported only then.
-"""
+"""Cheap tests on a file's bytes: which passes may have anything to do? Most files want few of them."""
 
 from __future__ import annotations
 
@@ -12,8 +9,11 @@ from typing import Final
 
 from optmap.diagnostics import DYNAMIC
 from optmap.mapping.model import Framework
-from optmap.translate.discover.sites import Mention
+from optmap.translate.findings import Finding
 
+_STEP: Final = re.compile(
+    rb"\.step\b|zero_grad|apply_gradients|minimize\b|\.compile\b|TrainOneStepCell|value_and_grad|\bModel\("
+)
 _MODULE_BY_NAME: Final = re.compile(rb"getattr\([^()]*['\"]optim")
 
 
@@ -27,11 +27,16 @@ def names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
     return Framework.TORCH in sources and b"create_optimizer_v2" in data
 
 
-def looks_up_optimizers(data: bytes, mentions: Sequence[Mention], sources: Collection[Framework]) -> bool:
+def looks_up_optimizers(data: bytes, mentions: Sequence[Finding], sources: Collection[Framework]) -> bool:
     """Tell whether the file may stand a string for an optimizer, given what it mentions."""
     if any(mention.code is DYNAMIC for mention in mentions) or names_optimizers(data, sources):
         return True
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
+
+
+def has_steps(data: bytes) -> bool:
+    """Tell whether the file has a word that a training step is made of."""
+    return _STEP.search(data) is not None
 
 
 def has_surroundings(data: bytes, frameworks: Collection[Framework]) -> bool:

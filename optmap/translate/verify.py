@@ -8,13 +8,17 @@ from typing import Any, NamedTuple
 
 from optmap.mapping.plan import FromArgument, Plan
 from optmap.mapping.values import Conversion
-from optmap.source.calls import CallText
-from optmap.source.edits import Edit, moved, ordered
+from optmap.source.calls import CallText, Span
+from optmap.source.edits import Edit, Shifts
 from optmap.source.text import Source, parse_body
 
 
 class VerificationError(Exception):
-    """The edited file is not provably right; nothing of it may be used."""
+    """The edited file is not provably right; nothing of it may be used. `place` is where in the old file, if known."""
+
+    def __init__(self, message: str, place: Span | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class EditedCall(NamedTuple):
@@ -74,9 +78,9 @@ def verify(
 ) -> Source:
     """Parse the edited body and compare the trees. Raises SourceError or VerificationError."""
     result = Source(body, source.encoding, source.bom, parse_body(body))
-    steps = ordered(edits)
+    shifts = Shifts(edits)
     spans = {(source.start(item.call.node), source.end(item.call.node)): item for item in edited}
-    moved_spans = {(moved(start, steps), moved(end, steps)): item for (start, end), item in spans.items()}
+    moved_spans = {(shifts.new(start), shifts.new(end)): item for (start, end), item in spans.items()}
     changed = {(node.start, node.end): node.text for node in nodes}
     comparison = _Comparison(source, result, frozenset(spans), moved_spans, changed, planned)
     comparison.block(source.tree.body, result.tree.body)
@@ -108,7 +112,17 @@ class _Comparison:
             raise VerificationError("statements were added or lost")
         for before, after in zip(left, right, strict=True):
             if not self._same_text(before, after):
-                self.node(before, after)
+                try:
+                    self.node(before, after)
+                except VerificationError as error:
+                    error.place = error.place or self._place(before)
+                    raise
+
+    def _place(self, old: ast.AST) -> Span | None:
+        """The extent of a statement of the old file."""
+        if not isinstance(old, ast.stmt) or id(old) in self.planned.fresh:
+            return None
+        return Span(self.source.start(old), self.source.end(old))
 
     def _planned_block(self, old: Sequence[ast.AST | Kept]) -> list[ast.AST]:
         """Put what is planned in the place of each statement; a Kept one stands for itself."""

@@ -82,5 +82,5 @@ def test_a_class_that_nobody_can_run_is_said_to_be_unmeasured() -> None:
     arguments = [CallArgument(Form.KEYWORD, "params", Value())]
     found = resolve(tables, tables.apis["torch.optim.RAdam"], arguments, Framework.MINDSPORE)
     assert isinstance(found, Rewrite)
-    (note,) = [note for note in found.notes if note.code.id == "OM220"]
-    assert note.message == "mindspore.experimental.optim.RAdam needs a device"
+    (reason,) = [reason for reason in found.reasons if reason.code.id == "OM220"]
+    assert reason.message == "mindspore.experimental.optim.RAdam needs a device"

@@ -16,9 +16,9 @@ from optmap.source.calls import read_call
 from optmap.source.edits import (
     Edit,
     OverlapError,
+    Shifts,
     apply_edits,
     line_indent,
-    moved,
     ordered,
     remove_pieces,
     rest_of_line,
@@ -102,8 +102,9 @@ def test_a_place_that_no_edit_touches_is_found_again(case: tuple[bytes, list[Edi
     body, edits, expected = case
     for offset in range(len(body)):
         if all(not (edit.start <= offset <= edit.end) for edit in edits):
-            new = moved(offset, ordered(edits))
+            new = Shifts(edits).new(offset)
             assert expected[new : new + 1] == body[offset : offset + 1]
+            assert Shifts(edits).old(new) == offset
             assert len(expected) - new == len(body) - offset + sum(
                 len(edit.text.encode()) - (edit.end - edit.start) for edit in edits if edit.start > offset
             )
@@ -111,7 +112,7 @@ def test_a_place_that_no_edit_touches_is_found_again(case: tuple[bytes, list[Edi
 
 @pytest.mark.parametrize(("offset", "place"), [(0, 0), (2, 2), (3, 4), (5, 4), (6, 5), (10, 9)])
 def test_moved(offset: int, place: int) -> None:
-    assert moved(offset, [Edit(2, 2, "x"), Edit(3, 5, "")]) == place
+    assert Shifts([Edit(2, 2, "x"), Edit(3, 5, "")]).new(offset) == place
 
 
 # Lines

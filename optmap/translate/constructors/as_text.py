@@ -10,7 +10,7 @@ from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Piece, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import Form
-from optmap.translate.constructors.resolve import CallArgument, Refusal, Rewrite, resolve
+from optmap.translate.constructors.resolve import CallArgument, Refusal, RemedyKind, Rewrite, resolve
 from optmap.translate.parameters.groups import ACCESSORS
 
 
@@ -52,7 +52,7 @@ def constructor(
         tables, api, [CallArgument(Form.KEYWORD, item.name, item.value) for item in given], target, faithful=faithful
     )
     if isinstance(resolved, Refusal):
-        return Constructor(None, tuple(note.message for note in resolved.notes))
+        return Constructor(None, tuple(reason.message for reason in resolved.reasons))
     trained = parameters or f"{model}.{ACCESSORS[target].trainable}()"
     texts = [_argument(item, given, trained) for item in resolved.plan.arguments]
     return Constructor(f"{resolved.plan.target.name}({', '.join(texts)})", (), _warning(resolved))
@@ -60,9 +60,13 @@ def constructor(
 
 def _warning(resolved: Rewrite) -> str:
     """How training will differ; what avoids it is said once."""
-    parts = [note.message.partition(". --") for note in resolved.notes if note.code.severity is Severity.WARNING]
-    advice = next((f". --{after}" for _, _, after in parts if after), "")
-    return "".join(f"; {before}" for before, _, _ in parts) + advice
+    parts, advice = "", ""
+    for reason in resolved.reasons:
+        if reason.code.severity is Severity.WARNING:
+            other = reason.remedy is not None and reason.remedy.kind is RemedyKind.OTHER_CLASS
+            parts += f"; {reason.statement if other else reason.message}"
+            advice = advice or (f". {reason.remedy.text}" if other and reason.remedy is not None else "")
+    return parts + advice
 
 
 def _argument(item: TargetArgument, given: Sequence[Written], parameters: str) -> str:

@@ -5,12 +5,51 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import Final
+from enum import Enum, auto
+from typing import Final, NamedTuple
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.source.scopes import Names, chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.sites import CallSite
+
+
+class RateKind(Enum):
+    """What a learning rate is that is no plain number."""
+
+    FUNCTION = auto()
+    LIST = auto()
+    ARRAY = auto()
+    FRAMEWORK_VALUE = auto()
+    SCHEDULE = auto()
+    OWN_SCHEDULE = auto()
+    OBJECT = auto()
+    RETURNED = auto()
+
+
+_TEXTS: Final = {
+    RateKind.FUNCTION: "a function",
+    RateKind.LIST: "a list with a value for each step",
+    RateKind.ARRAY: "a numpy array with a value for each step",
+    RateKind.FRAMEWORK_VALUE: "{}",
+    RateKind.SCHEDULE: "the schedule {}",
+    RateKind.OWN_SCHEDULE: "the schedule {}",
+    RateKind.OBJECT: "an object of {}",
+    RateKind.RETURNED: "what {}(...) returns, perhaps a rate for each step",
+}
+
+
+class RateObject(NamedTuple):
+    """A learning rate that is no plain number; `name` is what the file calls its class or function, if anything."""
+
+    kind: RateKind
+    name: str = ""
+
+    @property
+    def text(self) -> str:
+        """The object in a sentence."""
+        return _TEXTS[self.kind].format(self.name)
+
 
 _VARIABLES: Final = {
     **dict.fromkeys(("tensorflow.Variable", "tensorflow.compat.v1.Variable"), "a tf.Variable"),
@@ -37,8 +76,8 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 def learning_rate_object(
     source: Source, names: Names, site: CallSite, node: ast.expr, tables: MappingSet
-) -> str | None:
-    """Describe the object that the learning rate is; None where it may be a number."""
+) -> RateObject | None:
+    """The object that the learning rate is; None where it may be a number."""
     return _Describer(source, names, site, tables).describe(node, _DEPTH)
 
 
@@ -50,14 +89,14 @@ class _Describer:
         self.tables = tables
         self.ancestors = site.ancestors
 
-    def describe(self, node: ast.expr, depth: int) -> str | None:
+    def describe(self, node: ast.expr, depth: int) -> RateObject | None:
         """Look through conditions, arithmetic and names for an object that is no number."""
         if depth == 0:
             return None
         if isinstance(node, ast.Lambda):
-            return "a function"
+            return RateObject(RateKind.FUNCTION)
         if isinstance(node, ast.List | ast.Tuple | ast.ListComp) and self.site.api.framework is Framework.MINDSPORE:
-            return "a list with a value for each step"
+            return RateObject(RateKind.LIST)
         if isinstance(node, ast.Call):
             return self._call(node, depth)
         for inner in _parts(node):
@@ -70,23 +109,23 @@ class _Describer:
         described = (self.describe(value, depth - 1) for value in self._assigned(chain))
         return next((what for what in described if what is not None), None)
 
-    def _call(self, node: ast.Call, depth: int) -> str | None:
+    def _call(self, node: ast.Call, depth: int) -> RateObject | None:
         chain = chain_of(node.func)
         if chain is None:
             inner = node.func.value if isinstance(node.func, ast.Attribute) else None
             return self.describe(inner, depth - 1) if inner is not None else None
         for path in self.names.paths(chain, self.site.scope):
             if path in _VARIABLES:
-                return _VARIABLES[path]
+                return RateObject(RateKind.FRAMEWORK_VALUE, _VARIABLES[path])
             if self._is_schedule(path):
-                return f"the schedule {'.'.join(chain)}"
+                return RateObject(RateKind.SCHEDULE, ".".join(chain))
         own = self._own_schedule(chain)
         return self._made(chain, depth) if own is None and self.site.api.framework is Framework.MINDSPORE else own
 
-    def _made(self, chain: tuple[str, ...], depth: int) -> str | None:
+    def _made(self, chain: tuple[str, ...], depth: int) -> RateObject | None:
         """What a function gives that MindSpore's optimizers may take one rate for each step from."""
         if chain[0] in ("np", "numpy") and chain[-1] in _ARRAYS:
-            return "a numpy array with a value for each step"
+            return RateObject(RateKind.ARRAY)
         functions = [node for node in self.source.nodes if _has_names(node) and getattr(node, "name", "") == chain[-1]]
         if functions and (len(chain) == 1 or chain[0] == "self"):
             returned = [item.value for item in ast.walk(functions[-1]) if isinstance(item, ast.Return) and item.value]
@@ -98,14 +137,14 @@ class _Describer:
         if not _RATES & {word.lower() for word in _WORDS.findall(chain[-1])}:
             return None
         if chain[-1][:1].isupper():
-            return f"an object of {chain[-1]}"
-        return f"what {'.'.join(chain)}(...) returns, perhaps a rate for each step"
+            return RateObject(RateKind.OBJECT, chain[-1])
+        return RateObject(RateKind.RETURNED, ".".join(chain))
 
     def _is_schedule(self, path: str | None) -> bool:
         found = self.tables.find(path) if path else None
         return found is not None and found[1].partition(".")[0] in found[0].schedules
 
-    def _own_schedule(self, chain: tuple[str, ...]) -> str | None:
+    def _own_schedule(self, chain: tuple[str, ...]) -> RateObject | None:
         """A class of this file that derives from a schedule of the framework."""
         for node in self.source.nodes:
             if isinstance(node, ast.ClassDef) and chain == (node.name,):
@@ -113,7 +152,7 @@ class _Describer:
                     path = chain_of(base)
                     paths = self.names.paths(path, self.names.module) if path else ()
                     if any(self._is_schedule(item) for item in paths):
-                        return f"the schedule {node.name}"
+                        return RateObject(RateKind.OWN_SCHEDULE, node.name)
         return None
 
     def _assigned(self, chain: tuple[str, ...]) -> Iterator[ast.expr]:

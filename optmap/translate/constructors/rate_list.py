@@ -7,22 +7,20 @@ from typing import Final
 
 from optmap.mapping.model import Api, Framework
 from optmap.source.text import Source
+from optmap.translate.constructors.learning_rate import RateKind, RateObject
 from optmap.translate.parameters.groups import called
 
 
-def rate_list_advice(source: Source, what: str, node: ast.expr, framework: Framework, api: Api) -> str:
-    """Return a clause that begins with a semicolon; empty where nothing is certain. `what` describes the learning rate."""
+def rate_list_advice(source: Source, what: RateObject, node: ast.expr, framework: Framework, api: Api) -> str:
+    """Return a clause that begins with a semicolon; empty where nothing is certain. `what` is the learning rate."""
     target = api.framework
-    if what.startswith("the schedule"):
-        name = what.removeprefix("the schedule ")
-        if not any(isinstance(item, ast.ClassDef) and item.name == name for item in source.nodes):
-            return "; written at the call, or bound to a name with no other value, it is translated with the optimizer"
-        return _class_advice(source, name, node, framework, api)
-    if what.startswith("an object of "):
-        return _class_advice(source, what.removeprefix("an object of "), node, framework, api)
-    if framework is not Framework.MINDSPORE or what == "a function":
+    if what.kind is RateKind.SCHEDULE:
+        return "; written at the call, or bound to a name with no other value, it is translated with the optimizer"
+    if what.kind in (RateKind.OWN_SCHEDULE, RateKind.OBJECT):
+        return _class_advice(source, what.name, node, framework, api)
+    if framework is not Framework.MINDSPORE or what.kind is RateKind.FUNCTION:
         return ""
-    made = what.startswith("what ")
+    made = what.kind is RateKind.RETURNED
     wraps = isinstance(node, ast.Call) and bool(node.args) and called(node) in _WRAPPERS
     held = node.args[0] if isinstance(node, ast.Call) and wraps else node
     if isinstance(held, ast.Constant):

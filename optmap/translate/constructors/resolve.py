@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from enum import Enum, auto
+from typing import Final, NamedTuple
 
 from optmap.diagnostics import (
     API_NOTE,
@@ -26,7 +27,7 @@ from optmap.diagnostics import (
 )
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
-from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
+from optmap.mapping.plan import Cause, Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
 from optmap.mapping.versions import key
 from optmap.source.calls import Form
@@ -48,30 +49,73 @@ class CallArgument(NamedTuple):
     value: Value
 
 
-class Note(NamedTuple):
-    """A message about a call; `index` is the argument that it is about, None for the whole call.
+class Subject(Enum):
+    """What a reason is about."""
 
-    `trait` is the trait of the update rules that a difference is about.
+    CALL = auto()
+    HIDDEN_ARGUMENTS = auto()
+    COUNTERPART = auto()
+    VALUE = auto()
+    EXECUTION = auto()
+    DEFAULT = auto()
+    CHOICE = auto()
+    TARGET = auto()
+    DIFFERENCE = auto()
+    DECAY_FILTER = auto()
+
+
+_SUBJECTS: Final = {"decay_filter": Subject.DECAY_FILTER}
+"""The traits of update rules whose difference can be undone in the words of the very call."""
+
+
+class RemedyKind(Enum):
+    """Where a remedy comes from: the tables, for a value or for a difference, or another class that agrees."""
+
+    VALUE = auto()
+    DIFFERENCE = auto()
+    OTHER_CLASS = auto()
+
+
+_LEADS: Final = {RemedyKind.VALUE: "; ", RemedyKind.DIFFERENCE: ". To avoid it, ", RemedyKind.OTHER_CLASS: ". "}
+
+
+class Remedy(NamedTuple):
+    """What to do about it."""
+
+    kind: RemedyKind
+    text: str
+
+
+class Reason(NamedTuple):
+    """Something to say about a call: a statement and perhaps a remedy.
+
+    `index` is the argument that it is about, None for the whole call; `cause` the difference of the update rules.
     """
 
     code: Code
-    message: str
+    subject: Subject
+    statement: str
     index: int | None = None  # type: ignore[assignment]
     table: str | None = None
-    trait: str | None = None
+    remedy: Remedy | None = None
+    cause: Cause | None = None
+
+    @property
+    def message(self) -> str:
+        return self.statement + (_LEADS[self.remedy.kind] + self.remedy.text if self.remedy is not None else "")
 
 
 class Rewrite(NamedTuple):
     """The call can be expressed: how, and what to say about it."""
 
     plan: Plan
-    notes: tuple[Note, ...]
+    reasons: tuple[Reason, ...]
 
 
 class Refusal(NamedTuple):
     """The call cannot be expressed, and why."""
 
-    notes: tuple[Note, ...]
+    reasons: tuple[Reason, ...]
 
 
 class Groups(NamedTuple):
@@ -129,7 +173,7 @@ def _resolve(
     serving: Serving | None,
 ) -> Rewrite | Refusal:
     if not api.exists:
-        return Refusal((Note(INVALID_CALL, api.absence, table=str(api.at)),))
+        return Refusal((Reason(INVALID_CALL, Subject.CALL, api.absence, table=str(api.at)),))
     bound = bind(api, arguments)
     if isinstance(bound, Refusal):
         return bound
@@ -137,21 +181,22 @@ def _resolve(
     if not classes:
         advice = api.instead or tables.algorithms[api.algorithm].instead
         message = f"{api.name} has no counterpart in {target}" + (f"; {advice}" if advice else "")
-        return Refusal((Note(NO_COUNTERPART, message, table=str(api.at)),))
+        return Refusal((Reason(NO_COUNTERPART, Subject.COUNTERPART, message, table=str(api.at)),))
     if serving is not None:
         usual, every, classes = classes[0], classes, tuple(each for each in classes if serving.serves(each))
         if not classes:
-            return Refusal((Note(SCHEDULE_ARGUMENT, _unserved(api, every, serving), table=str(api.at)),))
+            message = _unserved(api, every, serving)
+            return Refusal((Reason(SCHEDULE_ARGUMENT, Subject.COUNTERPART, message, table=str(api.at)),))
     keys = None if groups is None else groups.keys
     found = plans(tables, api, bound, classes, keys)
     chosen = choose(found, faithful=faithful)
     if chosen is None:
-        return Refusal(tuple(_problem_notes(found)))
-    notes = _notes(tables, found, chosen, faithful)
+        return Refusal(tuple(_problem_reasons(found)))
+    reasons = _reasons(found, chosen, faithful)
     if serving is not None and usual not in classes and chosen is found[0]:
         message = f"{chosen.target.name} was chosen over {usual.name}: {serving.why}"
-        notes.insert(0, Note(RETARGETED, message, None, str(chosen.target.at)))
-    return Rewrite(chosen, tuple(notes))
+        reasons.insert(0, Reason(RETARGETED, Subject.CHOICE, message, None, str(chosen.target.at)))
+    return Rewrite(chosen, tuple(reasons))
 
 
 def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
@@ -159,40 +204,42 @@ def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Ref
     positional = [parameter for parameter in api.current if not parameter.keyword_only]
     known = api.by_name
     bound: dict[str, Given] = {}
-    notes: list[Note] = []
+    reasons: list[Reason] = []
     place = 0  # among the positional arguments, which Python binds in their own order
     for index, argument in enumerate(arguments):
         if argument.form is Form.EMPTY:
             continue
         if argument.form in (Form.UNPACKED_LIST, Form.UNPACKED_MAPPING):
             star = "*" if argument.form is Form.UNPACKED_LIST else "**"
-            notes.append(Note(UNPACKED_ARGUMENTS, f"{star} hides which arguments {api.name} gets", index, str(api.at)))
+            message = f"{star} hides which arguments {api.name} gets"
+            reasons.append(Reason(UNPACKED_ARGUMENTS, Subject.HIDDEN_ARGUMENTS, message, index, str(api.at)))
             continue
         if argument.name is None:
             if place >= len(positional):
                 message = (
                     f"{api.label} takes at most {len(positional)} positional arguments, found {_positionals(arguments)}"
                 )
-                notes.append(Note(INVALID_CALL, message, index, str(api.at)))
+                reasons.append(Reason(INVALID_CALL, Subject.CALL, message, index, str(api.at)))
                 break
             parameter = positional[place]
             place += 1
         elif argument.name in known:
             parameter = known[argument.name]
         else:
-            notes.append(Note(INVALID_CALL, _unknown(api, argument.name), index, str(api.at)))
+            reasons.append(Reason(INVALID_CALL, Subject.CALL, _unknown(api, argument.name), index, str(api.at)))
             continue
         if parameter.name in bound:
-            notes.append(Note(INVALID_CALL, f"{api.name} gets {parameter.name} twice", index, str(parameter.at)))
+            message = f"{api.name} gets {parameter.name} twice"
+            reasons.append(Reason(INVALID_CALL, Subject.CALL, message, index, str(parameter.at)))
         else:
             bound[parameter.name] = Given(parameter, argument.value, index)
-    hidden = any(note.code is UNPACKED_ARGUMENTS for note in notes)
+    hidden = any(reason.subject is Subject.HIDDEN_ARGUMENTS for reason in reasons)
     absent = [parameter for parameter in api.current if parameter.required and parameter.name not in bound]
     if absent and not hidden:
         names = ", ".join(parameter.name for parameter in absent)
-        notes.append(Note(INVALID_CALL, f"{api.label} requires {names}", None, str(api.at)))
-    notes += _wrong_lengths(api, bound)
-    return Refusal(tuple(notes)) if notes else tuple(bound.values())
+        reasons.append(Reason(INVALID_CALL, Subject.CALL, f"{api.label} requires {names}", None, str(api.at)))
+    reasons += _wrong_lengths(api, bound)
+    return Refusal(tuple(reasons)) if reasons else tuple(bound.values())
 
 
 def _positionals(arguments: Sequence[CallArgument]) -> int:
@@ -216,34 +263,38 @@ def _unknown(api: Api, name: str) -> str:
     return f"{api.label} has no argument {name!r}{hint}"
 
 
-def _wrong_lengths(api: Api, bound: dict[str, Given]) -> list[Note]:
-    notes = []
+def _wrong_lengths(api: Api, bound: dict[str, Given]) -> list[Reason]:
+    reasons = []
     for given in bound.values():
         elements, ties = given.value.elements, given.parameter.ties
         if len(ties) > 1 and given.value.known and elements is None:
             message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {given.value.literal!r}"
-            notes.append(Note(INVALID_CALL, message, given.index, str(given.parameter.at)))
+            reasons.append(Reason(INVALID_CALL, Subject.CALL, message, given.index, str(given.parameter.at)))
         if len(ties) > 1 and elements is not None and len(elements) != len(ties):
             message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {len(elements)}"
-            notes.append(Note(INVALID_CALL, message, given.index, str(given.parameter.at)))
-    return notes
+            reasons.append(Reason(INVALID_CALL, Subject.CALL, message, given.index, str(given.parameter.at)))
+    return reasons
 
 
-def _problem_notes(plans: Sequence[Plan]) -> list[Note]:
+def _problem_reasons(plans: Sequence[Plan]) -> list[Reason]:
     """Report what the preferred class cannot express; the others failed too."""
     preferred = plans[0]
-    notes: dict[Note, None] = {}
+    reasons: dict[Reason, None] = {}
     for problem in preferred.problems:
-        remedy = f"; {problem.remedy}" if problem.remedy else ""
+        remedy = Remedy(RemedyKind.VALUE, problem.remedy) if problem.remedy else None
         at = problem.parameter.at if problem.parameter else preferred.source.at
-        notes[Note(_PROBLEM_CODES[problem.loss], f"{problem.message}{remedy}", problem.index, str(at))] = None
-    return list(notes)
+        code = _PROBLEM_CODES[problem.loss]
+        reasons[Reason(code, Subject.VALUE, problem.message, problem.index, str(at), remedy)] = None
+    return list(reasons)
 
 
-def _notes(tables: MappingSet, plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Note]:
+def _reasons(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Reason]:
     source, target = chosen.source, chosen.target
-    notes = [Note(EXECUTION_DROPPED, f"{item.parameter.name} was dropped: it changes how, not what, {source.name} computes",
-                  item.index, str(item.parameter.at)) for item in chosen.dropped if item.execution]  # fmt: skip
+    reasons = []
+    for item in chosen.dropped:
+        if item.execution:
+            message = f"{item.parameter.name} was dropped: it changes how, not what, {source.name} computes"
+            reasons.append(Reason(EXECUTION_DROPPED, Subject.EXECUTION, message, item.index, str(item.parameter.at)))
     for argument in chosen.arguments:
         if argument.filled:
             literals = tuple(piece.literal for piece in argument.pieces if isinstance(piece, Constant))
@@ -251,40 +302,43 @@ def _notes(tables: MappingSet, plans: Sequence[Plan], chosen: Plan, faithful: bo
             message = (
                 f"{argument.parameter.name}={text} was written out: {target.name} would otherwise use another value"
             )
-            notes.append(Note(DEFAULT_FILLED, message, None, str(argument.parameter.at)))
+            reasons.append(Reason(DEFAULT_FILLED, Subject.DEFAULT, message, None, str(argument.parameter.at)))
     preferred = plans[0]
     if chosen is not preferred:
         why = (
             "; ".join(dict.fromkeys(problem.message for problem in preferred.problems))
             or f"it does the same arithmetic as {source.name}"
         )
-        notes.append(
-            Note(RETARGETED, f"{target.name} was chosen over {preferred.target.name}: {why}", None, str(target.at))
+        message = f"{target.name} was chosen over {preferred.target.name}: {why}"
+        reasons.append(Reason(RETARGETED, Subject.CHOICE, message, None, str(target.at)))
+    reasons += _cause_reasons(plans, chosen, faithful)
+    reasons += [
+        Reason(code, Subject.TARGET, message, None, str(target.at))
+        for code, given, message in (
+            (UNMEASURED, target.not_run, f"{target.name} {target.not_run}"),
+            (DEPRECATED_TARGET, target.deprecated, f"{target.name} is deprecated {target.deprecated}"),
+            (API_NOTE, target.note, f"{target.name}: {target.note}"),
         )
-    notes += _cause_notes(plans, chosen, faithful)
-    if target.not_run:
-        notes.append(Note(UNMEASURED, f"{target.name} {target.not_run}", None, str(target.at)))
-    if target.deprecated:
-        notes.append(Note(DEPRECATED_TARGET, f"{target.name} is deprecated {target.deprecated}", None, str(target.at)))
-    if target.note:
-        notes.append(Note(API_NOTE, f"{target.name}: {target.note}", None, str(target.at)))
-    return notes
+        if given
+    ]
+    return reasons
 
 
-def _cause_notes(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Note]:
+def _cause_reasons(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Reason]:
     better = None if faithful else choose(plans, faithful=True)
-    notes = []
+    reasons = []
     for cause in chosen.causes:
         message = f"{chosen.source.name} {cause.source}; {chosen.target.name} {cause.target}"
         gone = better is not None and all(other.trait != cause.trait for other in better.causes)
+        remedy = Remedy(RemedyKind.DIFFERENCE, cause.advice) if cause.advice else None
         if better is not None and better.target is not chosen.target and gone:
-            message += f". --faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
-        elif cause.advice:
-            message += f". To avoid it, {cause.advice}"
+            text = f"--faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
+            remedy = Remedy(RemedyKind.OTHER_CLASS, text)
         seen = cause.effect is Effect.DIVERGENT and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
-        notes.append(Note(code, message, None, cause.table, cause.trait))
-    return notes
+        subject = _SUBJECTS.get(cause.trait, Subject.DIFFERENCE)
+        reasons.append(Reason(code, subject, message, None, cause.table, remedy, cause))
+    return reasons
 
 
 def _unserved(api: Api, classes: Sequence[Api], serving: Serving) -> str:
@@ -295,14 +349,13 @@ def _unserved(api: Api, classes: Sequence[Api], serving: Serving) -> str:
     return f"{api.name} has no counterpart in {' or '.join(serving.modules)}, and {serving.why}"
 
 
-def changing_rate_notes(rewrite: Rewrite) -> tuple[Note, ...]:
-    """The notes for a call whose learning rate is known to change: what only shows then does show."""
-    seen = {
-        f"{rewrite.plan.source.name} {cause.source}; {rewrite.plan.target.name} {cause.target}"
-        for cause in rewrite.plan.causes
-        if cause.effect is Effect.DIVERGENT and cause.needs is Need.CHANGING_RATE
-    }
+def at_changing_rate(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """The reasons for a call whose learning rate is known to change: what only shows then does show."""
     return tuple(
-        note._replace(code=NUMERIC_DIFFERENCE) if any(map(note.message.startswith, seen)) else note
-        for note in rewrite.notes
+        reason._replace(code=NUMERIC_DIFFERENCE)
+        if reason.cause is not None
+        and reason.cause.effect is Effect.DIVERGENT
+        and reason.cause.needs is Need.CHANGING_RATE
+        else reason
+        for reason in reasons
     )

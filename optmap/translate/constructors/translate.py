@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from optmap.diagnostics import (
     GROUP_KEY,
@@ -16,109 +16,120 @@ from optmap.diagnostics import (
     PARAMETERS_KEPT,
     SCHEDULE_ARGUMENT,
     UNEDITABLE,
+    Code,
 )
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.model import Framework
 from optmap.mapping.plan import FromArgument, Inferred
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
 from optmap.source.edits import Edit
-from optmap.source.text import Source, SourceError
+from optmap.source.text import SourceError
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.constructors.resolve import (
     CallArgument,
     Groups,
-    Note,
+    Reason,
     Refusal,
     Rewrite,
     Serving,
-    changing_rate_notes,
+    Subject,
+    at_changing_rate,
     resolve,
 )
 from optmap.translate.constructors.rewrite import call_edits
-from optmap.translate.constructors.spelling import NewImport, spell
-from optmap.translate.discover.sites import CallSite, Sites, is_shadowed
+from optmap.translate.constructors.spelling import spell
+from optmap.translate.discover.sites import CallSite, is_shadowed
+from optmap.translate.findings import Finding, Place
 from optmap.translate.options import Options
 from optmap.translate.parameters.edits import ParameterEdits, ParametersArgument, parameter_edits, uses_names
 from optmap.translate.parameters.sharing import Flows
+from optmap.translate.unit import Member, Rewritten, Tied, Translation, Unit, Veto
 from optmap.translate.verify import EditedCall
-
-if TYPE_CHECKING:
-    from optmap.translate.schedules.run import Schedules
 
 
 class CallOutcome(NamedTuple):
-    """The edits of a call, or None with notes that say why not."""
+    """What to report of a call, and how it is translated, if it is: `inside` are the edits of what its parameters hold.
 
-    notes: tuple[Note, ...]
-    edits: list[Edit] | None = None
-    target: Api | None = None
-    needed: NewImport | None = None
-    call: CallText | None = None
-    edited: EditedCall | None = None
-    inside: ParameterEdits = ParameterEdits()
+    `given_up` are members of its group that have to be left as they are for its sake.
+    """
 
-    def argument(self, index: int | None) -> Argument | None:
-        return self.call.arguments[index] if index is not None and self.call is not None else None
+    findings: tuple[Finding, ...]
+    done: Translation | None = None
+    inside: tuple[Edit, ...] = ()
+    given_up: tuple[tuple[Member, Veto], ...] = ()
 
 
 class CallTranslation:
-    def __init__(
-        self,
-        source: Source,
-        sites: Sites,
-        site: CallSite,
-        tables: MappingSet,
-        options: Options,
-        flows: Flows,
-        schedules: Schedules | None = None,
-    ) -> None:
-        self.source = source
-        self.sites = sites
+    """The translation of one call; `tied` is what its schedules ask for."""
+
+    def __init__(self, unit: Unit, options: Options, site: CallSite, flows: Flows, tied: Tied) -> None:
+        self.source = unit.source
+        self.sites = unit.sites
         self.site = site
-        self.tables = tables
+        self.tables = unit.tables
         self.options = options
         self.flows = flows
-        self.schedules = schedules
+        self.tied = tied
 
     def run(self) -> CallOutcome:
         try:
             call = read_call(self.source, self.site.node)
         except SourceError as error:
-            return CallOutcome((Note(UNEDITABLE, f"{self.site.api.name}: {error.message}"),))
+            return self._refused(UNEDITABLE, f"{self.site.api.name}: {error.message}", self.site.node)
         values = [read_value(argument.node) for argument in call.arguments]
         parameters, index = self._parameters(call)
         if parameters is not None and parameters.unreadable is not None:
-            message = "a parameter group has keys that are not written out"
-            return CallOutcome((Note(GROUP_KEY, message, index),), call=call)
+            return self._refused(
+                GROUP_KEY, "a parameter group has keys that are not written out", self._at(call, index)
+            )
         arguments = [
             CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
         ]
-        groups = parameters.groups if parameters else None
-        serving = self.schedules.serving(self.site) if self.schedules is not None else None
-        if isinstance(serving, Note):
-            return CallOutcome((serving._replace(index=self._rate_index(call)),), call=call)
-        resolved = self._resolve(arguments, groups, serving)
-        if isinstance(resolved, Refusal) and self.schedules is not None:
-            usual = self._resolve(arguments, groups, None)
-            free = serving is not None and not serving.needed
-            if isinstance(usual, Rewrite) and (free or self.schedules.detach(self.site, resolved.notes)):
-                serving, resolved = None, usual
+        if self.tied.refusal is not None:
+            return self._refused(SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, self._rate_index(call)))
+        resolved, serving, given_up = self._served(arguments, parameters.groups if parameters else None)
         if isinstance(resolved, Refusal):
             from optmap.translate.parameters.own_words import in_own_words
 
-            return CallOutcome(in_own_words(resolved.notes, parameters), call=call)
+            return CallOutcome(self._findings(call, in_own_words(resolved.reasons, parameters)))
         hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
         if hidden is not None:
             message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
-            return CallOutcome((Note(HIDDEN_GROUPS, message, index),), call=call)
+            return self._refused(HIDDEN_GROUPS, message, self._at(call, index))._replace(given_up=given_up)
         refusal = self._group_rate(parameters, serving) if parameters is not None and serving is not None else None
         refusal = refusal or (self._schedule(call, resolved) if serving is None else None)
         refusal = refusal or self._inside(call, resolved, parameters, index)
+        if refusal is not None:
+            return CallOutcome((refusal,), given_up=given_up)
         if serving is not None:
-            resolved = resolved._replace(notes=changing_rate_notes(resolved))
-        return (
-            CallOutcome((refusal,), call=call) if refusal else self._rewrite(call, values, resolved, parameters, index)
-        )
+            resolved = resolved._replace(reasons=at_changing_rate(resolved.reasons))
+        return self._rewrite(call, values, resolved, parameters, index)._replace(given_up=given_up)
+
+    def _served(
+        self, arguments: Sequence[CallArgument], groups: Groups | None
+    ) -> tuple[Rewrite | Refusal, Serving | None, tuple[tuple[Member, Veto], ...]]:
+        """Resolve the call among the classes that take its schedules, or without those, where no such class will do."""
+        serving = self.tied.serving
+        resolved = self._resolve(arguments, groups, serving)
+        if isinstance(resolved, Refusal) and serving is not None:
+            usual = self._resolve(arguments, groups, None)
+            if isinstance(usual, Rewrite) and (self.tied.schedules or not serving.needed):
+                why = "; ".join(reason.message for reason in resolved.reasons)
+                veto = Veto(f"the optimizer on line {self.site.node.lineno} has to become another class ({why})")
+                return usual, None, tuple((member, veto) for member in self.tied.schedules)
+        return resolved, serving, ()
+
+    def _refused(self, code: Code, message: str, at: Place) -> CallOutcome:
+        return CallOutcome((Finding(code, message, at),))
+
+    def _at(self, call: CallText, index: int | None) -> Place:
+        """An argument of the call, or all of it."""
+        return call.arguments[index].span if index is not None else self.site.node
+
+    def _findings(self, call: CallText, reasons: Iterable[Reason]) -> tuple[Finding, ...]:
+        return tuple(
+            Finding(item.code, item.message, self._at(call, item.index), item.table) for item in reasons
+        )  # fmt: skip
 
     def _resolve(
         self, arguments: Sequence[CallArgument], groups: Groups | None, serving: Serving | None
@@ -141,31 +152,31 @@ class CallTranslation:
                 return self.flows.parameters(self.site, argument.node), index
         return None, None
 
-    def _schedule(self, call: CallText, resolved: Rewrite) -> Note | None:
+    def _schedule(self, call: CallText, resolved: Rewrite) -> Finding | None:
         for index, argument in enumerate(call.arguments):
             if "learning_rate" in self._ties(argument, index):
                 what = learning_rate_object(self.source, self.sites.names, self.site, argument.node, self.tables)
                 if what is not None:
-                    message = f"the learning rate is {what}, which {resolved.plan.target.name} cannot take"
+                    message = f"the learning rate is {what.text}, which {resolved.plan.target.name} cannot take"
                     from optmap.translate.constructors.rate_list import rate_list_advice
 
                     framework, target = self.site.api.framework, resolved.plan.target
                     advice = rate_list_advice(self.source, what, argument.node, framework, target)
-                    return Note(SCHEDULE_ARGUMENT, message + advice, index)
+                    return Finding(SCHEDULE_ARGUMENT, message + advice, argument.span)
         return None
 
-    def _group_rate(self, found: ParametersArgument, serving: Serving) -> Note | None:
+    def _group_rate(self, found: ParametersArgument, serving: Serving) -> Finding | None:
         """A schedule that is attached sets the rate of every group, one that was passed that of the others."""
         for entry in found.entries if serving.moved else ():
             if entry.key in ("lr", "learning_rate") and entry.sets:
                 message = f"a group has its own learning rate on line {entry.value.lineno}"
                 message = f"{message}, which the schedule leaves alone and {serving.moved} does not"
-                return Note(SCHEDULE_ARGUMENT, message)
+                return Finding(SCHEDULE_ARGUMENT, message, self.site.node)
         return None
 
     def _inside(
         self, call: CallText, resolved: Rewrite, parameters: ParametersArgument | None, index: int | None
-    ) -> Note | None:
+    ) -> Finding | None:
         if (
             parameters is None
             or index is None
@@ -174,8 +185,10 @@ class CallTranslation:
             return None
         from optmap.translate.parameters.group_checks import unsayable
 
-        node, plan = call.arguments[index].node, resolved.plan
-        return unsayable(self.source, self.sites, self.site, self.tables, plan, node, index, parameters.entries)
+        argument, plan = call.arguments[index], resolved.plan
+        return unsayable(
+            self.source, self.sites, self.site, self.tables, plan, argument.node, argument.span, parameters.entries
+        )
 
     def _ties(self, argument: Argument, index: int) -> Sequence[str]:
         api = self.site.api
@@ -188,7 +201,7 @@ class CallTranslation:
         parameters: ParametersArgument | None, index: int | None,
     ) -> CallOutcome:  # fmt: skip
         plan = resolved.plan
-        notes = list(resolved.notes)
+        findings: list[Finding] = []
         inferred: str | None = None
         if any(isinstance(piece, Inferred) for argument in plan.arguments for piece in argument.pieces):
             from optmap.translate.parameters.inferred import Failure, infer_parameters
@@ -205,32 +218,37 @@ class CallTranslation:
                 message = (
                     f"{plan.target.name} needs the parameters, but {found.reason}: {remedy}, or pass --params EXPR"
                 )
-                return CallOutcome((Note(NO_PARAMETERS, message),), call=call)
+                return self._refused(NO_PARAMETERS, message, self.site.node)
             inferred = self.options.params if isinstance(found, Failure) else found
         spelling = spell(self.source, self.sites.names, self.site, plan.target)
         if spelling is None:
             root = plan.target.module.paths[0].partition(".")[0]
-            return CallOutcome((Note(NAME_TAKEN, f"the file binds {root!r} to something else"),), call=call)
+            return self._refused(NAME_TAKEN, f"the file binds {root!r} to something else", self.site.node)
         refusal = self._unsafe(call, resolved)
         if refusal is not None:
-            return CallOutcome((refusal,), call=call)
+            return CallOutcome((refusal,))
         edits = call_edits(self.source, call, values, plan, spelling.text, inferred)
         inside = ParameterEdits()
         if parameters is not None and index is not None and plan.target.parameters_argument is not None:
             inside = parameter_edits(self.source, parameters, plan, self.site.node)
             edits += inside.edits
-            notes += self._parameter_notes(parameters, index)
+            findings += self._parameter_findings(parameters, call.arguments[index].span)
         elif index is not None:
-            from optmap.translate.parameters.left_out import left_out_note
+            from optmap.translate.parameters.left_out import left_out
 
-            notes.append(left_out_note(self.source, call.arguments[index].node, index, self.site.api, plan.target))
-        if any(note.trait == "decay_filter" for note in notes):
+            argument = call.arguments[index]
+            findings.append(left_out(self.source, argument.node, argument.span, self.site.api, plan.target))
+        reasons = resolved.reasons
+        if any(reason.subject is Subject.DECAY_FILTER for reason in reasons):
             from optmap.translate.parameters.decay import exact_advice, parameters_text
 
             text = parameters_text(self.source, call, index, inside.edits) if index is not None else inferred
-            notes = [exact_advice(note, plan, text, self._weight_decay(call)) for note in notes]
+            reasons = tuple(exact_advice(reason, plan, text, self._weight_decay(call)) for reason in reasons)
+        needed = (spelling.needs,) if spelling.needs is not None else ()
         edited = EditedCall(call, plan, spelling.text)
-        return CallOutcome(tuple(notes), edits, plan.target, spelling.needs, call, edited, inside)
+        change = Rewritten((self.site.node,), tuple(edits), needed, (self.site.callee,), edited, inside.nodes)
+        done = Translation(self.site, plan.target, change)
+        return CallOutcome((*self._findings(call, reasons), *findings), done, inside.edits)
 
     def _weight_decay(self, call: CallText) -> str | None:
         """The text of the call's weight decay; None where it is left out."""
@@ -239,23 +257,23 @@ class CallTranslation:
                 return self.source.text(argument.value_span.start, argument.value_span.end)
         return None
 
-    def _parameter_notes(self, parameters: ParametersArgument, index: int) -> Iterator[Note]:
+    def _parameter_findings(self, parameters: ParametersArgument, at: Place) -> Iterator[Finding]:
         if parameters.opaque:
             shown = self._shown(parameters.opaque[0], self.flows.argument(self.site))
             why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
             text = f"see that it holds parameters of a {self.options.target} model"
-            yield Note(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", index)
+            yield Finding(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", at)
         if uses_names(parameters, self.site.api.framework):
             from optmap.translate.parameters.parameter_names import names_message
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
-            yield Note(NAMES_DIFFER, message, index)
+            yield Finding(NAMES_DIFFER, message, at)
         if self.options.target is Framework.MINDSPORE:
             from optmap.translate.parameters.name_clash import clash_message
 
             clash = clash_message(self.source, self.site, parameters)
             if clash is not None:
-                yield Note(NAMES_CLASH, clash, index)
+                yield Finding(NAMES_CLASH, clash, at)
 
     def _shown(self, node: ast.expr, argument: ast.expr | None) -> str:
         """An expression in a message, with its line where it stands outside the call's argument."""
@@ -265,23 +283,24 @@ class CallTranslation:
         inside = argument is None or self.source.start(argument) <= start <= end <= self.source.end(argument)
         return text if inside else f"{text} on line {node.lineno}"
 
-    def _unsafe(self, call: CallText, resolved: Rewrite) -> Note | None:
+    def _unsafe(self, call: CallText, resolved: Rewrite) -> Finding | None:
         """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
         if comments_in(self.source, call.callee.start, call.callee.end):
-            return Note(UNEDITABLE, "there is a comment inside the name of the class")
+            return Finding(UNEDITABLE, "there is a comment inside the name of the class", self.site.node)
         optimizers = {id(site.node) for site in (*self.sites.calls, *self.sites.already)}
         for item in resolved.plan.dropped:
             node = call.arguments[item.index].node
             inside = list(ast.walk(node))
             if any(id(inner) in optimizers for inner in inside):
-                return Note(
-                    UNEDITABLE, f"{item.parameter.name} would be dropped, but it constructs an optimizer", item.index
-                )
+                message = f"{item.parameter.name} would be dropped, but it constructs an optimizer"
+                return Finding(UNEDITABLE, message, self._at(call, item.index))
             if any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in inside):
-                return Note(UNEDITABLE, f"{item.parameter.name} would be dropped, but it assigns or awaits", item.index)
+                message = f"{item.parameter.name} would be dropped, but it assigns or awaits"
+                return Finding(UNEDITABLE, message, self._at(call, item.index))
         pieces = [piece for argument in resolved.plan.arguments for piece in argument.pieces]
         wanted = {str(piece.conversion) for piece in pieces if isinstance(piece, FromArgument)} - {"none"}
         taken = [name for name in sorted(wanted) if is_shadowed(self.source, self.site, name)]
         if taken:
-            return Note(NAME_TAKEN, f"the builtin {taken[0]} is needed, but the file binds that name to something else")
+            message = f"the builtin {taken[0]} is needed, but the file binds that name to something else"
+            return Finding(NAME_TAKEN, message, self.site.node)
         return None

@@ -15,8 +15,8 @@ from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
 from optmap.translate.constructors.as_text import Written, constructor
 from optmap.translate.discover.sites import Sites
+from optmap.translate.findings import Finding
 from optmap.translate.options import Options
-from optmap.translate.surroundings.remark import Remark
 
 _KERAS = "tf.keras.optimizers"
 
@@ -28,11 +28,11 @@ class _Named(NamedTuple):
     arguments: tuple[Written, ...] = ()
 
 
-def string_remarks(
+def lookup_findings(
     source: Source, sites: Sites, around: Around, tables: MappingSet, options: Options
-) -> Iterator[Remark]:
-    """Yield a remark for each string of the file that names an optimizer of the source frameworks."""
-    yield from _Strings(source, sites, tables, options).remarks(around)
+) -> Iterator[Finding]:
+    """Yield a finding for each string of the file that names an optimizer of the source frameworks."""
+    yield from _Strings(source, sites, tables, options).findings(around)
 
 
 class _Strings:
@@ -42,7 +42,7 @@ class _Strings:
         self.tables = tables
         self.options = options
 
-    def remarks(self, around: Around) -> Iterator[Remark]:
+    def findings(self, around: Around) -> Iterator[Finding]:
         for reference in self.sites.names.references:
             yield from self._lookup(reference)
         body = self.source.body
@@ -54,7 +54,7 @@ class _Strings:
             if factory.framework in self.options.sources and factory.path.rpartition(".")[2].encode() in body:
                 yield from self._made(factory)
 
-    def _lookup(self, reference: Reference) -> Iterator[Remark]:
+    def _lookup(self, reference: Reference) -> Iterator[Finding]:
         """`getattr(torch.optim, "Adam")`, `torch.optim.__dict__["Adam"]`, `tf.keras.optimizers.get("adam")`."""
         paths = self.sites.names.paths(reference.chain, reference.scope, reference.node)
         found = self.tables.find(next(iter(paths)) or "") if len(paths) == 1 else None
@@ -79,7 +79,7 @@ class _Strings:
         if isinstance(node, ast.Call) and rest not in ("get", "deserialize") and node is not parent:
             given = _keywords(self.source, node, named.api)
             named = named._replace(arguments=given) if given is not None else named
-        yield self._remark(node, named, self._model(node, named.api), frozenset({id(reference.node)}))
+        yield self._finding(node, named, self._model(node, named.api), frozenset({id(reference.node)}))
 
     def _constructed(self, lookup: ast.expr, parent: ast.AST | None) -> ast.expr:
         return parent if isinstance(parent, ast.Call) and parent.func is lookup else lookup
@@ -109,7 +109,7 @@ class _Strings:
         api = names.get(text.lower())
         return _Named(api) if api is not None else None
 
-    def _compiled(self) -> Iterator[Remark]:
+    def _compiled(self) -> Iterator[Finding]:
         """`model.compile("adam")` in a file that imports Keras."""
         roots = self.tables.roots[Framework.TENSORFLOW]
         calls = [
@@ -127,7 +127,7 @@ class _Strings:
                 continue  # re.compile("adam")
             named = self._identifier(self._followed(_first(call, "optimizer")))
             if named is not None:
-                yield self._remark(call, named, ".".join(chain) if chain else "model", frozenset())
+                yield self._finding(call, named, ".".join(chain) if chain else "model", frozenset())
 
     def _followed(self, node: ast.expr | None) -> ast.expr | None:
         """A name that the file binds once, to a string, stands for that string."""
@@ -139,7 +139,7 @@ class _Strings:
         bindings = owner.bindings[node.id] if owner is not None else []
         return bindings[0].value if len(bindings) == 1 else None
 
-    def _modules(self) -> Iterator[Remark]:
+    def _modules(self) -> Iterator[Finding]:
         """`getattr(torch, "optim")`: the module itself is looked up."""
         names = self.sites.names
         for node in self.source.nodes:
@@ -152,9 +152,9 @@ class _Strings:
             found = self.tables.find(f"{next(iter(paths))}.{text}") if len(paths) == 1 else None
             if found is not None and not found[1] and found[0].framework in self.options.sources:
                 message = f"{self._shown(node)} looks the module {found[0].name} up by name"
-                yield Remark(DYNAMIC, message, node)
+                yield Finding(DYNAMIC, message, node)
 
-    def _made(self, factory: Factory) -> Iterator[Remark]:
+    def _made(self, factory: Factory) -> Iterator[Finding]:
         """A library's function that constructs an optimizer by a short name."""
         root = factory.path.partition(".")[0]
         names = collect(self.source, Interest(frozenset({root}), (factory.path,), string_hint="\0"))
@@ -175,10 +175,10 @@ class _Strings:
                 if name in bound and (parameter in arguments or name not in given[1]) and parameter in api.by_name:
                     arguments[parameter] = _written(self.source, parameter, bound[name])
             model = chain_of(bound[factory.model]) if factory.model in bound else None
-            remark = self._remark(
+            finding = self._finding(
                 parent, _Named(api, tuple(arguments.values())), ".".join(model) if model else "model", frozenset()
             )
-            yield remark._replace(message=f"{remark.message}; {factory.note}", table=str(factory.at))
+            yield finding._replace(message=f"{finding.message}; {factory.note}", table=str(factory.at))
 
     def _model(self, node: ast.expr, api: Api) -> str:
         """The model whose parameters the call is given: `model` in `(model.parameters(), ...)`."""
@@ -189,7 +189,7 @@ class _Strings:
                 return ".".join(chain)
         return "model"
 
-    def _remark(self, node: ast.expr, named: _Named, model: str, covers: frozenset[int]) -> Remark:
+    def _finding(self, node: ast.expr, named: _Named, model: str, covers: frozenset[int]) -> Finding:
         target, faithful = self.options.target, self.options.faithful
         made = constructor(
             self.tables, named.api, named.arguments, target, model, faithful, parameters=self.options.params
@@ -199,7 +199,7 @@ class _Strings:
             message = f"{stands}, which cannot be translated: {'; '.join(made.reasons)}"
         else:
             message = f"{stands}; in {target} construct {made.text}{made.warning}"
-        return Remark(OPTIMIZER_BY_NAME, message, node, str(named.api.at), covers)
+        return Finding(OPTIMIZER_BY_NAME, message, node, str(named.api.at), covers=covers)
 
     def _shown(self, node: ast.expr) -> str:
         from optmap.translate.surroundings.messages import shown

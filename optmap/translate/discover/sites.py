@@ -29,6 +29,7 @@ from optmap.mapping.model import Api, Framework, MappingSet, Module
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Names, Reference, Scope
 from optmap.source.text import Source
+from optmap.translate.findings import Finding
 
 CONVENTIONAL: Final = {
     "torch": "torch", "tf": "tensorflow", "tensorflow": "tensorflow", "keras": "keras", "mindspore": "mindspore",
@@ -57,23 +58,19 @@ class CallSite(NamedTuple):
     ancestors: tuple[ast.AST, ...]
 
 
-class Mention(NamedTuple):
-    """A mention that is not translated, with the code that says why."""
-
-    node: ast.expr
-    code: Code
-    message: str
-    call: bool = False
-
-
 class Sites(NamedTuple):
-    """Everything that a file says about optimizers of the source frameworks."""
+    """Everything that a file says about optimizers of the source frameworks.
+
+    `mentions` are what is not translated, each with the code that says why; `constructing` the ids of the nodes among them
+    that construct an optimizer.
+    """
 
     calls: tuple[CallSite, ...]
-    mentions: tuple[Mention, ...]
+    mentions: tuple[Finding, ...]
     already: tuple[CallSite, ...]
     names: Names
     schedules: tuple[Reference, ...] = ()
+    constructing: frozenset[int] = frozenset()
 
 
 class _Member(NamedTuple):
@@ -129,7 +126,8 @@ class _Finder:
         self.target = target
         self.calls: list[CallSite] = []
         self.already: list[CallSite] = []
-        self.mentions: list[Mention] = []
+        self.mentions: list[Finding] = []
+        self.constructing: set[int] = set()
         self.schedules: list[Reference] = []
 
     def sites(self) -> Sites:
@@ -137,7 +135,10 @@ class _Finder:
             self._reference(reference)
         for mention in self.names.mentions:
             self._string(mention.node, mention.ancestors)
-        return Sites(tuple(self.calls), tuple(self.mentions), tuple(self.already), self.names, tuple(self.schedules))
+        return Sites(
+            tuple(self.calls), tuple(self.mentions), tuple(self.already), self.names, tuple(self.schedules),
+            frozenset(self.constructing),
+        )  # fmt: skip
 
     def _member(self, path: str | None) -> _Member | None:
         found = self.tables.find(path) if path else None
@@ -171,7 +172,7 @@ class _Finder:
             return False
         if any(isinstance(node, ast.JoinedStr) for node in reference.ancestors):
             message = f"{member.api.name} is called inside an f-string"
-            self.mentions.append(Mention(reference.node, UNEDITABLE, message, call=True))
+            self._add(reference.node, UNEDITABLE, message, call=True)
         else:
             found.append(CallSite(parent, reference.node, member.api, reference.scope, reference.ancestors))
         return True
@@ -183,9 +184,7 @@ class _Finder:
             return
         meanings = sorted(path or "something that is not an import" for path in paths)
         name = ".".join(reference.chain)
-        self.mentions.append(
-            Mention(reference.node, AMBIGUOUS_NAME, f"{name} may be {' or '.join(meanings)}; left as it is", call)
-        )
+        self._add(reference.node, AMBIGUOUS_NAME, f"{name} may be {' or '.join(meanings)}; left as it is", call)
 
     def _unbound(self, reference: Reference) -> None:
         first, *rest = reference.chain
@@ -199,7 +198,7 @@ class _Finder:
             message = (
                 f"{'.'.join(reference.chain)} looks like {member.api.name}, but nothing in the file binds {first!r}"
             )
-            self.mentions.append(Mention(reference.node, MISSING_IMPORT, message, call=True))
+            self._add(reference.node, MISSING_IMPORT, message, call=True)
 
     def _starred(self, reference: Reference, member: _Member) -> None:
         others = [path for path, _ in self.names.stars if self.tables.find(path) != (member.module, "")]
@@ -208,7 +207,7 @@ class _Finder:
             self._call(reference, member, self.already)
         elif foreign and member.api is not None:
             message = f"{reference.chain[0]} comes from {member.module.name} or from {', '.join(foreign)} (import *)"
-            self.mentions.append(Mention(reference.node, AMBIGUOUS_NAME, message, call=True))
+            self._add(reference.node, AMBIGUOUS_NAME, message, call=True)
         elif not self._call(reference, member, self.calls):
             self._mention(reference, member)
 
@@ -219,30 +218,30 @@ class _Finder:
         if first in member.module.schedules:
             if deeper or member.rest != "lr_scheduler":
                 self.schedules.append(reference)
-                self._add(reference, SCHEDULER, f"{text} is a learning-rate schedule of {member.module.framework}")
+                self._add(reference.node, SCHEDULER, f"{text} is a learning-rate schedule of {member.module.framework}")
         elif first == "__dict__" or first in ("get", "deserialize"):
-            self._add(reference, DYNAMIC, f"{text} looks an optimizer up by name")
+            self._add(reference.node, DYNAMIC, f"{text} looks an optimizer up by name")
         elif first in member.module.others:
             self._mention(reference, member)
         elif not first:
             code, how = _context(reference.node, reference.ancestors)
             if code is DYNAMIC:
-                self._add(reference, DYNAMIC, f"{text} {how}")
+                self._add(reference.node, DYNAMIC, f"{text} {how}")
             elif not _is_followed(reference):
                 self._add(
-                    reference,
+                    reference.node,
                     OTHER_MENTION,
                     f"the module {text} is used as a value; what is done with it was left alone",
                 )
         elif self.tables.api_at(f"{member.module.paths[0]}.{first}") is not None:
-            self._add(reference, OTHER_MENTION, f"{text} is a member of a class that optmap does not look into")
+            self._add(reference.node, OTHER_MENTION, f"{text} is a member of a class that optmap does not look into")
         elif (first[0].isupper() or deeper) and (member.module.exclusive or first.endswith("Optimizer")):
             parent = reference.ancestors[-1] if reference.ancestors else None
             call = isinstance(parent, ast.Call) and parent.func is reference.node
             name = member.rest.rpartition(".")[2]
             if name[0].isupper():
                 message = f"no table describes {member.module.name}.{member.rest}{self._nearest(member)}"
-                self.mentions.append(Mention(reference.node, UNKNOWN_OPTIMIZER, message, call))
+                self._add(reference.node, UNKNOWN_OPTIMIZER, message, call)
 
     def _nearest(self, member: _Member) -> str:
         """A hint where the class is known under a similar name, such as AdaMax for Adamax."""
@@ -256,13 +255,15 @@ class _Finder:
     def _mention(self, reference: Reference, member: _Member) -> None:
         if _chosen_at_run_time(reference):
             message = "which class is constructed here is decided at run time"
-            self.mentions.append(Mention(reference.node, UNEDITABLE, message, call=True))
+            self._add(reference.node, UNEDITABLE, message, call=True)
             return
         code, how = _context(reference.node, reference.ancestors)
-        self._add(reference, code, f"{member.module.name}.{member.rest} {how}")
+        self._add(reference.node, code, f"{member.module.name}.{member.rest} {how}")
 
-    def _add(self, reference: Reference, code: Code, message: str) -> None:
-        self.mentions.append(Mention(reference.node, code, message))
+    def _add(self, node: ast.expr, code: Code, message: str, call: bool = False) -> None:
+        self.mentions.append(Finding(code, message, node))
+        if call:
+            self.constructing.add(id(node))
 
     def _string(self, node: ast.Constant, ancestors: tuple[ast.AST, ...]) -> None:
         text = str(node.value)
@@ -277,11 +278,9 @@ class _Finder:
             return
         first = member.rest.partition(".")[0]
         if partial and not member.rest:
-            self.mentions.append(
-                Mention(node, DYNAMIC, f"a string that begins with {text!r} looks an optimizer up by name")
-            )
+            self._add(node, DYNAMIC, f"a string that begins with {text!r} looks an optimizer up by name")
         elif member.api is not None or first in ("", *member.module.others, *member.module.schedules):
-            self.mentions.append(Mention(node, DOTTED_STRING, f"the string {text!r} names an optimizer or its module"))
+            self._add(node, DOTTED_STRING, f"the string {text!r} names an optimizer or its module")
 
 
 def _is_followed(reference: Reference) -> bool:

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
+from optmap.diagnostics import UNEDITABLE
 from optmap.mapping.derive import candidates
-from optmap.mapping.model import Framework, MappingSet
 from optmap.source.names import Interest, collect, statements
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.sites import WRAPPED, CallSite, Sites
+from optmap.translate.findings import Finding
+from optmap.translate.unit import Member, Outcome, Unit, Veto
 
 Places = tuple[ast.AST, ...]
 """The nodes of a scope and of those around it, innermost first."""
 
 
-class Wrapper(NamedTuple):
-    """The wrapper of a constructor call: its class, and the line of its own call."""
+def run(unit: Unit, before: Outcome) -> Outcome:
+    """Veto each optimizer that goes into a wrapper without counterpart.
 
-    name: str
-    line: int
-
-
-def wrapped_calls(source: Source, sites: Sites, tables: MappingSet, target: Framework) -> dict[int, Wrapper]:
-    """Return the wrapper of each constructor call (by id of its node) whose optimizer goes into one without counterpart.
-
-    The call stands inside the wrapper's, or what it returns is assigned to a name, an attribute or a subscript, or
+    Its call stands inside the wrapper's, or what it returns is assigned to a name, an attribute or a subscript, or
     returned by a function of this file, that the wrapper's call mentions as what it wraps.
     """
-    found: dict[int, Wrapper] = {}
-    tracer = _Tracer(source, sites)
-    for site in sites.calls:
-        if WRAPPED in site.api.by_tie and not candidates(tables, site.api, target):
-            for node in tracer.wrapped_by(site):
-                found.setdefault(id(node), Wrapper(site.api.name, site.node.lineno))
-    return found
+    found: dict[Member, Veto] = {}
+    tracer = _Tracer(unit.source, unit.sites)
+    for wrapper in unit.sites.calls:
+        if WRAPPED in wrapper.api.by_tie and not candidates(unit.tables, wrapper.api, unit.options.target):
+            reason = (
+                f"is wrapped by {wrapper.api.name} on line {wrapper.node.lineno}, which has no counterpart in "
+                f"{unit.options.target} and would not take another framework's optimizer: take the wrapper away first"
+            )
+            for site in tracer.wrapped_by(wrapper):
+                finding = Finding(UNEDITABLE, f"{site.api.name} {reason}", site.node, str(site.api.at))
+                found.setdefault(id(site.node), Veto(reason, finding))
+    return before._replace(vetoes={**found, **before.vetoes})
 
 
 class _Tracer:
@@ -47,18 +47,18 @@ class _Tracer:
         self.sites = {id(site.node): site for site in sites.calls}
         self.seen: set[tuple[tuple[str, ...], int]] = set()
 
-    def wrapped_by(self, site: CallSite) -> Iterator[ast.Call]:
+    def wrapped_by(self, site: CallSite) -> Iterator[CallSite]:
         self.seen = set()
         places = tuple(scope.node for scope in site.scope.enclosing())
         argument = _wrapped_argument(site)
         if argument is not None:
             yield from self._inside(argument, places, site)
 
-    def _inside(self, node: ast.AST, places: Places, wrapper: CallSite) -> Iterator[ast.Call]:
+    def _inside(self, node: ast.AST, places: Places, wrapper: CallSite) -> Iterator[CallSite]:
         """Optimizers that an expression constructs or mentions; what they are constructed from is their own affair."""
         site = self.sites.get(id(node))
         if site is not None and WRAPPED not in site.api.by_tie:
-            yield site.node
+            yield site
             return
         if isinstance(node, ast.Lambda):
             return
@@ -69,7 +69,7 @@ class _Tracer:
         for inner in ast.iter_child_nodes(node):
             yield from self._inside(inner, places, wrapper)
 
-    def _held(self, chain: tuple[str, ...], places: Places, wrapper: CallSite) -> Iterator[ast.Call]:
+    def _held(self, chain: tuple[str, ...], places: Places, wrapper: CallSite) -> Iterator[CallSite]:
         """Optimizers that may be behind a name or an attribute."""
         owner = self._owner(chain, places, wrapper)
         if not owner or (chain, id(owner[0])) in self.seen:

@@ -16,9 +16,8 @@ from optmap.mapping.plan import Plan
 from optmap.source.calls import CallText
 from optmap.source.edits import Edit, apply_edits
 from optmap.source.text import Source
-from optmap.translate.constructors.resolve import Note
+from optmap.translate.constructors.resolve import Reason, RemedyKind, Subject
 
-FILTER: Final = "decay_filter"
 _LONGEST: Final = 120
 
 _TORCH: Final = (
@@ -39,13 +38,13 @@ def parameters_text(source: Source, call: CallText, index: int, edits: Sequence[
     return text if len(text) <= _LONGEST and len(text.splitlines()) == 1 else None
 
 
-def exact_advice(note: Note, plan: Plan, parameters: str | None, weight_decay: str | None) -> Note:
+def exact_advice(reason: Reason, plan: Plan, parameters: str | None, weight_decay: str | None) -> Reason:
     """Replace the general advice on MindSpore's decay filter by the code that reproduces the source's decay."""
-    if note.trait != FILTER:
-        return note
+    if reason.subject is not Subject.DECAY_FILTER:
+        return reason
     advice = _advice(plan, parameters, weight_decay)
-    message = note.message.partition(". To avoid it, ")[0]
-    return note._replace(message=f"{message}. To decay what the source decays, {advice}")
+    other = reason.statement if reason.remedy is None or reason.remedy.kind is RemedyKind.DIFFERENCE else reason.message
+    return reason._replace(statement=f"{other}. To decay what the source decays, {advice}", remedy=None)
 
 
 def _advice(plan: Plan, parameters: str | None, weight_decay: str | None) -> str:

@@ -10,15 +10,15 @@ from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.plan import Plan, group_ties
 from optmap.source.text import Source
 from optmap.translate.constructors.learning_rate import learning_rate_object
-from optmap.translate.constructors.resolve import Note
 from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.findings import Finding, Place
 from optmap.translate.parameters.groups import ACCESSORS, GroupEntry
 
 
 def unsayable(
-    source: Source, sites: Sites, site: CallSite, tables: MappingSet, plan: Plan, node: ast.expr, index: int,
+    source: Source, sites: Sites, site: CallSite, tables: MappingSet, plan: Plan, node: ast.expr, at: Place,
     entries: Iterable[GroupEntry],
-) -> Note | None:  # fmt: skip
+) -> Finding | None:  # fmt: skip
     """Return the reason why the parameters argument cannot be carried over, if there is one."""
     if plan.target.parameters_argument is None:
         return None
@@ -26,13 +26,13 @@ def unsayable(
     if picked is not None and plan.target.framework is Framework.TORCH:
         named = ACCESSORS[Framework.TORCH].named
         message = f"{ast.unparse(picked)} is None in torch, whose parameters do not know their names; pick them from {named}()"
-        return Note(NAME_ATTRIBUTE, message, index)
+        return Finding(NAME_ATTRIBUTE, message, at)
     for entry in entries:
         if "learning_rate" in group_ties(plan.source, entry.key, plan.switched):
             what = learning_rate_object(source, sites.names, site, entry.value, tables)
             if what is not None:
-                message = f"the learning rate of a group is {what}, which {plan.target.name} cannot take"
-                return Note(SCHEDULE_ARGUMENT, message, index)
+                message = f"the learning rate of a group is {what.text}, which {plan.target.name} cannot take"
+                return Finding(SCHEDULE_ARGUMENT, message, at)
     return None
 
 

@@ -9,7 +9,7 @@ from optmap.diagnostics import PARAMETERS_ELSEWHERE, PARAMETERS_PICKED
 from optmap.mapping.model import Api
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
-from optmap.translate.constructors.resolve import Note
+from optmap.translate.findings import Finding, Place
 from optmap.translate.parameters.groups import ACCESSORS
 
 _SAME: Final = ("list", "tuple", "iter")
@@ -17,18 +17,18 @@ _SAME: Final = ("list", "tuple", "iter")
 _LONGEST: Final = 60
 
 
-def left_out_note(source: Source, node: ast.expr, index: int, api: Api, target: Api) -> Note:
+def left_out(source: Source, node: ast.expr, at: Place, api: Api, target: Api) -> Finding:
     """Say that the parameters were left out; a warning where they may be but some of a model's."""
     text = source.text(source.start(node), source.end(node))
     shown = text if len(text) <= _LONGEST and "\n" not in text and "\r" not in text else "the parameters argument"
     if _is_whole_model(node, api):
         message = f"{shown} was left out: {target.name} is given the variables with their gradients"
-        return Note(PARAMETERS_ELSEWHERE, message, index)
+        return Finding(PARAMETERS_ELSEWHERE, message, at)
     message = (
         f"{shown} was left out, which may be some of a model's parameters, or groups of them: {target.name} updates whatever "
         "it is given; give those variables alone to apply_gradients, or set trainable = False on the others"
     )
-    return Note(PARAMETERS_PICKED, message, index)
+    return Finding(PARAMETERS_PICKED, message, at)
 
 
 def _is_whole_model(node: ast.expr, api: Api) -> bool:

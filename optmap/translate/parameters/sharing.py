@@ -18,6 +18,7 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.edits import ParametersArgument, gathered
 from optmap.translate.parameters.groups import Key, Lost
 from optmap.translate.parameters.reader import Reader
+from optmap.translate.unit import Veto, Vetoes
 
 if TYPE_CHECKING:
     from optmap.source.variables import Variables
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 class Flows:
     """What the parameters arguments of one file's calls hold."""
 
-    def __init__(self, source: Source, sites: Sequence[CallSite]) -> None:
+    def __init__(self, source: Source, sites: Sequence[CallSite], vetoes: Vetoes) -> None:
         self.source = source
         self.sites = sites
-        self.blocked: dict[Key, Lost] = {}
+        self.blocked: dict[Key, Lost] = {
+            key: Lost(veto.reason, veto.groups) for key, veto in vetoes.items() if isinstance(key, tuple)
+        }
         self.readers: dict[int, Reader] = {}
 
     @cached_property
@@ -83,8 +86,8 @@ class Flows:
                 return argument.node
         return None
 
-    def narrow(self, edits: Mapping[int, Sequence[Edit]]) -> bool:
-        """Block what some calls would edit and others not; True if anything was, and the calls must be done again.
+    def clashes(self, edits: Mapping[int, Sequence[Edit]]) -> Vetoes:
+        """The variables that some calls would edit and others not, with those that could not be followed before.
 
         `edits` are those of the translated calls' parameters, by the id of the call's node.
         """
@@ -100,10 +103,8 @@ class Flows:
             if why is not None:
                 for _, key, _ in shared:
                     new[key] = Lost(f"{self._text(key)} cannot be changed: {why}", self._has_groups(key))
-        self.blocked.update(new)
-        if new:
-            self._settle()
-        return bool(new)
+        lost = {**self.blocked, **new} if new else {}
+        return {key: Veto(why.reason, groups=why.groups) for key, why in lost.items()}
 
     def _conflict(
         self, shared: Sequence[tuple[CallSite, Key, ast.expr]], edits: Mapping[int, Sequence[Edit]]

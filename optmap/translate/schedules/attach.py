@@ -18,10 +18,11 @@ from optmap.source.scopes import Names, Scope
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 from optmap.translate.schedules.advice import attachable
 from optmap.translate.schedules.owners import Ties
-from optmap.translate.schedules.translate import Made, Remark, read_schedule, uncounted
+from optmap.translate.schedules.translate import TranslatedSchedule, read_schedule, uncounted
 from optmap.translate.verify import Kept, Planned
 
 _PURE = (
@@ -45,7 +46,7 @@ class _Place(NamedTuple):
 
 def attach_schedule(
     source: Source, sites: Sites, ties: Ties, schedule: CallSite, tables: MappingSet, options: Options, taken: Taken
-) -> Made | str | None:
+) -> TranslatedSchedule | str | None:
     """Attach to each optimizer what takes the schedule's place; a clause that says why where that cannot be.
 
     None where the target has nothing to take its place. The names that are given join those in `taken`.
@@ -87,8 +88,8 @@ def attach_schedule(
     new = [rate, *(item for items in statements.values() for item in items if isinstance(item, ast.stmt))]
     fresh = {id(node): node for item in new for node in ast.walk(item)}
     planned = Planned({id(schedule.node): rate}, statements, fresh)
-    remarks = tuple(_remark(source, api, site, place) for site, place in zip(optimizers, places, strict=True))
-    return Made(schedule, api, edits, tuple(needed), None, remarks, planned)
+    findings = tuple(_finding(source, api, site, place) for site, place in zip(optimizers, places, strict=True))
+    return TranslatedSchedule(schedule, api, edits, tuple(needed), None, findings, planned)
 
 
 def _math(source: Source, names: Names, scope: Scope) -> list[NewImport] | str:
@@ -156,7 +157,7 @@ def _is_new(source: Source, name: str) -> bool:
     return re.search(rf"\b{name.rpartition('.')[2]}\b".encode(), source.body) is None
 
 
-def _remark(source: Source, api: Api, site: CallSite, place: _Place) -> Remark:
+def _finding(source: Source, api: Api, site: CallSite, place: _Place) -> Finding:
     message = f"{api.name} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
     lines = [
         node.lineno for node in source.nodes
@@ -165,7 +166,7 @@ def _remark(source: Source, api: Api, site: CallSite, place: _Place) -> Remark:
     ]  # fmt: skip
     if lines:
         message += f" (line{'s' if len(lines) > 1 else ''} {', '.join(map(str, sorted(lines)))})"
-    return Remark(SCHEDULE_STEPS, message, site.node, str(api.at))
+    return Finding(SCHEDULE_STEPS, message, site.node, str(api.at))
 
 
 def unstable(

@@ -16,12 +16,13 @@ from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 from optmap.translate.schedules.advice import passable
 from optmap.translate.schedules.attach import unstable
 from optmap.translate.schedules.owners import Ties, optimizer_node, rate_node
 from optmap.translate.schedules.pace import find_pace
-from optmap.translate.schedules.translate import Made, Remark
+from optmap.translate.schedules.translate import TranslatedSchedule
 from optmap.translate.verify import Kept, Planned
 
 
@@ -35,7 +36,7 @@ class _Uses(NamedTuple):
 
 def pass_schedule(
     source: Source, sites: Sites, ties: Ties, schedule: CallSite, tables: MappingSet, options: Options
-) -> Made | str:
+) -> TranslatedSchedule | str:
     """Pass to the optimizer what takes the schedule's place; a clause that says why where that cannot be."""
     optimizers = ties.find(schedule).optimizers
     rate = rate_node(optimizers[0])
@@ -74,12 +75,12 @@ def pass_schedule(
     message = (
         f"{found.api} counts the optimizer's steps by itself: it does what one step() after {every} did, which is gone"
     )
-    return made._replace(remarks=(Remark(SCHEDULE_PASSED, message, schedule.node, str(made.target.at)),))
+    return made._replace(findings=(Finding(SCHEDULE_PASSED, message, schedule.node, str(made.target.at)),))
 
 
 def _made(
     source: Source, sites: Sites, schedule: CallSite, api: Api, arguments: str, rate: ast.expr, uses: _Uses
-) -> Made | str:
+) -> TranslatedSchedule | str:
     spelling = spell(source, sites.names, schedule, api)
     if spelling is None:
         return f"the file binds {api.module.paths[0].partition('.')[0]!r} to something else"
@@ -98,7 +99,7 @@ def _made(
         statements[id(statement)] = left
     planned = Planned({id(rate): new}, statements, fresh)
     needed = (spelling.needs,) if spelling.needs is not None else ()
-    return Made(schedule, api, edits, needed, None, (), planned)
+    return TranslatedSchedule(schedule, api, edits, needed, None, (), planned)
 
 
 def _uses(source: Source, ties: Ties, schedule: CallSite) -> _Uses | str:

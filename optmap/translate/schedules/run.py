@@ -1,7 +1,6 @@
-"""The schedules of one file: each is translated together with its optimizers, or none of them is touched.
+"""The pass over a file's schedules: each is translated together with its optimizers, or none of them is touched.
 
-An optimizer and what sets its learning rate stand or fall together. A pass over the file collects what it did; where a part
-turns out to be missing, `finish` notes why, and the pass is made again without the whole.
+An optimizer and what sets its learning rate stand or fall together: the bonds between them say so.
 """
 
 from __future__ import annotations
@@ -9,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from optmap.diagnostics import SCHEDULE_ARGUMENT, SCHEDULE_MEMBER, SCHEDULE_REFUSED, SCHEDULER
+from optmap.diagnostics import SCHEDULE_MEMBER, SCHEDULE_REFUSED, SCHEDULER
 from optmap.mapping.load import load_schedules
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.schedule_plan import attached
 from optmap.source.text import Source
-from optmap.translate.constructors.resolve import Note, Serving
-from optmap.translate.discover.sites import CallSite, Mention, Sites
+from optmap.translate.constructors.resolve import Serving
+from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.findings import Finding
 from optmap.translate.options import Options
+from optmap.translate.results import Status
 from optmap.translate.schedules.advice import advice
-from optmap.translate.schedules.owners import Tie, Ties, schedule_calls
-from optmap.translate.schedules.translate import Made, Remark, translate_schedule
+from optmap.translate.schedules.owners import Ties, schedule_calls
+from optmap.translate.schedules.translate import TranslatedSchedule, translate_schedule
+from optmap.translate.unit import Bond, Outcome, Rewritten, Tied, Translation, Unit, Vetoes
 
 if TYPE_CHECKING:
     from optmap.translate.schedules.attach import Taken
@@ -31,8 +33,28 @@ _ABSENT: Final = {
 }
 """Members of torch's attached schedules that MindSpore's lack, and what to do instead."""
 
-Refused = dict[int, tuple[str, int]]
-"""Why a schedule is left alone, and the id of the optimizer call that is to blame (0 for none), by the id of its call."""
+
+def run(unit: Unit, before: Outcome) -> Outcome:
+    """Translate the schedules that are not vetoed, and tell the optimizers what theirs ask for."""
+    skipped = [line for line, codes in unit.ignored.items() if not codes]
+    schedules = Schedules(unit.source, unit.sites, unit.tables, unit.options, before.vetoes, skipped)
+    tied: dict[int, Tied] = {}
+    for site in unit.sites.calls:
+        if id(site.node) not in before.vetoes and not unit.skips(site.node):
+            tied[id(site.node)] = schedules.tied_to(site)
+    done = schedules.done()
+    mentions = tuple(schedules.mentions(done))
+    refused = frozenset(id(item.node) for item in mentions if item.code is SCHEDULE_REFUSED)
+    results = [unit.result(item.site.node, item.site.api.name, item.target, Status.TRANSLATED) for item in done]
+    after = before._replace(
+        mentions=mentions,
+        constructing=before.constructing | refused,
+        bonds=tuple(schedules.bonds()),
+        tied=tied,
+        schedules=tuple(Translation(item.site, item.target, schedules.change(item)) for item in done),
+        calls=(*before.calls, *results),
+    )
+    return after.reporting(schedules.findings(done))
 
 
 class Whole(NamedTuple):
@@ -43,7 +65,7 @@ class Whole(NamedTuple):
 
 
 class Schedules:
-    """What one pass knows about the schedules of a file. `refused` lives as long as the passes over the file."""
+    """What one round knows about the schedules of a file, but for those on the `ignored` lines."""
 
     def __init__(
         self,
@@ -51,42 +73,54 @@ class Schedules:
         sites: Sites,
         tables: MappingSet,
         options: Options,
-        refused: Refused,
+        vetoes: Vetoes,
         ignored: Collection[int],
     ) -> None:
         self.source = source
         self.sites = sites
         self.options = options
         self.tables = load_schedules(tables.extra).at(dict(options.versions))
-        self.refused = refused
-        self._before = len(refused)
+        self.vetoes = vetoes
         self.calls = [site for site in schedule_calls(sites, self.tables) if site.node.lineno not in ignored]
         self.ties = Ties(source, sites, self.calls)
         self.tied = {id(site.node): self.ties.find(site) for site in self.calls}
         self.wholes = list(self._wholes())
+        self.by_optimizer = {id(item.node): whole for whole in self.wholes for item in whole.optimizers}
+        self.by_schedule = {id(item.node): whole for whole in self.wholes for item in whole.schedules}
         self.inside = {id(part.node): site for site in self.calls for part in self.ties.parts(site)}
         self.names: Taken = {}
-        self._made: dict[int, Made | str] = {}
+        self._made: dict[int, TranslatedSchedule | str] = {}
 
     def _wholes(self) -> Iterator[Whole]:
         """Join attached schedules that share an optimizer."""
-        left = [site for site in self.calls if attached(site.api) and self.tied[id(site.node)].reason is None]
-        while left:
-            schedules = [left.pop(0)]
-            optimizers = {id(item.node): item for item in self.tied[id(schedules[0].node)].optimizers}
-            while more := [s for s in left if any(id(o.node) in optimizers for o in self.tied[id(s.node)].optimizers)]:
+        left = {id(site.node): site for site in self.calls
+                if attached(site.api) and self.tied[id(site.node)].reason is None}  # fmt: skip
+        order = {member: index for index, member in enumerate(left)}
+        beside: dict[int, list[CallSite]] = {}
+        for site in left.values():
+            for item in self.tied[id(site.node)].optimizers:
+                beside.setdefault(id(item.node), []).append(site)
+        for first in tuple(left.values()):
+            schedules: list[CallSite] = []
+            optimizers: dict[int, CallSite] = {}
+            more = [first] if id(first.node) in left else []
+            while more:
                 for site in more:
-                    left.remove(site)
-                    schedules.append(site)
-                    optimizers |= {id(item.node): item for item in self.tied[id(site.node)].optimizers}
-            yield Whole(tuple(schedules), tuple(optimizers.values()))
+                    del left[id(site.node)]
+                schedules += more
+                new = {id(item.node): item for site in more for item in self.tied[id(site.node)].optimizers}
+                optimizers |= new
+                near = {id(site.node): site for member in new for site in beside[member] if id(site.node) in left}
+                more = sorted(near.values(), key=lambda site: order[id(site.node)])
+            if schedules:
+                yield Whole(tuple(schedules), tuple(optimizers.values()))
 
-    def make(self, schedule: CallSite) -> Made | str:
+    def make(self, schedule: CallSite) -> TranslatedSchedule | str:
         """Translate a schedule; a clause that says why where it is refused."""
         at = id(schedule.node)
-        return self.refused[at][0] if at in self.refused else self._translated(schedule)
+        return self.vetoes[at].reason if at in self.vetoes else self._translated(schedule)
 
-    def _translated(self, schedule: CallSite) -> Made | str:
+    def _translated(self, schedule: CallSite) -> TranslatedSchedule | str:
         at = id(schedule.node)
         if at not in self._made:
             tie = self.tied[at]
@@ -105,7 +139,7 @@ class Schedules:
                 self._made[at] = made
         return self._made[at]
 
-    def _moved(self, schedule: CallSite) -> Made | str | None:
+    def _moved(self, schedule: CallSite) -> TranslatedSchedule | str | None:
         """Attach a schedule that is passed, where torch only knows attached ones."""
         from optmap.translate.schedules.attach import attach_schedule
 
@@ -120,11 +154,11 @@ class Schedules:
             and id(schedule.node) not in self.inside
         )
 
-    def _passed(self, schedule: CallSite) -> Made | str:
+    def _passed(self, schedule: CallSite) -> TranslatedSchedule | str:
         """Pass a schedule that is attached, where Keras only knows passed ones."""
         from optmap.translate.schedules.inline import pass_schedule
 
-        whole = next((item for item in self.wholes if schedule in item.schedules), None)
+        whole = self.by_schedule.get(id(schedule.node))
         if whole is not None and len(whole.schedules) > 1:
             other = next(item for item in whole.schedules if item is not schedule)
             return f"the one on line {other.node.lineno} sets the rate of the same optimizer"
@@ -145,31 +179,32 @@ class Schedules:
 
     def whole_of(self, optimizer: CallSite) -> Whole | None:
         """The attached schedules that decide which class an optimizer becomes; None where there is none to be kept."""
-        for whole in self.wholes:
-            if any(item.node is optimizer.node for item in whole.optimizers):
-                return whole if all(isinstance(self.make(item), Made) for item in whole.schedules) else None
-        return None
+        whole = self.by_optimizer.get(id(optimizer.node))
+        return whole if whole is not None and self._stands(whole) else None
 
-    def serving(self, optimizer: CallSite) -> Serving | Note | None:
-        """The classes that can take what sets the optimizer's learning rate; a Note where nothing can."""
+    def _stands(self, whole: Whole) -> bool:
+        return all(isinstance(self.make(item), TranslatedSchedule) for item in whole.schedules)
+
+    def tied_to(self, optimizer: CallSite) -> Tied:
+        """The classes that can take what sets the optimizer's learning rate, or why nothing can."""
         schedule = self.ties.behind(optimizer)
         whole = self.whole_of(optimizer)
         if schedule is not None:
-            blamed = self.refused.get(id(schedule.node), ("", 0))[1] == id(optimizer.node)
+            veto = self.vetoes.get(id(schedule.node))
+            blamed = veto is not None and id(optimizer.node) in veto.blamed
             made = self._translated(schedule) if blamed else self.make(schedule)
             if isinstance(made, str):
-                return Note(SCHEDULE_ARGUMENT, self._refusal(schedule, made, optimizer))
+                return Tied(refusal=self._refusal(schedule, made, optimizer))
             if whole is None:
-                return _serving(made, f"only these take the schedule {made.target.name}")
-            return Note(
-                SCHEDULE_ARGUMENT, "the learning rate is a schedule, and another one is attached to the optimizer"
-            )
+                return Tied(_serving(made, f"only these take the schedule {made.target.name}"))
+            return Tied(refusal="the learning rate is a schedule, and another one is attached to the optimizer")
         if whole is not None:
             made = self.make(whole.schedules[0])
-            assert isinstance(made, Made)
+            assert isinstance(made, TranslatedSchedule)
             line = whole.schedules[0].node.lineno
-            return _serving(made, f"a schedule is attached to the optimizer on line {line}, which only these take")
-        return self._advised(optimizer)
+            why = f"a schedule is attached to the optimizer on line {line}, which only these take"
+            return Tied(_serving(made, why), schedules=tuple(id(item.node) for item in whole.schedules))
+        return Tied(self._advised(optimizer))
 
     def _advised(self, optimizer: CallSite) -> Serving | None:
         """The classes that take what has to be attached in place of a schedule that is left as it is."""
@@ -177,7 +212,7 @@ class Schedules:
         module = next(
             (api.module for api in self.tables.apis.values() if api.framework is target and attached(api)), None
         )
-        whole = next((item for item in self.wholes if any(o.node is optimizer.node for o in item.optimizers)), None)
+        whole = self.by_optimizer.get(id(optimizer.node))
         if module is None or whole is None:
             return None
         line = whole.schedules[0].node.lineno
@@ -192,44 +227,34 @@ class Schedules:
             shown = advice(self.source, schedule, optimizer, self.tables, self.options, parts)
         return f"the schedule {schedule.api.name} is left as it is: {reason}" + (f". {shown}" if shown else "")
 
-    def detach(self, optimizer: CallSite, reasons: Sequence[Note]) -> bool:
-        """Give up the schedules attached to an optimizer that no class which takes them can express."""
-        whole = self.whole_of(optimizer)
-        if whole is None:
-            return False
-        why = "; ".join(note.message for note in reasons)
-        self._give_up(whole, f"the optimizer on line {optimizer.node.lineno} has to become another class ({why})")
-        return True
+    def done(self) -> list[TranslatedSchedule]:
+        """The schedules that are translated, if all of their optimizers are."""
+        wholes = (item for whole in self.wholes if self._stands(whole) for item in whole.schedules)
+        passed = (item for item in self.calls if not attached(item.api))
+        made = (self.make(item) for item in (*wholes, *passed))
+        return [item for item in made if isinstance(item, TranslatedSchedule)]
 
-    def _give_up(self, whole: Whole, reason: str) -> None:
-        for schedule in whole.schedules:
-            self.refused[id(schedule.node)] = (reason, 0)
-
-    def finish(self, replaced: Sequence[CallSite]) -> list[Made] | None:
-        """The translated schedules of the optimizers that were; None where the pass has to be made again without some."""
-        done = {id(site.node) for site in replaced}
-        found = []
+    def bonds(self) -> Iterator[Bond]:
+        """Each schedule stands only with all of its optimizers."""
         for whole in self.wholes:
-            if not all(isinstance(self.make(item), Made) for item in whole.schedules):
-                continue
-            absent = [item for item in whole.optimizers if id(item.node) not in done]
-            if absent:
-                self._give_up(whole, f"the optimizer on line {absent[0].node.lineno} is not translated")
-            found += [made for item in whole.schedules if isinstance(made := self.make(item), Made)]
+            if self._stands(whole):
+                optimizers = tuple(item.node for item in whole.optimizers)
+                for schedule in whole.schedules:
+                    yield Bond(id(schedule.node), optimizers, "the optimizer on line {line} is not translated")
         for schedule in self.calls:
-            if attached(schedule.api) or not isinstance(made := self.make(schedule), Made):
-                continue
-            users = self.tied[id(schedule.node)].optimizers
-            absent = [item for item in users if id(item.node) not in done]
-            if absent and len(absent) < len(users):
-                line = absent[0].node.lineno
-                reason = f"it is the learning rate on line {line}, too, where the call is not translated"
-                self.refused[id(schedule.node)] = (reason, id(absent[0].node))
-            if not absent:
-                found.append(made)
-        return None if len(self.refused) > self._before else found
+            if not attached(schedule.api) and isinstance(self.make(schedule), TranslatedSchedule):
+                users = tuple(item.node for item in self.tied[id(schedule.node)].optimizers)
+                reason = "it is the learning rate on line {line}, too, where the call is not translated"
+                yield Bond(id(schedule.node), users, reason, blames=True)
 
-    def mentions(self, done: Sequence[Made]) -> Iterator[Mention]:
+    def change(self, made: TranslatedSchedule) -> Rewritten:
+        """What becomes of a schedule; where it cannot be proved, its optimizers stay as they are."""
+        optimizers = tuple(item.node for item in self.tied[id(made.site.node)].optimizers)
+        return Rewritten(
+            optimizers, tuple(made.edits), made.needed, (made.site.callee,), made.edited, planned=made.planned
+        )  # fmt: skip
+
+    def mentions(self, done: Sequence[TranslatedSchedule]) -> Iterator[Finding]:
         """The file's mentions, without those that were translated, and with a reason for attached ones that were not."""
         made = {id(item.site.callee) for item in done}
         calls = {id(site.callee): site for site in self.calls}
@@ -241,44 +266,42 @@ class Schedules:
             elif id(mention.node) not in made and id(site.node) not in told:
                 yield self._left(mention, site)
 
-    def _left(self, mention: Mention, site: CallSite) -> Mention:
+    def _left(self, mention: Finding, site: CallSite) -> Finding:
+        """What to report of a schedule that is left as it is."""
         tie = self.tied[id(site.node)]
-        reason = self._reason(site, tie)
-        if site.api.instead is not None and tie.reason is not None and reason is tie.reason:
+        own = self.make(site)
+        loose = tie.reason is not None and own == tie.reason
+        if site.api.instead is not None and loose:
             return mention._replace(message=f"{mention.message}; {site.api.instead}")
+        reason = own if isinstance(own, str) else self._shared(site)
         if not attached(site.api) or reason is None:
             return mention
         if tie.reason is not None:
             return mention._replace(message=f"{mention.message}; {reason}")
-        return mention._replace(
-            code=SCHEDULE_REFUSED, message=self._refusal(site, reason, tie.optimizers[0]), call=True
-        )
+        message = self._refusal(site, reason, tie.optimizers[0])
+        return mention._replace(code=SCHEDULE_REFUSED, message=message)
 
-    def _reason(self, site: CallSite, tie: Tie) -> str | None:
-        """Why an attached schedule was left alone: its own reason, or that of another one of the same optimizer."""
-        own = self.make(site)
-        if isinstance(own, str):
-            return own
-        for whole in self.wholes:
-            if site in whole.schedules:
-                other = next((item for item in whole.schedules if isinstance(self.make(item), str)), None)
-                return f"so is the one on line {other.node.lineno}, which shares its optimizer" if other else None
-        return tie.reason
+    def _shared(self, site: CallSite) -> str | None:
+        """Why an attached schedule is left as it is that could be translated: another one of the same optimizer is."""
+        whole = self.by_schedule.get(id(site.node))
+        if whole is None:
+            return None
+        other = next((item for item in whole.schedules if isinstance(self.make(item), str)), None)
+        return f"so is the one on line {other.node.lineno}, which shares its optimizer" if other else None
 
-    def remarks(self, done: Sequence[Made]) -> Iterator[Remark]:
-        """What to say about translated schedules, and about uses of them that the target does not know."""
+    def findings(self, done: Sequence[TranslatedSchedule]) -> Iterator[Finding]:
+        """What to report of translated schedules, and of uses of them that the target does not know."""
         for made in done:
-            for remark in made.remarks:
-                yield remark if remark.node is not None else remark._replace(node=made.site.node)
+            yield from made.findings
             if self.options.target is not Framework.MINDSPORE or not attached(made.target):
                 continue
             for reference in self.ties.uses_of(made.site):
                 member = reference.chain[1] if len(reference.chain) > 1 else ""
                 if member in _ABSENT:
                     message = f"{made.target.name} has no {member}; {_ABSENT[member]}"
-                    yield Remark(SCHEDULE_MEMBER, message, reference.node, str(made.target.at))
+                    yield Finding(SCHEDULE_MEMBER, message, reference.node, str(made.target.at))
 
 
-def _serving(made: Made, why: str) -> Serving:
+def _serving(made: TranslatedSchedule, why: str) -> Serving:
     module = made.target.module
     return Serving(module.serves, module.unserved, why, made.target.name if made.edited is None else "")

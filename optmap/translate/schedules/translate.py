@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Final, NamedTuple
 
-from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION, Code
+from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
 from optmap.mapping.model import Accepts, Api, Framework, MappingSet
 from optmap.mapping.plan import FromArgument, Plan
 from optmap.mapping.schedule_plan import Context, attached, plan_schedule, schedule_candidates
@@ -17,6 +17,7 @@ from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
 from optmap.translate.constructors.rewrite import call_edits
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned
 
@@ -25,16 +26,7 @@ _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
 """Builtins that take a tensor of one element for a number."""
 
 
-class Remark(NamedTuple):
-    """Something to say about a translated schedule."""
-
-    code: Code
-    message: str
-    node: ast.expr | None
-    table: str | None = None
-
-
-class Made(NamedTuple):
+class TranslatedSchedule(NamedTuple):
     """A translated schedule call; `planned` is what becomes of one that changes its place, `edited` of one that does not."""
 
     site: CallSite
@@ -42,7 +34,7 @@ class Made(NamedTuple):
     edits: list[Edit]
     needed: tuple[NewImport, ...]
     edited: EditedCall | None
-    remarks: tuple[Remark, ...]
+    findings: tuple[Finding, ...]
     planned: Planned = NOTHING_PLANNED
 
 
@@ -77,14 +69,14 @@ def read_schedule(source: Source, site: CallSite) -> Bound | str:
 
 def translate_schedule(
     source: Source, sites: Sites, site: CallSite, tables: MappingSet, options: Options
-) -> Made | str:
+) -> TranslatedSchedule | str:
     """Translate a schedule call; a clause that says why where it cannot be."""
     bound = read_schedule(source, site)
     if isinstance(bound, str):
         return bound
     given = bind(site.api, bound.arguments)
     if isinstance(given, Refusal):
-        return "; ".join(note.message for note in given.notes)
+        return "; ".join(reason.message for reason in given.reasons)
     attach = attached(site.api)
     classes = schedule_candidates(tables, site.api, options.target, attach=attach)
     if not classes:
@@ -103,7 +95,7 @@ def translate_schedule(
     edits = call_edits(source, bound.call, bound.values, plan, spelling.text, None)
     edited = EditedCall(bound.call, plan, spelling.text)
     needed = (spelling.needs,) if spelling.needs is not None else ()
-    return Made(site, plan.target, edits, needed, edited, tuple(_remarks(bound, plan)))
+    return TranslatedSchedule(site, plan.target, edits, needed, edited, tuple(_findings(bound, plan)))
 
 
 def no_counterpart(tables: MappingSet, api: Api, target: Framework, attach: bool) -> str:
@@ -168,14 +160,14 @@ def _is_quotient(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
 
 
-def _remarks(bound: Bound, plan: Plan) -> list[Remark]:
-    target = plan.target
+def _findings(bound: Bound, plan: Plan) -> list[Finding]:
+    target, call = plan.target, bound.site.node
     found = []
     if target.deprecated:
         message = f"{target.name} is deprecated {target.deprecated}"
-        found.append(Remark(DEPRECATED_TARGET, message, None, str(target.at)))
+        found.append(Finding(DEPRECATED_TARGET, message, call, str(target.at)))
     if target.note:
-        found.append(Remark(API_NOTE, f"{target.name}: {target.note}", None, str(target.at)))
+        found.append(Finding(API_NOTE, f"{target.name}: {target.note}", call, str(target.at)))
     if target.framework is Framework.MINDSPORE:
         for name in ("lr_lambda", "scale_fn"):
             node = next((item.node for item in bound.call.arguments if item.name == name), None)
@@ -183,7 +175,7 @@ def _remarks(bound: Bound, plan: Plan) -> list[Remark]:
                 node = bound.call.arguments[1].node
             if node is not None and not _is_arithmetic(node):
                 message = f"{target.name} calls {name} with a float32 tensor, {bound.site.api.name} with an int"
-                found.append(Remark(SCHEDULE_FUNCTION, message, node, str(target.at)))
+                found.append(Finding(SCHEDULE_FUNCTION, message, node, str(target.at)))
     return found
 
 

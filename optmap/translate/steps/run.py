@@ -7,49 +7,49 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from optmap.diagnostics import STEP, STEP_NOT_PLAIN, Code
+from optmap.diagnostics import STEP, STEP_NOT_PLAIN
 from optmap.mapping.model import Framework, MappingSet
-from optmap.source.edits import Edit
 from optmap.source.names import Function
 from optmap.source.text import Source
-from optmap.translate.constructors.spelling import NewImport
 from optmap.translate.discover.events import Event, Kind
 from optmap.translate.discover.holders import Finder, everything
 from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.findings import Finding, Place, offset_of, position
 from optmap.translate.options import Options
+from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plain import StepReader
 from optmap.translate.steps.read.plan import NotPlain, Plan
 from optmap.translate.steps.write.preview import shown_plan, shown_step, shown_torch_step
-from optmap.translate.verify import NOTHING_PLANNED, Planned
+from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit
+from optmap.translate.verify import NOTHING_PLANNED
 
 if TYPE_CHECKING:
     from optmap.translate.steps.read.tape import TapeReader
     from optmap.translate.steps.read.targets import Step as OtherStep
 
-StepNote = tuple[Code, str, ast.expr, str | None]
 
-
-class StepOutcome(NamedTuple):
-    """What became of the steps of a file. `gone` are references to the source framework that are no longer there.
-
-    `settled` are calls that other rooms have a message for, and that a rewritten step made obsolete.
-    """
-
-    notes: list[StepNote]
-    edits: list[Edit]
-    needed: list[NewImport]
-    gone: list[ast.expr]
-    planned: Planned = NOTHING_PLANNED
-    settled: tuple[ast.expr, ...] = ()
-
-
-def translate_steps(
-    source: Source, sites: Sites, replaced: Sequence[CallSite], tables: MappingSet, options: Options
-) -> StepOutcome:
+def run(unit: Unit, before: Outcome) -> Outcome:
     """Report every step of the translated optimizers, or rewrite it where the options say so and it is plain."""
-    return _Steps(source, sites, replaced, tables, options).run()
+    if not before.optimizers:
+        return before
+    veto = before.vetoes.get(STEPS)
+    options = unit.options if veto is None else unit.options._replace(rewrite_step=False)
+    sites = [item.site for item in before.optimizers]
+    outcome = _Steps(unit.source, unit.sites, sites, unit.tables, options).run()
+    settled = {unit.source.start(node) for node in outcome.settled}
+    after = before._replace(
+        findings=tuple(item for item in before.findings if offset_of(unit.source, item.node) not in settled),
+        mentions=tuple(item for item in before.mentions if offset_of(unit.source, item.node) not in settled),
+    )
+    if outcome.edits or outcome.needed or outcome.gone or outcome.planned is not NOTHING_PLANNED:
+        made = Rewritten(
+            (), tuple(outcome.edits), tuple(outcome.needed), tuple(outcome.gone), planned=outcome.planned
+        )  # fmt: skip
+        after = after._replace(steps=(made,))
+    unproved = [veto.finding] if veto is not None and veto.finding is not None else []
+    return after.reporting([*outcome.findings, *unproved])
 
 
 class _Steps:
@@ -63,7 +63,7 @@ class _Steps:
         self.options = options
         self.finder = Finder(source, everything(source), replaced)
         self.events = self.finder.events()
-        self.notes: list[StepNote] = []
+        self.findings: list[Finding] = []
         self.plans: list[tuple[Plan, Event]] = []
         self.minimized: list[Event] = []
         self.tapes: list[TapeReader] = []
@@ -78,17 +78,17 @@ class _Steps:
             from optmap.translate.steps.write.retarget import rewrite_steps as rewrite_others
 
             return rewrite_others(
-                self.source, self.sites, self.tables, self.options, self.finder, self.others, self.notes
+                self.source, self.sites, self.tables, self.options, self.finder, self.others, self.findings
             )
         outcome = self._graph()
         if outcome is not None:
             return outcome
         if not self.plans:
-            return StepOutcome(self.notes, [], [], [])
+            return StepOutcome(self.findings)
         from optmap.translate.steps.write.mindspore import rewrite_steps
 
         return rewrite_steps(
-            self.source, self.sites, self.tables, self.options, self.finder, self.plans, self.notes, self.tapes
+            self.source, self.sites, self.tables, self.options, self.finder, self.plans, self.findings, self.tapes
         )
 
     def _graph(self) -> StepOutcome | None:
@@ -105,12 +105,12 @@ class _Steps:
             self._check_company(first)
             graph = read_graph(self.source, first.site), first
             return rewrite_graph(
-                self.source, self.sites, self.tables, self.options, self.finder, graph, list(self.notes)
+                self.source, self.sites, self.tables, self.options, self.finder, graph, list(self.findings)
             )
         except NotPlain as reason:
             for event in self.minimized:
                 text = shown_step(self.source, event, self.options.target)
-                self.notes.append((STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call, None))
+                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call))
             return None
 
     def _steps(self) -> Iterable[Event]:
@@ -122,10 +122,11 @@ class _Steps:
     def _check_company(self, event: Event) -> None:
         """Models and losses change for the whole file, so no optimizer of it may stay what it was. Raises NotPlain."""
         done = {id(site.node) for site in self.replaced}
-        left: list[ast.expr] = [site.node for site in self.sites.calls if id(site.node) not in done]
-        left += [mention.node for mention in self.sites.mentions if mention.call]
+        left: list[Place] = [site.node for site in self.sites.calls if id(site.node) not in done]
+        left += [item.node for item in self.sites.mentions if id(item.node) in self.sites.constructing]
         if left:
-            raise NotPlain(f"an optimizer of the same file was not translated (line {left[0].lineno})")
+            line, _ = position(self.source, offset_of(self.source, left[0]))
+            raise NotPlain(f"an optimizer of the same file was not translated (line {line})")
 
     def _forgotten(self) -> None:
         """Gradients that are cleared far from any step: what stays there would be an error."""
@@ -139,7 +140,7 @@ class _Steps:
                 message = (
                     f"left as it is, because no step stands in the same function; {name} has no gradients to clear"
                 )
-                self.notes.append((STEP_NOT_PLAIN, message, event.call, None))
+                self.findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
 
     def _tape(self, event: Event) -> None:
         from optmap.translate.steps.read.tape import TapeReader
@@ -150,7 +151,7 @@ class _Steps:
             self._check_company(event)
         except NotPlain as reason:
             text = shown_step(self.source, event, self.options.target)
-            self.notes.append((STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call, None))
+            self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call))
             return
         self.plans.append((plan, event))
         self.tapes.append(reader)
@@ -168,12 +169,12 @@ class _Steps:
             self._check_company(event)
         except NotPlain as reason:
             code, text = (STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}") if wanted else (STEP, text)
-            self.notes.append((code, text if wanted else f"{text} ({reason})", event.call, None))
+            self.findings.append(Finding(code, text if wanted else f"{text} ({reason})", event.call))
             return True
         if wanted:
             self.others.append(step)
         else:
-            self.notes.append((STEP, f"{text} (--rewrite-step writes it)", event.call, None))
+            self.findings.append(Finding(STEP, f"{text} (--rewrite-step writes it)", event.call))
         return True
 
     def _shown(self, event: Event) -> str:
@@ -201,7 +202,7 @@ class _Steps:
         rewritable = event.kind in (Kind.STEP, Kind.SCALED_STEP) and target is Framework.MINDSPORE
         if not rewritable or event.holder is None:
             code = STEP_NOT_PLAIN if self.options.rewrite_step else STEP
-            self.notes.append((code, self._shown(event), event.call, None))
+            self.findings.append(Finding(code, self._shown(event), event.call))
             return
         reader = StepReader(self.source, self.finder, self.events, event)
         try:
@@ -210,15 +211,15 @@ class _Steps:
         except NotPlain as reason:
             text = shown_plan(self.source, reader, reason)
             if self.options.rewrite_step:
-                self.notes.append((STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call, None))
+                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call))
             else:
-                self.notes.append((STEP, f"{text} ({reason})", event.call, None))
+                self.findings.append(Finding(STEP, f"{text} ({reason})", event.call))
             return
         if self.options.rewrite_step:
             self.plans.append((plan, event))
         else:
             text = shown_plan(self.source, reader)
-            self.notes.append((STEP, f"{text} (--rewrite-step writes it)", event.call, None))
+            self.findings.append(Finding(STEP, f"{text} (--rewrite-step writes it)", event.call))
 
 
 def _around(event: Event) -> ast.AST | None:

@@ -21,7 +21,7 @@ _BESIDE: Final = frozenset("+-*/%")
 _SELF: Final = {"loss-scaling": "scaler", "weight-averaging": "average"}
 
 
-class Names(NamedTuple):
+class CodeNames(NamedTuple):
     """What the code in a message calls things: the optimizer, and the object itself where it has a name."""
 
     optimizer: str
@@ -47,7 +47,7 @@ def arguments(source: Source, pattern: Pattern, call: ast.Call | None) -> dict[s
     return bound | {item.arg: item.value for item in call.keywords if item.arg in known and item.arg is not None}
 
 
-def message(source: Source, pattern: Pattern, use: Use, names: Names, target: Api) -> str | None:
+def message(source: Source, pattern: Pattern, use: Use, names: CodeNames, target: Api) -> str | None:
     """Return the message for a use of the pattern; None where the target needs nothing in its place."""
     templates = pattern.to.get(target.module.name) or pattern.to.get(str(target.framework))
     if not templates:
@@ -87,7 +87,7 @@ def _is_simple(text: str) -> bool:
     return isinstance(node, ast.Constant | ast.Name | ast.Call | ast.Attribute | ast.Subscript)
 
 
-def _texts(source: Source, pattern: Pattern, use: Use, names: Names, given: dict[str, ast.expr]) -> dict[str, str]:
+def _texts(source: Source, pattern: Pattern, use: Use, names: CodeNames, given: dict[str, ast.expr]) -> dict[str, str]:
     itself = names.itself or _SELF.get(pattern.diagnostic, names.optimizer)
     texts = {"optimizer": names.optimizer, "self": itself, "index": "0", "value": "value"}
     for name, default in pattern.takes:

@@ -10,15 +10,15 @@ from optmap.diagnostics import CODES, Code
 from optmap.mapping.around import ANY, OPTIMIZER, Pattern
 from optmap.mapping.model import MappingSet
 from optmap.source.names import Interest, collect
-from optmap.source.scopes import Names as FileNames
-from optmap.source.scopes import Reference, chain_of
+from optmap.source.scopes import Names, Reference, chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.objects import Found, Held, Objects, holders
 from optmap.translate.discover.sites import Sites
+from optmap.translate.findings import Finding
 from optmap.translate.surroundings.gradients import is_gradient
-from optmap.translate.surroundings.messages import Names, arguments, message
-from optmap.translate.surroundings.remark import Done, Remark
+from optmap.translate.surroundings.messages import CodeNames, arguments, message
 from optmap.translate.surroundings.uses import Use, uses_of
+from optmap.translate.unit import Translation
 
 _BY_NAME: Final = {code.name: code for code in CODES.values()}
 _REFUSED: Final = "refused"
@@ -29,13 +29,13 @@ _TYPE_CHECKS: Final = ("isinstance", "issubclass", "type", "hasattr")
 _RATES: Final = ("learning_rate", "lr", "_lr")
 
 
-def pattern_remarks(
-    source: Source, sites: Sites, patterns: Sequence[Pattern], done: Sequence[Done], tables: MappingSet
-) -> Iterator[Remark]:
-    """Yield a remark for each use of a pattern; `done` are the file's translated constructor calls, at least one."""
+def pattern_findings(
+    source: Source, sites: Sites, patterns: Sequence[Pattern], done: Sequence[Translation], tables: MappingSet
+) -> Iterator[Finding]:
+    """Yield a finding for each use of a pattern; `done` are the file's translated constructor calls, at least one."""
     present = [pattern for pattern in patterns if _mentioned(pattern, source.body)]
     if present:
-        yield from _Matcher(source, sites, patterns, present, done, tables).remarks()
+        yield from _Matcher(source, sites, patterns, present, done, tables).findings()
 
 
 def _mentioned(pattern: Pattern, body: bytes) -> bool:
@@ -51,7 +51,7 @@ def diagnostic(pattern: Pattern) -> Code:
 class _Matcher:
     def __init__(
         self, source: Source, sites: Sites, patterns: Sequence[Pattern], present: Sequence[Pattern],
-        done: Sequence[Done], tables: MappingSet,
+        done: Sequence[Translation], tables: MappingSet,
     ) -> None:  # fmt: skip
         self.source = source
         self.present = present
@@ -64,7 +64,7 @@ class _Matcher:
         objects = {name for pattern in patterns for name in pattern.of}
         classes = {path.rpartition(".")[2] for p in patterns if p.name in objects for path in p.paths}
         followed = {*holders(source, optimizers, classes), "self", "cls"} | _compiling(source)
-        self.names: FileNames = collect(source, Interest(roots, tuple(self.by_path), string_hint="\0"), followed)
+        self.names: Names = collect(source, Interest(roots, tuple(self.by_path), string_hint="\0"), followed)
         calls = dict(optimizers)
         for reference in self.names.references:
             pattern, call = self._path(reference)
@@ -73,9 +73,9 @@ class _Matcher:
         self.objects = Objects(source, self.names, calls)
         self.taken: set[int] = set()
         """Nodes that the message about a call around them speaks of already."""
-        self.said: dict[str, tuple[Remark, list[int]]] = {}
+        self.said: dict[str, tuple[Finding, list[int]]] = {}
 
-    def remarks(self) -> Iterator[Remark]:
+    def findings(self) -> Iterator[Finding]:
         for reference in self.names.references:
             pattern, call = self._path(reference)
             if pattern is not None and call is not None:
@@ -86,10 +86,10 @@ class _Matcher:
                 continue
             elif (found := self.objects.find(reference)) is not None and len(reference.chain) > found.length:
                 self._member(found, reference)
-        for remark, lines in self.said.values():
+        for finding, lines in self.said.values():
             more = sorted(set(lines))[1:]
             also = f" (also on line{'s' * (len(more) > 1)} {', '.join(map(str, more))})" if more else ""
-            yield remark._replace(message=remark.message + also)
+            yield finding._replace(message=finding.message + also)
 
     def _path(self, reference: Reference) -> tuple[Pattern | None, ast.Call | None]:
         """The pattern whose function or class is called here, if it can be nothing else."""
@@ -110,14 +110,14 @@ class _Matcher:
                 return
             self.taken |= {id(node) for node, answer in held if answer is not None}
             optimizer = next((answer for answer in answers if answer), optimizer)
-        names = Names(optimizer or self._optimizer(), _holder(call, reference.ancestors))
+        names = CodeNames(optimizer or self._optimizer(), _holder(call, reference.ancestors))
         self._say(pattern, Use("call", call, call=call), names, self.done[0], reference.node)
 
     def _passed(self, pattern: Pattern, reference: Reference) -> None:
         """A function or class that is handed to a call, such as functools.partial."""
         parent = next((node for node in reversed(reference.ancestors) if not isinstance(node, ast.keyword)), None)
         if isinstance(parent, ast.Call) and not pattern.given and getattr(parent.func, "id", "") not in _TYPE_CHECKS:
-            self._say(pattern, Use("read", reference.node), Names(self._optimizer()), self.done[0], reference.node)
+            self._say(pattern, Use("read", reference.node), CodeNames(self._optimizer()), self.done[0], reference.node)
 
     def _holds(self, node: ast.expr, what: str, reference: Reference) -> str | None:
         """The optimizer's name if the expression is one, or its learning rate; empty for a gradient; else None."""
@@ -151,24 +151,24 @@ class _Matcher:
             target = next((held.target for held in found.held if held.target is not None), None)
             done = next((item for item in self.done if item.target.name == target), self.done[0])
             own = found.text if OPTIMIZER in kinds else self._optimizer()
-            self._say(pattern, use, Names(own, found.text), done, reference.node)
+            self._say(pattern, use, CodeNames(own, found.text), done, reference.node)
 
     def _optimizer(self) -> str:
         """What the file calls its optimizer, if it has one only."""
         names = {_holder(item.site.node, item.site.ancestors) for item in self.done}
         return next(iter(names)) or "optimizer" if len(names) == 1 else "optimizer"
 
-    def _say(self, pattern: Pattern, use: Use, names: Names, done: Done, node: ast.expr) -> None:
+    def _say(self, pattern: Pattern, use: Use, names: CodeNames, done: Translation, node: ast.expr) -> None:
         text = message(self.source, pattern, use, names, done.target)
         if text is None:
             return
         if text in self.said:
-            remark, lines = self.said[text]
+            finding, lines = self.said[text]
             lines.append(use.node.lineno)
-            self.said[text] = (remark._replace(covers=remark.covers | {id(node)}), lines)
+            self.said[text] = (finding._replace(covers=finding.covers | {id(node)}), lines)
         else:
-            remark = Remark(diagnostic(pattern), text, use.node, str(pattern.at), frozenset({id(node)}))
-            self.said[text] = (remark, [use.node.lineno])
+            finding = Finding(diagnostic(pattern), text, use.node, str(pattern.at), covers=frozenset({id(node)}))
+            self.said[text] = (finding, [use.node.lineno])
 
 
 def _fits(pattern: Pattern, use: Use) -> bool:

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,28 +16,39 @@ from optmap.source.flow import binds, flow, reads
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate import pipeline
 from optmap.translate.options import Options
+from optmap.translate.passes import run_passes
 from optmap.translate.pipeline import translate_bytes
-from optmap.translate.verify import EditedNode, VerificationError, joined, verify
+from optmap.translate.verify import EditedCall, EditedNode, Planned, VerificationError, joined, verify
 from tests.translate.test_seeds import TORCH_PAGE
 
 PAGE = TORCH_PAGE.format(name="SGD")
 OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), rewrite_step=True)
 
 
-def work_of(text: str, tables: MappingSet) -> tuple[Source, pipeline._Work]:
+class Work(NamedTuple):
+    """What the passes make of a text, as the proof takes it."""
+
+    edits: list[Edit]
+    edited: list[EditedCall]
+    nodes: list[EditedNode]
+    planned: Planned
+
+
+def work_of(text: str, tables: MappingSet) -> tuple[Source, Work]:
     source = read_source(text.encode())
-    return source, pipeline._pass(source, tables, OPTIONS)
-
-
-def nodes_of(work: pipeline._Work) -> list[EditedNode]:
-    return [node for inside in work.inside.values() for node in inside.nodes]
+    outcome = run_passes(pipeline.unit_of(source, tables, OPTIONS), {})
+    changes = list(outcome.changes)
+    edited = [change.edited for change in changes if change.edited is not None]
+    nodes = [node for change in changes for node in change.nodes]
+    planned = joined(change.planned for change in changes if change.planned is not None)
+    return source, Work(outcome.edits, edited, nodes, planned)
 
 
 def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> None:
     """Leave out any one edit, or change its text, and the result is no longer what was planned."""
     source, work = work_of(PAGE, tables)
     body = apply_edits(source.body, work.edits)
-    verify(source, body, work.edits, work.edited, nodes_of(work), joined(work.planned))
+    verify(source, body, work.edits, work.edited, work.nodes, work.planned)
     tried = 0
     for index, edit in enumerate(work.edits):
         variants = [[*work.edits[:index], *work.edits[index + 1 :]]]
@@ -54,11 +66,11 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> Non
             changed = apply_edits(source.body, edits)
             tried += 1
             with pytest.raises((VerificationError, SourceError)):
-                verify(source, changed, edits, work.edited, nodes_of(work), joined(work.planned))
+                verify(source, changed, edits, work.edited, work.nodes, work.planned)
     assert tried >= 6
 
 
-def _in_the_constructor(source: Source, work: pipeline._Work, edit: Edit) -> bool:
+def _in_the_constructor(source: Source, work: Work, edit: Edit) -> bool:
     """The optimizer's own call has a proof of its own, against its plan."""
     calls = [item.call.node for item in work.edited]
     return any(source.start(node) <= edit.start and edit.end <= source.end(node) for node in calls)

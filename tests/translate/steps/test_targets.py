@@ -12,6 +12,7 @@ from optmap.source.edits import OverlapError, apply_edits
 from optmap.source.text import SourceError, read_source
 from optmap.translate import pipeline
 from optmap.translate.options import Options
+from optmap.translate.passes import run_passes
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.verify import VerificationError, joined, verify
 from tests.translate.steps.test_target_programs import FROM_MINDSPORE, FROM_TENSORFLOW, FROM_TORCH
@@ -34,11 +35,13 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(
 ) -> None:
     """Leave out any one edit of a step, and the result is no longer what was planned."""
     read = read_source(text.encode())
-    work = pipeline._pass(read, tables, options_of(source, target))
-    calls = [(read.start(item.call.node), read.end(item.call.node)) for item in work.edited]
-    nodes = [node for inside in work.inside.values() for node in inside.nodes]
-    plan = joined(work.planned)
-    verify(read, apply_edits(read.body, work.edits), work.edits, work.edited, nodes, plan)
+    work = run_passes(pipeline.unit_of(read, tables, options_of(source, target)), {})
+    changes = list(work.changes)
+    edited = [change.edited for change in changes if change.edited is not None]
+    calls = [(read.start(item.call.node), read.end(item.call.node)) for item in edited]
+    nodes = [node for change in changes for node in change.nodes]
+    plan = joined(change.planned for change in changes if change.planned is not None)
+    verify(read, apply_edits(read.body, work.edits), work.edits, edited, nodes, plan)
     tried = 0
     for index, edit in enumerate(work.edits):
         lines = (read.text(edit.start, edit.end) + edit.text).strip().splitlines()
@@ -50,7 +53,7 @@ def test_every_edit_of_a_step_is_needed_for_the_proof(
             continue  # the indentation of a line that goes on
         tried += 1
         with pytest.raises((VerificationError, SourceError, OverlapError)):
-            verify(read, apply_edits(read.body, edits), edits, work.edited, nodes, plan)
+            verify(read, apply_edits(read.body, edits), edits, edited, nodes, plan)
     assert tried >= 2
 
 

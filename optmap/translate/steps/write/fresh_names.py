@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from optmap.diagnostics import NAME_NOTE, REMAINS
 from optmap.source.names import Function
-from optmap.translate.steps.run import StepNote
+from optmap.translate.findings import Finding
 
 if TYPE_CHECKING:
     from optmap.mapping.steps import Side
@@ -26,13 +26,13 @@ def free(name: str, used: set[str], *, keep: bool = False) -> str:
 
 
 def report(
-    notes: list[StepNote], stays: Sequence[tuple[ast.expr, str | None]], translated: Sequence[tuple[ast.expr, Side]],
+    findings: list[Finding], stays: Sequence[tuple[ast.expr, str | None]], translated: Sequence[tuple[ast.expr, Side]],
     framework: str,
 ) -> None:  # fmt: skip
     """Say what should be known of what was translated, and, once, what was not."""
     first = {side: node for node, side in reversed(translated)}
     for side, node in first.items():
-        notes.append((NAME_NOTE, f"{side.path}: {side.note}", node, side.table))
+        findings.append(Finding(NAME_NOTE, f"{side.path}: {side.note}", node, side.table))
     if not stays:
         return
     nodes = sorted((node for node, _ in stays), key=lambda node: (node.lineno, node.col_offset))
@@ -40,9 +40,8 @@ def report(
     uses = "use" if len(nodes) == 1 else "uses"
     remain = "remains" if len(nodes) == 1 else "remain"
     detail = f" ({'; '.join(reasons[:6])})" if reasons else ""
-    notes.append(
-        (REMAINS, f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{detail}", nodes[0], None)
-    )
+    message = f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{detail}"
+    findings.append(Finding(REMAINS, message, nodes[0]))
 
 
 def identifiers(tree: ast.AST) -> set[str]:

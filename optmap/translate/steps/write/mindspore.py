@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import MappingSet
 from optmap.mapping.steps import load_table
+from optmap.source.edits import Edit
 from optmap.source.names import Function
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.holders import Finder
 from optmap.translate.discover.sites import Sites
+from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 from optmap.translate.steps.names.references import NameRewriter
+from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.graph_plan import GraphPlan
 from optmap.translate.steps.read.plan import NotPlain, Plan
 from optmap.translate.steps.read.tape import TapeReader, report_rest
-from optmap.translate.steps.run import StepNote, StepOutcome
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.graph import GraphWriter
 from optmap.translate.steps.write.layout import StepNames, make_ready, render
@@ -28,13 +30,13 @@ from optmap.translate.verify import Kept, Planned
 
 def rewrite_steps(
     source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder,
-    plans: Sequence[tuple[Plan, Event]], notes: list[StepNote], readers: Sequence[TapeReader] = (),
+    plans: Sequence[tuple[Plan, Event]], findings: list[Finding], readers: Sequence[TapeReader] = (),
 ) -> StepOutcome:  # fmt: skip
     """Return the edits of all plans, and of what the table knows of the rest of the file."""
     framework = plans[0][1].site.api.framework
     # What stands inside the optimizers' own calls, and what has a message of its own, is not looked at again.
     done: list[ast.AST] = [site.node for site in sites.calls]
-    done += [mention.node for mention in sites.mentions]
+    done += [item.node for item in sites.mentions if isinstance(item.node, ast.AST)]
     done += [node for plan, _ in plans for node in (*plan.gone, plan.step, *(clip.statement for clip in plan.clips))]
     heads = [item.context_expr for plan, _ in plans if plan.head is not None for item in plan.head.items]
     done += heads
@@ -44,26 +46,21 @@ def rewrite_steps(
         reader.drop_flags(changes)
     if readers:
         report_rest(source, changes, names.done)
-    outcome = StepOutcome(notes, [], list(changes.needed), list(changes.gone))
-    outcome.gone.extend(head.func for head in heads if isinstance(head, ast.Call))
+    edits: list[Edit] = []
+    needed, gone = list(changes.needed), list(changes.gone)
+    gone += (head.func for head in heads if isinstance(head, ast.Call))
     statements: dict[int, list[ast.stmt | Kept]] = {}
     fresh: list[ast.AST] = list(changes.fresh)
     used = identifiers(source.tree)
     moved: list[tuple[int, int]] = []
     for plan, event in plans:
-        chosen = _choose(source, sites, plan, used, outcome.needed)
+        chosen = _choose(source, sites, plan, used, needed)
         if chosen is None:
-            notes.append(
-                (
-                    STEP_NOT_PLAIN,
-                    "left as it is, because the file binds 'mindspore' to something else",
-                    event.call,
-                    None,
-                )
-            )
+            message = "left as it is, because the file binds 'mindspore' to something else"
+            findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
             continue
         written = render(source, plan, chosen, changes.edits)
-        outcome.edits.extend(written.edits)
+        edits += written.edits
         moved += [(edit.start, edit.end) for edit in written.edits if edit.start < edit.end]
         for key, nodes in written.instead.items():
             statements[key] = list(nodes)
@@ -72,20 +69,18 @@ def rewrite_steps(
         at = len(place) - len(written.instead.get(id(hoist), [hoist]))
         place[at:at] = before
         fresh += written.fresh
-        outcome.gone.extend(
-            clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call)
-        )
+        gone += (clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call))
         for ready in plan.ready:
             if id(ready.statement) not in statements:
                 edit, statements[id(ready.statement)] = make_ready(source, ready)
-                outcome.edits.append(edit)
+                edits.append(edit)
                 fresh += (item for node in statements[id(ready.statement)][1:] for item in ast.walk(node))  # type: ignore[arg-type]
-        notes.append((STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call, None))
-    outcome.edits.extend(edit for edit in changes.edits if not any(a <= edit.start and edit.end <= b for a, b in moved))
-    report(notes, changes.stays, changes.notes, str(framework))
+        findings.append(Finding(STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call))
+    edits += (edit for edit in changes.edits if not any(a <= edit.start and edit.end <= b for a, b in moved))
+    report(findings, changes.stays, changes.notes, str(framework))
     planned = Planned(changes.expressions, statements, {id(node): node for node in fresh})
     settled = tuple(clip.statement.value for plan, _ in plans for clip in plan.clips)
-    return outcome._replace(planned=planned, settled=settled)
+    return StepOutcome(findings, edits, needed, gone, planned, settled)
 
 
 def _choose(source: Source, sites: Sites, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
@@ -119,7 +114,7 @@ def _tensors(source: Source, plans: Sequence[tuple[Plan, Event]]) -> list[tuple[
 
 def rewrite_graph(
     source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder,
-    graph: tuple[GraphPlan, Event], notes: list[StepNote],
+    graph: tuple[GraphPlan, Event], findings: list[Finding],
 ) -> StepOutcome:  # fmt: skip
     """Return the edits of a TensorFlow 1 graph. Raises NotPlain."""
     plan, event = graph
@@ -145,10 +140,10 @@ def rewrite_graph(
     start, end = source.start(plan.session), source.end(plan.session)
     outside = [edit for edit in changes.edits if not start <= edit.start < end]
     needed = [*changes.needed, *([spelling.needs] if spelling.needs is not None else [])]
-    notes.append((STEP_REWRITTEN, f"the graph that {plan.optimizer} trains was rewritten", event.call, None))
-    report(notes, changes.stays, changes.notes, str(pair[0]))
+    findings.append(Finding(STEP_REWRITTEN, f"the graph that {plan.optimizer} trains was rewritten", event.call))
+    report(findings, changes.stays, changes.notes, str(pair[0]))
     fresh = {id(node): node for node in (*changes.fresh, *written.fresh)}
     planned = Planned({**changes.expressions, **written.expressions}, written.statements, fresh)
     left = {id(node) for node, _ in changes.stays}
     gone = [*changes.gone, *(node for node in names.references() if id(node) in plan.paths and id(node) not in left)]
-    return StepOutcome(notes, [*written.edits, *outside], needed, gone, planned)
+    return StepOutcome(findings, [*written.edits, *outside], needed, gone, planned)

@@ -15,10 +15,11 @@ from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.holders import Finder
 from optmap.translate.discover.sites import Sites
+from optmap.translate.findings import Finding
 from optmap.translate.options import Options
+from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plan import FIELDS, Plan
 from optmap.translate.steps.read.targets import Chain, Step, model_calls
-from optmap.translate.steps.run import StepNote, StepOutcome
 from optmap.translate.steps.write.changes import NameChanges
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.splice import Splicer, Words
@@ -48,22 +49,28 @@ _SILENT: Final = frozenset(
 
 def rewrite_steps(
     source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder, steps: Sequence[Step],
-    notes: list[StepNote],
+    findings: list[Finding],
 ) -> StepOutcome:  # fmt: skip
     """Return the edits of all steps."""
-    return _Retarget(source, sites, tables, options, finder, notes).run(steps)
+    return _Retarget(source, sites, tables, options, finder, findings).run(steps)
 
 
 class _Retarget:
     def __init__(
-        self, source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder, notes: list[StepNote]
+        self,
+        source: Source,
+        sites: Sites,
+        tables: MappingSet,
+        options: Options,
+        finder: Finder,
+        findings: list[Finding],
     ) -> None:
         self.source = source
         self.sites = sites
         self.tables = tables
         self.target = options.target
         self.finder = finder
-        self.notes = notes
+        self.findings = findings
         self.used = identifiers(source.tree)
         self.needed: list[NewImport] = []
         self.edits: list[Edit] = []
@@ -79,19 +86,19 @@ class _Retarget:
             words = self._words(step)
             if words is None:
                 message = f"left as it is, because the file binds '{self.target}' to something else"
-                self.notes.append((STEP_NOT_PLAIN, message, step.event.call, None))
+                self.findings.append(Finding(STEP_NOT_PLAIN, message, step.event.call))
                 continue
             self._write(step, words)
             self.done.append(step)
             message = f"the step of {step.holder} was rewritten{self._mode(step)}"
-            self.notes.append((STEP_REWRITTEN, message, step.event.call, None))
+            self.findings.append(Finding(STEP_REWRITTEN, message, step.event.call))
         if not self.done:
-            return StepOutcome(self.notes, [], [], [])
+            return StepOutcome(self.findings)
         self._drop_functions()
         stays = list(self._remains(framework))
-        report(self.notes, stays, [], str(framework))
+        report(self.findings, stays, [], str(framework))
         planned = Planned(self.expressions, self.statements, {id(node): node for node in self.fresh})
-        return StepOutcome(self.notes, self.edits, self.needed, self.gone, planned)
+        return StepOutcome(self.findings, self.edits, self.needed, self.gone, planned)
 
     def _words(self, step: Step) -> Words | None:
         made = ""
@@ -206,7 +213,7 @@ class _Retarget:
     def _remains(self, framework: Framework) -> Iterator[tuple[ast.expr, str | None]]:
         """What else of the file is the source framework's."""
         done: list[ast.AST] = [site.node for site in self.sites.calls]
-        done += [*(mention.node for mention in self.sites.mentions), *self.gone]
+        done += [*(item.node for item in self.sites.mentions if isinstance(item.node, ast.AST)), *self.gone]
         known = {id(inner) for node in done for inner in ast.walk(node)}
         roots = frozenset(self.tables.roots[framework])
         names = collect(self.source, Interest(roots, tuple(roots), string_hint="\0"))

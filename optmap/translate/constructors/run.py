@@ -1,0 +1,76 @@
+"""The pass over a file's constructor calls: each is translated or refused, and either way it is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optmap.source.edits import Edit
+from optmap.translate.constructors.translate import CallOutcome, CallTranslation
+from optmap.translate.discover.sites import CallSite
+from optmap.translate.findings import Finding
+from optmap.translate.parameters.sharing import Flows
+from optmap.translate.results import CallResult, Status
+from optmap.translate.unit import STEPS, Member, Outcome, Tied, Translation, Unit, Veto
+
+
+def run(unit: Unit, before: Outcome) -> Outcome:
+    """Translate the constructor calls that are not vetoed."""
+    room = _Constructors(unit, before)
+    for site in unit.sites.calls:
+        room.call(site)
+    for site in unit.sites.already:
+        room.results.append(unit.result(site.node, site.api.name, site.api, Status.UNCHANGED))
+    return room.outcome()
+
+
+class _Constructors:
+    """Gathers what becomes of each call."""
+
+    def __init__(self, unit: Unit, before: Outcome) -> None:
+        self.unit = unit
+        self.before = before
+        steps = unit.options.rewrite_step and STEPS not in before.vetoes
+        self.options = unit.options._replace(rewrite_step=steps)
+        self.flows = Flows(unit.source, unit.sites.calls, before.vetoes)
+        self.findings: list[Finding] = []
+        self.results: list[CallResult] = []
+        self.done: list[Translation] = []
+        self.given_up: dict[Member, Veto] = {}
+        self.inside: dict[int, Sequence[Edit]] = {}
+
+    def call(self, site: CallSite) -> None:
+        veto = self.before.vetoes.get(id(site.node))
+        if self.unit.skips(site.node):
+            self._result(site, Status.UNCHANGED)
+        elif veto is not None:
+            self._result(site, Status.REFUSED)
+            self.findings += [veto.finding] if veto.finding is not None else []
+        else:
+            tied = self.before.tied.get(id(site.node), Tied())
+            self._translated(site, CallTranslation(self.unit, self.options, site, self.flows, tied).run())
+
+    def _translated(self, site: CallSite, outcome: CallOutcome) -> None:
+        self.findings += outcome.findings
+        for member, veto in outcome.given_up:
+            self.given_up.setdefault(member, veto)
+        if outcome.done is None:
+            self._result(site, Status.REFUSED)
+        else:
+            self.done.append(outcome.done)
+            self.inside[id(site.node)] = outcome.inside
+            self.results.append(self.unit.result(site.node, site.api.name, outcome.done.target, Status.TRANSLATED))
+
+    def _result(self, site: CallSite, status: Status) -> None:
+        self.results.append(self.unit.result(site.node, site.api.name, None, status))
+
+    def outcome(self) -> Outcome:
+        done = {id(item.site.node) for item in self.done}
+        left = frozenset[Member](id(site.node) for site in self.unit.sites.calls if id(site.node) not in done)
+        after = self.before._replace(
+            found=self.given_up,
+            clashes=self.flows.clashes(self.inside),
+            left=left,
+            optimizers=tuple(self.done),
+            calls=(*self.before.calls, *self.results),
+        )
+        return after.reporting(self.findings)

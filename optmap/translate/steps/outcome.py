@@ -1,0 +1,26 @@
+"""What became of the training steps of a file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from optmap.source.edits import Edit
+from optmap.translate.constructors.spelling import NewImport
+from optmap.translate.findings import Finding
+from optmap.translate.verify import NOTHING_PLANNED, Planned
+
+
+class StepOutcome(NamedTuple):
+    """What to say of the steps, and how they change. `gone` are references to the source framework that go away.
+
+    `settled` are calls that other passes have findings for, and that a rewritten step made obsolete.
+    """
+
+    findings: Sequence[Finding]
+    edits: Sequence[Edit] = ()
+    needed: Sequence[NewImport] = ()
+    gone: Sequence[ast.expr] = ()
+    planned: Planned = NOTHING_PLANNED
+    settled: Sequence[ast.expr] = ()
