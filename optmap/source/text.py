@@ -18,6 +18,7 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
+_WORD: Final = re.compile(rb"\w+")
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -93,6 +94,15 @@ class Source:
                     nodes.append(value)
                     parents[id(value)] = node
         return nodes, parents
+
+    @cached_property
+    def words(self) -> frozenset[bytes]:
+        """Every run of ASCII letters, digits and underscores in the body."""
+        return frozenset(_WORD.findall(self.body))
+
+    def mentions(self, word: str) -> bool:
+        """Tell whether the body holds a word, whatever it means there."""
+        return word.encode() in self.words
 
     def offset(self, line: int, column: int) -> int:
         """Offset of a position that `ast` gives: line from 1, column in bytes from 0."""

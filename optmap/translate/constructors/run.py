@@ -32,6 +32,7 @@ class _Constructors:
         steps = unit.options.rewrite_step and STEPS not in before.vetoes
         self.options = unit.options._replace(rewrite_step=steps)
         self.flows = Flows(unit.source, unit.sites.calls, before.vetoes)
+        self.optimizers = frozenset(id(site.node) for site in (*unit.sites.calls, *unit.sites.already))
         self.findings: list[Finding] = []
         self.results: list[CallResult] = []
         self.done: list[Translation] = []
@@ -47,7 +48,9 @@ class _Constructors:
             self.findings += [veto.finding] if veto.finding is not None else []
         else:
             tied = self.before.tied.get(id(site.node), Tied())
-            self._translated(site, CallTranslation(self.unit, self.options, site, self.flows, tied).run())
+            self._translated(
+                site, CallTranslation(self.unit, self.options, site, self.flows, tied, self.optimizers).run()
+            )
 
     def _translated(self, site: CallSite, outcome: CallOutcome) -> None:
         self.findings += outcome.findings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from optmap.mapping.model import Api
@@ -67,4 +66,4 @@ def _free(source: Source, names: Names, name: str, scope: Scope) -> bool:
     """Tell whether a module-level import may bind the name without hiding anything or being hidden."""
     if scope.owner(name) is not None or name in names.module.bindings:
         return False
-    return re.search(rf"\b{re.escape(name)}\b".encode(), source.body) is None or name not in names.uses
+    return name not in names.uses or not source.mentions(name)

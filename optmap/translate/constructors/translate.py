@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from optmap.diagnostics import (
@@ -60,9 +60,11 @@ class CallOutcome(NamedTuple):
 
 
 class CallTranslation:
-    """The translation of one call; `tied` is what its schedules ask for."""
+    """The translation of one call; `tied` is what its schedules ask for, `optimizers` are the ids of all constructor calls."""
 
-    def __init__(self, unit: Unit, options: Options, site: CallSite, flows: Flows, tied: Tied) -> None:
+    def __init__(
+        self, unit: Unit, options: Options, site: CallSite, flows: Flows, tied: Tied, optimizers: Collection[int]
+    ) -> None:
         self.source = unit.source
         self.sites = unit.sites
         self.site = site
@@ -70,6 +72,7 @@ class CallTranslation:
         self.options = options
         self.flows = flows
         self.tied = tied
+        self.optimizers = optimizers
 
     def run(self) -> CallOutcome:
         try:
@@ -287,11 +290,10 @@ class CallTranslation:
         """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
         if comments_in(self.source, call.callee.start, call.callee.end):
             return Finding(UNEDITABLE, "there is a comment inside the name of the class", self.site.node)
-        optimizers = {id(site.node) for site in (*self.sites.calls, *self.sites.already)}
         for item in resolved.plan.dropped:
             node = call.arguments[item.index].node
             inside = list(ast.walk(node))
-            if any(id(inner) in optimizers for inner in inside):
+            if any(id(inner) in self.optimizers for inner in inside):
                 message = f"{item.parameter.name} would be dropped, but it constructs an optimizer"
                 return Finding(UNEDITABLE, message, self._at(call, item.index))
             if any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in inside):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from optmap.diagnostics import (
@@ -97,12 +98,19 @@ def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework])
 
 def is_shadowed(source: Source, site: CallSite, name: str) -> bool:
     """Tell whether a builtin's name means something else where the call stands."""
-    names = collect(source, Interest(frozenset(), (), string_hint="\0"), {name})
+    scopes = _scopes_of(source, name)
     for place in site.scope.enclosing():
-        scope = next((scope for scope in names.scopes if scope.node is place.node), None)
+        scope = scopes.get(id(place.node))
         if scope is not None:
             return scope.owner(name) is not None
     return False
+
+
+@lru_cache(maxsize=4)
+def _scopes_of(source: Source, name: str) -> dict[int, Scope]:
+    """The scopes of a file by the ids of their nodes, with what they bind to one name."""
+    names = collect(source, Interest(frozenset(), (), string_hint="\0"), {name})
+    return {id(scope.node): scope for scope in reversed(names.scopes)}
 
 
 def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework], target: Framework) -> Sites:

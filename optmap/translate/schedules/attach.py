@@ -7,7 +7,6 @@ schedule was, and a function again at every step, so that its names must have on
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -88,13 +87,13 @@ def attach_schedule(
     new = [rate, *(item for items in statements.values() for item in items if isinstance(item, ast.stmt))]
     fresh = {id(node): node for item in new for node in ast.walk(item)}
     planned = Planned({id(schedule.node): rate}, statements, fresh)
-    findings = tuple(_finding(source, api, site, place) for site, place in zip(optimizers, places, strict=True))
+    findings = tuple(_finding(ties, api, site, place) for site, place in zip(optimizers, places, strict=True))
     return TranslatedSchedule(schedule, api, edits, tuple(needed), None, findings, planned)
 
 
 def _math(source: Source, names: Names, scope: Scope) -> list[NewImport] | str:
     """The import of math that a formula needs, if any."""
-    if re.search(rb"\bmath\b", source.body) is None:
+    if not source.mentions("math"):
         return [NewImport("math", "math")]
     imported = [
         node for node in source.tree.body
@@ -154,16 +153,12 @@ def _names(optimizer: str) -> list[str]:
 
 
 def _is_new(source: Source, name: str) -> bool:
-    return re.search(rf"\b{name.rpartition('.')[2]}\b".encode(), source.body) is None
+    return not source.mentions(name.rpartition(".")[2])
 
 
-def _finding(source: Source, api: Api, site: CallSite, place: _Place) -> Finding:
+def _finding(ties: Ties, api: Api, site: CallSite, place: _Place) -> Finding:
     message = f"{api.name} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
-    lines = [
-        node.lineno for node in source.nodes
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STEPPERS
-        and ast.unparse(node.func.value) == place.optimizer
-    ]  # fmt: skip
+    lines = [call.lineno for name in _STEPPERS for call in ties.method_calls.get((place.optimizer, name), ())]
     if lines:
         message += f" (line{'s' if len(lines) > 1 else ''} {', '.join(map(str, sorted(lines)))})"
     return Finding(SCHEDULE_STEPS, message, site.node, str(api.at))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from optmap.mapping.model import MappingSet
@@ -59,7 +60,15 @@ class Ties:
         self.calls = {id(site.node): site for site in calls}
         self.optimizers = {id(site.node): site for site in sites.calls}
         self.rates = {id(node): site for site in sites.calls if (node := rate_node(site)) is not None}
+        self._known = frozenset(
+            node.id
+            for site in (*calls, *sites.calls)
+            for part in (site.node, *_targets(site))
+            for node in ast.walk(part)
+            if isinstance(node, ast.Name)
+        )
         self._names: dict[str, Names] = {}
+        self._places: dict[int, dict[int, Scope]] = {}
 
     def find(self, schedule: CallSite) -> Tie:
         """The optimizers that a schedule is attached or passed to."""
@@ -138,20 +147,20 @@ class Ties:
 
     def bindings(self, name: str, scope: Scope) -> tuple[Scope | None, Sequence[Binding]]:
         """The scope that binds a name which is seen from another, and how it does."""
-        names = self._collected(name)
+        places = self._scopes(self._collected(name))
         for place in scope.enclosing():
-            own = next((item for item in names.scopes if item.node is place.node), None)
+            own = places.get(id(place.node))
             if own is not None:
                 owner = own.owner(name)
                 return owner, owner.bindings[name] if owner is not None else ()
         return None, ()
 
     def _uses(self, name: str, owner: Scope) -> list[Reference]:
-        return [
-            reference
-            for reference in self._collected(name).references
-            if reference.chain[0] == name and reference.scope.owner(name) is owner
-        ]
+        if name in self._known:
+            found: Sequence[Reference] = self._references.get(name, ())
+        else:
+            found = self._collected(name).references
+        return [item for item in found if item.chain[0] == name and item.scope.owner(name) is owner]
 
     def uses_of(self, schedule: CallSite) -> list[Reference]:
         """Where the name that a schedule is bound to is used."""
@@ -169,10 +178,46 @@ class Ties:
         return self.calls.get(id(node))
 
     def _collected(self, name: str) -> Names:
-        """Every reference of one local name, with the scopes that bind it."""
+        """Every reference of one local name, with the scopes that bind it; names of the calls themselves share one walk."""
+        if name in self._known:
+            return self._shared
         if name not in self._names:
             self._names[name] = collect(self.source, Interest(frozenset(), (), string_hint="\0"), {name})
         return self._names[name]
+
+    def _scopes(self, names: Names) -> dict[int, Scope]:
+        """The scopes of a walk by the ids of their nodes."""
+        if id(names) not in self._places:
+            self._places[id(names)] = {id(item.node): item for item in reversed(names.scopes)}
+        return self._places[id(names)]
+
+    @cached_property
+    def _shared(self) -> Names:
+        return collect(self.source, Interest(frozenset(), (), string_hint="\0"), self._known)
+
+    @cached_property
+    def _references(self) -> dict[str, list[Reference]]:
+        found: dict[str, list[Reference]] = {}
+        for reference in self._shared.references:
+            found.setdefault(reference.chain[0], []).append(reference)
+        return found
+
+    @cached_property
+    def method_calls(self) -> dict[tuple[str, str], list[ast.Call]]:
+        """The calls of methods in the file, by the text of the object and the name of the method."""
+        found: dict[tuple[str, str], list[ast.Call]] = {}
+        for node in self.source.nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and chain_of(node.func) is not None:
+                found.setdefault((ast.unparse(node.func.value), node.func.attr), []).append(node)
+        return found
+
+
+def _targets(site: CallSite) -> Sequence[ast.expr]:
+    """What the statement around a call assigns to."""
+    parent = site.ancestors[-2] if len(site.ancestors) > 1 else None
+    if isinstance(parent, ast.Assign):
+        return parent.targets
+    return [parent.target] if isinstance(parent, ast.AnnAssign) else []
 
 
 def optimizer_node(schedule: CallSite) -> ast.expr | None:
