@@ -39,6 +39,9 @@ class Finder:
         self.names = names
         self.by_node = {id(site.node): site for site in sites}
         self.scopes = {id(scope.node): scope for scope in names.scopes}
+        self.by_name: dict[str, list[Reference]] = {}
+        for reference in names.references:
+            self.by_name.setdefault(reference.chain[0], []).append(reference)
         self.holders: list[Holder] = []
         for site in sites:
             self._hold(site)
@@ -136,7 +139,7 @@ class Finder:
 
     def references(self, holder: Holder) -> Iterator[Reference]:
         """Every place that speaks of the holder."""
-        for reference in self.names.references:
+        for reference in self.by_name.get(holder.chain[0], ()):
             if reference.chain[: len(holder.chain)] != holder.chain:
                 continue
             if holder.chain[0] != "self":
@@ -189,7 +192,7 @@ class Finder:
         if function is None or function not in self.source.tree.body:
             return
         several = sum(isinstance(node, ast.Return) for node in ast.walk(function)) > 1
-        for reference in self.names.references:
+        for reference in self.by_name.get(function.name, ()):
             parents = reference.ancestors
             owner = reference.scope.owner(function.name) if reference.chain == (function.name,) else None
             if owner is None or [binding.node for binding in owner.bindings[function.name]] != [function]:
@@ -226,9 +229,7 @@ class Finder:
         if len(scope.bindings.get(name, ())) != 1:
             return f"{name} is bound again in {function.name}"
         passed = {id(item.node) for item in self.references(holder) if item.chain == holder.chain}
-        for reference in self.names.references:
-            if reference.chain[0] != function.name:
-                continue
+        for reference in self.by_name.get(function.name, ()):
             owner = reference.scope.owner(function.name)
             if owner is None or not any(binding.node is function for binding in owner.bindings[function.name]):
                 continue

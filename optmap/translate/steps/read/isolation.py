@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from optmap.source.edits import rest_of_line, starts_line
@@ -220,6 +221,7 @@ def _modes(statements: Iterable[ast.AST], model: tuple[str, ...]) -> Iterator[tu
                 yield node.lineno, "eval" if off else node.func.attr
 
 
+@lru_cache(maxsize=1)
 def evaluates(source: Source) -> bool:
     """Tell whether the file puts anything into evaluation mode."""
     return any(

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 from optmap.mapping.model import Framework
@@ -87,8 +88,7 @@ def _free(text: str) -> str:
 
 def _accumulated(source: Source, sketch: Sketch) -> str:
     """Gradients are values: what torch sums up in parameters, a variable of the program sums up."""
-    own = {node.id for node in source.nodes if isinstance(node, ast.Name)}
-    total = "total" if "total" not in own else "summed_grads"
+    total = "summed_grads" if source.mentions("total") and _uses_name(source, "total") else "total"
     summed = f"{total} = grads if {total} is None else tuple(a + b for a, b in zip({total}, grads))"
     whole = _mindspore(sketch._replace(update=summed)).replace("and in its place", "in place of the backward pass")
     return (
@@ -96,11 +96,18 @@ def _accumulated(source: Source, sketch: Sketch) -> str:
     )
 
 
+@lru_cache(maxsize=1)
+def _uses_name(source: Source, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in source.nodes)
+
+
 def _closure(source: Source, reader: StepReader) -> Sketch | None:
     """`optimizer.step(closure)`: the forward part is the function's own."""
     given = reader.event.call.args[0] if reader.event.call.args else None
-    functions = [node for node in source.nodes if isinstance(node, ast.FunctionDef)]
-    function = next((f for f in functions if isinstance(given, ast.Name) and f.name == given.id), None)
+    if not isinstance(given, ast.Name):
+        return None
+    functions = (node for node in source.nodes if isinstance(node, ast.FunctionDef) and node.name == given.id)
+    function = next(functions, None)
     if function is None or reader.event.kind is Kind.SCALED_STEP:
         return None
     back = [node for node in _calls(function) if isinstance(node.func, ast.Attribute) and node.func.attr == "backward"]
