@@ -17,7 +17,7 @@ from optmap.files import Found, find_files
 from optmap.mapping.model import Framework, MappingSet
 from optmap.report import REPORTS
 from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_summary, unified_diff
-from optmap.translate.files import Outcome, translate_content, translate_files
+from optmap.translate.files import TranslatedFile, translate_content, translate_files
 from optmap.translate.options import Options
 from optmap.translate.write import WriteError, replace_file, write_new
 
@@ -114,14 +114,14 @@ def _check_expression(text: str) -> None:
 
 def _outcomes(
     request: Request, configured: Settings, loaded: MappingSet, options: Options, extra: tuple[Path, ...]
-) -> Iterator[Outcome]:
+) -> Iterator[TranslatedFile]:
     if list(request.paths) == [STDIN]:
         if sys.stdin is None:
             raise UsageError("-: standard input is closed")
         data = sys.stdin.buffer.read()
         notebook = data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{" and b'"cells"' in data and b'"nbformat"' in data
         suffix = ".ipynb" if notebook else ".py"
-        yield Outcome(Path(STDIN), Path(STDIN), data, translate_content(suffix, data, loaded, options))
+        yield TranslatedFile(Path(STDIN), Path(STDIN), data, translate_content(suffix, data, loaded, options))
         return
     found: Iterable[Found] = find_files([Path(path) for path in request.paths], configured.exclude)
     jobs = request.jobs or os.cpu_count() or 1
@@ -138,11 +138,11 @@ class _Session:
         self.strict = strict
         self.single = single
         self.reporting = request.format in REPORTS
-        self.kept: list[Outcome] = []
+        self.kept: list[TranslatedFile] = []
         self.written: dict[str, Path] = {}
         self.failed = self.refused = self.warned = self.changed = False
 
-    def run(self, outcomes: Iterable[Outcome]) -> int:
+    def run(self, outcomes: Iterable[TranslatedFile]) -> int:
         progress = Progress()
         for number, outcome in enumerate(outcomes, 1):
             outcome = self._store(outcome)
@@ -168,14 +168,14 @@ class _Session:
         would_change = self.mode == "--check" and self.changed
         return int(self.refused or would_change or (self.strict and self.warned))
 
-    def _score(self, outcome: Outcome) -> None:
+    def _score(self, outcome: TranslatedFile) -> None:
         result = outcome.result
         self.failed = self.failed or result.error is not None
         self.refused = self.refused or (result.refused and result.error is None)
         self.warned = self.warned or any(item.severity is Severity.WARNING for item in result.diagnostics)
         self.changed = self.changed or result.changed
 
-    def _store(self, outcome: Outcome) -> Outcome:
+    def _store(self, outcome: TranslatedFile) -> TranslatedFile:
         """Write the file if the mode says so; a failure to write becomes part of the outcome."""
         try:
             if self.mode == "--write" and outcome.result.changed:
@@ -193,7 +193,7 @@ class _Session:
             return outcome._replace(result=result)
         return outcome
 
-    def _destination(self, outcome: Outcome) -> Path:
+    def _destination(self, outcome: TranslatedFile) -> Path:
         assert self.request.output is not None
         output = Path(self.request.output)
         if self.single and not output.is_dir():
@@ -203,7 +203,7 @@ class _Session:
         base = output if len(self.request.paths) == 1 else output / outcome.base.resolve().name
         return base / outcome.path.relative_to(outcome.base)
 
-    def _show(self, outcome: Outcome) -> None:
+    def _show(self, outcome: TranslatedFile) -> None:
         if self.reporting:
             return
         name = "<stdin>" if str(outcome.path) == STDIN else str(outcome.path)
@@ -220,10 +220,10 @@ class _Session:
         show_diagnostics(name, outcome.result, infos=self.single)
 
 
-def _unread(outcome: Outcome) -> bool:
+def _unread(outcome: TranslatedFile) -> bool:
     return outcome.result.error is not None and not outcome.before
 
 
-def _content(outcome: Outcome) -> bytes:
+def _content(outcome: TranslatedFile) -> bytes:
     """The bytes to give out: a file that was not changed comes out as it went in."""
     return outcome.result.output if outcome.result.changed else outcome.before

@@ -71,13 +71,12 @@ class Shifts:
 def remove_pieces(source: Source, items: Items, gone: Sequence[int]) -> list[Edit]:
     """Remove some of the comma-separated pieces with their commas; comments between them stay."""
     edits: list[Edit] = []
-    kept = [index for index in range(len(items.pieces)) if index not in set(gone)]
+    kept = sorted(set(range(len(items.pieces))).difference(gone))
     if not kept:
         last = items.trailing_comma or items.pieces[-1]
         return [remove_range(source, items.pieces[0].start, last.end)]
-    for index in kept:
-        previous = max((other for other in kept if other < index), default=None)
-        first_gone = 0 if previous is None else previous + 1
+    for previous, index in zip((-1, *kept), kept, strict=False):
+        first_gone = previous + 1
         if first_gone < index:
             edits.append(remove_range(source, items.pieces[first_gone].start, items.pieces[index].start))
     last_kept = kept[-1]

@@ -24,7 +24,7 @@ CONFIGURATIONS: Final = (".yaml", ".yml", ".json", ".toml")
 """Files with these endings are looked through for optimizers where they are named outright, and never changed."""
 
 
-class Outcome(NamedTuple):
+class TranslatedFile(NamedTuple):
     """One file: where it is, what was read, and what became of it."""
 
     path: Path
@@ -41,7 +41,7 @@ def translate_files(
     jobs: int = 1,
     mappings: tuple[Path, ...] = (),
     keep: bool = False,
-) -> Iterator[Outcome]:
+) -> Iterator[TranslatedFile]:
     """Translate the files, in order; with several jobs in that many processes, each loading the tables once.
 
     With several jobs the content of unchanged files comes back only where `keep` asks for it.
@@ -63,44 +63,44 @@ def _start(mappings: tuple[Path, ...], options: Options, keep: bool) -> None:
     _WORKER["state"] = (load(mappings).at(dict(options.versions)), options, keep)
 
 
-def _in_worker(found: Found) -> Outcome:
+def _in_worker(found: Found) -> TranslatedFile:
     tables, options, keep = _WORKER["state"]
     outcome = _one(found, tables, options)
     return outcome if keep or outcome.result.changed else _light(outcome)
 
 
-def _light(outcome: Outcome) -> Outcome:
+def _light(outcome: TranslatedFile) -> TranslatedFile:
     """Leave out the bytes of an unchanged file: nobody needs them in the parent process."""
     result = outcome.result
-    return Outcome(
+    return TranslatedFile(
         outcome.path, outcome.base, b"", FileResult(b"", False, result.error, result.calls, result.diagnostics)
     )
 
 
-def _one(found: Found, tables: MappingSet, options: Options) -> Outcome:
+def _one(found: Found, tables: MappingSet, options: Options) -> TranslatedFile:
     if found.error is not None:
-        return Outcome(found.path, found.base, b"", unreadable(found.error))
+        return TranslatedFile(found.path, found.base, b"", unreadable(found.error))
     try:
         status = found.path.stat()
         if not stat.S_ISREG(status.st_mode):
-            return Outcome(found.path, found.base, b"", unreadable("not a regular file"))
+            return TranslatedFile(found.path, found.base, b"", unreadable("not a regular file"))
         limit = MAXIMUM_BYTES * (8 if found.path.suffix == ".ipynb" else 1)  # most of a notebook is its output
         if status.st_size > limit:
             reason = f"found {status.st_size} bytes, expected at most {limit}"
-            return Outcome(found.path, found.base, b"", unreadable(reason))
+            return TranslatedFile(found.path, found.base, b"", unreadable(reason))
         data = found.path.read_bytes()
     except OSError as error:
-        return Outcome(found.path, found.base, b"", unreadable(error.strerror or str(error)))
+        return TranslatedFile(found.path, found.base, b"", unreadable(error.strerror or str(error)))
     try:
         if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
-            return Outcome(found.path, found.base, data, _configuration(data, found.path, tables, options))
-        return Outcome(found.path, found.base, data, translate_content(found.path.suffix, data, tables, options))
+            return TranslatedFile(found.path, found.base, data, _configuration(data, found.path, tables, options))
+        return TranslatedFile(found.path, found.base, data, translate_content(found.path.suffix, data, tables, options))
     except Exception as error:  # a fault in optmap must not keep the other files from being done
         if os.environ.get("OPTMAP_DEBUG"):
             raise
         message = f"internal error, the file was left alone: {type(error).__name__}: {error}"
         failed = FileResult(data, error=message, diagnostics=(Diagnostic(UNVERIFIED, message, 1, 1),))
-        return Outcome(found.path, found.base, data, failed)
+        return TranslatedFile(found.path, found.base, data, failed)
 
 
 def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Options) -> FileResult:

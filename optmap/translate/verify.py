@@ -103,7 +103,7 @@ class _Comparison:
         self.changed = changed
         self.planned = planned
         self.met: set[int] = set()
-        self.edited = {id(item.call.node) for item in new.values()}
+        self.nested = {id(item.call.node) for item in new.values()} | planned.expressions.keys()
 
     def block(self, old: Sequence[ast.AST], new: Sequence[ast.AST]) -> None:
         """Compare two lists of statements, imports left out."""
@@ -196,8 +196,7 @@ class _Comparison:
         item = self.new.get((self.result.start(new), self.result.end(new)))
         if item is None:
             raise VerificationError("an edited call is not where it was expected")
-        nested = self.edited | self.planned.expressions.keys()
-        _verify_call(new, item, nested)
+        _verify_call(new, item, self.nested)
         given = {keyword.arg: keyword.value for keyword in new.keywords}
         for argument in item.plan.arguments:
             piece = argument.pieces[0]

@@ -9,14 +9,14 @@ from optmap.mapping.model import Api, Framework, Literal, MappingSet
 from optmap.mapping.values import UNKNOWN, Value, literal_value, write_literal
 from optmap.translate.configs.entries import Entry, named
 from optmap.translate.configs.nodes import Node, literal
-from optmap.translate.constructors.as_text import Written
+from optmap.translate.constructors.as_text import GivenArgument
 
 
 class Identified(NamedTuple):
     """The class, its arguments, and the keys beside it that look like arguments but were not taken."""
 
     api: Api
-    arguments: tuple[Written, ...]
+    arguments: tuple[GivenArgument, ...]
     beside: tuple[str, ...] = ()
 
 
@@ -74,11 +74,11 @@ def _odd(node: Node) -> str | None:
     return None
 
 
-def _written(name: str, node: Node) -> Written:
+def _written(name: str, node: Node) -> GivenArgument:
     plain = literal(node)
     if isinstance(plain, str) and ("${" in plain or "{{" in plain):
-        return Written(name, plain, Value())
-    return Written(name, write_literal(plain), _value(plain))
+        return GivenArgument(name, plain, Value())
+    return GivenArgument(name, write_literal(plain), _value(plain))
 
 
 def _value(plain: Literal) -> Value:

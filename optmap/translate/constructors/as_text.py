@@ -10,11 +10,12 @@ from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Piece, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import Form
-from optmap.translate.constructors.resolve import CallArgument, Refusal, RemedyKind, Rewrite, resolve
+from optmap.translate.constructors.reasons import RemedyKind
+from optmap.translate.constructors.resolve import CallArgument, Refusal, Rewrite, resolve
 from optmap.translate.parameters.groups import ACCESSORS
 
 
-class Written(NamedTuple):
+class GivenArgument(NamedTuple):
     """An argument: its keyword, its text, and what is known of its value."""
 
     name: str
@@ -33,7 +34,7 @@ class Constructor(NamedTuple):
 def constructor(
     tables: MappingSet,
     api: Api,
-    arguments: Sequence[Written],
+    arguments: Sequence[GivenArgument],
     target: Framework,
     model: str,
     faithful: bool = False,
@@ -47,7 +48,7 @@ def constructor(
     given = [item for item in arguments if item.name not in api.by_name or not api.by_name[item.name].is_parameters]
     parameter = api.parameters_argument
     if parameter is not None:
-        given.insert(0, Written(parameter.name, "", Value(is_name=True)))
+        given.insert(0, GivenArgument(parameter.name, "", Value(is_name=True)))
     resolved = resolve(
         tables, api, [CallArgument(Form.KEYWORD, item.name, item.value) for item in given], target, faithful=faithful
     )
@@ -69,14 +70,14 @@ def _warning(resolved: Rewrite) -> str:
     return parts + advice
 
 
-def _argument(item: TargetArgument, given: Sequence[Written], parameters: str) -> str:
+def _argument(item: TargetArgument, given: Sequence[GivenArgument], parameters: str) -> str:
     if item.parameter.is_parameters:
         return parameters
     texts = [_piece(piece, given) for piece in item.pieces]
     return f"{item.parameter.name}={'(' + ', '.join(texts) + ')' if item.compound else texts[0]}"
 
 
-def _piece(piece: Piece, given: Sequence[Written]) -> str:
+def _piece(piece: Piece, given: Sequence[GivenArgument]) -> str:
     if isinstance(piece, Constant):
         return write_literal(piece.literal)
     assert isinstance(piece, FromArgument)

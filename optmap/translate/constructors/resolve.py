@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from optmap.diagnostics import (
     API_NOTE,
@@ -23,14 +22,14 @@ from optmap.diagnostics import (
     UNPACKED_ARGUMENTS,
     UNSAFE_VALUE,
     UNSUPPORTED_ARGUMENT,
-    Code,
 )
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
-from optmap.mapping.plan import Cause, Constant, Given, Loss, Plan, choose
+from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
 from optmap.mapping.versions import key
 from optmap.source.calls import Form
+from optmap.translate.constructors.reasons import SUBJECTS, Reason, Remedy, RemedyKind, Subject
 
 _PROBLEM_CODES = {
     Loss.MISSING: UNSUPPORTED_ARGUMENT,
@@ -47,62 +46,6 @@ class CallArgument(NamedTuple):
     form: Form
     name: str | None
     value: Value
-
-
-class Subject(Enum):
-    """What a reason is about."""
-
-    CALL = auto()
-    HIDDEN_ARGUMENTS = auto()
-    COUNTERPART = auto()
-    VALUE = auto()
-    EXECUTION = auto()
-    DEFAULT = auto()
-    CHOICE = auto()
-    TARGET = auto()
-    DIFFERENCE = auto()
-    DECAY_FILTER = auto()
-
-
-_SUBJECTS: Final = {"decay_filter": Subject.DECAY_FILTER}
-"""The traits of update rules whose difference can be undone in the words of the very call."""
-
-
-class RemedyKind(Enum):
-    """Where a remedy comes from: the tables, for a value or for a difference, or another class that agrees."""
-
-    VALUE = auto()
-    DIFFERENCE = auto()
-    OTHER_CLASS = auto()
-
-
-_LEADS: Final = {RemedyKind.VALUE: "; ", RemedyKind.DIFFERENCE: ". To avoid it, ", RemedyKind.OTHER_CLASS: ". "}
-
-
-class Remedy(NamedTuple):
-    """What to do about it."""
-
-    kind: RemedyKind
-    text: str
-
-
-class Reason(NamedTuple):
-    """Something to say about a call: a statement and perhaps a remedy.
-
-    `index` is the argument that it is about, None for the whole call; `cause` the difference of the update rules.
-    """
-
-    code: Code
-    subject: Subject
-    statement: str
-    index: int | None = None  # type: ignore[assignment]
-    table: str | None = None
-    remedy: Remedy | None = None
-    cause: Cause | None = None
-
-    @property
-    def message(self) -> str:
-        return self.statement + (_LEADS[self.remedy.kind] + self.remedy.text if self.remedy is not None else "")
 
 
 class Rewrite(NamedTuple):
@@ -336,7 +279,7 @@ def _cause_reasons(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[
             remedy = Remedy(RemedyKind.OTHER_CLASS, text)
         seen = cause.effect is Effect.DIVERGENT and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
-        subject = _SUBJECTS.get(cause.trait, Subject.DIFFERENCE)
+        subject = SUBJECTS.get(cause.trait, Subject.DIFFERENCE)
         reasons.append(Reason(code, subject, message, None, cause.table, remedy, cause))
     return reasons
 
@@ -347,15 +290,3 @@ def _unserved(api: Api, classes: Sequence[Api], serving: Serving) -> str:
     if near is not None:
         return f"{near} takes no schedule as learning rate"
     return f"{api.name} has no counterpart in {' or '.join(serving.modules)}, and {serving.why}"
-
-
-def at_changing_rate(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
-    """The reasons for a call whose learning rate is known to change: what only shows then does show."""
-    return tuple(
-        reason._replace(code=NUMERIC_DIFFERENCE)
-        if reason.cause is not None
-        and reason.cause.effect is Effect.DIVERGENT
-        and reason.cause.needs is Need.CHANGING_RATE
-        else reason
-        for reason in reasons
-    )

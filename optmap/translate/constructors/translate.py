@@ -19,23 +19,14 @@ from optmap.diagnostics import (
     Code,
 )
 from optmap.mapping.model import Framework
-from optmap.mapping.plan import FromArgument, Inferred
+from optmap.mapping.plan import FromArgument, Inferred, Plan
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
 from optmap.source.edits import Edit
 from optmap.source.text import SourceError
 from optmap.translate.constructors.learning_rate import learning_rate_object
-from optmap.translate.constructors.resolve import (
-    CallArgument,
-    Groups,
-    Reason,
-    Refusal,
-    Rewrite,
-    Serving,
-    Subject,
-    at_changing_rate,
-    resolve,
-)
+from optmap.translate.constructors.reasons import Reason, Subject, at_changing_rate
+from optmap.translate.constructors.resolve import CallArgument, Groups, Refusal, Rewrite, Serving, resolve
 from optmap.translate.constructors.rewrite import call_edits
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.sites import CallSite, is_shadowed
@@ -205,24 +196,9 @@ class CallTranslation:
     ) -> CallOutcome:  # fmt: skip
         plan = resolved.plan
         findings: list[Finding] = []
-        inferred: str | None = None
-        if any(isinstance(piece, Inferred) for argument in plan.arguments for piece in argument.pieces):
-            from optmap.translate.parameters.inferred import Failure, infer_parameters
-
-            found = infer_parameters(self.source, self.site, self.options.target)
-            if isinstance(found, Failure) and self.options.rewrite_step and b".minimize" in self.source.body:
-                from optmap.translate.steps.write.graph_names import graph_parameters
-
-                found = graph_parameters(self.source, self.site) or found
-            if isinstance(found, Failure) and self.options.params is None:
-                remedy = found.remedy or (
-                    "use the optimizer with one model in this file (apply_gradients, minimize with var_list, compile)"
-                )
-                message = (
-                    f"{plan.target.name} needs the parameters, but {found.reason}: {remedy}, or pass --params EXPR"
-                )
-                return self._refused(NO_PARAMETERS, message, self.site.node)
-            inferred = self.options.params if isinstance(found, Failure) else found
+        inferred = self._inferred(plan)
+        if isinstance(inferred, Finding):
+            return CallOutcome((inferred,))
         spelling = spell(self.source, self.sites.names, self.site, plan.target)
         if spelling is None:
             root = plan.target.module.paths[0].partition(".")[0]
@@ -252,6 +228,25 @@ class CallTranslation:
         change = Rewritten((self.site.node,), tuple(edits), needed, (self.site.callee,), edited, inside.nodes)
         done = Translation(self.site, plan.target, change)
         return CallOutcome((*self._findings(call, reasons), *findings), done, inside.edits)
+
+    def _inferred(self, plan: Plan) -> str | Finding | None:
+        """The text of the parameters where the source's constructor takes none, and the target's needs them."""
+        if not any(isinstance(piece, Inferred) for argument in plan.arguments for piece in argument.pieces):
+            return None
+        from optmap.translate.parameters.inferred import Failure, infer_parameters
+
+        found = infer_parameters(self.source, self.site, self.options.target)
+        if isinstance(found, Failure) and self.options.rewrite_step and b".minimize" in self.source.body:
+            from optmap.translate.steps.write.graph_names import graph_parameters
+
+            found = graph_parameters(self.source, self.site) or found
+        if not isinstance(found, Failure) or self.options.params is not None:
+            return self.options.params if isinstance(found, Failure) else found
+        remedy = found.remedy or (
+            "use the optimizer with one model in this file (apply_gradients, minimize with var_list, compile)"
+        )
+        message = f"{plan.target.name} needs the parameters, but {found.reason}: {remedy}, or pass --params EXPR"
+        return Finding(NO_PARAMETERS, message, self.site.node)
 
     def _weight_decay(self, call: CallText) -> str | None:
         """The text of the call's weight decay; None where it is left out."""

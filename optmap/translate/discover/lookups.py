@@ -13,7 +13,7 @@ from optmap.mapping.values import Value, read_value
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
-from optmap.translate.constructors.as_text import Written, constructor
+from optmap.translate.constructors.as_text import GivenArgument, constructor
 from optmap.translate.discover.sites import Sites
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
@@ -25,7 +25,7 @@ class _Named(NamedTuple):
     """A string that stands for a class, with what is known of the constructor's arguments."""
 
     api: Api
-    arguments: tuple[Written, ...] = ()
+    arguments: tuple[GivenArgument, ...] = ()
 
 
 def lookup_findings(
@@ -170,7 +170,7 @@ class _Strings:
             api = self.tables.apis.get(given[0]) if given is not None else None
             if given is None or api is None:
                 continue
-            arguments = {name: Written(name, text, _read(text)) for name, text in given[1].items()}
+            arguments = {name: GivenArgument(name, text, _read(text)) for name, text in given[1].items()}
             for name, parameter in factory.passes.items():
                 if name in bound and (parameter in arguments or name not in given[1]) and parameter in api.by_name:
                     arguments[parameter] = _written(self.source, parameter, bound[name])
@@ -221,16 +221,16 @@ def _first(call: ast.Call, *names: str) -> ast.expr | None:
     return next((item.value for item in call.keywords if item.arg in names), None)
 
 
-def _written(source: Source, name: str, node: ast.expr) -> Written:
+def _written(source: Source, name: str, node: ast.expr) -> GivenArgument:
     text = " ".join(source.text(source.start(node), source.end(node)).split())
-    return Written(name, text, read_value(node))
+    return GivenArgument(name, text, read_value(node))
 
 
 def _read(text: str) -> Value:
     return read_value(ast.parse(text, mode="eval").body)
 
 
-def _keywords(source: Source, call: ast.Call, api: Api) -> tuple[Written, ...] | None:
+def _keywords(source: Source, call: ast.Call, api: Api) -> tuple[GivenArgument, ...] | None:
     """The arguments of a constructor call by keyword; None where * or ** hides some."""
     hidden = any(isinstance(item, ast.Starred) for item in call.args) or any(not item.arg for item in call.keywords)
     positional = [parameter.name for parameter in api.current if not parameter.keyword_only]

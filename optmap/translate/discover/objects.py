@@ -25,7 +25,7 @@ class Held(NamedTuple):
     target: str | None = None
 
 
-class Found(NamedTuple):
+class KnownObject(NamedTuple):
     """The objects that the first `length` names of a chain may stand for, and what to call the optimizer in code."""
 
     held: tuple[Held, ...]
@@ -135,14 +135,16 @@ class Objects:
         self.calls = calls
         self.assigned = read_assignments(source)
         self.scopes = {id(scope.node): scope for scope in names.scopes}
-        self.compiled: dict[tuple[str, ...], Found] = {}
+        self.compiled: dict[tuple[str, ...], KnownObject] = {}
         self.compiled = self._compiled()
 
-    def find(self, reference: Reference) -> Found | None:
+    def find(self, reference: Reference) -> KnownObject | None:
         """Return the object at the beginning of the chain, and how many names stand for it; None where there is none."""
         return self.at(reference.chain, reference.scope, reference.ancestors)
 
-    def at(self, chain: Sequence[str], scope: Scope, ancestors: Sequence[ast.AST], depth: int = _DEPTH) -> Found | None:
+    def at(
+        self, chain: Sequence[str], scope: Scope, ancestors: Sequence[ast.AST], depth: int = _DEPTH
+    ) -> KnownObject | None:
         """As `find`, for a chain that stands in a scope, inside the ancestors."""
         if depth == 0:
             return None
@@ -153,13 +155,13 @@ class Objects:
             owner = next((node for node in reversed(ancestors) if isinstance(node, ast.ClassDef)), None)
             values = self.assigned.attributes.get((id(owner), chain[1])) or self._of_class(owner, chain[1])
             held = self._all(values, scope, ancestors, depth) if values else None
-            return Found(held, 2, ".".join(chain[:2])) if held else None
+            return KnownObject(held, 2, ".".join(chain[:2])) if held else None
         place = scope.owner(chain[0])
         if place is None:
             return None
         values = [self._value(binding) for binding in place.bindings[chain[0]] if not binding.harmless]
         held = self._all(values, place, ancestors, depth)
-        return Found(held, 1, chain[0]) if held else None
+        return KnownObject(held, 1, chain[0]) if held else None
 
     def _of_class(self, owner: ast.AST | None, name: str) -> _Values | None:
         """What the body of the class binds the attribute to."""
@@ -194,9 +196,9 @@ class Objects:
         found = self.at(chain, scope, ancestors, depth - 1) if chain else None
         return found.held if found is not None and chain is not None and found.length == len(chain) else None
 
-    def _compiled(self) -> dict[tuple[str, ...], Found]:
+    def _compiled(self) -> dict[tuple[str, ...], KnownObject]:
         """`model.compile(optimizer)`: the optimizer that `model.optimizer` is."""
-        found: dict[tuple[str, ...], Found] = {}
+        found: dict[tuple[str, ...], KnownObject] = {}
         for reference in self.names.references:
             parent = reference.ancestors[-1] if reference.ancestors else None
             if (
@@ -209,13 +211,13 @@ class Objects:
             model = reference.chain[:-1]
             held = self._held(given[0], reference.scope, reference.ancestors, _DEPTH) if given else None
             if held is None or (model in found and found[model].held != held):
-                found[model] = Found((), len(model) + 1, "")
+                found[model] = KnownObject((), len(model) + 1, "")
             else:
                 chain = chain_of(given[0])
-                found[model] = Found(held, len(model) + 1, ".".join(chain) if chain else "optimizer")
+                found[model] = KnownObject(held, len(model) + 1, ".".join(chain) if chain else "optimizer")
         return found
 
-    def _of_compiled(self, chain: Sequence[str]) -> Found | None:
+    def _of_compiled(self, chain: Sequence[str]) -> KnownObject | None:
         if "optimizer" not in chain:
             return None
         place = chain.index("optimizer")

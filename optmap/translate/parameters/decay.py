@@ -16,7 +16,7 @@ from optmap.mapping.plan import Plan
 from optmap.source.calls import CallText
 from optmap.source.edits import Edit, apply_edits
 from optmap.source.text import Source
-from optmap.translate.constructors.resolve import Reason, RemedyKind, Subject
+from optmap.translate.constructors.reasons import Reason, RemedyKind, Subject
 
 _LONGEST: Final = 120
 

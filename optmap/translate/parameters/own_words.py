@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from optmap.translate.constructors.resolve import Reason
+from optmap.translate.constructors.reasons import Reason
 from optmap.translate.parameters.edits import ParametersArgument
 
 _ANY: Final = "model.parameters()"

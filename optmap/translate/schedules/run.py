@@ -57,7 +57,7 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     return after.reporting(schedules.findings(done))
 
 
-class Whole(NamedTuple):
+class AttachedGroup(NamedTuple):
     """Attached schedules and all optimizers that they are attached to."""
 
     schedules: tuple[CallSite, ...]
@@ -91,7 +91,7 @@ class Schedules:
         self.names: Taken = {}
         self._made: dict[int, TranslatedSchedule | str] = {}
 
-    def _wholes(self) -> Iterator[Whole]:
+    def _wholes(self) -> Iterator[AttachedGroup]:
         """Join attached schedules that share an optimizer."""
         left = {id(site.node): site for site in self.calls
                 if attached(site.api) and self.tied[id(site.node)].reason is None}  # fmt: skip
@@ -113,7 +113,7 @@ class Schedules:
                 near = {id(site.node): site for member in new for site in beside[member] if id(site.node) in left}
                 more = sorted(near.values(), key=lambda site: order[id(site.node)])
             if schedules:
-                yield Whole(tuple(schedules), tuple(optimizers.values()))
+                yield AttachedGroup(tuple(schedules), tuple(optimizers.values()))
 
     def make(self, schedule: CallSite) -> TranslatedSchedule | str:
         """Translate a schedule; a clause that says why where it is refused."""
@@ -177,12 +177,12 @@ class Schedules:
             return f"MindSpore's SequentialLR cannot switch to a MultiStepLR (line {line}): that raises AttributeError"
         return None
 
-    def whole_of(self, optimizer: CallSite) -> Whole | None:
+    def whole_of(self, optimizer: CallSite) -> AttachedGroup | None:
         """The attached schedules that decide which class an optimizer becomes; None where there is none to be kept."""
         whole = self.by_optimizer.get(id(optimizer.node))
         return whole if whole is not None and self._stands(whole) else None
 
-    def _stands(self, whole: Whole) -> bool:
+    def _stands(self, whole: AttachedGroup) -> bool:
         return all(isinstance(self.make(item), TranslatedSchedule) for item in whole.schedules)
 
     def tied_to(self, optimizer: CallSite) -> Tied:

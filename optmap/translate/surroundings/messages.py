@@ -10,7 +10,7 @@ from optmap.mapping.around import Pattern, Template
 from optmap.mapping.model import Api, same_value
 from optmap.mapping.values import Value, read_value
 from optmap.source.text import Source
-from optmap.translate.surroundings.uses import Use
+from optmap.translate.surroundings.uses import MemberUse
 
 _LONGEST: Final = 60
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -47,7 +47,7 @@ def arguments(source: Source, pattern: Pattern, call: ast.Call | None) -> dict[s
     return bound | {item.arg: item.value for item in call.keywords if item.arg in known and item.arg is not None}
 
 
-def message(source: Source, pattern: Pattern, use: Use, names: CodeNames, target: Api) -> str | None:
+def message(source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, target: Api) -> str | None:
     """Return the message for a use of the pattern; None where the target needs nothing in its place."""
     templates = pattern.to.get(target.module.name) or pattern.to.get(str(target.framework))
     if not templates:
@@ -87,7 +87,9 @@ def _is_simple(text: str) -> bool:
     return isinstance(node, ast.Constant | ast.Name | ast.Call | ast.Attribute | ast.Subscript)
 
 
-def _texts(source: Source, pattern: Pattern, use: Use, names: CodeNames, given: dict[str, ast.expr]) -> dict[str, str]:
+def _texts(
+    source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, given: dict[str, ast.expr]
+) -> dict[str, str]:
     itself = names.itself or _SELF.get(pattern.diagnostic, names.optimizer)
     texts = {"optimizer": names.optimizer, "self": itself, "index": "0", "value": "value"}
     for name, default in pattern.takes:
@@ -112,7 +114,7 @@ def _fits(template: Template, pattern: Pattern, given: dict[str, ast.expr]) -> b
     return True
 
 
-def _new_value(source: Source, use: Use, current: str) -> str:
+def _new_value(source: Source, use: MemberUse, current: str) -> str:
     """The assigned value, with the target's way of reading what the source reads of itself."""
     assert use.value is not None
     assert use.target is not None

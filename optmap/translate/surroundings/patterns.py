@@ -12,12 +12,12 @@ from optmap.mapping.model import MappingSet
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Names, Reference, chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.objects import Found, Held, Objects, holders
+from optmap.translate.discover.objects import Held, KnownObject, Objects, holders
 from optmap.translate.discover.sites import Sites
 from optmap.translate.findings import Finding
 from optmap.translate.surroundings.gradients import is_gradient
 from optmap.translate.surroundings.messages import CodeNames, arguments, message
-from optmap.translate.surroundings.uses import Use, uses_of
+from optmap.translate.surroundings.uses import MemberUse, uses_of
 from optmap.translate.unit import Translation
 
 _BY_NAME: Final = {code.name: code for code in CODES.values()}
@@ -111,13 +111,15 @@ class _Matcher:
             self.taken |= {id(node) for node, answer in held if answer is not None}
             optimizer = next((answer for answer in answers if answer), optimizer)
         names = CodeNames(optimizer or self._optimizer(), _holder(call, reference.ancestors))
-        self._say(pattern, Use("call", call, call=call), names, self.done[0], reference.node)
+        self._say(pattern, MemberUse("call", call, call=call), names, self.done[0], reference.node)
 
     def _passed(self, pattern: Pattern, reference: Reference) -> None:
         """A function or class that is handed to a call, such as functools.partial."""
         parent = next((node for node in reversed(reference.ancestors) if not isinstance(node, ast.keyword)), None)
         if isinstance(parent, ast.Call) and not pattern.given and getattr(parent.func, "id", "") not in _TYPE_CHECKS:
-            self._say(pattern, Use("read", reference.node), CodeNames(self._optimizer()), self.done[0], reference.node)
+            self._say(
+                pattern, MemberUse("read", reference.node), CodeNames(self._optimizer()), self.done[0], reference.node
+            )
 
     def _holds(self, node: ast.expr, what: str, reference: Reference) -> str | None:
         """The optimizer's name if the expression is one, or its learning rate; empty for a gradient; else None."""
@@ -131,7 +133,7 @@ class _Matcher:
         fits = len(rest) == 1 and rest[0] in _RATES if what == "rate" else not rest
         return found.text if fits else None
 
-    def _member(self, found: Found, reference: Reference) -> None:
+    def _member(self, found: KnownObject, reference: Reference) -> None:
         rest = reference.chain[found.length :]
         kinds = {held.kind for held in found.held}
         matching = [
@@ -158,7 +160,7 @@ class _Matcher:
         names = {_holder(item.site.node, item.site.ancestors) for item in self.done}
         return next(iter(names)) or "optimizer" if len(names) == 1 else "optimizer"
 
-    def _say(self, pattern: Pattern, use: Use, names: CodeNames, done: Translation, node: ast.expr) -> None:
+    def _say(self, pattern: Pattern, use: MemberUse, names: CodeNames, done: Translation, node: ast.expr) -> None:
         text = message(self.source, pattern, use, names, done.target)
         if text is None:
             return
@@ -171,7 +173,7 @@ class _Matcher:
             self.said[text] = (finding, [use.node.lineno])
 
 
-def _fits(pattern: Pattern, use: Use) -> bool:
+def _fits(pattern: Pattern, use: MemberUse) -> bool:
     wanted = pattern.use in ("any", use.kind)
     return wanted and (not pattern.keys or use.key in pattern.keys)
 

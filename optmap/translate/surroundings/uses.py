@@ -11,7 +11,7 @@ from optmap.source.scopes import Reference
 _GROUP = "group"
 
 
-class Use(NamedTuple):
+class MemberUse(NamedTuple):
     """One use. `node` is what to show and replace; `target` what is written, `value` what is assigned to it.
 
     `operator` is that of `+=` and the like; `key` the key of the group, `index` the node that picks the group.
@@ -27,31 +27,31 @@ class Use(NamedTuple):
     operator: ast.operator | None = None
 
 
-def uses_of(reference: Reference, depth: int) -> list[Use]:
+def uses_of(reference: Reference, depth: int) -> list[MemberUse]:
     """Return how the attribute that the first `depth` names of the reference lead to is used, once for each key."""
     parents = list(reference.ancestors)
     parent = parents[-1] if parents else None
     if depth < len(reference.chain):
-        return [Use("read", reference.node)]
+        return [MemberUse("read", reference.node)]
     if isinstance(parent, ast.Call) and parent.func is reference.node:
-        return [Use("call", parent, call=parent)]
+        return [MemberUse("call", parent, call=parent)]
     if not isinstance(getattr(reference.node, "ctx", ast.Load()), ast.Load):
         return [_written(reference.node, parent, "write")]
     items = list(_items(reference.node, parents))
-    return items or [Use("read", reference.node)]
+    return items or [MemberUse("read", reference.node)]
 
 
-def _written(node: ast.expr, parent: ast.AST | None, kind: str, key: str | None = None) -> Use:
+def _written(node: ast.expr, parent: ast.AST | None, kind: str, key: str | None = None) -> MemberUse:
     """The assignment of an expression; without a value where it is deleted or bound by a loop."""
     if isinstance(parent, ast.Assign) and node in parent.targets:
-        return Use(kind, parent, key=key, target=node, value=parent.value)
+        return MemberUse(kind, parent, key=key, target=node, value=parent.value)
     if isinstance(parent, ast.AnnAssign | ast.AugAssign) and parent.target is node and parent.value is not None:
         operator = parent.op if isinstance(parent, ast.AugAssign) else None
-        return Use(kind, parent, key=key, target=node, value=parent.value, operator=operator)
-    return Use(kind, node, key=key, target=node)
+        return MemberUse(kind, parent, key=key, target=node, value=parent.value, operator=operator)
+    return MemberUse(kind, node, key=key, target=node)
 
 
-def _items(node: ast.expr, parents: Sequence[ast.AST]) -> Iterator[Use]:
+def _items(node: ast.expr, parents: Sequence[ast.AST]) -> Iterator[MemberUse]:
     """Uses of keys: `groups[0]["lr"]`, and `group["lr"]` in a loop or comprehension over the groups."""
     parent, rest = parents[-1] if parents else None, parents[:-1]
     if isinstance(parent, ast.Subscript) and parent.value is node:
@@ -77,10 +77,10 @@ def _last_name(target: ast.expr) -> str | None:
     return last.id if isinstance(last, ast.Name) else None
 
 
-def _in_loop(name: str | None, body: Sequence[ast.AST]) -> Iterator[Use]:
+def _in_loop(name: str | None, body: Sequence[ast.AST]) -> Iterator[MemberUse]:
     """Every `name["key"]` below: what is written, and what is read anywhere but in what is written to the same key."""
-    written: dict[str, Use] = {}
-    read: dict[str, Use] = {}
+    written: dict[str, MemberUse] = {}
+    read: dict[str, MemberUse] = {}
     for top in body:
         for parent in ast.walk(top):
             for child in ast.iter_child_nodes(parent):
@@ -95,9 +95,9 @@ def _in_loop(name: str | None, body: Sequence[ast.AST]) -> Iterator[Use]:
     yield from (use for key, use in read.items() if key not in written)
 
 
-def _item(node: ast.Subscript, parent: ast.AST | None, key: str, index: ast.expr | None) -> Use:
+def _item(node: ast.Subscript, parent: ast.AST | None, key: str, index: ast.expr | None) -> MemberUse:
     if isinstance(node.ctx, ast.Load):
-        return Use("read", node, key=key, index=index)
+        return MemberUse("read", node, key=key, index=index)
     return _written(node, parent, "item", key)._replace(index=index)
 
 
