@@ -15,40 +15,13 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from optmap.source.scopes import Binding, ImportedName, Names, Reference, Scope, ScopeKind, TextMention, chain_of
+from optmap.source.syntax import Comprehension as Comprehension
+from optmap.source.syntax import Function as Function
+from optmap.source.syntax import imported as imported
+from optmap.source.syntax import statements as statements
 from optmap.source.text import Source
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _BLOCKS: Final = ("body", "handlers", "orelse", "finalbody", "cases")
-
-
-def imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[int, str, str]]:
-    """Yield (index, local name, dotted path) for every name of an import; relative paths start with dots."""
-    for index, alias in enumerate(statement.names):
-        if isinstance(statement, ast.Import):
-            yield (
-                index,
-                alias.asname or alias.name.partition(".")[0],
-                (alias.name if alias.asname else alias.name.partition(".")[0]),
-            )
-        else:
-            base = "." * statement.level + (statement.module or "")
-            separator = "" if base.endswith(".") else "."
-            yield index, alias.asname or alias.name, f"{base}{separator}{alias.name}"
-
-
-def statements(body: Iterable[ast.AST], *, same_scope: bool = False) -> Iterator[ast.AST]:
-    """Yield every statement below in order, without entering expressions, nor other scopes where `same_scope` says so."""
-    stack = list(reversed(list(body)))
-    while stack:
-        node = stack.pop()
-        yield node
-        if same_scope and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        for block in reversed(_BLOCKS):
-            inner = getattr(node, block, None)
-            if isinstance(inner, list):
-                stack.extend(reversed(inner))
 
 
 def hit_lines(source: Source, words: Iterable[str], hint: str = "") -> list[int]:

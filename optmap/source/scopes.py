@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
+from optmap.source.syntax import chain_of as chain_of
+
 
 class ScopeKind(Enum):
     MODULE = auto()
@@ -151,15 +153,3 @@ def _runs_within(scope: Scope, owner: Scope) -> bool:
 
 def _end(node: ast.AST) -> tuple[int, int]:
     return node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
-
-
-def chain_of(node: ast.expr) -> tuple[str, ...] | None:
-    """Return the names of `a.b.c`; None for anything else."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    names.append(node.id)
-    return tuple(reversed(names))

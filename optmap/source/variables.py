@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from optmap.source.names import Function, Interest, collect, statements
 from optmap.source.scopes import Binding, Names, Scope, ScopeKind
+from optmap.source.syntax import default_of
 from optmap.source.text import Source
 
 
@@ -279,16 +280,6 @@ def _yields(function: ast.FunctionDef) -> tuple[list[ast.expr], list[ast.expr]]:
         if not isinstance(node, Function | ast.Lambda | ast.ClassDef):
             stack.extend(ast.iter_child_nodes(node))
     return yields, runs
-
-
-def default_of(arguments: ast.arguments, name: str) -> ast.expr | None:
-    """The default of a function's parameter."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    pairs: list[tuple[ast.arg, ast.expr | None]] = [
-        *zip(reversed(positional), reversed(arguments.defaults), strict=False),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    return next((default for item, default in pairs if item.arg == name), None)
 
 
 def _is_self_attribute(node: ast.AST) -> bool:

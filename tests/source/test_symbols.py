@@ -74,7 +74,7 @@ def _line(scope: Scope) -> int:
 
 def _kinds(scope: Scope, elsewhere: set[str]) -> Iterator[tuple[str, str]]:
     """What each name is in a scope; the module's are left out that another scope declares global."""
-    for name in {*scope.uses, *scope.binders, *scope.declared}:
+    for name in {*scope.uses, *scope.binders, *scope.declared} - {"__class__"}:  # which methods get from Python
         owner = scope.owner(name)
         if scope.parent is None and name in elsewhere:
             continue
