@@ -11,13 +11,13 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import optmap
+from tests.commandline import Done, command, run, start
 
 GOOD = b"import torch\n\nopt = torch.optim.SGD(net.parameters(), lr=0.1)  # caf\xc3\xa9\n"
 GOOD_AFTER = b"import mindspore\n\nopt = mindspore.nn.SGD(net.trainable_params(), learning_rate=0.1)  # caf\xc3\xa9\n"
@@ -27,37 +27,6 @@ BROKEN = b"import torch.optim\nprint 'hello'\n"
 UNDECODABLE = b"import torch.optim\nx = '\xe9'\n"
 PLAIN = b"import os\r\nprint(1)"
 KERAS = b"import keras\nopt = keras.optimizers.SGD(0.1)\n"
-
-
-class Done:
-    """A finished run. No run may show a traceback or call itself faulty."""
-
-    def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
-        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr.decode("utf-8", "replace")
-        assert "Traceback" not in self.err, self.err
-        assert "internal error" not in self.err, self.err
-        assert self.code in (0, 1, 2), (self.code, self.err)
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def command(*arguments: str | os.PathLike[str] | bytes) -> list[Any]:
-    return [sys.executable, "-m", "optmap", *arguments]
-
-
-def run(
-    *arguments: str | os.PathLike[str] | bytes,
-    cwd: Path,
-    stdin: bytes | None = None,
-    env: Mapping[str, str] | None = None,
-) -> Done:
-    environment = {**os.environ, **(env or {})}
-    return Done(
-        subprocess.run(
-            command(*arguments), cwd=cwd, input=stdin, capture_output=True, env=environment, timeout=60, check=False
-        )
-    )
 
 
 @pytest.fixture
@@ -87,8 +56,9 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def test_one_file_goes_to_stdout_byte_for_byte(here: Path) -> None:
     put(here, a=GOOD)
-    done = run("translate", "a.py", cwd=here)
-    assert (done.code, done.out, done.err) == (0, GOOD_AFTER, "")
+    for way in (start, run):
+        done = way("translate", "a.py", cwd=here)
+        assert (done.code, done.out, done.err) == (0, GOOD_AFTER, "")
     assert contents(here) == {"a.py": GOOD}
 
 
@@ -131,8 +101,9 @@ def test_diagnostics_go_to_stderr_with_their_place(here: Path) -> None:
 
 
 def test_stdin(here: Path) -> None:
-    done = run("translate", "-", cwd=here, stdin=GOOD)
-    assert (done.code, done.out, done.err) == (0, GOOD_AFTER, "")
+    for way in (start, run):
+        done = way("translate", "-", cwd=here, stdin=GOOD)
+        assert (done.code, done.out, done.err) == (0, GOOD_AFTER, "")
     refused = run("translate", "-", cwd=here, stdin=REFUSED)
     assert (refused.code, refused.out) == (1, REFUSED)
     assert refused.err.startswith("<stdin>:2:")
@@ -369,6 +340,13 @@ def test_exit_codes(here: Path, files: dict[str, bytes], arguments: Sequence[str
     assert run("translate", *(f"{name}.py" for name in files), *arguments, cwd=here).code == code
 
 
+@pytest.mark.parametrize(("content", "code"), [(GOOD, 0), (REFUSED, 1), (BROKEN, 2)])
+def test_a_process_ends_with_the_code(here: Path, content: bytes, code: int) -> None:
+    put(here, a=content)
+    assert start("translate", "a.py", "--check", cwd=here).code == (code or 1)
+    assert start("translate", "a.py", cwd=here).code == code
+
+
 def test_a_file_that_cannot_be_used_never_stops_the_others(here: Path) -> None:
     put(here, a=BROKEN, b=UNDECODABLE, c=GOOD)
     (here / "gone.py").symlink_to("nowhere")
@@ -506,7 +484,7 @@ apis:
     (here / "pyproject.toml").write_text("[tool.optmap]\nmappings = ['tables']\n", encoding="utf-8")
     assert run("translate", "-", cwd=here / "sub", stdin=source).out == expected
     put(here, sub__a=source, sub__b=source)
-    assert run("translate", "sub", "--jobs", "2", "--write", cwd=here).code == 0
+    assert start("translate", "sub", "--jobs", "2", "--write", cwd=here).code == 0
     assert contents(here / "sub") == {"a.py": expected, "b.py": expected}
     assert b"mindspore.nn.Lion" in run("explain", "torch.optim.Lion", cwd=here).out
 
@@ -551,17 +529,17 @@ def test_two_processes_give_what_one_gives(here: Path) -> None:
         ["d/c.py", "d/h.py", "--diff"],
         ["d/d.py"],
     ):
-        one, two = (run("translate", *arguments, "--jobs", jobs, cwd=here) for jobs in ("1", "2"))
+        one, two = (way("translate", *arguments, "--jobs", jobs, cwd=here) for way, jobs in ((run, "1"), (start, "2")))
         assert (one.code, one.out, one.err) == (two.code, two.out, two.err), arguments
     for jobs in ("1", "2"):
-        run("translate", "d", "--output", f"out{jobs}", "--jobs", jobs, cwd=here)
+        start("translate", "d", "--output", f"out{jobs}", "--jobs", jobs, cwd=here)
     assert contents(here / "out1") == contents(here / "out2")
     assert contents(here / "out1") == {
         **contents(here / "d"),
         "a.py": GOOD_AFTER,
         "e.py": contents(here / "out1")["e.py"],
     }
-    run("translate", "d", "--write", "--jobs", "0", cwd=here)
+    start("translate", "d", "--write", "--jobs", "0", cwd=here)
     assert contents(here / "d") == contents(here / "out1")
 
 
@@ -569,8 +547,9 @@ def test_two_processes_give_what_one_gives(here: Path) -> None:
 
 
 def test_help_and_version(here: Path) -> None:
-    done = run("--version", cwd=here)
-    assert (done.code, done.out, done.err) == (0, f"optmap {optmap.__version__}\n".encode(), "")
+    for way in (start, run):
+        done = way("--version", cwd=here)
+        assert (done.code, done.out, done.err) == (0, f"optmap {optmap.__version__}\n".encode(), "")
     for arguments in (["--help"], ["-h"], *([name, "--help"] for name in ("translate", "explain", "list", "rules"))):
         done = run(*arguments, cwd=here)
         assert done.code == 0
@@ -639,7 +618,7 @@ def test_names_that_are_not_text(here: Path) -> None:
         [b".", "--format", "json"],
     ):
         assert run("translate", *arguments, cwd=here).code in (0, 1)
-    assert run("translate", name, "--write", cwd=here).code == 0
+    assert start("translate", name, "--write", cwd=here).code == 0
     assert (here / os.fsdecode(name)).read_bytes() == GOOD_AFTER
 
 
@@ -647,19 +626,19 @@ def test_names_that_are_not_text(here: Path) -> None:
 def test_output_in_another_encoding(here: Path, encoding: str) -> None:
     name = "naïve-日本.py"
     (here / name).write_bytes(GOOD + b"torch.optim.Adam(**x)\n")
-    env = {"PYTHONIOENCODING": encoding}
-    assert run("translate", name, cwd=here, env=env).code == 1
-    assert run("translate", name, "--check", cwd=here, env=env).code == 1
-    done = run("translate", name, "--format", "json", cwd=here, env=env)
+    assert start("translate", name, cwd=here, env={"PYTHONIOENCODING": encoding}).code == 1
+    assert run("translate", name, cwd=here, encoding=encoding).code == 1
+    assert run("translate", name, "--check", cwd=here, encoding=encoding).code == 1
+    done = run("translate", name, "--format", "json", cwd=here, encoding=encoding)
     assert done.code == 1
     try:
         text = done.out.decode(encoding)
     except UnicodeDecodeError:
         text = done.out.decode("utf-8")
     assert json.loads(text)["files"][0]["changed"] is True
-    assert run("explain", "torch.optim.Adam", cwd=here, env=env).code == 0
-    assert run("list", cwd=here, env=env).code == 0
-    assert run("rules", cwd=here, env=env).code == 0
+    assert run("explain", "torch.optim.Adam", cwd=here, encoding=encoding).code == 0
+    assert run("list", cwd=here, encoding=encoding).code == 0
+    assert run("rules", cwd=here, encoding=encoding).code == 0
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&-"])
@@ -668,7 +647,7 @@ def test_streams_that_are_closed(here: Path, redirection: str, arguments: str) -
     put(here, a=WARNED)
     shell = f"{sys.executable} -m optmap {arguments} {redirection}"
     done = subprocess.run(["sh", "-c", shell], cwd=here, capture_output=True, timeout=60, check=False)
-    Done(done)
+    Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")

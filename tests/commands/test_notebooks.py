@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commandline import run, start
 
 IMPORTS = ["import torch\n", "import torch.optim as optim"]
 CALL = ["x = 1\n", "opt = optim.AdamW(net.parameters())"]
@@ -42,19 +42,6 @@ DIFF = """\
 """
 
 
-def run(*arguments: str, cwd: Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run(
-        [sys.executable, "-m", "optmap", *arguments],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert b"Traceback" not in done.stderr
-    return done
-
-
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "nb.ipynb").write_bytes(BEFORE)
@@ -63,25 +50,25 @@ def directory(tmp_path: Path) -> Path:
 
 def test_one_notebook_comes_out_byte_for_byte(directory: Path) -> None:
     done = run("translate", "nb.ipynb", cwd=directory)
-    assert (done.returncode, done.stdout) == (0, AFTER)
-    assert b"nb.ipynb:cell 3:2:7: warning OM111 " in done.stderr
-    assert run("translate", "-", cwd=directory, stdin=BEFORE).stdout == AFTER
-    assert run("translate", "-", cwd=directory, stdin=AFTER).stdout == AFTER
+    assert (done.code, done.out) == (0, AFTER)
+    assert "nb.ipynb:cell 3:2:7: warning OM111 " in done.err
+    assert run("translate", "-", cwd=directory, stdin=BEFORE).out == AFTER
+    assert run("translate", "-", cwd=directory, stdin=AFTER).out == AFTER
     assert (directory / "nb.ipynb").read_bytes() == BEFORE
 
 
 def test_diffs_show_source(directory: Path) -> None:
-    assert run("translate", "nb.ipynb", "--diff", cwd=directory).stdout.decode() == DIFF
+    assert run("translate", "nb.ipynb", "--diff", cwd=directory).out.decode() == DIFF
 
 
 def test_writing_and_checking(directory: Path) -> None:
-    assert run("translate", "nb.ipynb", "--check", cwd=directory).returncode == 1
-    assert run("translate", "nb.ipynb", "--output", "out.ipynb", cwd=directory).returncode == 0
+    assert run("translate", "nb.ipynb", "--check", cwd=directory).code == 1
+    assert run("translate", "nb.ipynb", "--output", "out.ipynb", cwd=directory).code == 0
     assert (directory / "out.ipynb").read_bytes() == AFTER
     os.chmod(directory / "nb.ipynb", 0o640)
-    assert run("translate", "nb.ipynb", "--write", cwd=directory).returncode == 0
+    assert run("translate", "nb.ipynb", "--write", cwd=directory).code == 0
     assert (directory / "nb.ipynb").read_bytes() == AFTER
-    assert run("translate", "nb.ipynb", "--check", cwd=directory).returncode == 0
+    assert run("translate", "nb.ipynb", "--check", cwd=directory).code == 0
 
 
 def test_directories_hold_notebooks_but_no_checkpoints(directory: Path) -> None:
@@ -89,10 +76,10 @@ def test_directories_hold_notebooks_but_no_checkpoints(directory: Path) -> None:
     (directory / ".ipynb_checkpoints" / "nb-checkpoint.ipynb").write_bytes(BEFORE)
     (directory / "a.py").write_text("import torch\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\n")
     (directory / "broken.ipynb").write_bytes(BEFORE[:-3])
-    for jobs in ("1", "2"):
-        done = run("translate", ".", "--format", "json", "--jobs", jobs, cwd=directory)
-        assert done.returncode == 2
-        files = json.loads(done.stdout)["files"]
+    for way, jobs in ((run, "1"), (start, "2")):
+        done = way("translate", ".", "--format", "json", "--jobs", jobs, cwd=directory)
+        assert done.code == 2
+        files = json.loads(done.out)["files"]
         assert [(item["path"], item["changed"]) for item in files] == [
             ("a.py", True),
             ("broken.ipynb", False),
@@ -108,12 +95,12 @@ def test_directories_hold_notebooks_but_no_checkpoints(directory: Path) -> None:
 def test_exit_codes(directory: Path) -> None:
     (directory / "broken.ipynb").write_bytes(b'{"cells": [\n<<<<<<< torch.optim')
     done = run("translate", "broken.ipynb", "--write", cwd=directory)
-    assert done.returncode == 2
-    assert b"broken.ipynb:2:1: error OM005 " in done.stderr
+    assert done.code == 2
+    assert "broken.ipynb:2:1: error OM005 " in done.err
     (directory / "refused.ipynb").write_bytes(notebook(IMPORTS, ["optim.SGD(net.parameters(), **options)"]))
     done = run("translate", "refused.ipynb", cwd=directory)
-    assert (done.returncode, done.stdout) == (1, (directory / "refused.ipynb").read_bytes())
-    assert b"refused.ipynb:cell 3:1:" in done.stderr
+    assert (done.code, done.out) == (1, (directory / "refused.ipynb").read_bytes())
+    assert "refused.ipynb:cell 3:1:" in done.err
 
 
 def test_check_finds_the_calls_of_a_notebook(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.test_cli import run
+from tests.commandline import run
 
 YAML = "# café\r\noptimizer: {type: SGD, lr: 0.1}\r\n".encode()
 BROKEN = b"optimizer: [\n"
