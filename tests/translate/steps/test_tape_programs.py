@@ -5,16 +5,13 @@ Keras models cannot be translated (their layers do not say how wide their inputs
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
+from tests.translate.programs import numbers, printed
 
 DATA = """
 import numpy as np
@@ -96,14 +93,6 @@ for x, y in data * 3:
 }
 
 
-def losses(framework: str, text: str) -> list[float]:
-    if find_spec(framework) is None:
-        pytest.skip(f"{framework} is not installed")
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("LOSS")]
-
-
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_taped_steps_train_as_before(name: str, tables: MappingSet) -> None:
     options = Options(Framework.MINDSPORE, frozenset({Framework.TENSORFLOW}), faithful=True, rewrite_step=True)
@@ -111,8 +100,8 @@ def test_taped_steps_train_as_before(name: str, tables: MappingSet) -> None:
     assert "OM403" in {item.code.id for item in result.diagnostics}, [item.message for item in result.diagnostics]
     text = result.output.decode()
     assert "tensorflow" not in text
-    before = losses("tensorflow", DATA + KERAS + PROGRAMS[name])
-    after = losses("mindspore", DATA + MINDSPORE + text)
+    before = numbers(printed("tensorflow", DATA + KERAS + PROGRAMS[name]))
+    after = numbers(printed("mindspore", DATA + MINDSPORE + text))
     assert len(before) == 18
     assert abs(np.diff(np.array(before))).sum() > 1e-2
     np.testing.assert_allclose(after, before, rtol=2e-5)

@@ -6,16 +6,13 @@ which tells training mode from inference.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
+from tests.translate.programs import numbers, printed
 
 DATA = """
 import numpy as np
@@ -264,14 +261,6 @@ PAIRS = [
 ]
 
 
-def losses(framework: Framework, text: str) -> list[float]:
-    if find_spec(str(framework)) is None:
-        pytest.skip(f"{framework} is not installed")
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("LOSS")]
-
-
 @pytest.mark.parametrize(
     ("source", "target", "name", "text"), PAIRS, ids=[f"{a}-{b}-{name}" for a, b, name, _ in PAIRS]
 )
@@ -283,8 +272,8 @@ def test_steps_train_as_before(source: Framework, target: Framework, name: str, 
     rewritten = result.output.decode()
     assert f"import {source}" not in rewritten
     knows = TRAINING if (source, target) == (Framework.MINDSPORE, Framework.TENSORFLOW) else ""
-    before = losses(source, DATA + HEADERS[source] + text)
-    after = losses(target, DATA + HEADERS[target] + knows + rewritten)
+    before = numbers(printed(source, DATA + HEADERS[source] + text))
+    after = numbers(printed(target, DATA + HEADERS[target] + knows + rewritten))
     assert len(before) >= 18
     assert abs(np.diff(np.array(before))).sum() > 1e-2
     np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-9)
