@@ -1,11 +1,27 @@
-"""Fixtures that every room shares."""
+"""Fixtures that every room shares, and how the tests use the machine."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
+from tests.properties import register
+
+# Several tests run side by side, each with frameworks that would take all cores for themselves.
+for name in (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+):
+    os.environ.setdefault(name, "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("GLOG_v", "3")
+register()
 
 
 @pytest.fixture(scope="session")

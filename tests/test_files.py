@@ -8,10 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from optmap.files import find_files
+from tests.properties import examples
 
 
 def make(root: Path, *names: str) -> Path:
@@ -225,7 +226,7 @@ PATTERNS = [
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, [HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(PATTERNS), max_size=4), st.lists(st.sampled_from(PATTERNS), max_size=3))
 def test_the_walk_agrees_with_git(tmp_path_factory: pytest.TempPathFactory, outer: list[str], inner: list[str]) -> None:
     root = make(tmp_path_factory.mktemp("repo"), *NAMES)

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from optmap.mapping.derive import candidates
 from optmap.mapping.load import load, load_files
 from optmap.mapping.model import REQUIRED, Framework, MappingSet
 from optmap.mapping.stored import MappingError, default_directory
+from tests.properties import examples
 
 COMMON = """\
 modules:
@@ -571,20 +572,20 @@ def must_load_or_say_why(files: list[tuple[str, bytes]]) -> None:
         assert re.match(r"[^:\n]+:[1-9]\d*:[1-9]\d*: \S", line), line
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.binary(max_size=60) | st.text("ab:-[]{}&*!?|>'\"#,\n \t0.e", max_size=40).map(str.encode))
 def test_arbitrary_bytes(data: bytes) -> None:
     must_load_or_say_why([("t.yaml", data)])
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.binary(max_size=30) | st.text("ab:-[]{}&*!?|>'\"#,\n \t0.e", max_size=30).map(str.encode))
 def test_arbitrary_bytes_inside_a_table(data: bytes) -> None:
     rows = b"      - {name: lr, is: learning_rate, default: " + data + b"}\n"
     must_load_or_say_why([("common.yaml", COMMON.encode()), ("t.yaml", HEAD.encode() + rows)])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(30, [HealthCheck.too_slow])
 @given(st.data())
 def test_spoilt_copies_of_the_real_tables(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(REAL)))

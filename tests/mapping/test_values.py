@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.mapping.model import Accepts, Literal, same_value
@@ -21,6 +21,7 @@ from optmap.mapping.values import (
     read_value,
     write_literal,
 )
+from tests.properties import examples
 
 
 def read(text: str) -> Value:
@@ -216,7 +217,7 @@ LITERALS: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(LITERALS)
 def test_what_is_written_reads_back_equal(literal: Literal) -> None:
     text = write_literal(literal)
@@ -225,7 +226,7 @@ def test_what_is_written_reads_back_equal(literal: Literal) -> None:
     assert repr(back) == repr(literal)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(LITERALS.filter(lambda value: "inf" not in repr(value)))
 def test_what_is_written_is_known_again(literal: Literal) -> None:
     found = read(write_literal(literal))

@@ -6,11 +6,12 @@ import ast
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.source.calls import Argument, CallText, Form, Span, comments_in, display_items, read_call
 from optmap.source.text import Source, SourceError, read_source
+from tests.properties import examples
 
 
 def read(text: str) -> tuple[Source, CallText]:
@@ -363,7 +364,7 @@ def calls(draw: st.DrawFn) -> str:
     return f"{callee}{gap}({','.join(pieces)}{trailing}{blank() if not pieces else ''})"
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     calls(),
     st.sampled_from(["\n", "\r\n", "\r"]),

@@ -9,7 +9,7 @@ import tokenize
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.source.calls import read_call
@@ -25,6 +25,7 @@ from optmap.source.edits import (
     starts_line,
 )
 from optmap.source.text import Source, read_source
+from tests.properties import examples
 
 BODY = b"abcdefghij"
 
@@ -85,7 +86,7 @@ def bodies_and_edits(draw: st.DrawFn) -> tuple[bytes, list[Edit], bytes]:
     return body, edits, result
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(bodies_and_edits(), st.randoms(use_true_random=False))
 def test_edits_equal_a_naive_rebuild_in_any_order(case: tuple[bytes, list[Edit], bytes], random: object) -> None:
     body, edits, expected = case
@@ -96,7 +97,7 @@ def test_edits_equal_a_naive_rebuild_in_any_order(case: tuple[bytes, list[Edit],
     assert ordered(shuffled) == ordered(edits)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(bodies_and_edits())
 def test_a_place_that_no_edit_touches_is_found_again(case: tuple[bytes, list[Edit], bytes]) -> None:
     body, edits, expected = case
@@ -184,7 +185,7 @@ def argument_lists(draw: st.DrawFn) -> str:
     return text.removesuffix(",") + tail
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(
     argument_lists(),
     st.sampled_from(["\n", "\r\n", "\r"]),

@@ -7,12 +7,13 @@ import symtable
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.source.names import Interest, collect, imported, possible_paths, statements
 from optmap.source.scopes import Names, Scope, ScopeKind, chain_of
 from optmap.source.text import read_source
+from tests.properties import examples
 
 TORCH = Interest(frozenset({"torch"}), ("torch.optim",))
 
@@ -370,7 +371,7 @@ def tables_in_order(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTabl
             yield from tables_in_order(child)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(BODIES)
 def test_the_binding_scope_of_a_name_agrees_with_symtable(text: str) -> None:
     """For every function and class: is `n` bound here, at module level, or in a function between?"""

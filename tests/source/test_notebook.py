@@ -7,11 +7,12 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.source.cells import CellEdit, edited_text, splice_cells
 from optmap.source.notebook import NotebookError, read_notebook
+from tests.properties import examples
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20) | st.text('ab\n\r"\\/é😀 ', max_size=30)
 
@@ -51,7 +52,7 @@ def test_cells_are_found(pair: tuple[bytes, list[str]]) -> None:
     assert splice_cells(found, {}) == data
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(notebooks(), st.data())
 def test_edits_change_their_strings_only(pair: tuple[bytes, list[str]], draw: st.DataObject) -> None:
     data, texts = pair

@@ -6,10 +6,11 @@ import ast
 import codecs
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.source.text import Source, SourceError, parse_body, read_source
+from tests.properties import examples
 
 
 def read_or_error(data: bytes) -> Source | SourceError:
@@ -178,7 +179,7 @@ def test_form_feeds_and_unicode_line_separators_end_no_line() -> None:
     assert source.text(source.start(last), source.end(last)) == "'z'"
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.binary(max_size=80))
 def test_arbitrary_bytes_survive_or_are_refused(data: bytes) -> None:
     try:
@@ -207,7 +208,7 @@ COOKIES = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from(COOKIES), st.binary(max_size=40), st.booleans())
 def test_arbitrary_bytes_behind_a_cookie(cookie: str, data: bytes, bom: bool) -> None:
     whole = (codecs.BOM_UTF8 if bom else b"") + f"# coding: {cookie}\n#".encode() + data
@@ -218,7 +219,7 @@ def test_arbitrary_bytes_behind_a_cookie(cookie: str, data: bytes, bom: bool) ->
     assert source.encode(source.body) == whole
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.lists(
         st.sampled_from(["é", "a", "'ü'", "\n", "\r\n", "\r", "\x0c", " ", "#x", "\u2028", "🙂", "=", "(", ")"]),

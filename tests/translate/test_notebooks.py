@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from optmap.mapping.load import load
@@ -16,6 +16,7 @@ from optmap.report.json import translation_report
 from optmap.translate.notebook import translate_notebook
 from optmap.translate.options import Options
 from optmap.translate.results import FileResult
+from tests.properties import examples
 
 TABLES = load()
 OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH, Framework.TENSORFLOW}))
@@ -306,7 +307,7 @@ FILLERS = [
 CALLS = [CALL, "opt = optim.Adam(\n    net.parameters(),  # é\n    lr=1e-3,\n    betas=(0.9, 0.99),\n    fused=True,\n)\n", "if 1:\n    %cd a\n    o = torch.optim.AdamW(net.parameters(), weight_decay=ü/2)", "%time " + CALL, "%%capture out\n" + CALL, "import torch.optim as o2\n" + CALL.replace("optim", "o2")]  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(120, [HealthCheck.too_slow])
 @given(st.data())
 def test_random_notebooks(draw: st.DataObject) -> None:
     some = draw.draw(st.lists(st.sampled_from([*FILLERS, *CALLS]), min_size=1, max_size=6))

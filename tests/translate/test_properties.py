@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from optmap.diagnostics import Severity
@@ -22,6 +22,7 @@ from optmap.mapping.model import Api, Framework, Parameter, same_value
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
+from tests.properties import examples
 from tests.translate.proofs import prove
 
 TABLES = load()
@@ -335,31 +336,29 @@ def of(*modules: str) -> list[Api]:
 
 
 NEWLINES = st.sampled_from(["\n", "\n", "\r\n", "\r"])
-QUICK = settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 PARAMS = "net.trainable_params()"
 
 
-@QUICK
+@examples(250, UNHURRIED)
 @given(samples(of("torch.optim")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_torch_to_mindspore(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
     check(sample, frame, newline, Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), faithful))
 
 
-@QUICK
+@examples(250, UNHURRIED)
 @given(samples(of("tf.keras.optimizers", "tf.compat.v1.train")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_tensorflow_to_mindspore(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
     check(sample, frame, newline, Options(Framework.MINDSPORE, frozenset({Framework.TENSORFLOW}), faithful, PARAMS))
 
 
-@settings(QUICK, max_examples=100)
+@examples(100, UNHURRIED)
 @given(samples(of("mindspore.nn", "mindspore.experimental.optim")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_mindspore_to_torch(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
     check(sample, frame, newline, Options(Framework.TORCH, frozenset({Framework.MINDSPORE}), faithful))
 
 
-@settings(QUICK, max_examples=60)
+@examples(60, UNHURRIED)
 @given(samples(of("torch.optim", "mindspore.nn")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_others_to_tensorflow(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
     check(sample, frame, newline, Options(Framework.TENSORFLOW, frozenset({sample.api.framework}), faithful))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from optmap.mapping.derive import candidates, plans
@@ -24,6 +24,7 @@ from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import Status
+from tests.properties import examples
 
 TABLES = load()
 APIS = [api for api in TABLES.apis.values() if api.exists]
@@ -131,7 +132,7 @@ def assert_same(before: Mapping[str, Any], after: Mapping[str, Any], changed: se
         assert before.get(name) == after.get(name), f"{name}: {before.get(name)!r} became {after.get(name)!r}"
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(300)
 @given(calls(), st.booleans())
 def test_plans_there_and_back(call: tuple[Api, Framework, dict[str, Literal]], faithful: bool) -> None:
     api, target, arguments = call
@@ -174,7 +175,7 @@ def translated(text: str, source: Framework, target: Framework) -> str | None:
     return None if refused else f"{IMPORTS}{result.output.decode()}"
 
 
-@settings(max_examples=400, deadline=None)
+@examples(120)
 @given(calls())
 def test_source_there_and_back(call: tuple[Api, Framework, dict[str, Literal]]) -> None:
     api, target, arguments = call

@@ -9,13 +9,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
+from tests.properties import examples
 
 OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
 TABLES = load(())
@@ -146,7 +147,7 @@ def chosen(m):
 """
 
 
-@settings(max_examples=400, deadline=None)
+@examples(150)
 @given(body=st.lists(statements, min_size=1, max_size=7), last=variables)
 def test_every_optimizer_gets_the_same_groups(body: list[str], last: str) -> None:
     start = "a, b, c = ([{'params': x.parameters()}] for _ in range(3))\n" if len(body) % 2 else ""
