@@ -27,3 +27,11 @@ register()
 @pytest.fixture(scope="session")
 def tables() -> MappingSet:
     return load()
+
+
+@pytest.fixture
+def shared_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks in this test use the workers of the whole run, in place of starting and ending their own."""
+    from tests.conformance.frameworks import lend
+
+    monkeypatch.setattr("optmap.conformance.api.Session", lend)

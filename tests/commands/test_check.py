@@ -24,7 +24,7 @@ tensorflow_too = pytest.mark.skipif(find_spec("tensorflow") is None, reason="ten
 
 
 @pytest.fixture
-def check(capsys: pytest.CaptureFixture[str]) -> Run:
+def check(capsys: pytest.CaptureFixture[str], shared_workers: None) -> Run:
     """Runs the command; returns exit code, stdout and stderr."""
 
     def call(**options: Any) -> tuple[int, str, str]:
@@ -112,7 +112,9 @@ def test_the_json_is_the_contract(adams: str) -> None:
     }
 
 
+@pytest.mark.usefixtures("shared_workers")
 def test_the_same_seed_gives_the_same_json(adams: str) -> None:
+    """In a worker that has done other jobs as in one of its own."""
     assert _adams() == adams
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 
@@ -10,6 +11,8 @@ import pytest
 
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.pool import Session
+from optmap.conformance.scenario import Job, Outcome
+from optmap.conformance.schedule_jobs import Rates, ScheduleJob
 
 
 @cache
@@ -26,3 +29,27 @@ def session(engine: str) -> Session:
 def sessions(*engines: str) -> dict[str, Session]:
     """Workers for several engines."""
     return {engine: session(engine) for engine in engines}
+
+
+class Lent:
+    """A session that outlives the check which uses it: jobs leave nothing behind in a worker."""
+
+    def __init__(self, engine: str) -> None:
+        self._session = session(engine)
+
+    def version(self) -> str:
+        return self._session.version()
+
+    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+        return self._session.run(jobs)
+
+    def rates(self, jobs: Sequence[ScheduleJob]) -> list[Rates]:
+        return self._session.rates(jobs)
+
+    def close(self) -> None:
+        """Nothing: the next check uses the worker."""
+
+
+def lend(engine: str, interpreter: str | None = None) -> Session | Lent:
+    """What `check` opens in place of a session of its own; an interpreter that is named gets its own worker."""
+    return Session(engine, interpreter) if interpreter else Lent(engine)

@@ -62,6 +62,7 @@ def test_reports_tell_the_stated_reason(format: str) -> None:
         assert "needs a device" in text
 
 
+@pytest.mark.usefixtures("shared_workers")
 @pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 def test_a_class_that_needs_a_device_is_not_run() -> None:
     found = check([SPEED], to="torch")

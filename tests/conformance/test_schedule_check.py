@@ -17,6 +17,8 @@ from optmap.mapping.stored import own_files
 from optmap.report.check_json import render
 from optmap.translate.schedules import rates as schedule_rates
 
+pytestmark = pytest.mark.usefixtures("shared_workers")
+
 
 def test_the_rates_are_compared_and_reported() -> None:
     pytest.importorskip("torch", reason="torch is not installed")
