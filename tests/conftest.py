@@ -21,6 +21,8 @@ for name in (
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GLOG_v", "3")
+# MindSpore hands each operation to a thread of its own; tests ask for every result, and waiting for it took most of their time.
+os.environ.setdefault("MS_DEV_LAUNCH_BLOCKING", "1")
 register()
 
 
