@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,21 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, anywhere in it, by its absolute name; `from a import b` gives a and a.b."""
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
+def imports(path: Path, *, typing: bool = True) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it, by its absolute name; `from a import b` gives a and a.b.
+
+    Without `typing` those under `if TYPE_CHECKING:` are left out: they are never carried out.
+    """
     package = ["optmap", *path.relative_to(PACKAGE).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    unreal = set() if typing else {id(node) for node in _for_typing(tree_of(path))}
+    for node in ast.walk(tree_of(path)):
+        if id(node) in unreal:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -32,6 +44,12 @@ def imports(path: Path) -> Iterator[str]:
             )
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _for_typing(tree: ast.Module) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            yield from (inner for statement in node.body for inner in ast.walk(statement))
 
 
 def modules_in(*rooms: str) -> list[Path]:
@@ -128,11 +146,11 @@ def test_the_comparison_runs_nothing() -> None:
 def test_only_commands_and_reports_print(path: Path) -> None:
     if name_of(path).split("/")[0] in ("commands", "cli.py", "report"):
         return
-    calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     assert not [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
     streams = [
         node
-        for node in ast.walk(ast.parse(path.read_bytes()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")
     ]
     assert not [node.lineno for node in streams if isinstance(node.value, ast.Name) and node.value.id == "sys"]
@@ -150,7 +168,7 @@ def test_only_one_module_writes_users_files(path: Path) -> None:
     if name_of(path) in ("translate/write.py", "mapping/stored.py"):  # the latter keeps what it has read, in a checkout
         return
     found = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
             if node.func.attr in WRITERS - {"replace", "open"} or (
@@ -167,7 +185,7 @@ def test_only_one_module_writes_users_files(path: Path) -> None:
 
 
 def test_the_command_line_imports_inside_its_commands() -> None:
-    tree = ast.parse((PACKAGE / "cli.py").read_bytes())
+    tree = tree_of(PACKAGE / "cli.py")
     top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {alias.name if isinstance(node, ast.Import) else str(node.module) for node in top for alias in node.names}
     assert names <= {"__future__", "gc", "sys", "pathlib", "typing", "typer", "optmap", "os", "collections.abc"}
@@ -175,4 +193,75 @@ def test_the_command_line_imports_inside_its_commands() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_bytes()))
+    assert ast.get_docstring(tree_of(path))
+
+
+# Circles of imports
+
+
+def module_name(path: Path) -> str:
+    parts = ["optmap", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph() -> dict[str, set[str]]:
+    """What each module imports of the others, within functions, too. A package's `__init__` counts where a name is taken from it."""
+    known = {module_name(path): path for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for name, path in known.items():
+        found = set(imports(path, typing=False)) & known.keys()
+        # `from optmap.a import b` is an import of the module a.b where there is one, and of the package's own names elsewhere.
+        taken = {item.module for item in ast.walk(tree_of(path)) if isinstance(item, ast.ImportFrom)}
+        packages = {each for each in found if known[each].name == "__init__.py"}
+        only_inside = {each for each in packages & taken if not _takes_names(path, each, known)}
+        graph[name] = found - only_inside - {name}
+    return graph
+
+
+def _takes_names(path: Path, package: str, known: Mapping[str, Path]) -> bool:
+    """Whether a file takes a name from a package that is not one of its modules."""
+    return any(
+        f"{package}.{alias.name}" not in known
+        for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom) and node.module == package
+        for alias in node.names
+    )  # fmt: skip
+
+
+def circles(graph: Mapping[str, set[str]]) -> set[frozenset[str]]:
+    """The groups of modules each of which leads to every other of the group."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        todo = [start]
+        while todo:
+            for name in graph[todo.pop()] - found:
+                found.add(name)
+                todo.append(name)
+        return found
+
+    ways = {name: reached(name) for name in graph}
+    return {
+        frozenset(other for other in ways[name] if name in ways[other]) for name in graph if name in ways[name]
+    }  # fmt: skip
+
+
+KNOWN_CIRCLES: set[frozenset[str]] = {
+    frozenset({"optmap.mapping.around", "optmap.mapping.around_shape"}),
+    frozenset({"optmap.translate.steps.run", "optmap.translate.steps.write.fresh_names", "optmap.translate.steps.write.mindspore",
+               "optmap.translate.steps.write.retarget"}),
+}  # fmt: skip
+"""Circles that have still to be taken apart. A new one fails, and so does one that is listed and gone."""
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e"}}
+    assert circles(graph) == {frozenset({"b", "c"}), frozenset({"e"})}
+
+
+def test_no_two_modules_import_each_other() -> None:
+    assert circles(import_graph()) == KNOWN_CIRCLES
+
+
+def test_the_top_of_the_translator_holds_a_dozen_modules() -> None:
+    found = sorted(path.name for path in (PACKAGE / "translate").glob("*.py") if path.name != "__init__.py")
+    assert len(found) <= 12, found
