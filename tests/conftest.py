@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,26 @@ os.environ.setdefault("GLOG_v", "3")
 # MindSpore hands each operation to a thread of its own; tests ask for every result, and waiting for it took most of their time.
 os.environ.setdefault("MS_DEV_LAUNCH_BLOCKING", "1")
 register()
+
+
+HERE = Path(__file__).parent
+LONGEST = (
+    "conformance/rules/test_live_mindspore.py", "conformance/test_mutations.py", "conformance/test_schedules.py",
+    "conformance/test_engines.py", "conformance/test_schedule_moves.py", "test_cli.py", "translate/test_seed_programs.py",
+    "translate/surroundings/test_mindspore.py", "commands/test_check.py", "commands/test_audit.py",
+)  # fmt: skip
+"""Files that come first, so that no process is left with one of them when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {HERE / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+def pytest_sessionfinish() -> None:
+    from tests.conformance.frameworks import close_sessions
+
+    close_sessions()
 
 
 @pytest.fixture(scope="session")

@@ -24,11 +24,16 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes())
 
 
-def imports(path: Path, *, typing: bool = True) -> Iterator[str]:
+@cache
+def imports(path: Path, *, typing: bool = True) -> tuple[str, ...]:
     """Every module that a file imports, anywhere in it, by its absolute name; `from a import b` gives a and a.b.
 
     Without `typing` those under `if TYPE_CHECKING:` are left out: they are never carried out.
     """
+    return tuple(_imports(path, typing))
+
+
+def _imports(path: Path, typing: bool) -> Iterator[str]:
     package = ["optmap", *path.relative_to(PACKAGE).parts[:-1]]
     unreal = set() if typing else {id(node) for node in _for_typing(tree_of(path))}
     for node in ast.walk(tree_of(path)):

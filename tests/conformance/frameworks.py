@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -22,8 +21,18 @@ def session(engine: str) -> Session:
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
     made = Session(engine)
-    atexit.register(made.close)
+    _OPEN.append(made)
     return made
+
+
+_OPEN: list[Session] = []
+
+
+def close_sessions() -> None:
+    """End the workers of this run."""
+    while _OPEN:
+        _OPEN.pop().close()
+    session.cache_clear()
 
 
 def sessions(*engines: str) -> dict[str, Session]:
