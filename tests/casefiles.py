@@ -2,7 +2,8 @@
 
 A case is a `## title`, an optional line `options: ...` (as on the command line), a ```python block with the source, then
 either a second ```python block with the result or the word `unchanged`, and a list of the diagnostics that are expected,
-one `- CODE line` each, in order. Codes of severity info may be left out of the list; the others may not.
+one `- CODE line` each, in order. Codes of severity info may be left out of the list; the others may not. `- CODE line: text`
+states the message as well, as a whole; `...` in it stands for any text.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 DIRECTORY = Path(__file__).parent / "cases"
 _TITLE = re.compile(r"^## (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_DIAGNOSTIC = re.compile(r"^- (OM\d+) (\d+)$", re.MULTILINE)
+_DIAGNOSTIC = re.compile(r"^- (OM\d+) (\d+)(?:: (.+))?$", re.MULTILINE)
 _OPTIONS = re.compile(r"^options: (.+)$", re.MULTILINE)
 
 
@@ -26,6 +27,8 @@ class Case:
     before: str
     after: str
     diagnostics: tuple[tuple[str, int], ...]
+    messages: tuple[str, ...]
+    """What each of the diagnostics says; empty where the case leaves that open."""
 
 
 def cases() -> Iterator[Case]:
@@ -44,8 +47,16 @@ def _case(name: str, body: str) -> Case:
         raise ValueError(f"{name}: found {len(blocks)} python blocks, expected {1 if unchanged else 2}")
     found = _OPTIONS.search(rest)
     options = dict(_option(item) for item in re.findall(r"--\S+(?: (?!--)\S+)*", found[1])) if found else {}
-    diagnostics = tuple((code, int(line)) for code, line in _DIAGNOSTIC.findall(rest))
-    return Case(name, options, blocks[0], blocks[-1], diagnostics)
+    if strange := [line for line in rest.splitlines() if line.startswith("- ") and not _DIAGNOSTIC.fullmatch(line)]:
+        raise ValueError(f"{name}: found {strange[0]!r}, expected `- CODE line` or `- CODE line: text`")
+    found_diagnostics = _DIAGNOSTIC.findall(rest)
+    diagnostics = tuple((code, int(line)) for code, line, _ in found_diagnostics)
+    return Case(name, options, blocks[0], blocks[-1], diagnostics, tuple(text for _, _, text in found_diagnostics))
+
+
+def says(message: str, text: str) -> bool:
+    """Whether a message is the text of a case, in which `...` stands for anything."""
+    return re.fullmatch(".*".join(map(re.escape, text.split("..."))), message, re.DOTALL) is not None
 
 
 def _option(text: str) -> tuple[str, str]:

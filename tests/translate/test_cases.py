@@ -6,12 +6,12 @@ import pytest
 
 from optmap.commands.common import versioned
 from optmap.commands.translate import quantities
-from optmap.diagnostics import Severity
+from optmap.diagnostics import Diagnostic, Severity
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
-from tests.casefiles import Case, cases
+from tests.casefiles import Case, cases, says
 from tests.translate.proofs import prove
 
 CASES = list(cases())
@@ -35,13 +35,13 @@ def translated(case: Case, before: bytes, tables: MappingSet) -> FileResult:
     return translate_bytes(before, tables.at(dict(options.versions)), options)
 
 
-def shown(result: FileResult, expected: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+def shown(result: FileResult, expected: tuple[tuple[str, int], ...]) -> list[Diagnostic]:
     """All diagnostics but those infos that the case does not mention."""
-    return tuple(
-        (item.code.id, item.line)
+    return [
+        item
         for item in result.diagnostics
         if item.severity is not Severity.INFO or (item.code.id, item.line) in expected
-    )
+    ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -50,9 +50,12 @@ def test_case(case: Case, tables: MappingSet) -> None:
     before = case.before.encode()
     result = translated(case, before, tables)
     assert result.output.decode() == case.after
-    assert shown(result, case.diagnostics) == case.diagnostics, [
+    found = shown(result, case.diagnostics)
+    assert tuple((item.code.id, item.line) for item in found) == case.diagnostics, [
         f"{d.line}: {d.code.id} {d.message}" for d in result.diagnostics
     ]
+    for item, text in zip(found, case.messages, strict=True):
+        assert not text or says(item.message, text)
     prove(before, result, tables.at(dict(options.versions)), options)
 
 
