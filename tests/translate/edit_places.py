@@ -1,0 +1,332 @@
+"""Where a translation may edit a file: every edit is held against the node that it belongs to.
+
+The nodes are found from the file's own tree, from the calls that are reported as translated, and from the lines at which training
+steps are reported as rewritten. An edit that lies in none of them has no business where it is, however short it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+from optmap.mapping.load import load_schedules
+from optmap.source.edits import Edit
+from optmap.translate.results import FileResult
+
+ROOTS = {"torch", "tensorflow", "keras", "mindspore"}
+ACCESSORS = {"parameters", "named_parameters", "trainable_params", "get_parameters", "parameters_and_names"}
+MEMBERS = ACCESSORS | {
+    "train", "eval", "to", "cuda", "cpu", "numpy", "detach", "size", "item", "view", "asnumpy", "shape", "type", "state_dict",
+}  # fmt: skip
+"""Members of models and tensors that have other names, or none, in another framework."""
+STEP_WORDS = {
+    "zero_grad",
+    "backward",
+    "step",
+    "apply_gradients",
+    "gradient",
+    "GradientTape",
+    "minimize",
+    "value_and_grad",
+    "run",
+}
+BRACKETS = {("[", "]"), ("[*", "]"), ("list(", ")"), ("float(", ")"), ("iter(", ")")}
+"""What may be put around an expression."""
+Span = tuple[int, int]
+
+
+class Places:
+    """The places of one file; offsets count the bytes of its text in UTF-8."""
+
+    def __init__(self, body: bytes, result: FileResult) -> None:
+        self.body = body
+        self.tree = ast.parse(body)
+        self.starts = [0, *(match.end() for match in re.finditer(rb"\r\n|\r|\n", body))]
+        self.nodes = list(ast.walk(self.tree))
+        self.parents = {id(inner): node for node in self.nodes for inner in ast.iter_child_nodes(node)}
+        sources = {(call.line, call.column): call.source for call in result.calls if call.status == "translated"}
+        self.calls = [
+            node for node in self.nodes if isinstance(node, ast.Call) and (node.lineno, self.column(node)) in sources
+        ]
+        schedules = load_schedules().apis
+        self.schedules = [node for node in self.calls if sources[node.lineno, self.column(node)] in schedules]
+        self.imports = [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        self.imported = {
+            (alias.asname or alias.name).partition(".")[0]
+            for node in self.imports for alias in node.names
+            if ((node.module or "") if isinstance(node, ast.ImportFrom) else alias.name).partition(".")[0] in ROOTS
+        }  # fmt: skip
+        rewritten = {item.line for item in result.diagnostics if item.code.id == "OM403"}
+        self.steps = [
+            node for node in self.nodes
+            if isinstance(node, ast.stmt) and not hasattr(node, "body") and rewritten & {*range(node.lineno, (node.end_lineno or 0) + 1)}
+        ]  # fmt: skip
+        self.gradients = {
+            ast.unparse(target)
+            for node in self.nodes if isinstance(node, ast.Assign) and _mentions(node.value, "value_and_grad")
+            for target in node.targets
+        }  # fmt: skip
+        """The functions that give gradients."""
+        codes = {item.code.id for item in result.diagnostics}
+        self.passed = "OM316" in codes
+        self.attached = "OM315" in codes
+
+    # Offsets
+
+    def column(self, node: ast.expr) -> int:
+        start = self.starts[node.lineno - 1]
+        return len(self.body[start : start + node.col_offset].decode()) + 1
+
+    def span(self, node: ast.AST) -> Span:
+        first, last = node.lineno, node.end_lineno  # type: ignore[attr-defined]
+        return self.starts[first - 1] + node.col_offset, self.starts[last - 1] + node.end_col_offset  # type: ignore[attr-defined]
+
+    def lines(self, node: ast.AST) -> Span:
+        """The whole lines of a statement, with its decorators."""
+        first, last = node.lineno, node.end_lineno  # type: ignore[attr-defined]
+        first = min([first, *(item.lineno for item in getattr(node, "decorator_list", ()))])
+        return self.starts[first - 1], self.starts[last] if last < len(self.starts) else len(self.body)
+
+    def room(self, statement: ast.stmt) -> Span:
+        """A statement with the blanks, semicolons and line ends around it."""
+        start, end = self.span(statement)
+        before, behind = (
+            re.search(rb"[ \t;]*\Z", self.body[:start]),
+            re.match(rb"[ \t;]*(\r\n|\r|\n)?", self.body[end:]),
+        )
+        assert before is not None
+        assert behind is not None
+        return before.start(), end + behind.end()
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        while (node := self.parents.get(id(node), self.tree)) is not self.tree:
+            yield node
+
+    def block(self, statement: ast.AST) -> Sequence[ast.stmt]:
+        parent = self.parents[id(statement)]
+        for _, value in ast.iter_fields(parent):
+            if isinstance(value, list) and any(item is statement for item in value):
+                return value
+        raise AssertionError("a statement stands in a block")
+
+    # Rules
+
+    def strangers(self, edits: Sequence[Edit]) -> list[Edit]:
+        """The edits that belong to no node that a translation changes."""
+        paired = {id(edit) for pair in self._wrapped(edits) for edit in pair}
+        rules: list[Callable[[Edit], bool]] = [
+            self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
+        ]  # fmt: skip
+        return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
+
+    def _in_a_call(self, edit: Edit) -> bool:
+        """Within a call that was translated."""
+        return any(_within(edit, self.span(node)) for node in self.calls)
+
+    def _of_an_import(self, edit: Edit) -> bool:
+        """Within an import statement, or new imports and nothing else."""
+        if any(_within(edit, self.span(node)) and edit.start < edit.end for node in self.imports):
+            return True
+        made = _parsed(edit.text)
+        if made is None or not all(isinstance(node, ast.Import | ast.ImportFrom) for node in made):
+            return False
+        return (edit.start == edit.end and bool(made)) or any(_within(edit, self.room(node)) for node in self.imports)
+
+    def _wrapped(self, edits: Sequence[Edit]) -> Iterator[tuple[Edit, Edit]]:
+        """Pairs of insertions that put brackets around one expression, or take the filter of trainable parameters from one."""
+        ends: dict[int, set[int]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.expr):
+                ends.setdefault(self.span(node)[0], set()).add(self.span(node)[1])
+            if isinstance(node, ast.GeneratorExp | ast.Call) and isinstance(self.parents.get(id(node)), ast.Call):
+                ends.setdefault(self.span(node)[0], set()).add(self.span(node)[1])
+        inserted = [edit for edit in edits if edit.start == edit.end]
+        for index, left in enumerate(inserted):
+            for right in inserted[index:]:
+                if (left.text, right.text) in BRACKETS and right.start in ends.get(left.start, ()):
+                    yield left, right
+        for node in self.nodes:
+            if isinstance(node, ast.Call) and _is_name(node.func, "filter") and len(node.args) == 2:
+                (start, end), inner = self.span(node), self.span(node.args[1])
+                before = [edit for edit in edits if (edit.start, edit.end, edit.text) == (start, inner[0], "")]
+                behind = [edit for edit in edits if (edit.start, edit.end, edit.text) == (inner[1], end, "")]
+                yield from zip(before, behind, strict=True)
+
+    def _of_an_accessor(self, edit: Edit) -> bool:
+        """The name of the method that gives a model's parameters; or its call, given as pairs of names and parameters."""
+        for node in self.nodes:
+            if not (isinstance(node, ast.Attribute) and node.attr in ACCESSORS):
+                continue
+            start, end = self.span(node)
+            name = (end - len(node.attr), end)
+            if (edit.start, edit.end) == name and edit.text in ACCESSORS:
+                return True
+            if (edit.start, edit.end) == (name[0], end + 2) and edit.text == "trainable_params())":
+                return True
+            if edit.start == edit.end == start and edit.text == "((parameter.name, parameter) for parameter in ":
+                return True
+        return False
+
+    def _of_a_schedule(self, edit: Edit) -> bool:
+        """An attached schedule that is passed, with its calls of step(); or the new statement that attaches a passed one."""
+        if self.passed:
+            made = [node for node in self.nodes if isinstance(node, ast.Assign) and node.value in self.schedules]
+            names = {ast.unparse(target) for node in made for target in node.targets}
+            stepped = [
+                node for node in self.nodes
+                if isinstance(node, ast.Expr) and ast.unparse(node) in {f"{name}.step()" for name in names}
+            ]  # fmt: skip
+            gone: list[ast.stmt] = [*made, *stepped]
+            if any((edit.start, edit.end, edit.text) == (*self.lines(node), "") for node in gone):
+                return True
+            return any((edit.start, edit.end, edit.text) == (*self.span(node), "pass") for node in stepped)
+        if not self.attached or edit.start != edit.end:
+            return False
+        holders = [item for node in self.calls for item in self.ancestors(node) if isinstance(item, ast.stmt)]
+        new = _parsed(edit.text)
+        line = bisect_right(self.starts, edit.start)
+        return (
+            new is not None and len(new) == 1 and isinstance(new[0], ast.Assign)
+            and isinstance(new[0].value, ast.Call) and any(item.end_lineno == line for item in holders)
+        )  # fmt: skip
+
+    def _of_a_step(self, edit: Edit) -> bool:
+        """Of the block of a rewritten step: its statements up to the last that takes part in it, and what is put before it."""
+        for step in self.steps:
+            block = self.block(step)
+            last = max(index for index, node in enumerate(block) if node is step or self._takes_part(node))
+            if (
+                self.lines(block[0])[0] <= edit.start
+                and edit.end <= self.lines(block[last])[1]
+                and self._of_statements(edit)
+            ):
+                return True
+            around = [step, *(node for node in self.ancestors(step) if isinstance(node, ast.stmt))]
+            behind = [
+                following for item in around for one, following in pairwise(self.block(item)) if following is item
+            ]
+            if edit.start == edit.end and _prepares(edit.text):
+                ends = {self.lines(node)[0] for node in around}
+                ends |= {self.lines(node)[0] for node in behind}
+                gap = max((at for at in ends if at <= edit.start), default=None)
+                before = min((at for at in ends if at >= edit.start), default=None)
+                if edit.start in ends or any(
+                    not self.body[edit.start : at].strip() for at in (gap, before) if at is not None
+                ):
+                    return True
+        made = [
+            node for node in self.nodes
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _mentions(node.value, "value_and_grad")
+        ]  # fmt: skip
+        return bool(self.steps) and any(_within(edit, self.lines(node)) for node in made)
+
+    def _of_statements(self, edit: Edit) -> bool:
+        """Whether an edit begins and ends with statements, or lies in one that takes part in a step."""
+        statements = [node for node in self.nodes if isinstance(node, ast.stmt)]
+        begins = any(edit.start in (self.lines(node)[0], self.span(node)[0]) for node in statements)
+        ends = any(self._ends(node, edit.end) for node in statements)
+        if ends and (begins or edit.start == edit.end):
+            return True
+        plain = [node for node in statements if not hasattr(node, "body")]
+        return any(_within(edit, self.span(node)) and self._takes_part(node) for node in plain)
+
+    def _ends(self, statement: ast.stmt, offset: int) -> bool:
+        """Whether a place is the end of a statement, or behind it on its line with nothing but a comment between."""
+        end = self.span(statement)[1]
+        return end <= offset and re.fullmatch(rb"[ \t]*(#[^\r\n]*)?(\r\n|\r|\n)?", self.body[end:offset]) is not None
+
+    def _takes_part(self, statement: ast.AST) -> bool:
+        inside = list(ast.walk(statement))
+        words = {node.attr for node in inside if isinstance(node, ast.Attribute)}
+        called = {ast.unparse(node.func) for node in inside if isinstance(node, ast.Call)}
+        return bool(words & STEP_WORDS or called & self.gradients)
+
+    def _of_a_framework(self, edit: Edit) -> bool:
+        """With a rewritten step: names of the framework, arguments of what they name, and members that other frameworks lack."""
+        if not self.steps:
+            return False
+        for node in self.nodes:
+            heads = (
+                [node.value]
+                if isinstance(node, ast.Expr)
+                else [item.context_expr for item in getattr(node, "items", ())]
+            )
+            if heads and all(isinstance(item, ast.Call) and self._is_imported(item.func) for item in heads):
+                assert isinstance(node, ast.stmt)
+                if edit.start == self.span(node)[0] and self._ends(node, edit.end):
+                    return True  # a setting of the framework, or a context of its own such as a session
+            if isinstance(node, ast.Attribute | ast.Name) and self._is_imported(node):
+                if (edit.start, edit.end) == self.span(node):
+                    return True
+            elif isinstance(node, ast.Call) and self._is_imported(node.func):
+                if (edit.start, edit.end) == self.span(node):
+                    return True
+                if _within(edit, (self.span(node.func)[1], self.span(node)[1])) and not _statements(edit.text):
+                    return True
+            elif isinstance(node, ast.Attribute) and node.attr in MEMBERS:
+                call = self.parents.get(id(node))
+                whole = self.span(call) if isinstance(call, ast.Call) and call.func is node else self.span(node)
+                if _within(edit, whole) and edit.end > self.span(node.value)[1] and edit.start < whole[1]:
+                    return True
+        return (
+            self.body[edit.start : edit.end] == b"forward"
+            and edit.text == "construct"
+            and edit.start in self._forwards()
+        )
+
+    def _forwards(self) -> set[int]:
+        """Where `forward` is defined in a class, or taken from an object."""
+        methods = [item for node in self.nodes if isinstance(node, ast.ClassDef) for item in node.body]
+        defined = [node for node in methods if isinstance(node, ast.FunctionDef) and node.name == "forward"]
+        taken = [node for node in self.nodes if isinstance(node, ast.Attribute) and node.attr == "forward"]
+        return {self.span(node)[0] + len("def ") for node in defined} | {
+            self.span(node)[1] - len("forward") for node in taken
+        }
+
+    def _is_imported(self, node: ast.expr) -> bool:
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        return isinstance(node, ast.Name) and node.id in self.imported
+
+
+def _within(edit: Edit, span: Span) -> bool:
+    return span[0] <= edit.start and edit.end <= span[1]
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _mentions(tree: ast.AST, name: str) -> bool:
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr == name) or (isinstance(node, ast.Name) and node.id == name)
+        for node in ast.walk(tree)
+    )
+
+
+def _parsed(text: str) -> list[ast.stmt] | None:
+    try:
+        return ast.parse(textwrap.dedent(text.strip("\r\n;") + "\n")).body
+    except SyntaxError:
+        return None
+
+
+def _statements(text: str) -> bool:
+    return "\n" in text
+
+
+def _prepares(text: str) -> bool:
+    """Whether statements make a forward function and its gradients, or put models into a mode."""
+    made = _parsed(text)
+    return made is not None and all(
+        isinstance(node, ast.FunctionDef)
+        or (isinstance(node, ast.Assign) and _mentions(node.value, "value_and_grad"))
+        or (
+            isinstance(node, ast.Expr) and ast.unparse(node).endswith((".set_train()", ".set_train(False)", ".train()"))
+        )
+        for node in made
+    )
