@@ -20,6 +20,8 @@ for name in (
     "TF_NUM_INTEROP_THREADS",
 ):
     os.environ.setdefault(name, "1")
+# A process that a test starts elsewhere runs the package that is tested, whatever else is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GLOG_v", "3")
 # MindSpore hands each operation to a thread of its own; tests ask for every result, and waiting for it took most of their time.

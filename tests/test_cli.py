@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -686,17 +686,47 @@ def test_a_reader_that_goes_away(here: Path, arguments: list[str]) -> None:
     assert process.returncode in (141, 2, 1, 0, -signal.SIGPIPE)
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another process does, on a machine that may be busy."""
+    for _ in range(600):
+        time.sleep(0.05)
+        if condition():
+            return
+    raise AssertionError("nothing happened within 30 seconds")
+
+
+def status(process: int) -> tuple[str, float]:
+    """The state of a process, and the seconds that it has computed for."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waits(process: int) -> bool:
+    """Whether a process waits for its standard input: its time stands still."""
+    first = status(process)
+    time.sleep(0.3)
+    return first == status(process) and first[0] == "S"
+
+
+def work(process: int) -> bool:
+    """Whether the two workers of a process are behind their start."""
+    workers = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return len(workers) == 2 and all(status(int(worker))[1] > 0.4 for worker in workers)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
 def test_an_interruption(here: Path) -> None:
     process = subprocess.Popen(
         command("translate", "-"), cwd=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    time.sleep(0.6)
+    wait_until(lambda: waits(process.pid))
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
     assert b"Traceback" not in error, error
     assert (process.returncode, out) == (130, b"")
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
 def test_an_interruption_of_several_processes(here: Path) -> None:
     put(here, **{f"d__a{n}": GOOD + b"y = torch.nn.functional.relu(x)\n" * 3000 for n in range(100)})
     before = contents(here)
@@ -707,7 +737,7 @@ def test_an_interruption_of_several_processes(here: Path) -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    time.sleep(0.8)
+    wait_until(lambda: work(process.pid))
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert b"Traceback" not in error, error[-2000:]

@@ -245,6 +245,6 @@ def test_bad_dtype() -> None:
 
 def test_a_hundred_steps_of_a_tiny_model_are_quick() -> None:
     start = {"weight": np.ones((8, 4), np.float32), "bias": np.ones(4, np.float32)}
-    began = time.perf_counter()
+    began = time.process_time()
     simulate(ADAM, {}, start, [start] * 100)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0

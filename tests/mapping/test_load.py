@@ -401,16 +401,16 @@ def test_words_that_yaml_1_1_takes_for_flags_are_keys_and_values() -> None:
 def test_billion_laughs_returns_quickly() -> None:
     levels = ["hyperparameters:", "  a0: &a0 {about: x, also_neutral: [lol, lol]}"]
     levels += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 40)]
-    start = time.perf_counter()
+    start = time.process_time()
     lines = errors(("t.yaml", "\n".join(levels).encode()))
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
     assert lines[0].startswith("t.yaml:")
     nested = "&a [x, x]"
     for n in range(30):
         nested = f"&b{n} [{nested}, *{'a' if n == 0 else f'b{n - 1}'}]"
-    start = time.perf_counter()
+    start = time.process_time()
     lines = errors(("t.yaml", f"hyperparameters: {{h: {{about: x, neutral: {nested}}}}}".encode()))
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
     assert any("alias" in line for line in lines)
 
 
