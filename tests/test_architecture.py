@@ -270,3 +270,9 @@ def test_no_two_modules_import_each_other() -> None:
 def test_the_top_of_the_translator_holds_a_dozen_modules() -> None:
     found = sorted(path.name for path in (PACKAGE / "translate").glob("*.py") if path.name != "__init__.py")
     assert len(found) <= 12, found
+
+
+def test_the_tests_that_come_first_are_there() -> None:
+    from tests.conftest import HERE, LONGEST
+
+    assert not [name for name in LONGEST if not (HERE / name).exists()]
