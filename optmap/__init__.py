@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_DEFINED_IN = {
     "translate_source": "optmap.api",
     "check": "optmap.conformance.api",
     "simulate": "optmap.conformance.simulate",
@@ -25,7 +25,7 @@ __all__ = ["Group", "SparseRows", "__version__", "check", "simulate", "translate
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public functions on first use, so that `import optmap` stays cheap."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    """Import a public function on first use, so that `import optmap` stays cheap."""
+    if name in _DEFINED_IN:
+        return getattr(import_module(_DEFINED_IN[name]), name)
     raise AttributeError(f"module 'optmap' has no attribute {name!r}")

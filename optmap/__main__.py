@@ -1,4 +1,4 @@
-"""`python -m optmap` is the `optmap` command."""
+"""Entry point of `python -m optmap`."""
 
 from optmap.cli import main
 

@@ -1,4 +1,4 @@
-"""The functions for Python users; `import optmap` gives them lazily."""
+"""The translation API for Python users; `import optmap` loads it on first use."""
 
 from __future__ import annotations
 
@@ -31,13 +31,23 @@ def translate_source(
 ) -> FileResult:
     """Translate the optimizer calls of Python source given as a string.
 
-    `to` names the target framework (torch, tensorflow, mindspore), `sources` the frameworks to translate from (all
-    others by default), `params` the expression for the parameters of calls that name none, `mappings` directories with
-    more tables, `versions` the versions that the source is written for (`{"torch": "1.13"}`); `rewrite_step` is as on the
-    command line. The result's `output` holds the new source as UTF-8 bytes; `calls` and `diagnostics` say what was done.
+    Args:
+        text: the source of one Python module.
+        to: the target framework: torch, tensorflow or mindspore.
+        sources: the frameworks to translate from; all but the target by default.
+        faithful: prefer the class with the same arithmetic over the usual counterpart.
+        params: a Python expression for the parameters, for calls that are given none.
+        rewrite_step: rewrite plain training steps as well, as `--rewrite-step` does.
+        mappings: directories with further tables.
+        versions: package versions that the source is written for, such as `{"torch": "1.13"}`.
 
-    Raises ValueError for an unknown framework and MappingError for tables that cannot be used. Problems with the source
-    itself, a syntax error included, are reported in the result's `error` and `diagnostics`.
+    Returns:
+        The result; its `output` is the new source as UTF-8 bytes, `calls` and `diagnostics` describe what was done.
+        Problems with the source itself, a syntax error included, are reported in `error` and `diagnostics`.
+
+    Raises:
+        ValueError: a framework is unknown, or a version malformed.
+        MappingError: a table is invalid.
     """
     target = Framework(to)
     wanted = frozenset(map(Framework, sources)) if sources is not None else frozenset(Framework) - {target}

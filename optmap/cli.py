@@ -1,4 +1,4 @@
-"""The command line: options and exit codes. Every import that a command needs is made inside it."""
+"""The command line: options and exit codes. Each command makes its imports itself, which keeps start-up short."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 _Mappings = Annotated[
-    Optional[list[Path]], typer.Option("--mappings", metavar="DIR", help="More tables, besides optmap's own.")  # noqa: UP045
+    Optional[list[Path]], typer.Option("--mappings", metavar="DIR", help="A directory with further tables.")  # noqa: UP045
 ]
 
 
@@ -49,31 +49,33 @@ def _main(
 def translate(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")],
     source: Annotated[
-        str, typer.Option("--from", help="auto, torch, tensorflow or mindspore, also with a version: torch==1.13.")
+        str, typer.Option("--from", help="auto, torch, tensorflow or mindspore; a version may follow: torch==1.13.")
     ] = "",
     to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch or tensorflow.")] = "",
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print a unified diff.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Only say which files would change; exit 1 if any.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only list the files that would change; exit 1 if any.")
+    ] = False,
     output: Annotated[str | None, typer.Option("--output", metavar="PATH", help="Write the results to PATH.")] = None,
     faithful: Annotated[bool, typer.Option("--faithful", help="Prefer the class with the same arithmetic.")] = False,
     params: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--params", metavar="EXPR", help="The parameters, where the source call names none."),
+        typer.Option("--params", metavar="EXPR", help="The parameters, for calls that are given none."),
     ] = None,
     rewrite_step: Annotated[
         bool,
         typer.Option(
-            "--rewrite-step", help="Rewrite plain training steps; for MindSpore, their models and losses, too."
+            "--rewrite-step", help="Rewrite plain training steps as well; for MindSpore also their models and losses."
         ),
     ] = False,
     setting: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--set", metavar="NAME=N", help="steps_per_epoch or total_steps, for learning-rate schedules."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings, too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings as well.")] = False,
     format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
-    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0 for one a core.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0: one per core.")] = 1,
     mappings: _Mappings = None,
 ) -> None:
     """Rewrite optimizer constructor calls for another framework.
@@ -99,7 +101,7 @@ def check(
     paths: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            metavar="[PATH...]", help="Files whose optimizer calls are checked as written; none is executed."
+            metavar="[PATH...]", help="Files whose optimizer calls are checked as written; no file is executed."
         ),
     ] = None,
     optimizer: Annotated[
@@ -119,7 +121,7 @@ def check(
     ] = None,
     to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch or tensorflow.")] = "",
     steps: Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Training steps.")] = None,  # noqa: UP045
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of weights and data.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the initial weights and the data.")] = 0,
     dtype: Annotated[str, typer.Option("--dtype", help="float32 or float64; both by default.")] = "",
     scenario: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -131,11 +133,11 @@ def check(
     ] = None,
     require: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--require", metavar="ENGINE", help="Fail where this engine cannot run; may be repeated."),
+        typer.Option("--require", metavar="ENGINE", help="Fail if this engine cannot run; may be repeated."),
     ] = None,
     python: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Run an engine in another environment."),
+        typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Run an engine with another Python interpreter."),
     ] = None,
     format: Annotated[str, typer.Option("--format", help="text, json, junit, github or markdown.")] = "text",
     report: Annotated[
@@ -144,9 +146,9 @@ def check(
     ] = None,
     mappings: _Mappings = None,
 ) -> None:
-    """Train the same model with an optimizer and its translation, and report how far they drift apart.
+    """Train the same model with an optimizer and with its translation, and report how far the two diverge.
 
-    Exit codes: 0 everything ran as the tables lead to expect; 1 something did not; 2 wrong usage, nothing ran, or a
+    Exit codes: 0 everything ran as the tables predict; 1 something did not; 2 wrong usage, nothing ran, or a
     required engine is missing.
     """
     from optmap.commands import check as command
@@ -170,7 +172,7 @@ def explain(
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
-    """Show the side-by-side table of a class and its counterparts, with causes and what to do."""
+    """Show a class and its counterparts side by side, with the causes of differences and what to do about them."""
     from optmap.commands import explain as command
 
     raise typer.Exit(command.run(api, to or None, format, tuple(mappings or ())))
@@ -193,16 +195,16 @@ def list_(
 def audit(
     framework: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--framework", metavar="F", help="Only this framework, which must be there; may be repeated."),
+        typer.Option("--framework", metavar="F", help="Only this framework, which must be installed; may be repeated."),
     ] = None,
     python: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Look at a framework in another environment."),
+        typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Audit a framework of another Python interpreter."),
     ] = None,
     format: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
-    """Compare the tables with the signatures of the frameworks that are installed.
+    """Compare the tables with the signatures of the installed frameworks.
 
     Exit codes: 0 all equal; 1 tables and reality differ; 2 wrong usage, no framework is installed, or a named one is not.
     """
@@ -216,15 +218,15 @@ def rules(
     code: Annotated[str, typer.Argument(help="A code such as OM203, or a name such as unpacked-arguments.")] = "",
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
-    """List every diagnostic code: meaning, example, remedy."""
+    """List the diagnostic codes with their meaning; for one code also an example and the remedy."""
     from optmap.commands import rules as command
 
     raise typer.Exit(command.run(code or None, format))
 
 
 def main() -> None:
-    """Run the command line. No traceback reaches a user: a surprise is one line and exit code 3."""
-    gc.disable()  # neither imports nor syntax trees leave cycles worth looking for, and looking takes a third of the time
+    """Run the command line. Users see no traceback: an unexpected error is reported in two lines, with exit code 3."""
+    gc.disable()  # imports and syntax trees leave few cycles, and collecting them takes a third of the time
     _open_streams()
     try:
         _run()
@@ -243,17 +245,15 @@ def main() -> None:
             raise
         sys.stderr.write(
             f"optmap: internal error: {type(error).__name__}: {error}\n"
-            "This is a fault in optmap; set OPTMAP_DEBUG=1 to see where, and please report it.\n"
+            "This is a bug in optmap. Set OPTMAP_DEBUG=1 to see the traceback, and please report it.\n"
         )
         sys.exit(3)
 
 
 def _run() -> None:
-    """Run the command and write out what is buffered, so that a full disk or a closed pipe is met here."""
-    asked = [item for item in app.registered_commands if sys.argv[1:2] == [_name_of(item)]]
-    app.registered_commands = (
-        asked or app.registered_commands
-    )  # building all of them would take longer than running one
+    """Run the command and flush its output here, where main() handles a full disk or a closed pipe."""
+    named = [item for item in app.registered_commands if sys.argv[1:2] == [_name_of(item)]]
+    app.registered_commands = named or app.registered_commands  # building all of them takes longer than running one
     try:
         app()
     except SystemExit:
@@ -266,7 +266,7 @@ def _name_of(command: CommandInfo) -> str:
 
 
 def _open_streams() -> None:
-    """Write what a terminal's encoding lacks as escapes, and to nowhere where a stream was closed by the caller."""
+    """Escape characters that the terminal's encoding lacks; replace a stream that the caller closed by the null device."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -276,5 +276,5 @@ def _open_streams() -> None:
 
 
 def _close_quietly() -> None:
-    """Keep Python from complaining about the closed pipe once more at exit."""
+    """Keep Python from reporting the closed pipe again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`[tool.optmap]` of the nearest pyproject.toml as Settings."""
+"""Reads `[tool.optmap]` of the nearest pyproject.toml."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from optmap.mapping.model import Framework
 
 
 class ConfigError(Exception):
-    """The settings cannot be used; the message names file, key, what was found and what was expected."""
+    """The settings are invalid; the message gives the file, the key, what was found and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Defaults for the command line. Relative directories are relative to the file that names them."""
+    """Defaults for the command line. `mappings` is resolved against the directory of the pyproject.toml."""
 
     source: str | None = None
     to: Framework | None = None
@@ -40,7 +40,7 @@ _EXPECTED: Final = {
 
 
 def find_settings(start: Path) -> Settings:
-    """Read the nearest pyproject.toml at or above a directory; without one, or without a section, the defaults hold.
+    """Read the nearest pyproject.toml at or above a directory; without the file or its section, return the defaults.
 
     Raises ConfigError.
     """

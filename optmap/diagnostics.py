@@ -1,4 +1,4 @@
-"""Every message that optmap can give about a user's code: stable codes, severities, meanings, examples, remedies."""
+"""The catalog of diagnostics about user code: stable codes with their severity, meaning, example and remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Severity(StrEnum):
-    """How bad it is: an error means something was left undone."""
+    """How serious a diagnostic is. An error means that something was not translated or not read."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class Severity(StrEnum):
 
 
 class Code(NamedTuple):
-    """A kind of message."""
+    """A diagnostic code as `optmap rules` lists it; `id` (OM101) and `name` never change or change meaning."""
 
     id: str
     name: str
@@ -26,10 +26,10 @@ class Code(NamedTuple):
 
 
 class Diagnostic(NamedTuple):
-    """One message about one place; line and column count from 1, columns in characters.
+    """One message about one position in a file. Lines and columns count from 1, columns in characters.
 
-    `table` is the place in the mapping tables that the message follows from, as `file:line:column`. In a notebook `cell`
-    counts its cells from 1, and the line is the one within the cell.
+    `table` is the position in the mapping tables that the message is derived from, as `file:line:column`. In a notebook
+    `cell` is the number of the cell, from 1, and `line` counts within the cell.
     """
 
     code: Code
@@ -71,39 +71,39 @@ UNPARSABLE: Final = _code(
 )  # fmt: skip
 UNVERIFIED: Final = _code(
     "OM004", "unverified-result", _E,
-    "The rewritten file failed optmap's own proof (it parses, only the edits differ, a second run changes nothing).",
-    "a fault in optmap", "The file was left untouched. Please report it with the file.",
+    "The rewritten file failed optmap's own checks: it parses, only the edits differ, a second run changes nothing.",
+    "a bug in optmap", "The file was left unchanged. Please report the bug and attach the file.",
 )  # fmt: skip
 
 BROKEN_NOTEBOOK: Final = _code(
-    "OM005", "broken-notebook", _E, "The file is named as a Jupyter notebook, but it is not one that can be read.",
-    "a notebook with merge conflict markers", "Repair the JSON at the place given, or open the notebook and save it again.",
+    "OM005", "broken-notebook", _E, "The file is named like a Jupyter notebook, but cannot be read as one.",
+    "a notebook with merge conflict markers", "Repair the JSON at the position given, or open the notebook and save it again.",
 )  # fmt: skip
 OLD_NOTEBOOK: Final = _code(
-    "OM006", "old-notebook", _E, "The notebook is kept in a format older than nbformat 4.", '"nbformat": 3',
-    "Bring it up to date with `jupyter nbconvert --to notebook --inplace`, then translate it.",
+    "OM006", "old-notebook", _E, "The notebook's format is older than nbformat 4.", '"nbformat": 3',
+    "Upgrade it with `jupyter nbconvert --to notebook --inplace`, then translate it.",
 )  # fmt: skip
 
 # 1xx: what a translation did
 DEFAULT_FILLED: Final = _code(
-    "OM101", "default-filled", _I, "The two defaults differ, so the source's default was written out.",
+    "OM101", "default-filled", _I, "The defaults of source and target differ, so the source's default was written out.",
     "torch.optim.Adamax(params) -> mindspore.nn.AdaMax(params, learning_rate=0.002)", "Nothing to do.",
 )  # fmt: skip
 EXECUTION_DROPPED: Final = _code(
-    "OM102", "execution-argument-dropped", _I, "An argument that changes how, not what, is computed was dropped.",
+    "OM102", "execution-argument-dropped", _I, "An argument that affects only execution, not the result, was dropped.",
     "torch.optim.Adam(params, fused=True)", "Nothing to do.",
 )  # fmt: skip
 RETARGETED: Final = _code(
-    "OM103", "other-class-chosen", _I, "The usual counterpart cannot express the call; another class can.",
+    "OM103", "other-class-chosen", _I, "The usual counterpart cannot express the call, so another class was chosen.",
     "torch.optim.Adam(params, maximize=True) -> mindspore.experimental.optim.Adam",
     "Nothing to do; write the call differently if you want the usual class.",
 )  # fmt: skip
 API_NOTE: Final = _code(
-    "OM104", "note-on-target", _I, "Something to know about the class that the call now constructs.",
+    "OM104", "note-on-target", _I, "A note on the class that the call now constructs.",
     "mindspore.nn.LazyAdam sums duplicate rows only with optimizer.target = 'CPU'", "Read the note.",
 )  # fmt: skip
 DEPRECATED_TARGET: Final = _code(
-    "OM105", "deprecated-target", _I, "The class that the call now constructs is marked for removal.",
+    "OM105", "deprecated-target", _I, "The class that the call now constructs is deprecated.",
     "mindspore.nn.AdamWeightDecay", "Use the class that the message names, or --faithful.",
 )  # fmt: skip
 SMALL_DIFFERENCE: Final = _code(
@@ -118,20 +118,20 @@ NUMERIC_DIFFERENCE: Final = _code(
 )  # fmt: skip
 PARAMETERS_KEPT: Final = _code(
     "OM112", "parameters-passed-through", _W,
-    "The parameters argument was left as written: what it holds cannot be seen at the call.",
-    "torch.optim.Adam(params)", "See that it holds the target framework's parameters (model.trainable_params()).",
+    "The parameters argument was left as written, because the call does not show what it holds.",
+    "torch.optim.Adam(params)", "Make sure that it holds the target framework's parameters, such as model.trainable_params().",
 )  # fmt: skip
 
 NAMES_DIFFER: Final = _code(
-    "OM113", "parameter-names-differ", _W, "Parameters are picked by name, and the frameworks name them differently.",
+    "OM113", "parameter-names-differ", _W, "Parameters are selected by name, and the frameworks name them differently.",
     "[p for n, p in net.named_parameters() if 'bias' not in n]",
-    "Check the condition: MindSpore calls the scale and shift of normalization layers gamma and beta.",
+    "Check the condition. MindSpore names the scale and shift of normalization layers gamma and beta.",
 )  # fmt: skip
 NAMES_CLASH: Final = _code(
     "OM114", "parameter-names-clash", _W,
-    "One optimizer is given the parameters of several models, whose names MindSpore insists are different.",
+    "One optimizer gets the parameters of several models. MindSpore requires their names to be unique.",
     "torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])",
-    "Rename them with update_parameters_name, or make the models parts of one Cell.",
+    "Rename them with update_parameters_name, or make the models members of one Cell.",
 )  # fmt: skip
 
 # 2xx: calls left untouched
@@ -148,7 +148,7 @@ UNPACKED_ARGUMENTS: Final = _code(
     "torch.optim.Adam(params, **options)", "Write the arguments out.",
 )  # fmt: skip
 NO_PARAMETERS: Final = _code(
-    "OM204", "parameters-unknown", _E, "The target needs the parameters, and the file does not show which they are.",
+    "OM204", "parameters-unknown", _E, "The target's constructor needs the parameters, and the file does not show them.",
     "opt = tf.keras.optimizers.Adam()", "Pass --params 'model.trainable_params()', or use the optimizer in the same file.",
 )  # fmt: skip
 SCHEDULE_ARGUMENT: Final = _code(
@@ -157,35 +157,35 @@ SCHEDULE_ARGUMENT: Final = _code(
     "Replace it by a number or by a schedule of the target framework.",
 )  # fmt: skip
 GROUP_KEY: Final = _code(
-    "OM206", "unsupported-group-key", _E, "A parameter group sets what the target cannot set for each group.",
-    "[{'params': p, 'betas': (0.8, 0.9)}]", "Set it for all groups, or use one optimizer for each group.",
+    "OM206", "unsupported-group-key", _E, "A parameter group sets an option that the target cannot set per group.",
+    "[{'params': p, 'betas': (0.8, 0.9)}]", "Set the option for all groups, or use one optimizer per group.",
 )  # fmt: skip
 INSEPARABLE_VALUE: Final = _code(
-    "OM207", "inseparable-value", _E, "A value must be taken apart, which would evaluate its expression twice.",
-    "betas=get_betas()", "Bind it to a name first, then pass the name.",
+    "OM207", "inseparable-value", _E, "Splitting a value into several arguments would evaluate its expression twice.",
+    "betas=get_betas()", "Bind the value to a name first, then pass the name.",
 )  # fmt: skip
 NO_COUNTERPART: Final = _code(
     "OM208", "no-counterpart", _E, "The tables have no class of the target framework for this optimizer.",
-    "torch.optim.LBFGS", "See `optmap list`; keep the source optimizer or write the update by hand.",
+    "torch.optim.LBFGS", "See `optmap list`. Keep the source optimizer, or write the update by hand.",
 )  # fmt: skip
 UNKNOWN_OPTIMIZER: Final = _code(
-    "OM209", "unknown-optimizer", _E, "The name stands in an optimizer module, but no table describes it.",
+    "OM209", "unknown-optimizer", _E, "The name belongs to an optimizer module, but the tables do not describe it.",
     "torch.optim.Lion", "Check the spelling, or add a table with --mappings.",
 )  # fmt: skip
 AMBIGUOUS_NAME: Final = _code(
-    "OM210", "ambiguous-name", _E, "The name is bound to several things, and which one is used here cannot be proved.",
+    "OM210", "ambiguous-name", _E, "The name has several bindings, and which one is used here cannot be proved.",
     "from torch.optim import AdamW ... except ImportError: from other import AdamW", "Use different names.",
 )  # fmt: skip
 MISSING_IMPORT: Final = _code(
-    "OM211", "missing-import", _W, "The expression looks like an optimizer, but its first name is never bound in the file.",
+    "OM211", "missing-import", _W, "The expression looks like an optimizer, but the file does not bind its first name.",
     "torch.optim.Adam(...) without `import torch`", "Add the import.",
 )  # fmt: skip
 NAME_TAKEN: Final = _code(
-    "OM212", "target-name-taken", _E, "The file binds the names that the target would need to something else.",
+    "OM212", "target-name-taken", _E, "The file binds a name that the target needs to something else.",
     "mindspore = None", "Rename the binding.",
 )  # fmt: skip
 UNEDITABLE: Final = _code(
-    "OM213", "uneditable-place", _E, "The call stands where source text cannot be edited safely.",
+    "OM213", "uneditable-place", _E, "The call is in a place where source text cannot be edited safely.",
     "a call inside an f-string", "Move the call out of the string.",
 )  # fmt: skip
 UNSAFE_VALUE: Final = _code(
@@ -194,40 +194,40 @@ UNSAFE_VALUE: Final = _code(
 )  # fmt: skip
 UNMEASURED: Final = _code(
     "OM220", "unmeasured-class", _W,
-    "The class that the call now constructs cannot be run on every machine, so that `optmap check` has not measured it.",
+    "The class that the call now constructs does not run on every machine, so `optmap check` has not measured it.",
     "mindspore.mint.optim.AdamW, which needs an Ascend device", "Compare a few steps on a machine that can run the class.",
 )  # fmt: skip
 PARAMETERS_ELSEWHERE: Final = _code(
     "OM221", "parameters-elsewhere", _I,
-    "The target's constructor takes no parameters: the training step hands it gradients and variables instead.",
+    "The target's constructor takes no parameters; the training step passes gradients and variables instead.",
     "torch.optim.Adam(model.parameters()) -> tf.keras.optimizers.Adam()",
-    "See that the training step applies the gradients of the same model.",
+    "Make sure that the training step applies the gradients of the same model.",
 )  # fmt: skip
 PARAMETERS_PICKED: Final = _code(
     "OM222", "some-parameters-elsewhere", _W,
-    "The constructor picks parameters, and the target's constructor takes none: which ones are trained is decided elsewhere.",
+    "The constructor is given some of the parameters; the target's takes none, so the training step decides which are trained.",
     "torch.optim.Adam(model.head.parameters()) -> tf.keras.optimizers.Adam()",
-    "Give those variables alone to apply_gradients, or set trainable = False on the others.",
+    "Pass only those variables to apply_gradients, or set trainable = False on the others.",
 )  # fmt: skip
 NAME_ATTRIBUTE: Final = _code(
-    "OM223", "parameter-name-attribute", _E, "Parameters are picked by an attribute that the target's parameters do not have.",
+    "OM223", "parameter-name-attribute", _E, "Parameters are selected by an attribute that the target's parameters lack.",
     "mindspore.nn.Adam([p for p in net.trainable_params() if 'bias' in p.name])",
-    "Pick them with names: [p for name, p in net.named_parameters() if 'bias' in name].",
+    "Select them by name: [p for name, p in net.named_parameters() if 'bias' in name].",
 )  # fmt: skip
 HIDDEN_GROUPS: Final = _code(
     "OM225", "untraceable-groups", _E,
-    "Parameter groups are built in a variable or a function whose every use could not be followed.",
+    "Parameter groups are built in a variable or function, and not all of its uses could be traced.",
     "groups = [{'params': p, 'lr': 0.1}]; register(groups); torch.optim.SGD(groups)",
-    "Write the groups at the call, or use the variable for nothing but optimizers that are translated.",
+    "Write the groups at the call, or use the variable only for optimizers that are translated.",
 )  # fmt: skip
 
-# 3xx: mentions that are not constructor calls
+# 30x and 31x: references that are not constructor calls, and learning-rate schedules
 ALIAS: Final = _code(
-    "OM301", "optimizer-alias", _W, "The class is bound to another name or stored; what is done with it was left alone.",
+    "OM301", "optimizer-alias", _W, "The class is bound to another name or stored; its uses were not translated.",
     "OPTIMIZERS = {'adam': torch.optim.Adam}", "Translate the uses by hand.",
 )  # fmt: skip
 TYPE_CHECK: Final = _code(
-    "OM302", "optimizer-type-check", _W, "isinstance or issubclass with a source class fails for the translated optimizer.",
+    "OM302", "optimizer-type-check", _W, "isinstance or issubclass with a source class is false for the translated optimizer.",
     "isinstance(opt, torch.optim.SGD)", "Name the target class as well.",
 )  # fmt: skip
 ANNOTATION: Final = _code(
@@ -239,7 +239,7 @@ SUBCLASS: Final = _code(
     "Derive from the target class and port the overridden methods.",
 )  # fmt: skip
 PARTIAL: Final = _code(
-    "OM305", "optimizer-partial", _W, "functools.partial holds a source class; its arguments were left alone.",
+    "OM305", "optimizer-partial", _W, "functools.partial holds a source class; the partial was not translated.",
     "functools.partial(torch.optim.Adam, lr=1e-3)", "Translate the partial by hand.",
 )  # fmt: skip
 DYNAMIC: Final = _code(
@@ -268,10 +268,10 @@ ARGUMENT: Final = _code(
 )  # fmt: skip
 SCHEDULE_REFUSED: Final = _code(
     "OM312", "schedule-not-translated", _E, "A learning-rate schedule of a translated optimizer cannot be translated.",
-    "torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 1000)", "Put the replacement that the message shows in its place.",
+    "torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 1000)", "Replace it with the code that the message shows.",
 )  # fmt: skip
 SCHEDULE_FUNCTION: Final = _code(
-    "OM313", "schedule-function", _W, "MindSpore calls the function of a schedule with a float32 tensor, not with an int.",
+    "OM313", "schedule-function", _W, "MindSpore calls a schedule's function with a float32 tensor, not with an int.",
     "LambdaLR(optimizer, lambda epoch: rates[epoch])", "Convert the argument inside the function: int(epoch).",
 )  # fmt: skip
 SCHEDULE_MEMBER: Final = _code(
@@ -279,17 +279,17 @@ SCHEDULE_MEMBER: Final = _code(
     "Follow the message's advice.",
 )  # fmt: skip
 SCHEDULE_STEPS: Final = _code(
-    "OM315", "schedule-steps", _W, "A schedule that was the learning rate is attached to the optimizer, and has to be stepped.",
+    "OM315", "schedule-steps", _W, "A schedule that was the learning rate is now attached to the optimizer and must be stepped.",
     "tf.keras.optimizers.SGD(tf.keras.optimizers.schedules.ExponentialDecay(...))",
-    "Call its step() after every step of the optimizer.",
+    "Call the schedule's step() after every step of the optimizer.",
 )  # fmt: skip
 SCHEDULE_PASSED: Final = _code(
-    "OM316", "schedule-passed", _W, "A schedule that was attached is the learning rate now; calls of its step() are gone.",
+    "OM316", "schedule-passed", _W, "A schedule that was attached is now the learning rate; calls of its step() were removed.",
     "torch.optim.lr_scheduler.StepLR(optimizer, 30)",
-    "See that the optimizer makes as many steps in an epoch as the message says.",
+    "Make sure that the optimizer makes as many steps per epoch as the message says.",
 )  # fmt: skip
 
-# 32x to 34x: what stands around an optimizer
+# 32x and 33x: code around an optimizer
 GRADIENT_CLIPPING: Final = _code(
     "OM320", "gradient-clipping", _W, "Gradients are clipped by a function of the source framework.",
     "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)", "Clip as the message says, in the training step.",
@@ -299,25 +299,25 @@ LOSS_SCALING: Final = _code(
     "scaler = torch.amp.GradScaler()", "Use the target's scaler, as the message says.",
 )  # fmt: skip
 WEIGHT_AVERAGING: Final = _code(
-    "OM322", "weight-averaging", _W, "Averages of the weights are kept by a class of the source framework.",
-    "torch.optim.swa_utils.AveragedModel(model)", "Keep the averages as the message says.",
+    "OM322", "weight-averaging", _W, "The weights are averaged by a class of the source framework.",
+    "torch.optim.swa_utils.AveragedModel(model)", "Average the weights as the message says.",
 )  # fmt: skip
 OPTIMIZER_BY_NAME: Final = _code(
-    "OM323", "optimizer-by-name", _W, "A string stands for an optimizer with the source framework's defaults.",
-    'model.compile(optimizer="adam")', "Construct the class that the message writes out.",
+    "OM323", "optimizer-by-name", _W, "A string names an optimizer, which gets the source framework's defaults.",
+    'model.compile(optimizer="adam")', "Pass the constructor call that the message shows.",
 )  # fmt: skip
 CONFIGURED_OPTIMIZER: Final = _code(
     "OM324", "optimizer-in-configuration", _W, "A configuration file names an optimizer; the file is never changed.",
-    "optimizer: {type: AdamW, lr: 0.001}", "Construct the class that the message writes out.",
+    "optimizer: {type: AdamW, lr: 0.001}", "Use the constructor call that the message shows.",
 )  # fmt: skip
 CONFIGURED_UNKNOWN: Final = _code(
     "OM325", "unclear-optimizer-in-configuration", _W,
-    "A configuration file names an optimizer, but which class it means is not clear, or the class cannot be called so.",
+    "A configuration file names an optimizer, but its class is not clear, or the class does not accept the arguments.",
     "optimizer: Adam", "Choose a framework with --from, name the class in full, or follow the message's advice.",
 )  # fmt: skip
 OPTIMIZER_STATE: Final = _code(
-    "OM330", "optimizer-state", _W, "The state of an optimizer is saved, loaded or looked at; it cannot be carried over.",
-    "optimizer.load_state_dict(checkpoint['optimizer'])", "Save and load the new optimizer's state; train from its start.",
+    "OM330", "optimizer-state", _W, "The state of an optimizer is saved, loaded or read; it cannot be transferred to the target.",
+    "optimizer.load_state_dict(checkpoint['optimizer'])", "Save and load the target optimizer's own state, which starts empty.",
 )  # fmt: skip
 LEARNING_RATE_ACCESS: Final = _code(
     "OM331", "learning-rate-access", _W, "The learning rate is read or set through the source framework's optimizer.",
@@ -330,45 +330,46 @@ OPTIMIZER_INTERNALS: Final = _code(
 
 # 40x: the training step
 STEP: Final = _code(
-    "OM401", "training-step", _W, "A training step still speaks the source framework; the message shows what takes its place.",
-    "optimizer.zero_grad(); loss.backward(); optimizer.step()", "Run with --rewrite-step, or write what the message shows.",
+    "OM401", "training-step", _W, "A training step still uses the source framework; the message shows its replacement.",
+    "optimizer.zero_grad(); loss.backward(); optimizer.step()", "Run with --rewrite-step, or use the code in the message.",
 )  # fmt: skip
 STEP_NOT_PLAIN: Final = _code(
-    "OM402", "step-not-plain", _W, "--rewrite-step left a training step as it is, because it cannot prove what it does.",
-    "loss.backward(retain_graph=True)", "Write what the message shows, minding its reason.",
+    "OM402", "step-not-plain", _W, "--rewrite-step left a training step unchanged, because it cannot prove what the step does.",
+    "loss.backward(retain_graph=True)", "Use the code that the message shows, with the stated reason in mind.",
 )  # fmt: skip
 STEP_REWRITTEN: Final = _code(
     "OM403", "step-rewritten", _I, "A training step was rewritten.", "loss, grads = grad_fn(x, y); optimizer(grads)",
     "Nothing to do.",
 )  # fmt: skip
 REMAINS: Final = _code(
-    "OM404", "source-framework-remains", _W, "--rewrite-step translated what its table knows; other uses of the source remain.",
+    "OM404", "source-framework-remains", _W,
+    "--rewrite-step translated the names in its table; other uses of the source framework remain.",
     "torch.utils.data.DataLoader", "Translate them by hand.",
 )  # fmt: skip
 NAME_NOTE: Final = _code(
-    "OM405", "note-on-name", _I, "Something to know about a layer, loss or function that --rewrite-step translated.",
+    "OM405", "note-on-name", _I, "A note on a layer, loss or function that --rewrite-step translated.",
     "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
 )  # fmt: skip
 
 # 44x: configuration files
 BROKEN_CONFIGURATION: Final = _code(
-    "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be read as its kind.",
-    "a .json file with a missing comma", "Correct the file at the place that the message names.",
+    "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be parsed.",
+    "a .json file with a missing comma", "Correct the file at the position that the message gives.",
 )  # fmt: skip
 
-# 5xx: around the constructor
+# 51x: cells of notebooks
 BROKEN_CELL: Final = _code(
     "OM510", "unparsable-cell", _E, "A notebook cell that seems to construct an optimizer cannot be parsed.",
     "print 'hello'; opt = optim.SGD(net.parameters(), lr=0.1)",
     "Make the cell valid for the Python that runs optmap; the other cells were translated.",
 )  # fmt: skip
 SKIPPED_CELL: Final = _code(
-    "OM511", "cell-not-read", _I, "A notebook cell cannot be parsed; nothing in it looks like an optimizer.",
-    "print 'hello'", "Nothing to do, unless it binds names that the translated cells use.",
+    "OM511", "cell-not-read", _I, "A notebook cell without any sign of an optimizer cannot be parsed.",
+    "print 'hello'", "Nothing to do, unless the cell binds names that the translated cells use.",
 )  # fmt: skip
 FOREIGN_CELL: Final = _code(
-    "OM512", "optimizer-in-magic-cell", _W, "A cell magic's body that is no part of the notebook's Python mentions optimizers.",
-    "%%writefile train.py", "Translate the file that it writes, or the body by hand.",
+    "OM512", "optimizer-in-magic-cell", _W, "A cell magic whose body is not run as the notebook's Python mentions optimizers.",
+    "%%writefile train.py", "Translate the file that the magic writes, or translate the body by hand.",
 )  # fmt: skip
 
 CODES: Final = dict(_CODES)

@@ -1,4 +1,4 @@
-"""Which files do the given paths stand for? Directories are walked in order and honour .gitignore."""
+"""Finds the source files below the given paths. Directories are walked in sorted order and honour .gitignore."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _SKIPPED: Final = frozenset(
 )
 
 
-class Found(NamedTuple):
-    """A file to treat; `base` is the path given by the user that led to it, `error` says why it cannot be used."""
+class FoundFile(NamedTuple):
+    """A file to process. `base` is the path given by the user that led to it; `error` says why it cannot be read."""
 
     path: Path
     base: Path
@@ -31,12 +31,13 @@ class _Ignores(NamedTuple):
     spec: GitIgnoreSpec
 
 
-def find_files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Found]:
-    """Yield every source file of the paths, each once; files named outright are taken whatever their name.
+def find_files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[FoundFile]:
+    """Yield every source file below the paths once; a path that is a file is taken whatever its name.
 
-    Links inside a directory are not followed: they may lead out of the paths given.
+    Symbolic links inside a directory are not followed, because they may lead out of it. A path that cannot be read is
+    yielded with its `error`.
     """
-    if len(paths) == 1:  # one walk meets no file twice
+    if len(paths) == 1:  # a single walk cannot find a file twice
         yield from _find(paths[0], exclude)
         return
     seen: set[str] = set()
@@ -48,17 +49,17 @@ def find_files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[F
                 yield found
 
 
-def _find(base: Path, exclude: Sequence[str]) -> Iterator[Found]:
+def _find(base: Path, exclude: Sequence[str]) -> Iterator[FoundFile]:
     try:
         is_directory = base.is_dir()
         if not is_directory and not base.exists():
-            yield Found(base, base, "no such file or directory")
+            yield FoundFile(base, base, "no such file or directory")
             return
     except OSError as error:
-        yield Found(base, base, error.strerror or str(error))
+        yield FoundFile(base, base, error.strerror or str(error))
         return
     if not is_directory:
-        yield Found(base, base)
+        yield FoundFile(base, base)
         return
     ignores = list(_outer_ignores(base))
     if exclude:
@@ -68,12 +69,12 @@ def _find(base: Path, exclude: Sequence[str]) -> Iterator[Found]:
     yield from _walk(base, base, ignores)
 
 
-def _walk(directory: Path, base: Path, ignores: list[_Ignores]) -> Iterator[Found]:
+def _walk(directory: Path, base: Path, ignores: list[_Ignores]) -> Iterator[FoundFile]:
     try:
         with os.scandir(directory) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
     except OSError as error:
-        yield Found(directory, base, error.strerror or str(error))
+        yield FoundFile(directory, base, error.strerror or str(error))
         return
     if any(entry.name == ".gitignore" for entry in entries):
         ignores = [*ignores, *_read_ignores(directory)]
@@ -87,31 +88,32 @@ def _walk(directory: Path, base: Path, ignores: list[_Ignores]) -> Iterator[Foun
             continue
         source = entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False)
         if source and not (ignores and _ignored(os.path.join(where, entry.name), ignores)):
-            yield Found(directory / entry.name, base)
+            yield FoundFile(directory / entry.name, base)
 
 
 def _ignored(path: str, ignores: Sequence[_Ignores]) -> bool:
-    """Apply the rules from the outermost directory inwards; the last one that says anything decides."""
+    """Apply the rules from the outermost directory inwards; the last one that matches decides."""
     ignored = False
     for rules in ignores:
         relative = os.path.relpath(path, rules.directory) + ("/" if path.endswith("/") else "")
-        verdict = _verdict(rules.spec, relative)
-        if verdict is not None:
-            ignored = verdict
+        match = _last_match(rules.spec, relative)
+        if match is not None:
+            ignored = match
     return ignored
 
 
-def _verdict(spec: GitIgnoreSpec, path: str) -> bool | None:
-    """What the last pattern that matches the path itself says; ignored directories are never entered.
+def _last_match(spec: GitIgnoreSpec, path: str) -> bool | None:
+    """Whether the last pattern that matches the path itself ignores it; None where none matches.
 
-    pathspec also matches what lies below a matched directory, and marks the slash where it does by a group of that name.
+    pathspec also matches paths below a matched directory, and marks the slash in a group named `ps_d`. Those matches do
+    not count here, because ignored directories are never entered.
     """
     for pattern in reversed(list(spec.patterns)):
         if pattern.include is None or pattern.regex is None or (found := pattern.regex.match(path)) is None:
             continue
         slash = found.start("ps_d") if found.groupdict().get("ps_d") else None
         itself = slash is None or slash == len(path) - 1
-        if slash is None and path.endswith("/"):  # `d/**` means what is in d, not d
+        if slash is None and path.endswith("/"):  # `d/**` matches the contents of d, not d itself
             itself = pattern.regex.match(path[:-1]) is not None
         if itself:
             return bool(pattern.include)
@@ -129,7 +131,7 @@ def _read_ignores(directory: Path) -> Iterator[_Ignores]:
 
 
 def _outer_ignores(base: Path) -> Iterator[_Ignores]:
-    """Rules of the directories above, up to the root of the repository that holds the base."""
+    """The rules of the parent directories, up to the root of the git repository that contains the base."""
     outer: list[Path] = []
     absolute = Path(os.path.abspath(base))
     if (absolute / ".git").exists():

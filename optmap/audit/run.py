@@ -14,7 +14,7 @@ from optmap.audit.compare import differences, modules_of, sections_of, unverifie
 from optmap.audit.results import Audit, FrameworkAudit, Live, LiveModule, ModuleRequest, Request, read_modules
 from optmap.conformance.engines import ENGINES
 from optmap.mapping.model import PARAMETERS, Framework, MappingSet
-from optmap.processes import last_words, worker_command
+from optmap.processes import stderr_tail, worker_command
 
 LIMIT: Final = 180.0
 """Seconds that a worker may take to import its framework and to look at it."""
@@ -114,9 +114,9 @@ def _ask(framework: Framework, interpreter: str, request: Request, limit: float)
             raise AuditError(f"{interpreter} cannot be run: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             text = f"the {framework} worker did not answer within {limit:g} seconds"
-            raise AuditError(text + last_words(stderr)) from None
+            raise AuditError(text + stderr_tail(stderr)) from None
         stdout.seek(0)
-        return _answer(stdout.read(), code, f"the {framework} worker", last_words(stderr))
+        return _answer(stdout.read(), code, f"the {framework} worker", stderr_tail(stderr))
 
 
 def _answer(output: bytes, code: int, worker: str, words: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from optmap.commands.common import UsageError, choice, framework, interpreter, r
 from optmap.conformance.api import check
 from optmap.conformance.results import Report
 from optmap.conformance.select import CheckError, read_setting
-from optmap.files import Found, find_files
+from optmap.files import FoundFile, find_files
 from optmap.report.check_reports import CHECK_FORMATS, render
 from optmap.report.text import Progress
 from optmap.translate.write import WriteError, write_new
@@ -100,7 +100,7 @@ def _files(paths: Sequence[str], exclude: Sequence[str]) -> list[Path]:
     """Replace directories by the source files below them. Raises UsageError for one that cannot be read."""
     files: list[Path] = []
     for path in map(Path, paths):
-        for found in find_files([path], exclude) if path.is_dir() else [Found(path, path)]:
+        for found in find_files([path], exclude) if path.is_dir() else [FoundFile(path, path)]:
             if found.error is not None:
                 raise UsageError(f"{found.path} cannot be read: {found.error}")
             files.append(found.path)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from optmap.commands.common import UsageError, choice, reports_usage_errors, settings, tables, versioned
 from optmap.config import Settings
 from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
-from optmap.files import Found, find_files
+from optmap.files import FoundFile, find_files
 from optmap.mapping.model import Framework, MappingSet
 from optmap.report import REPORTS
 from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_summary, unified_diff
@@ -123,7 +123,7 @@ def _outcomes(
         suffix = ".ipynb" if notebook else ".py"
         yield TranslatedFile(Path(STDIN), Path(STDIN), data, translate_content(suffix, data, loaded, options))
         return
-    found: Iterable[Found] = find_files([Path(path) for path in request.paths], configured.exclude)
+    found: Iterable[FoundFile] = find_files([Path(path) for path in request.paths], configured.exclude)
     jobs = request.jobs or os.cpu_count() or 1
     keep = "--output" in request.modes or not request.modes
     yield from translate_files(found, loaded, options, jobs=jobs, mappings=extra, keep=keep)

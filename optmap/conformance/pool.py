@@ -13,7 +13,7 @@ from optmap.conformance.engines import ENGINES, load_engine
 from optmap.conformance.scenario import Job, Outcome
 from optmap.conformance.schedule_jobs import Rates, ScheduleJob, job_message
 from optmap.conformance.wire import WireError, jobs_message, read_frame, read_outcome, write_frame
-from optmap.processes import last_words, worker_command
+from optmap.processes import stderr_tail, worker_command
 
 START_LIMIT: Final = 120.0
 """Seconds that an interpreter may take to import its framework."""
@@ -75,7 +75,7 @@ class Session:
             self._failure = EngineError(f"{info.package} is not installed; {info.install}")
         else:
             self._failure = EngineError(
-                f"{info.package} cannot be imported: {message.get('error')}{self._last_words()}"
+                f"{info.package} cannot be imported: {message.get('error')}{self._stderr_tail()}"
             )
         raise self._failure
 
@@ -135,12 +135,12 @@ class Session:
         else:
             text = f"the {self.engine} worker ended with exit code {self._process.wait(10)}"
         self._process.wait(10)
-        self._failure = EngineError(text + self._last_words())
+        self._failure = EngineError(text + self._stderr_tail())
         return self._failure
 
-    def _last_words(self) -> str:
+    def _stderr_tail(self) -> str:
         assert self._stderr is not None
-        return last_words(self._stderr)
+        return stderr_tail(self._stderr)
 
     def close(self) -> None:
         """End the worker."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from optmap.diagnostics import UNREADABLE, UNVERIFIED, Diagnostic
-from optmap.files import Found
+from optmap.files import FoundFile
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.translate.options import Options
@@ -34,7 +34,7 @@ class TranslatedFile(NamedTuple):
 
 
 def translate_files(
-    files: Iterable[Found],
+    files: Iterable[FoundFile],
     tables: MappingSet,
     options: Options,
     *,
@@ -63,7 +63,7 @@ def _start(mappings: tuple[Path, ...], options: Options, keep: bool) -> None:
     _WORKER["state"] = (load(mappings).at(dict(options.versions)), options, keep)
 
 
-def _in_worker(found: Found) -> TranslatedFile:
+def _in_worker(found: FoundFile) -> TranslatedFile:
     tables, options, keep = _WORKER["state"]
     outcome = _one(found, tables, options)
     return outcome if keep or outcome.result.changed else _light(outcome)
@@ -77,7 +77,7 @@ def _light(outcome: TranslatedFile) -> TranslatedFile:
     )
 
 
-def _one(found: Found, tables: MappingSet, options: Options) -> TranslatedFile:
+def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFile:
     if found.error is not None:
         return TranslatedFile(found.path, found.base, b"", unreadable(found.error))
     try:
