@@ -1,1 +1,1 @@
-"""What each command of the command line does, between its options and its exit code."""
+"""One module per command: from its options to its report and exit code."""

@@ -1,4 +1,4 @@
-"""`optmap audit`: options to a report and an exit code."""
+"""`optmap audit`: from options to a report and an exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_AUDITED: Final = 2
 
 @reports_usage_errors
 def run(frameworks: Sequence[str], python: Sequence[str], format: str, mappings: tuple[Path, ...]) -> int:
-    """Audit the frameworks, all by default, print the report, and return the exit code."""
+    """Audit the named frameworks (all by default), print the report, and return the exit code."""
     choice(format, "--format", tuple(AUDIT_FORMATS))
     named = list(dict.fromkeys(framework(name, "--framework") for name in frameworks))
     chosen = named or list(Framework)
@@ -35,7 +35,7 @@ def run(frameworks: Sequence[str], python: Sequence[str], format: str, mappings:
 
 
 def _exit_code(found: Audit, wanted: Sequence[Framework]) -> int:
-    """A framework that is not installed fails the audit only where it is asked for by name."""
+    """The exit code. A framework that is not installed fails the audit only if it was requested by name."""
     failed = [item for item in found.frameworks if item.failure and (item.installed or item.framework in wanted)]
     if not failed and not any(item.version for item in found.frameworks):
         failed = list(found.frameworks)

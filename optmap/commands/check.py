@@ -1,4 +1,4 @@
-"""`optmap check`: options to a report and an exit code."""
+"""`optmap check`: from options to a report and an exit code."""
 
 from __future__ import annotations
 
@@ -91,13 +91,17 @@ def _exit_code(report: Report) -> int:
         return NOT_AS_EXPECTED
     reasons = "".join(f"\n  {name}: {reason}" for name, reason in report.failures.items())
     stated = any(result.pair.not_run for result in report.results)
-    why = "the tables say that it cannot" if stated else "no class of the target expresses a call in these scenarios"
+    why = (
+        "the tables say that it cannot run"
+        if stated
+        else "no class of the target can express a call in these scenarios"
+    )
     sys.stderr.write(f"optmap: error: nothing ran{reasons or f': {why}'}\n")
     return NOTHING_RAN
 
 
 def _files(paths: Sequence[str], exclude: Sequence[str]) -> list[Path]:
-    """Replace directories by the source files below them. Raises UsageError for one that cannot be read."""
+    """Replace directories by the source files below them. Raises UsageError for a path that cannot be read."""
     files: list[Path] = []
     for path in map(Path, paths):
         for found in find_files([path], exclude) if path.is_dir() else [FoundFile(path, path)]:
@@ -108,7 +112,7 @@ def _files(paths: Sequence[str], exclude: Sequence[str]) -> list[Path]:
 
 
 def _page(path: str | None) -> Path | None:
-    """Where the HTML page goes; found out before anything is run. Raises UsageError."""
+    """The path of the HTML report, validated before anything runs. Raises UsageError."""
     if path is None:
         return None
     page = Path(path)

@@ -1,4 +1,4 @@
-"""What several commands share: usage errors, framework names, loading tables."""
+"""Shared by the commands: usage errors, parsing of option values, loading of settings and tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class UsageError(Exception):
 
 
 def reports_usage_errors(run: Callable[P, int]) -> Callable[P, int]:
-    """Turn the errors that a user can cause into messages on stderr and exit code 2."""
+    """Turn usage, settings and table errors into messages on stderr and exit code 2."""
 
     @wraps(run)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
@@ -34,14 +34,16 @@ def reports_usage_errors(run: Callable[P, int]) -> Callable[P, int]:
             sys.stderr.write(f"optmap: error: {error}\n")
         except MappingError as error:
             sys.stderr.write("".join(f"{line}\n" for line in error.lines))
-            sys.stderr.write(f"optmap: error: {len(error.lines)} in the mapping tables\n")
+            sys.stderr.write(
+                f"optmap: error: {len(error.lines)} error{'s' * (len(error.lines) != 1)} in the mapping tables\n"
+            )
         return 2
 
     return wrapped
 
 
 def framework(text: str, option: str) -> Framework:
-    """Read a framework's name. Raises UsageError."""
+    """Parse a framework's name; tf, keras and pytorch are accepted as well. Raises UsageError."""
     from optmap.mapping.yamlnodes import nearest
 
     names = {"tf": "tensorflow", "keras": "tensorflow", "pytorch": "torch"}
@@ -54,7 +56,7 @@ def framework(text: str, option: str) -> Framework:
 
 
 def versioned(text: str, option: str) -> tuple[Framework, dict[str, str]]:
-    """Read `torch` or `torch==1.13` as the framework and the chosen versions by package. Raises UsageError."""
+    """Parse `torch` or `torch==1.13` into the framework and the versions by package. Raises UsageError."""
     name, equals, version = text.partition("==")
     found = framework(name.strip(), option)
     if not equals:
@@ -67,14 +69,14 @@ def versioned(text: str, option: str) -> tuple[Framework, dict[str, str]]:
 
 
 def choice(text: str, option: str, known: tuple[str, ...]) -> str:
-    """Check an option's value against a closed set. Raises UsageError."""
+    """Return an option's value if it is one of a closed set. Raises UsageError."""
     if text not in known:
         raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(known)}")
     return text
 
 
 def interpreter(text: str) -> tuple[str, str]:
-    """Read `ENGINE=INTERPRETER` and make sure that a Python answers there. Raises UsageError."""
+    """Parse `ENGINE=INTERPRETER` and check that the interpreter is Python 3.11 or later. Raises UsageError."""
     import subprocess
 
     engine, equals, path = text.partition("=")
@@ -89,7 +91,7 @@ def interpreter(text: str) -> tuple[str, str]:
     except (subprocess.TimeoutExpired, UnicodeDecodeError):
         answer = []
     if answer[:1] != ["optmap"]:
-        raise UsageError(f"--python {engine}: found {path}, which is no Python interpreter")
+        raise UsageError(f"--python {engine}: found {path}, which is not a Python interpreter")
     if answer[1] != "True":
         raise UsageError(f"--python {engine}: found Python {'.'.join(answer[2:])}, expected 3.11 or later")
     return engine, path
@@ -101,15 +103,15 @@ def settings() -> Settings:
 
 
 def tables(extra: tuple[Path, ...], configured: Settings | None = None) -> MappingSet:
-    """Load optmap's tables and the user's, as of the versions that their signatures were verified with.
+    """Load optmap's tables and the user's, with the signatures of the versions that they were verified with.
 
-    Raises MappingError, ConfigError.
+    Raises MappingError or ConfigError.
     """
     configured = configured if configured is not None else settings()
     return load((*configured.mappings, *extra))
 
 
 def tables_at(extra: tuple[Path, ...], versions: dict[str, str]) -> MappingSet:
-    """Load the tables as of these versions by package, and of those in the configuration. Raises as tables() does."""
+    """Load the tables with the signatures of the given versions, else of those in the settings. Raises as tables() does."""
     configured = settings()
     return tables(extra, configured).at({**configured.versions, **versions})

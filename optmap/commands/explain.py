@@ -1,4 +1,4 @@
-"""`optmap explain`: one class beside its counterparts, row by row, with causes and what to do."""
+"""`optmap explain`: a class and its counterparts side by side, parameter by parameter, with causes and advice."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from optmap.mapping.values import write_literal
 
 
 class Row(NamedTuple):
-    """One line of the comparison: how source and target name a hyperparameter, and how they differ."""
+    """One line of the comparison: a parameter of the source, its counterpart in the target, and how they differ."""
 
     source: str
     target: str
     difference: str
 
 
-class Alone(NamedTuple):
-    """A class that a framework has no counterpart of."""
+class Uncovered(NamedTuple):
+    """A class and a target framework that has no counterpart of it."""
 
     api: Api
     target: Framework
@@ -33,7 +33,7 @@ class Alone(NamedTuple):
 
 @reports_usage_errors
 def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
-    """Print the comparison of a class with its counterparts."""
+    """Print the comparison of a class, or of a learning-rate schedule, with its counterparts. Returns the exit code."""
     choice(format, "--format", ("text", "json"))
     target, versions = versioned(to, "--to") if to else (None, {})
     loaded = tables_at(mappings, versions)
@@ -51,22 +51,24 @@ def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> i
             raise UsageError(api.absence)
     pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
     if not pairs:
-        raise UsageError(f"{apis[0].name} is {apis[0].framework}'s, expected another framework with --to")
+        raise UsageError(f"{apis[0].name} belongs to {apis[0].framework}, expected another framework with --to")
     plans = [plan(loaded, api, (), each) for api, target in pairs for each in candidates(loaded, api, target)]
-    alone = [Alone(api, target) for api, target in pairs if not candidates(loaded, api, target)]
+    uncovered = [Uncovered(api, target) for api, target in pairs if not candidates(loaded, api, target)]
     if format == "json":
-        found = [*(_as_dict(loaded, item) for item in plans), *(_alone_as_dict(loaded, item) for item in alone)]
+        found = [*(_as_dict(loaded, item) for item in plans), *(_uncovered_as_dict(loaded, item) for item in uncovered)]
         print(json.dumps({"version": 1, "pairs": found}, indent=2))
     elif sys.stdout.isatty():
         _show_rich(loaded, plans)
-        print("\n".join(_alone(loaded, item) for item in alone), end="")
+        print("\n".join(_uncovered(loaded, item) for item in uncovered), end="")
     else:
-        print("\n".join([*(_markdown(loaded, item) for item in plans), *(_alone(loaded, item) for item in alone)]))
+        print(
+            "\n".join([*(_markdown(loaded, item) for item in plans), *(_uncovered(loaded, item) for item in uncovered)])
+        )
     return 0
 
 
 def find_apis(loaded: MappingSet, name: str) -> list[Api]:
-    """Find the classes that a name may mean: a full name in any spelling, or a class name alone. Raises UsageError."""
+    """The classes with a name: a dotted path in any spelling, or a bare class name. Raises UsageError where there is none."""
     from optmap.mapping.yamlnodes import nearest
 
     found = loaded.named(name)
@@ -76,7 +78,7 @@ def find_apis(loaded: MappingSet, name: str) -> list[Api]:
 
 
 def advice(loaded: MappingSet, api: Api) -> str | None:
-    """What to do where a framework has no counterpart of the class."""
+    """The tables' advice for a class without a counterpart."""
     return api.instead or loaded.algorithms[api.algorithm].instead
 
 
@@ -88,11 +90,11 @@ def rows(loaded: MappingSet, source: Api, target: Api) -> list[Row]:
 def _source_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
     for parameter in source.current:
         if parameter.execution:
-            yield Row(_signature(parameter), "-", "dropped: changes how, not what, is computed")
+            yield Row(_signature(parameter), "-", "dropped: affects only execution, not the result")
             continue
         if parameter.switches:
             text = ", ".join(f"{old} becomes {new}" for old, new in parameter.switches.items())
-            yield Row(_signature(parameter), "-", f"while true, {text}")
+            yield Row(_signature(parameter), "-", f"if true, {text}")
             continue
         named = {target.by_tie[tie].name: target.by_tie[tie] for tie in parameter.ties if tie in target.by_tie}
         partners = list(named.values())
@@ -104,26 +106,26 @@ def _difference(loaded: MappingSet, parameter: Parameter, partners: list[Paramet
     if not partners:
         return _absent(loaded, parameter, target)
     names = [partner.name for partner in partners]
-    renamed = "" if names == [parameter.name] else "renamed" if len(names) == 1 else "taken apart"
+    renamed = "" if names == [parameter.name] else "renamed" if len(names) == 1 else "split"
     if len(partners[0].ties) > len(parameter.ties):
-        renamed = "put together"
+        renamed = "combined with others"
     same = len(partners) == 1 and partners[0].ties == parameter.ties
     fixed = parameter.required or any(partner.required for partner in partners)
     other = "" if not same or fixed else _default_difference(parameter, partners[0])
-    partly = "" if renamed or same else "same in part"
+    partly = "" if renamed or same else "partly the same"
     return ", ".join(item for item in (renamed, partly, other) if item) or "same"
 
 
 def _default_difference(parameter: Parameter, partner: Parameter) -> str:
     if same_value(parameter.default, partner.default):  # type: ignore[arg-type]
         return ""
-    return "other default, written out"
+    return "defaults differ; written out"
 
 
 def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
     tie = parameter.ties[0]
     if tie == "parameters":
-        return f"{target.framework} passes the variables when it applies gradients"
+        return f"{target.framework} takes the variables when gradients are applied"
     if tie in target.fixed:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]
@@ -136,19 +138,19 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
 def _target_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
     for parameter in target.current:
         if parameter.is_parameters and source.parameters_argument is None:
-            yield Row("-", _signature(parameter), "taken from what the file trains, or from --params")
+            yield Row("-", _signature(parameter), "inferred from what the file trains, or taken from --params")
         elif not parameter.ties or not any(tie in source.by_tie for tie in parameter.ties):
-            yield Row("-", _signature(parameter), f"{source.framework} does not have it; {_left(loaded, parameter)}")
+            yield Row("-", _signature(parameter), f"not in {source.framework}; {_default_used(loaded, parameter)}")
 
 
-def _left(loaded: MappingSet, parameter: Parameter) -> str:
-    """What becomes of a parameter that the source knows nothing of: what it does by default is switched off."""
+def _default_used(loaded: MappingSet, parameter: Parameter) -> str:
+    """How a parameter that only the target has is set: a default that has an effect is switched off."""
     hyperparameter = loaded.hyperparameters[parameter.ties[0]] if len(parameter.ties) == 1 else None
     if hyperparameter is None or not hyperparameter.has_neutral or parameter.required:
-        return "left at its default"
+        return "keeps its default"
     if hyperparameter.is_neutral(parameter.default):  # type: ignore[arg-type]
-        return "left at its default"
-    return f"written out as {write_literal(hyperparameter.neutral)}"
+        return "keeps its default"
+    return f"set to {write_literal(hyperparameter.neutral)}"
 
 
 def _signature(parameter: Parameter) -> str:
@@ -164,7 +166,7 @@ def _causes(item: Plan) -> list[str]:
 
 
 def _measured(item: Plan) -> list[str]:
-    """The level that a run found, or why there is none."""
+    """The measured level, or the reason why none can be measured; empty where none was."""
     reasons = [f"{api.name} {api.not_run}" for api in (item.source, item.target) if api.not_run]
     found = measured(item)
     if reasons or item.problems or found is None:
@@ -173,18 +175,18 @@ def _measured(item: Plan) -> list[str]:
     return [f"{found.text} in float32{double}"]
 
 
-def _sometimes(loaded: MappingSet, item: Plan) -> list[str]:
-    """Differences that sleep at the defaults: which hyperparameters wake them."""
-    awake = {cause.trait for cause in item.causes}
+def _inactive_differences(loaded: MappingSet, item: Plan) -> list[str]:
+    """Differences that have no effect at the defaults, with the hyperparameters that activate them."""
+    active = {cause.trait for cause in item.causes}
     found = []
     for trait in loaded.traits.values():
         source = item.source.rule.get(trait.name, trait.default)
         target = item.target.rule.get(trait.name, trait.default)
-        if source and target and source != target and trait.name not in awake:
-            wakers = [name for name in trait.active_with if name in item.source.by_tie]
-            if wakers:
+        if source and target and source != target and trait.name not in active:
+            activating = [name for name in trait.active_with if name in item.source.by_tie]
+            if activating:
                 text = f"{item.source.name} {trait.values[source]}; {item.target.name} {trait.values[target]}"
-                found.append(f"with {' or '.join(wakers)}: {text}")
+                found.append(f"with {' or '.join(activating)}: {text}")
     return found
 
 
@@ -207,26 +209,26 @@ def _sections(loaded: MappingSet, item: Plan) -> list[tuple[str, list[str]]]:
         text for text in (item.target.deprecated and f"deprecated {item.target.deprecated}", item.target.note) if text
     ]
     found = [
-        ("At the defaults the update rules differ", _causes(item) or ["nowhere"]),
+        ("Differences between the update rules at the defaults", _causes(item) or ["none"]),
         ("Measured at the defaults", _measured(item)),
-        ("Elsewhere", _sometimes(loaded, item)),
-        ("Not expressible", [problem.message for problem in item.problems]),
+        ("Differences at other values", _inactive_differences(loaded, item)),
+        ("Cannot be expressed", [problem.message for problem in item.problems]),
         ("Notes", notes),
-        ("Pages", docs),
+        ("Documentation", docs),
     ]
     return [(title, texts) for title, texts in found if texts]
 
 
-def _alone(loaded: MappingSet, item: Alone) -> str:
+def _uncovered(loaded: MappingSet, item: Uncovered) -> str:
     about = loaded.algorithms[item.api.algorithm].title
     lines = [f"## {item.api.label} -> {item.target}", "", f"No counterpart. {item.api.name}: {about}."]
-    todo = advice(loaded, item.api)
-    lines += ["", "Instead:", f"- {todo}"] if todo else []
-    lines += ["", "Pages:", f"- {item.api.docs}"] if item.api.docs else []
+    instead = advice(loaded, item.api)
+    lines += ["", "Instead:", f"- {instead}"] if instead else []
+    lines += ["", "Documentation:", f"- {item.api.docs}"] if item.api.docs else []
     return "\n".join(lines) + "\n"
 
 
-def _alone_as_dict(loaded: MappingSet, item: Alone) -> dict[str, Any]:
+def _uncovered_as_dict(loaded: MappingSet, item: Uncovered) -> dict[str, Any]:
     return {"source": item.api.name, "target": None, "framework": str(item.target), "instead": advice(loaded, item.api),
             "rows": [], "causes": [], "elsewhere": [], "problems": []}  # fmt: skip
 
@@ -258,6 +260,6 @@ def _as_dict(loaded: MappingSet, item: Plan) -> dict[str, Any]:
                  for row in rows(loaded, item.source, item.target)],
         "measured": level(item),
         "causes": _causes(item),
-        "elsewhere": _sometimes(loaded, item),
+        "elsewhere": _inactive_differences(loaded, item),
         "problems": [problem.message for problem in item.problems],
     }  # fmt: skip

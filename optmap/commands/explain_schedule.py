@@ -1,4 +1,4 @@
-"""`optmap explain` for a learning-rate schedule: beside its counterparts, with the measures in which each states things."""
+"""`optmap explain` for a learning-rate schedule: its counterparts side by side, with the units of their parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optmap.mapping.values import write_literal
 
 
 class Row(NamedTuple):
-    """One line of a comparison."""
+    """One line of a comparison: a parameter of the source, its counterpart in the target, and how they differ."""
 
     source: str
     target: str
@@ -21,7 +21,7 @@ class Row(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A schedule and one of another framework; `target` is None where it has none, and `notes` say what then."""
+    """A schedule and its counterpart in another framework. `target` is None where there is none; `notes` then give advice."""
 
     source: Api
     framework: Framework
@@ -31,13 +31,13 @@ class Comparison(NamedTuple):
 
 
 def explain(schedules: MappingSet, name: str, wanted: Sequence[Framework], format: str) -> int | None:
-    """Print the comparison of a schedule with its counterparts; None where there is no schedule of that name."""
+    """Print the comparison of a schedule with its counterparts and return 0; None where no schedule has that name."""
     apis = schedules.named(name)
     if not apis:
         return None
     pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
     if not pairs:
-        raise UsageError(f"{apis[0].name} is {apis[0].framework}'s, expected another framework with --to")
+        raise UsageError(f"{apis[0].name} belongs to {apis[0].framework}, expected another framework with --to")
     found = [item for api, target in pairs for item in compare(schedules, api, target)]
     if format == "json":
         print(json.dumps({"version": 1, "pairs": [_as_dict(item) for item in found]}, indent=2))
@@ -47,15 +47,19 @@ def explain(schedules: MappingSet, name: str, wanted: Sequence[Framework], forma
 
 
 def compare(schedules: MappingSet, source: Api, target: Framework) -> Iterator[Comparison]:
-    """Compare with the counterparts that go to the same place, or else with those that go to the other one."""
-    there = attached(source)
-    near = schedule_candidates(schedules, source, target, attach=there)
-    for api in near or schedule_candidates(schedules, source, target, attach=not there):
+    """Compare with the counterparts that are used alike (attached to the optimizer, or passed to it), else with the others."""
+    attach = attached(source)
+    counterparts = schedule_candidates(schedules, source, target, attach=attach) or schedule_candidates(
+        schedules, source, target, attach=not attach
+    )
+    for api in counterparts:
         yield Comparison(source, target, api, tuple(_rows(source, api)), tuple(_notes(schedules, source, api)))
-        near = (api,)
-    if not near:
-        told = source.instead or schedules.algorithms[source.algorithm].instead
-        note = told or "Calls are refused with the formula of their rates, or a function with it is attached."
+    if not counterparts:
+        advice = source.instead or schedules.algorithms[source.algorithm].instead
+        note = (
+            advice
+            or "A call is refused with the formula of its rates, or replaced by an attached function of that formula."
+        )
         yield Comparison(source, target, None, (), (note,))
 
 
@@ -74,22 +78,22 @@ def _signature(parameter: Parameter) -> str:
 
 def _difference(own: Parameter, other: Parameter | None, target: Api) -> str:
     if own.execution:
-        return "dropped: changes how, not what, is computed"
+        return "dropped: affects only execution, not the result"
     tie = own.ties[0]
     if other is None:
         if tie in target.fixed:
             return f"always {_fixed(target, tie)}"
         if tie == PACE:
-            return "goes into what counts epochs"
+            return "multiplied into the parameters that count epochs"
         if tie == "learning_rate" and attached(target):
-            return "the optimizer's own"
-        return "passed along" if tie in (OPTIMIZER, "global_step", TOTAL) else "no counterpart"
+            return "the optimizer's learning rate"
+        return "not needed" if tie in (OPTIMIZER, "global_step", TOTAL) else "no counterpart"
     renamed = "" if own.name == other.name else "renamed"
-    mine, theirs = _measure(own), _measure(other)
-    measures = "" if mine == theirs else f"{tie} is {mine or own.name} and {theirs or other.name}"
+    ours, theirs = _conversion(own), _conversion(other)
+    units = "" if ours == theirs else f"{tie} is {ours or own.name} in the source, {theirs or other.name} in the target"
     fixed = own.required or other.required or own.default == other.default
     return (
-        ", ".join(item for item in (renamed, measures, "" if fixed else "other default, written out") if item) or "same"
+        ", ".join(item for item in (renamed, units, "" if fixed else "defaults differ; written out") if item) or "same"
     )
 
 
@@ -98,8 +102,8 @@ def _fixed(api: Api, tie: str) -> str:
     return value if isinstance(value, str) else write_literal(value)
 
 
-def _measure(parameter: Parameter) -> str:
-    """How the hyperparameter follows from the value, where it is not the value itself."""
+def _conversion(parameter: Parameter) -> str:
+    """The hyperparameter as an expression of the parameter; empty where the two are the same."""
     text = parameter.name
     if parameter.times:
         text += f" * {parameter.times}"
@@ -115,21 +119,21 @@ def _measure(parameter: Parameter) -> str:
 def _added(parameter: Parameter, source: Api) -> str:
     tie = parameter.ties[0] if parameter.ties else ""
     if tie in source.fixed:
-        return _fixed(source, tie)
+        return f"set to {_fixed(source, tie)}"
     if tie == OPTIMIZER:
-        return "the optimizer that took the schedule"
+        return "the optimizer that the schedule was passed to"
     if tie == "learning_rate":
-        return "the optimizer's own"
+        return "the optimizer's learning rate"
     if tie == TOTAL:
         return "--set total_steps=N"
-    return "left at its default" if not parameter.required else "read off the file, or --set"
+    return "keeps its default" if not parameter.required else "inferred from the file, or taken from --set"
 
 
 def _notes(schedules: MappingSet, source: Api, target: Api) -> Iterator[str]:
     if attached(source) and not attached(target):
-        yield "The schedule goes into the optimizer's call, and its step() goes, where the loops or --set tell the pace."
+        yield "The schedule moves into the optimizer's call and calls of its step() are removed, if loops or --set give the pace."
     if attached(target) and not attached(source):
-        yield "The schedule goes from the optimizer's call into a statement behind it, and has to be stepped."
+        yield "The schedule moves out of the optimizer's call into a statement after it, and its step() has to be called."
     for trait in schedules.traits.values():
         own, other = source.rule.get(trait.name, trait.default), target.rule.get(trait.name, trait.default)
         if own and other and own != other:
@@ -152,7 +156,7 @@ def _markdown(item: Comparison) -> str:
         lines += [shown[0], f"| {'-' * widths[0]} | {'-' * widths[1]} | --- |", *shown[1:]]
     lines += ["", "Notes:", *(f"- {note}" for note in item.notes)] if item.notes else []
     pages = [api.docs for api in (item.source, item.target) if api is not None and api.docs]
-    return "\n".join([*lines, "", "Pages:", *(f"- {page}" for page in pages)]) + "\n"
+    return "\n".join([*lines, "", "Documentation:", *(f"- {page}" for page in pages)]) + "\n"
 
 
 def _as_dict(item: Comparison) -> dict[str, object]:

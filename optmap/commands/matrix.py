@@ -1,4 +1,4 @@
-"""`optmap list`: every class and its counterparts, with how far they were measured apart at the defaults."""
+"""`optmap list`: every class and its counterparts, with the measured levels of agreement at the defaults."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Plan, choose
 
 _WIDE = 150
-"""Columns that a terminal needs for one row a pair."""
+"""The terminal width, in columns, from which each pair gets one row of a table."""
 
 
 class Entry(NamedTuple):
-    """One cell of the matrix: a class and what the translator picks for a call that gives nothing but what it has to.
+    """One cell of the matrix: a class, and the class that the translator chooses for a call with required arguments only.
 
     Attributes:
         source: full name of the class.
-        target: full name of its counterpart, though it may refuse the defaults; None where there is none.
-        level: the worst measured level, NOT_RUN where the tables say that no run can be made, None where none was. Where
-            the defaults are refused it was measured at the sample arguments of the tables.
-        usually: the level in most scenarios and those that are worse, where some are.
-        agreement: what the tables lead to expect, why the defaults are refused, or why there is no counterpart.
-        faithful: the class that --faithful picks instead.
+        target: full name of its counterpart, which may refuse the defaults; None where there is none.
+        level: the worst measured level; NOT_RUN where the tables say that the pair cannot run; None if nothing was
+            measured. Where the defaults are refused, it was measured with the tables' sample arguments.
+        usually: the level in most scenarios with the names of the others, where their levels differ; else None.
+        agreement: what the tables predict, why the defaults are refused, or why there is no counterpart.
+        faithful: the class that --faithful chooses instead; None where it is the same.
     """
 
     source: str
@@ -56,7 +56,7 @@ def run(source: str | None, to: str | None, format: str, mappings: tuple[Path, .
 
 
 def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework]) -> list[Entry]:
-    """Derive the cells for the given frameworks: direction by direction, in the order of the tables."""
+    """Derive the entries for the given frameworks: one direction after another, classes in the order of the tables."""
     return [
         _entry(loaded, api, target)
         for source in sources
@@ -70,11 +70,11 @@ def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
     found = plans(loaded, api, (), candidates(loaded, api, target))
     if not found:
         return Entry(api.name, None, None, None, _absent(loaded, api, target), None)
-    chosen, better = choose(found, faithful=False), choose(found, faithful=True)
-    if chosen is None or better is None:
-        near = found[0]
-        return Entry(api.name, near.target.name, level(near), _usually(near), _refused(near), None)
-    faithful = better.target.name if better.target is not chosen.target else None
+    chosen, faithful_plan = choose(found, faithful=False), choose(found, faithful=True)
+    if chosen is None or faithful_plan is None:
+        first = found[0]
+        return Entry(api.name, first.target.name, level(first), _usually(first), _refused(first), None)
+    faithful = faithful_plan.target.name if faithful_plan.target is not chosen.target else None
     return Entry(api.name, chosen.target.name, level(chosen), _usually(chosen), agreement(chosen), faithful)
 
 
@@ -85,13 +85,13 @@ def _refused(item: Plan) -> str:
 
 
 def _absent(loaded: MappingSet, api: Api, target: Framework) -> str:
-    """Say that a class has no counterpart, and what to do instead."""
+    """The statement that a class has no counterpart, with the tables' advice."""
     instead = api.instead or loaded.algorithms[api.algorithm].instead
     return f"no counterpart in {target}{f': {instead}' if instead else ''}"
 
 
 def measured(item: Plan) -> Measured | None:
-    """What was measured of the two classes at the defaults of the versions that the tables were verified with."""
+    """The measurement of a pair at the defaults; None for versions other than those that the tables were verified with."""
     found = measurements()
     if found is None or item.source.version or item.target.version:
         return None
@@ -99,7 +99,7 @@ def measured(item: Plan) -> Measured | None:
 
 
 def level(item: Plan) -> str | None:
-    """The measured level of a pair, NOT_RUN where no run can be made."""
+    """The measured level of a pair; NOT_RUN where the tables say that one of the classes cannot run."""
     if item.source.not_run or item.target.not_run:
         return "NOT_RUN"
     found = measured(item)
@@ -116,7 +116,7 @@ def _usually(item: Plan) -> str | None:
 
 
 def agreement(item: Plan) -> str:
-    """Say in a word how two update rules compare at the defaults, with the traits in which they differ."""
+    """How two update rules compare at the defaults: same, close or divergent, with the traits in which they differ."""
     traits = ", ".join(cause.trait for cause in item.causes)
     if not item.causes:
         return "same"
@@ -124,22 +124,22 @@ def agreement(item: Plan) -> str:
 
 
 def _show_plain(entries: list[Entry]) -> None:
-    """One line a pair, for files and pipes."""
+    """Print one line per pair, for files and pipes."""
     widths = [
         max((len(getattr(item, key) or "-") for item in entries), default=0) for key in ("source", "target", "level")
     ]
     for item in entries:
-        better = "".join(f"  {text}" for text in _beside(item))
+        details = "".join(f"  {text}" for text in _details(item))
         cells = (item.source, item.target or "-", item.level or "-")
         print(
             *(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)),
-            f"{item.agreement}{better}",
+            f"{item.agreement}{details}",
             sep="  ",
         )
 
 
-def _beside(item: Entry) -> list[str]:
-    """What stands behind the agreement."""
+def _details(item: Entry) -> list[str]:
+    """The texts that follow the agreement."""
     return [text for text in (item.usually, item.faithful and f"faithful: {item.faithful}") if text]
 
 
@@ -162,7 +162,7 @@ def _show_rich(entries: list[Entry]) -> None:
 
 
 def _show_narrow(entries: list[Entry], width: int) -> None:
-    """A class a line, its counterparts below it, wrapped between words."""
+    """Print each class on a line of its own and its counterparts below it, wrapped to the width."""
     import textwrap
 
     source = ""
@@ -175,7 +175,7 @@ def _show_narrow(entries: list[Entry], width: int) -> None:
             if item.target
             else f"-  {item.agreement}"
         )
-        text = "; ".join([text, *_beside(item)])
+        text = "; ".join([text, *_details(item)])
         print(
             textwrap.fill(text, max(width, 20), initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
         )

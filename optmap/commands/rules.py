@@ -10,7 +10,7 @@ from optmap.diagnostics import CODES, Code
 
 @reports_usage_errors
 def run(wanted: str | None, format: str) -> int:
-    """Print one code, or all of them."""
+    """Print one code in full, or a line for each code. Returns the exit code."""
     choice(format, "--format", ("text", "json"))
     codes = list(CODES.values()) if wanted is None else [_find(wanted)]
     if format == "json":

@@ -1,4 +1,4 @@
-"""`optmap translate`: modes, outputs and the exit code."""
+"""`optmap translate`: from options to output, report and exit code."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run(request: Request) -> int:
         raise UsageError(f"found {' and '.join(request.modes)}, expected at most one of them")
     for name, value in (("--output", request.output), ("--params", request.params), ("PATH", min(request.paths))):
         if value == "":
-            raise UsageError(f"{name}: found an empty text")
+            raise UsageError(f"{name}: found an empty string")
     if STDIN in request.paths and request.output is not None and Path(request.output).is_dir():
         raise UsageError(f"--output: found the directory {request.output}, expected a file name for standard input")
     if STDIN in request.paths and (len(request.paths) > 1 or "--write" in request.modes):
@@ -88,7 +88,7 @@ def _options(request: Request, configured: Settings) -> Options:
 
 
 def quantities(settings: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """Read `NAME=N` for what a file need not tell a schedule. Raises UsageError."""
+    """Parse `NAME=N`, which gives schedules quantities that the file does not show. Raises UsageError."""
     found: dict[str, int] = {}
     for text in settings:
         name, equals, number = text.partition("=")
@@ -130,7 +130,7 @@ def _outcomes(
 
 
 class _Session:
-    """Consumes the outcomes one by one, shows or writes what the mode asks for, and keeps score."""
+    """Consumes the outcomes one by one, prints or writes them as the mode asks, and collects what decides the exit code."""
 
     def __init__(self, request: Request, mode: str, strict: bool, single: bool) -> None:
         self.request = request
@@ -176,7 +176,7 @@ class _Session:
         self.changed = self.changed or result.changed
 
     def _store(self, outcome: TranslatedFile) -> TranslatedFile:
-        """Write the file if the mode says so; a failure to write becomes part of the outcome."""
+        """Write the file if the mode says so; a failure to write is added to the outcome."""
         try:
             if self.mode == "--write" and outcome.result.changed:
                 replace_file(outcome.path, outcome.before, outcome.result.output)
@@ -225,5 +225,5 @@ def _unread(outcome: TranslatedFile) -> bool:
 
 
 def _content(outcome: TranslatedFile) -> bytes:
-    """The bytes to give out: a file that was not changed comes out as it went in."""
+    """The bytes to output; those of the input where nothing changed."""
     return outcome.result.output if outcome.result.changed else outcome.before

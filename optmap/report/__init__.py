@@ -1,4 +1,4 @@
-"""Results as text, JSON, SARIF or GitHub annotations. Reports read result types and print or format; they decide nothing."""
+"""Formats results as text, JSON, SARIF or GitHub annotations. A report reads result types and makes no decisions."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ def _github(files: Sequence[tuple[str, FileResult]]) -> str:
 REPORTS: Final[dict[str, Callable[[Sequence[tuple[str, FileResult]]], str]]] = {
     "json": _json, "sarif": _sarif, "github": _github,
 }  # fmt: skip
-"""Formats of `optmap translate --format` other than text; each module is imported when it is used."""
+"""The formats of `optmap translate --format` other than text; each module is imported on first use."""

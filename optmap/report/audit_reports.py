@@ -11,7 +11,7 @@ from optmap.report.workflow import annotation
 
 
 def text(audit: Audit) -> str:
-    """A line for each difference, at its place in the tables, and what each framework came to."""
+    """One line per difference, with its position in the tables, then a summary of each framework."""
     lines = [f"{item.at}: {item.message}" for item in audit.differences]
     for framework in audit.frameworks:
         lines += _summary(framework)
@@ -24,13 +24,13 @@ def _summary(item: FrameworkAudit) -> Iterator[str]:
         return
     name = f"{item.framework} {item.version}"
     yield f"{name}: {_count(item.sections, 'section')}, {_count(len(item.differences), 'difference')}"
-    yield from (f"{name}: {line}" for line in _remarks(item))
+    yield from (f"{name}: {line}" for line in _notes(item))
 
 
-def _remarks(item: FrameworkAudit) -> Iterator[str]:
+def _notes(item: FrameworkAudit) -> Iterator[str]:
     for each in item.unverified:
         what = f"{_count(each.sections, 'section')} verified with {each.package} {each.verified}"
-        yield f"{what}; installed is {each.package} {each.installed}"
+        yield f"{what}; {each.package} {each.installed} is installed"
     yield from item.notes
     if item.failure is not None:
         yield f"not audited: {item.failure}"
@@ -41,7 +41,7 @@ def _count(number: int, what: str) -> str:
 
 
 def as_json(audit: Audit) -> str:
-    """One JSON document; its keys are a contract."""
+    """The audit as one JSON document; its keys are a contract."""
     document = {
         "version": 1,
         "frameworks": [_framework(item) for item in audit.frameworks],
@@ -70,7 +70,7 @@ def _difference(item: Difference) -> dict[str, Any]:
 
 
 def github(audit: Audit) -> str:
-    """An annotation for each difference, and for what was not audited or not verified with what is installed."""
+    """One annotation per difference, per framework not audited, and per set of sections verified with another version."""
     lines = [
         annotation(
             "error", f"optmap audit: {item.kind}", item.message, item.at.file, f"{item.at.line}", f"{item.at.column}"
@@ -79,8 +79,8 @@ def github(audit: Audit) -> str:
     ]
     for framework in audit.frameworks:
         level = "error" if framework.failure and framework.installed else "notice"
-        remarks = _remarks(framework) if framework.version else _summary(framework)
-        lines += [annotation(level, "optmap audit", line) for line in remarks]
+        notes = _notes(framework) if framework.version else _summary(framework)
+        lines += [annotation(level, "optmap audit", line) for line in notes]
     return "".join(f"{line}\n" for line in lines)
 
 

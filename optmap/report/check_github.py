@@ -1,4 +1,4 @@
-"""`check` as GitHub workflow commands: an annotation for everything that did not come out as expected."""
+"""`check` as GitHub workflow commands: one annotation for each pair and verdict that does not pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from optmap.report.workflow import annotation
 
 
 def render(report: Report) -> str:
-    """One line for each pair and verdict that does not pass, at the call's place where it has one."""
+    """One line per pair and verdict that does not pass, at the position of the call if it comes from a file."""
     lines = [
         _line([result for result in summary.failed if result.verdict is verdict])
         for summary in summaries(report)
@@ -33,6 +33,6 @@ def _line(results: list[Result]) -> str:
 def _annotation(level: str, title: str, text: str, origin: str) -> str:
     path, _, line = origin.rpartition(":")
     path, cell, number = path.partition(":cell ")
-    if cell:  # lines of a cell are not lines of the file
+    if cell:  # a line of a cell is not a line of the file
         text, line = f"cell {number}, line {line}: {text}", "1"
     return annotation(level, title, text, path or None, line)

@@ -1,11 +1,11 @@
-"""`check --report FILE.html`: one page that stands alone."""
+"""`check --report FILE.html`: one self-contained page."""
 
 from __future__ import annotations
 
 from html import escape
 
 from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import Summary, call_text, counts, engines_text, number, summaries
+from optmap.report.check_summary import Summary, amounts, call_text, engines_text, number, summaries
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1d2129; }
@@ -18,8 +18,7 @@ details { margin: .4rem 0; } summary { cursor: pointer; } code { font-size: .92e
 
 
 def render(report: Report) -> str:
-    """The report as HTML; pairs that did not come out as expected are unfolded."""
-    found = counts(report)
+    """The report as HTML; pairs with a verdict that does not pass are expanded."""
     listed = summaries(report)
     refused = "".join(
         f"<li><code>{escape(call_text(item.source, item.hyperparameters))}</code>: {escape('; '.join(item.reasons))}</li>"
@@ -30,7 +29,7 @@ def render(report: Report) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n<body>\n'
-        f"<h1>{title}</h1>\n<p>{found['pairs']} calls, {found['results']} forced runs with {escape(engines_text(report))}.</p>\n"
+        f"<h1>{title}</h1>\n<p>{amounts(report)} with {escape(engines_text(report))}.</p>\n"
         + (f"<h2>Engines that could not be used</h2><ul>{failures}</ul>\n" if failures else "")
         + "\n".join(map(_pair, listed))
         + (f"\n<h2>Not translated</h2><ul>{refused}</ul>" if refused else "")
@@ -49,7 +48,7 @@ def _pair(summary: Summary) -> str:
     rows = "".join(_row(result) for result in summary.results)
     headings = "".join(
         f"<th>{text}</th>" for text in
-        ("scenario", "dtype", "mode", "engine", "level", "expected", "max abs", "max ulp", "drift", "over since", "verdict")
+        ("scenario", "dtype", "mode", "engine", "level", "expected", "max abs", "max ulp", "drift", "first step over", "verdict")
     )  # fmt: skip
     return (
         f"<details{' open' if summary.failed else ''}><summary>{where}{head}: "

@@ -11,7 +11,7 @@ from optmap.report.check_summary import counts
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as plain values. Equal reports give equal documents: no time, no path of this machine."""
+    """The report as plain values. It holds no time and no path of this machine, so that equal reports are equal documents."""
     return {
         "version": 1,
         "engines": dict(report.engines),
@@ -61,5 +61,5 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    """JSON knows no infinity: null stands for it, and the level is DIVERGENT."""
+    """The value; None for infinity and NaN, which JSON lacks (the level is then DIVERGENT)."""
     return value if math.isfinite(value) else None

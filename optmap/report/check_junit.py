@@ -1,4 +1,4 @@
-"""`check` as JUnit XML: one suite a pair of classes, one case a judged run."""
+"""`check` as JUnit XML: one suite per pair of classes, one case per run that gets a verdict."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ def _case(suite: ElementTree.Element, name: str, result: Result) -> None:
 
 
 def _clean(text: str) -> str:
-    """Leave out what XML cannot hold."""
+    """Remove the control characters that XML does not allow."""
     return "".join(letter for letter in text if letter in "\t\n\r" or letter >= " ")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from optmap.conformance.results import Report
-from optmap.report.check_summary import Summary, call_text, counts, engines_text, number, severity, summaries
+from optmap.report.check_summary import Summary, amounts, call_text, engines_text, number, severity, summaries
 
 
 def render(report: Report) -> str:
-    """A table with a row for each pair, then what did not come out as expected."""
-    found = counts(report)
+    """A table with one row per pair, then a list of the results that do not pass."""
     listed = summaries(report)
     lines = [
         f"## optmap check: {'passed' if report.passed else 'failed'}", "",
-        f"{found['pairs']} calls, {found['results']} forced runs with {engines_text(report)}.", "",
+        f"{amounts(report)} with {engines_text(report)}.", "",
         "| source | target | measured | max abs | drift | causes | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *map(_row, listed),

@@ -1,4 +1,4 @@
-"""The formats of `optmap check`, each in a module of its own that is imported when it is used."""
+"""The formats of `optmap check`; the module of each is imported on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHECK_FORMATS: Final = {
 }
 
 
-def render(report: Report, form: str) -> str:
-    """The report in one of the formats, as text with a final newline (empty where there is nothing to say)."""
-    text: str = importlib.import_module(CHECK_FORMATS[form]).render(report)
+def render(report: Report, format: str) -> str:
+    """The report in one of the formats, as text with a final newline; empty where there is nothing to report."""
+    text: str = importlib.import_module(CHECK_FORMATS[format]).render(report)
     return text

@@ -1,4 +1,4 @@
-"""What the reports of `check` share: the results of each pair together, calls as text, counts."""
+"""Shared by the reports of `check`: results grouped by pair, calls as text, counts."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class Summary:
 
     @property
     def forced(self) -> tuple[Result, ...]:
-        """The results that are judged."""
+        """The results that get a verdict: all but the free runs."""
         return tuple(result for result in self.results if result.mode is not Mode.FREE)
 
     @property
     def free(self) -> tuple[Result, ...]:
-        """The free runs that could be made."""
+        """The free runs that were made."""
         return tuple(result for result in self.results if result.mode is Mode.FREE and result.divergence is not None)
 
     @property
     def failed(self) -> tuple[Result, ...]:
-        """Judged results that do not pass."""
+        """The results whose verdict does not pass."""
         return tuple(result for result in self.forced if not result.passes)
 
     @property
     def verdict(self) -> Verdict:
-        """The first verdict that does not pass, else NOT_RUN where the tables say why, else AS_EXPECTED."""
+        """NOT_RUN where the tables say that the pair cannot run, else the first verdict that does not pass, else AS_EXPECTED."""
         if self.pair.not_run:
             return Verdict.NOT_RUN
         return self.failed[0].verdict if self.failed else Verdict.AS_EXPECTED
@@ -47,7 +47,7 @@ class Summary:
         return max(levels, key=lambda level: level.rank, default=None)
 
     def by_level(self) -> list[tuple[Level, list[Result]]]:
-        """Scenarios by their level, best first; of each scenario the result of the dtype that shows most."""
+        """The scenarios grouped by level, best first; each with the result of the dtype that diverges most."""
         worst: dict[str, Result] = {}
         for result in self.forced:
             if result.divergence is not None:
@@ -60,13 +60,13 @@ class Summary:
 
 
 def severity(result: Result) -> tuple[int, float]:
-    """A key that grows with what was measured."""
+    """A sort key that grows with the measured divergence."""
     assert result.divergence is not None
     return result.divergence.level.rank, result.divergence.drift
 
 
 def summaries(report: Report) -> list[Summary]:
-    """The report pair by pair, in order."""
+    """The results grouped by pair, in the order of the report."""
     return [Summary(pair, tuple(group)) for pair, group in _by_pair(report.results)]
 
 
@@ -78,13 +78,13 @@ def _by_pair(results: Sequence[Result]) -> list[tuple[Pair, list[Result]]]:
 
 
 def call_text(name: str, arguments: object) -> str:
-    """A constructor call as text, without the parameters."""
+    """A constructor call as text, without its parameters argument."""
     assert hasattr(arguments, "items")
     return f"{name}({', '.join(f'{key}={write_literal(value)}' for key, value in arguments.items())})"
 
 
 def counts(report: Report) -> dict[str, int]:
-    """Judged results by verdict, pairs, and calls that were not translated."""
+    """How many pairs, results with a verdict (also by verdict), and calls that were not translated the report has."""
     verdicts = [result.verdict for result in report.forced]
     return {
         "pairs": len(_by_pair(report.results)),
@@ -94,11 +94,18 @@ def counts(report: Report) -> dict[str, int]:
     }
 
 
+def amounts(report: Report) -> str:
+    """How many calls were compared in how many forced runs, as text."""
+    found = counts(report)
+    calls, runs = found["pairs"], found["results"]
+    return f"{calls} call{'s' * (calls != 1)}, {runs} forced run{'s' * (runs != 1)}"
+
+
 def engines_text(report: Report) -> str:
-    """The engines with their versions, in one line."""
+    """The engines with their versions, on one line."""
     return ", ".join(f"{name} {version or 'NOT RUN'}" for name, version in report.engines.items())
 
 
 def number(value: float) -> str:
-    """A measured number, short."""
+    """A measured number with two significant digits."""
     return "0" if value == 0 else f"{value:.1e}"

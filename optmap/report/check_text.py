@@ -1,4 +1,4 @@
-"""The report of `check` for people: one block a pair, or one line a pair where there are many."""
+"""The text report of `check`: one block per pair, or one line per pair where there are many."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 from optmap.conformance.levels import Level
 from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import Summary, call_text, counts, engines_text, number, severity, summaries
+from optmap.report.check_summary import Summary, amounts, call_text, counts, engines_text, number, severity, summaries
 
-FEW = 12
-"""Up to so many pairs get a block each."""
-LONGEST = 20
-"""Failures that are told in full where there are many."""
+MAX_BLOCKS = 12
+"""Up to this many pairs get a block each."""
+MAX_FAILURES = 20
+"""At most this many failures are listed where there are many pairs."""
 
 
 def render(report: Report) -> str:
     """The report as lines, with a final newline."""
     listed = summaries(report)
-    body = [line for summary in listed for line in _block(summary)] if len(listed) <= FEW else list(_many(listed))
+    body = (
+        [line for summary in listed for line in _block(summary)] if len(listed) <= MAX_BLOCKS else list(_many(listed))
+    )
     lines = [f"engines  {engines_text(report)}", *_failures(report), "", *body, *_refused(report), _last(report)]
     return "\n".join(lines) + "\n"
 
@@ -37,10 +39,10 @@ def _block(summary: Summary) -> Iterator[str]:
     for level, results in summary.by_level():
         yield f"  {head:<8} {level:<10} {_measured(level, results)}"
         head = ""
-    yield from _beside(summary)
+    yield from _expected_and_free(summary)
     yield f"  verdict  {summary.verdict}"
     if pair.not_run:
-        yield f"           {pair.not_run}; this fails no gate"
+        yield f"           {pair.not_run}; this does not fail the check"
     for text in dict.fromkeys(result.reason for result in summary.failed if result.reason):
         yield f"           {text}"
     for text in pair.advice:
@@ -55,7 +57,7 @@ def _choice(summary: Summary) -> str:
 
 
 def _measured(level: Level, results: list[Result]) -> str:
-    """What was measured in the scenarios of one level, and the worst of them."""
+    """The scenarios of one level, and what was measured in the worst of them."""
     names = ", ".join(result.scenario for result in results)
     if level is Level.IDENTICAL:
         return f"in {names}: every bit equal"
@@ -63,15 +65,15 @@ def _measured(level: Level, results: list[Result]) -> str:
     assert worst.divergence is not None
     of = f", worst {worst.scenario} in {worst.dtype}" if len(results) > 1 else f" in {worst.dtype}"
     since = worst.divergence.first_step_over
-    over = f"; over rounding since step {since} ({worst.divergence.parameter})" if since is not None else ""
+    over = f"; more than rounding from step {since} on ({worst.divergence.parameter})" if since is not None else ""
     return (
         f"in {names}{of}: max abs {number(worst.divergence.max_abs)}, {worst.divergence.max_ulp} ulp, "
         f"drift {number(worst.divergence.drift)}{over}"
     )
 
 
-def _beside(summary: Summary) -> Iterator[str]:
-    """Expected level, causes, and the free run."""
+def _expected_and_free(summary: Summary) -> Iterator[str]:
+    """The expected levels, the causes, and the worst free run."""
     if summary.pair.not_run:
         return
     levels: dict[Level, list[str]] = {}
@@ -90,7 +92,7 @@ def _beside(summary: Summary) -> Iterator[str]:
         floor = (
             ""
             if worst.noise_floor is None
-            else f"; the source's own float32-float64 noise is {number(worst.noise_floor)}"
+            else f"; the source's own drift from float32 to float64 is {number(worst.noise_floor)}"
         )
         yield (
             f"  free     worst {worst.scenario}: max abs {number(worst.divergence.max_abs)}, "
@@ -99,7 +101,7 @@ def _beside(summary: Summary) -> Iterator[str]:
 
 
 def _many(listed: list[Summary]) -> Iterator[str]:
-    """One line for each pair of classes, then every failure."""
+    """One line per pair of classes, then the failures."""
     pairs: dict[tuple[str, str], list[Summary]] = {}
     for summary in listed:
         pairs.setdefault((summary.pair.source, summary.pair.target), []).append(summary)
@@ -112,16 +114,16 @@ def _many(listed: list[Summary]) -> Iterator[str]:
         verdict = f"{failed} not as expected" if failed else group[0].pair.not_run or Verdict.AS_EXPECTED
         yield (
             f"{source:<{width[0]}} -> {target:<{width[1]}}  defaults {base or 'NOT_RUN':<10}  "
-            f"{len(group)} calls, worst {worst or 'NOT_RUN':<10}  {verdict}"
+            f"{len(group)} call{'s' * (len(group) != 1)}, worst {worst or 'NOT_RUN':<10}  {verdict}"
         )
     failures = [result for summary in listed for result in summary.failed]
     yield ""
-    for result in failures[:LONGEST]:
+    for result in failures[:MAX_FAILURES]:
         pair = result.pair
         yield f"{result.verdict} {call_text(pair.source, pair.hyperparameters)} -> {call_text(pair.target, pair.arguments)}"
         yield f"  {result.scenario}, {result.dtype}: {result.reason}"
-    if len(failures) > LONGEST:
-        yield f"and {len(failures) - LONGEST} more; --format json has them all"
+    if len(failures) > MAX_FAILURES:
+        yield f"and {len(failures) - MAX_FAILURES} more; --format json lists all of them"
 
 
 def _refused(report: Report) -> Iterator[str]:
@@ -137,4 +139,4 @@ def _last(report: Report) -> str:
     found = counts(report)
     verdicts = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
     head = "passed" if report.passed else "FAILED"
-    return f"{head}: {found['pairs']} calls, {found['results']} forced runs: {verdicts or 'nothing ran'}"
+    return f"{head}: {amounts(report)}: {verdicts or 'nothing ran'}"

@@ -1,4 +1,4 @@
-"""The diagnostics of `translate` as GitHub workflow commands, which show as annotations beside the lines.
+"""The diagnostics of `translate` as GitHub workflow commands, which appear as annotations beside the code.
 
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
@@ -16,7 +16,7 @@ _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severi
 
 
 def translation_github(files: Sequence[tuple[str, FileResult]]) -> str:
-    """Format the diagnostics of all files, in order, one a line."""
+    """Format the diagnostics of all files in order, one per line."""
     return "".join(_command(path, item) for path, result in files for item in result.diagnostics)
 
 

@@ -1,4 +1,4 @@
-"""The machine-readable report of `translate`; its keys are a contract."""
+"""The JSON report of `translate`; its keys are a contract."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def translation_report(files: Sequence[tuple[str, FileResult]]) -> str:
 
 
 def summary(files: Sequence[tuple[str, FileResult]]) -> dict[str, int]:
-    """Count files, calls by what became of them, and diagnostics by severity."""
+    """Count files, calls by status, and diagnostics by severity."""
     results = [result for _, result in files]
     calls = [call.status for result in results for call in result.calls]
     severities = [item.severity for result in results for item in result.diagnostics]
@@ -57,5 +57,5 @@ def _file(path: str, result: FileResult) -> dict[str, Any]:
 
 
 def _cell(item: CallResult | Diagnostic) -> dict[str, int]:
-    """The number of the cell, for what stands in a notebook only."""
+    """The number of the cell for an item of a notebook; empty for other files."""
     return {} if item.cell is None else {"cell": item.cell}

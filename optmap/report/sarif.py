@@ -1,4 +1,4 @@
-"""The diagnostics of `translate` as SARIF 2.1.0, which code-scanning services read: one run, one rule for each code used.
+"""The diagnostics of `translate` as SARIF 2.1.0 for code-scanning services: one run, with a rule for each code that occurs.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
@@ -50,7 +50,7 @@ def _rule(code: Code) -> dict[str, Any]:
 
 def _result(path: str, item: Diagnostic, number: int) -> dict[str, Any]:
     place: dict[str, Any] = {"artifactLocation": {"uri": uri(path)}}
-    if item.cell is None:  # a region would be one of the notebook's JSON text
+    if item.cell is None:  # in a notebook a region would refer to lines of its JSON text
         place["region"] = {"startLine": item.line, "startColumn": item.column}
     return {
         "ruleId": item.code.id,
@@ -63,7 +63,7 @@ def _result(path: str, item: Diagnostic, number: int) -> dict[str, Any]:
 
 
 def uri(path: str) -> str:
-    """A path as a relative reference, or as a file URI where it is absolute; standard input has a name of its own."""
+    """A path as a relative reference, or as a file URI where it is absolute; `stdin` for standard input."""
     if path == "-":
         return "stdin"
     text = path.replace("\\", "/") if "\\" in path and "/" not in path else path

@@ -1,4 +1,4 @@
-"""Text for people: plain when piped, coloured by Rich on a terminal."""
+"""The text report of `translate`: plain when piped, coloured by Rich on a terminal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from optmap.report.json import summary
 from optmap.translate.results import CellChange, FileResult
 
 _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # as patch and git count lines
+_NOUNS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # a line as patch and git define it
 
 
 def show_diagnostics(path: str, result: FileResult, *, infos: bool = True) -> None:
-    """Print a file's diagnostics to stderr, one a line, as `path:line:column: severity CODE message`.
+    """Print a file's diagnostics to stderr, one per line, as `path:line:column: severity CODE message`.
 
-    In a notebook the place is `path:cell N:line:column`.
+    In a notebook the position is `path:cell N:line:column`.
     """
     for item in result.diagnostics:
         if item.severity is Severity.INFO and not infos:
@@ -39,14 +40,14 @@ def _rich_line(where: str, item: Diagnostic, origin: str) -> list[tuple[str, str
 
 
 class Progress:
-    """A line on stderr that says how far long work is; on a terminal only, and only once it takes a second."""
+    """A progress line on stderr; shown only on a terminal, and only for work that takes more than a second."""
 
     def __init__(self) -> None:
         self.started = self.shown = time.monotonic()
         self.visible = False
 
     def step(self, done: int, total: int | None = None, what: str = "files read") -> None:
-        """Say how much is done, a few times a second at most."""
+        """Update the line, at most five times a second."""
         now = time.monotonic()
         if sys.stderr.isatty() and now - self.started > 1.0 and now - self.shown > 0.2:
             self.shown, self.visible = now, True
@@ -54,7 +55,7 @@ class Progress:
             sys.stderr.flush()
 
     def clear(self) -> None:
-        """Take the line away, before anything else is printed and at the end."""
+        """Remove the line; call this before anything else is printed, and at the end."""
         if self.visible:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
@@ -62,14 +63,19 @@ class Progress:
 
 
 def show_summary(results: Sequence[FileResult], mode: str) -> None:
-    """Print one line to stderr that says what happened."""
+    """Print one summary line to stderr."""
     counts = summary([("", result) for result in results])
     verb = {"--write": "rewrote", "--output": "wrote changes to"}.get(mode, "would change")
     calls = f"{counts['translated']} translated, {counts['refused']} refused, {counts['unchanged']} unchanged"
-    failed = f", {counts['failed']} file{'s' * (counts['failed'] != 1)} failed" if counts["failed"] else ""
-    messages = f"; {counts['errors']} errors, {counts['warnings']} warnings, {counts['infos']} notes"
-    plural = "" if counts["changed"] == 1 else "s"
-    _print(sys.stderr, f"optmap: {verb} {counts['changed']} file{plural}; calls: {calls}{failed}{messages}\n", None)
+    failed = f", {_count(counts['failed'], 'file')} failed" if counts["failed"] else ""
+    messages = ", ".join(_count(counts[f"{what}s"], noun) for what, noun in _NOUNS.items())
+    _print(
+        sys.stderr, f"optmap: {verb} {_count(counts['changed'], 'file')}; calls: {calls}{failed}; {messages}\n", None
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def unified_diff(path: str, before: bytes, after: bytes) -> None:
@@ -89,7 +95,7 @@ def unified_diff(path: str, before: bytes, after: bytes) -> None:
 
 
 def notebook_diff(path: str, cells: Sequence[CellChange]) -> None:
-    """Print a unified diff of each changed cell's source, for people to read: `patch` has no use for it."""
+    """Print a unified diff of the source of each changed cell, for reading only: `patch` cannot apply it."""
     for cell in cells:
         old, new = (text if text.endswith("\n") else text + "\n" for text in (cell.before, cell.after))
         unified_diff(f"{path}:cell {cell.number}", _utf8(old), _utf8(new))

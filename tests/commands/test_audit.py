@@ -189,7 +189,7 @@ def test_the_text() -> None:
     assert AUDIT_FORMATS["text"](report()).splitlines() == [
         "mappings/a,b.yaml:3:9: torch.optim.One: parameter 'lr': the table has 50%; torch 2.0.0 has 1",
         "torch 2.0.0: 2 sections, 1 difference",
-        "torch 2.0.0: 1 section verified with torch 1.9.0; installed is torch 2.0.0",
+        "torch 2.0.0: 1 section verified with torch 1.9.0; torch 2.0.0 is installed",
         "torch 2.0.0: mylib.optim is not audited: mylib is not installed",
         "tensorflow: not audited: the worker ended",
         "    last words",

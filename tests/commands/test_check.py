@@ -51,7 +51,7 @@ USAGE: list[tuple[dict[str, Any], str]] = [
     ({"optimizers": ["Adam"], "require": ["jax"]}, "unknown engine 'jax'"),
     ({"optimizers": ["Adam"], "python": ["torch"]}, "expected ENGINE=INTERPRETER"),
     ({"optimizers": ["Adam"], "python": ["torch=/no/such/python"]}, "/no/such/python cannot be run"),
-    ({"optimizers": ["Adam"], "python": ["torch=/bin/echo"]}, "which is no Python interpreter"),
+    ({"optimizers": ["Adam"], "python": ["torch=/bin/echo"]}, "which is not a Python interpreter"),
     ({"optimizers": ["Adam"], "python": ["numpy=" + sys.executable]}, "unknown engine 'numpy'"),
     ({"optimizers": ["Adam"], "sources": ["mindspore"]}, "both as source and as target"),
     ({"optimizers": ["Adam"], "to": "jax"}, "--to: found 'jax'"),
@@ -215,7 +215,7 @@ def test_nothing_can_run_by_the_tables_own_word(check: Run) -> None:
     code, out, err = check(optimizers=["mindspore.mint.optim.SGD"], to="tensorflow", format="json")
     assert code == 2
     assert [row["stated"] for row in json.loads(out)["results"]] == [True]
-    assert err.endswith("nothing ran: the tables say that it cannot\n")
+    assert err.endswith("nothing ran: the tables say that it cannot run\n")
 
 
 def test_a_required_engine_is_missing(check: Run, no_torch: str) -> None:

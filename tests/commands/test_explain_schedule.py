@@ -14,10 +14,10 @@ from optmap.mapping.model import Framework
 SCHEDULES = load_schedules()
 
 
-def test_the_measures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_units_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("torch.optim.lr_scheduler.StepLR", "tensorflow", "text", ()) == 0
     shown = capsys.readouterr().out
-    assert "decay_steps is step_size * steps_per_epoch and decay_steps" in shown
+    assert "decay_steps is step_size * steps_per_epoch in the source, decay_steps in the target" in shown
     assert "| staircase=False " in shown
 
 
@@ -26,7 +26,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     pair = json.loads(capsys.readouterr().out)["pairs"][0]
     assert pair["target"] == "mindspore.nn.CosineDecayLR"
     alpha = next(row for row in pair["rows"] if row["source"] == "alpha=0.0")
-    assert "end_learning_rate is alpha * learning_rate and min_lr" in alpha["difference"]
+    assert "end_learning_rate is alpha * learning_rate in the source, min_lr in the target" in alpha["difference"]
 
 
 def test_its_own_framework_is_no_target(capsys: pytest.CaptureFixture[str]) -> None:
