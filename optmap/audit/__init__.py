@@ -1,1 +1,1 @@
-"""The tables held against the live signatures of the frameworks that are installed."""
+"""Compares the tables with the live signatures of the installed frameworks."""

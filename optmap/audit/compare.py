@@ -1,18 +1,27 @@
-"""Tables and live signatures to differences. Pure: no framework is imported and nothing is run."""
+"""Compares tables with live signatures. Pure: no framework is imported and nothing is run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from optmap.audit.results import Difference, Kind, Live, LiveClass, LiveModule, LiveParameter, Newcomer, Unverified
+from optmap.audit.results import (
+    Difference,
+    Kind,
+    Live,
+    LiveClass,
+    LiveModule,
+    LiveParameter,
+    UnlistedMember,
+    Unverified,
+)
 from optmap.audit.signature import literal, same_source
 from optmap.mapping.model import Api, Framework, MappingSet, Module, Parameter
 from optmap.mapping.versions import holds
 
 
 def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterator[Difference]:
-    """Everything in which the sections of a framework and its live modules differ, module by module in table order."""
+    """All differences between the sections of a framework and its live modules, module by module in table order."""
     for module in modules_of(tables, framework):
         found = live.modules.get(module.name)
         if found is None or found.absent is not None or found.broken is not None:
@@ -24,7 +33,7 @@ def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterato
             continue
         for api in apis:
             yield from compare_class(api, found.classes.get(api.class_name), found.version)
-        yield from (_unknown(module, item) for item in found.newcomers)
+        yield from (_unknown(module, item) for item in found.unlisted)
 
 
 def modules_of(tables: MappingSet, framework: Framework) -> list[Module]:
@@ -38,7 +47,7 @@ def sections_of(tables: MappingSet, module: Module) -> list[Api]:
 
 
 def unverified(tables: MappingSet, modules: dict[str, LiveModule]) -> tuple[Unverified, ...]:
-    """Sections whose class is installed in another version than the one that they were verified with."""
+    """Counts of the sections whose class is installed in another version than the section was verified with."""
     found: Counter[tuple[str, str, str]] = Counter()
     for name, module in modules.items():
         for class_name, live in module.classes.items():
@@ -49,7 +58,7 @@ def unverified(tables: MappingSet, modules: dict[str, LiveModule]) -> tuple[Unve
 
 
 def compare_class(api: Api, live: LiveClass | None, version: str) -> Iterator[Difference]:
-    """Everything in which a section and the live class differ; `version` is the installed one of the section's package."""
+    """All differences between a section and the live class; `version` is the installed version of the section's package."""
     installed = f"{api.module.package} {version}"
     if live is None:
         if _expected(api, version):
@@ -79,7 +88,7 @@ def compare_class(api: Api, live: LiveClass | None, version: str) -> Iterator[Di
 
 
 def _expected(api: Api, version: str) -> bool:
-    """Whether the table lets the installed version have the class; where the version is no number, it does."""
+    """Whether the installed version should have the class by the table; True for a version that is not a number."""
     try:
         return holds(version, api.since, api.until)
     except ValueError:
@@ -97,14 +106,14 @@ def _compare_parameter(api: Api, row: Parameter, found: LiveParameter, live: Liv
 
 
 def _compare_taken(api: Api, row: Parameter, live: LiveClass) -> Iterator[Difference]:
-    """A row that no signature shows must be one that the class takes out of its **kwargs."""
+    """Compare a row that is not in the signature: the class must read it from its **kwargs."""
     taken = {item.name: item for item in live.taken or ()}
     if row.name in taken:
         table, real = _default(row), _live_default(taken[row.name])
         if taken[row.name].literal and table != real:
             yield _of_row(api, row, Kind.DEFAULT, f"the table has {table}", f"{_name(live)} has {real}")
         if not row.keyword_only:
-            text = f"{_name(live)} takes it out of **kwargs"
+            text = f"{_name(live)} reads it from **kwargs"
             yield _of_row(api, row, Kind.KEYWORD_ONLY, "the table has it positional or by keyword", text)
         return
     if row.keyword_only and _may_take(row.name, live):
@@ -131,7 +140,7 @@ def _new_parameters(api: Api, live: LiveClass) -> Iterator[Difference]:
     kinds = {"keyword": ", keyword-only", "positional": ", positional only", "any": ""}
     for item in (*live.parameters, *(live.taken or ())):
         if item.name not in rows:
-            hidden = ", taken out of **kwargs" if item not in live.parameters else kinds[item.kind]
+            hidden = ", read from **kwargs" if item not in live.parameters else kinds[item.kind]
             before = old.get(item.name)
             table = "the table has it for other versions only" if before else "the table does not have it"
             real = f"{_name(live)} has it with {_live_default(item)}{hidden}"
@@ -140,7 +149,7 @@ def _new_parameters(api: Api, live: LiveClass) -> Iterator[Difference]:
 
 
 def _compare_order(api: Api, live: LiveClass) -> Iterator[Difference]:
-    """Of the parameters that both have; one difference, at the first that is out of place."""
+    """Compare the order of the common parameters; one difference, at the first one out of order."""
     names = [parameter.name for parameter in live.parameters]
     rows = [row for row in api.current if row.name in names]
     real = [name for name in names if name in {row.name for row in rows}]
@@ -160,7 +169,7 @@ def _compare_extra(api: Api, live: LiveClass) -> Iterator[Difference]:
             api.at, Kind.EXTRA_KEYWORDS, api.name, None, f"the table's {table}", f"that of {_name(live)} {real[10:]}"
         )
     if live.extra_positional:
-        text = f"{_name(live)} takes any number of positional arguments"
+        text = f"{_name(live)} accepts any number of positional arguments"
         yield Difference(api.at, Kind.EXTRA_KEYWORDS, api.name, None, "a table cannot have *args", text)
 
 
@@ -171,14 +180,14 @@ def _module_gone(module: Module, apis: Sequence[Api], version: str) -> Differenc
     )
 
 
-def _unknown(module: Module, item: Newcomer) -> Difference:
+def _unknown(module: Module, item: UnlistedMember) -> Difference:
     where, _, short = item.path.rpartition(".")
     inside = item.path.removeprefix(f"{module.paths[0]}.")
     name = item.path if inside == item.path else f"{module.name}.{inside}"
     live = f"{where} has the {'class' if item.is_class else 'function'} {short}{item.signature}"
     if item.same_as is not None:
         live = f"{where} has it as another name of {item.same_as}"
-    return Difference(module.at, Kind.NEW_CLASS, name, None, "no table has it", live)
+    return Difference(module.at, Kind.NEW_CLASS, name, None, "no table describes it", live)
 
 
 def _of_row(api: Api, row: Parameter, kind: Kind, table: str, live: str) -> Difference:

@@ -1,6 +1,6 @@
-"""What a worker finds in a framework, what it is asked for, and what the comparison makes of it.
+"""The data of an audit: the request to a worker, what the worker finds, and the differences.
 
-The live values are plain text and tuples, so that they cross a process as JSON; `read_modules` brings them back.
+Live values are text and tuples, so that they can be sent between processes as JSON; `read_modules` restores them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from optmap.mapping.records import Position
 class LiveParameter(NamedTuple):
     """One parameter of a live signature.
 
-    `kind` is "any", "keyword" or "positional". `default` is Python source, so that 0, 0.0 and False are three things; None
-    where there is no default. `literal` is false where the default is an object, such as a function: `default` is then its
+    `kind` is "any", "keyword" or "positional". `default` is Python source, so that 0, 0.0 and False are distinct; None
+    if there is no default. `literal` is false if the default is an object, such as a function: `default` is then its
     source, or its type in angle brackets.
     """
 
@@ -27,11 +27,11 @@ class LiveParameter(NamedTuple):
 
 
 class LiveClass(NamedTuple):
-    """A class or function as it is installed.
+    """An installed class or function.
 
-    `package` and `version` are of the package that defines it, which for `tf.keras` is keras. `extra_keywords` is whether the
-    signature ends in **kwargs; `taken` are the parameters that the constructors then take out of it by name, None where no
-    source says so; `mentioned` are further names that they may take. `hidden` is set where the signature cannot be seen.
+    `package` and `version` are those of the package that defines it (keras for `tf.keras`). `extra_keywords` is whether the
+    signature ends in **kwargs; `taken` are the parameters that the constructors read from it by name, None if no
+    source is available; `mentioned` are further names that they may read. `hidden` is set if the signature is not visible.
     """
 
     package: str
@@ -44,10 +44,10 @@ class LiveClass(NamedTuple):
     hidden: bool = False
 
 
-class Newcomer(NamedTuple):
-    """A public class or function that is an optimizer, or looks like one, and that no table has.
+class UnlistedMember(NamedTuple):
+    """A public class or function that is or looks like an optimizer and that no table describes.
 
-    `path` is where it is imported from; `same_as` names the class of the tables that it is another name of.
+    `path` is its import path; `same_as` is the class of the tables that it is an alias of.
     """
 
     path: str
@@ -57,14 +57,14 @@ class Newcomer(NamedTuple):
 
 
 class LiveModule(NamedTuple):
-    """A module as it is installed: its classes that were asked for, None for one that is gone, and the newcomers.
+    """An installed module: the requested classes (None for a missing one) and the unlisted members.
 
-    `version` is of the package that the module's tables follow. `absent` names the package that is not installed, `broken`
-    says why the module cannot be imported; `gone` is set where the package is there and the module is not.
+    `version` is that of the module's package. `absent` is the package that is not installed, `broken`
+    the reason why the module cannot be imported; `gone` is set if the package is installed but lacks the module.
     """
 
     classes: dict[str, LiveClass | None]
-    newcomers: tuple[Newcomer, ...] = ()
+    unlisted: tuple[UnlistedMember, ...] = ()
     gone: bool = False
     absent: str | None = None
     broken: str | None = None
@@ -72,9 +72,9 @@ class LiveModule(NamedTuple):
 
 
 class ModuleRequest(NamedTuple):
-    """What a worker is to look at: a module of the tables, by the path that is written into translated code.
+    """A module for a worker to inspect, by the path that is written into translated code.
 
-    `others` are members known to be no optimizers, among them the base classes; `schedules` likewise.
+    `others` and `schedules` are members that are known not to be optimizers; the base classes are among the former.
     """
 
     name: str
@@ -87,16 +87,16 @@ class ModuleRequest(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A worker's whole task. `telling` are names of parameters by which a class or function is seen to be an optimizer."""
+    """The whole request to a worker. A class or function with one of the `marker_parameters` counts as an optimizer."""
 
     package: str
     modules: tuple[ModuleRequest, ...]
     known_paths: tuple[str, ...]
-    telling: tuple[str, ...]
+    marker_parameters: tuple[str, ...]
 
 
 class Live(NamedTuple):
-    """A framework's answer."""
+    """The answer of a worker: the framework's version and modules."""
 
     version: str
     modules: dict[str, LiveModule]
@@ -118,7 +118,7 @@ class Kind(StrEnum):
 
 
 class Difference(NamedTuple):
-    """One thing that a table says and reality does not, or the other way round. `table` and `live` are what each says."""
+    """One difference between a table and the installed framework; `table` and `live` describe the two sides."""
 
     at: Position
     kind: Kind
@@ -134,7 +134,7 @@ class Difference(NamedTuple):
 
 
 class Unverified(NamedTuple):
-    """Sections whose `verified` is not the installed version; no difference by itself."""
+    """How many sections were verified with another version than the installed one; this is not a difference by itself."""
 
     package: str
     verified: str
@@ -143,7 +143,7 @@ class Unverified(NamedTuple):
 
 
 class FrameworkAudit(NamedTuple):
-    """One framework's part. `failure` says why it was not audited; `installed` is false where it is just not there."""
+    """The audit of one framework. `failure` is the reason why it was not audited; `installed` is false if it is missing."""
 
     framework: Framework
     version: str | None = None
@@ -166,8 +166,8 @@ class Audit(NamedTuple):
 
 
 def read_request(message: Any) -> Request:
-    """The request of a JSON message."""
-    package, modules, known, telling = message
+    """Restore a request from a JSON message."""
+    package, modules, known, marker_parameters = message
     return Request(
         package,
         tuple(
@@ -175,18 +175,18 @@ def read_request(message: Any) -> Request:
             for name, path, of, exclusive, others, schedules, classes in modules
         ),
         tuple(known),
-        tuple(telling),
+        tuple(marker_parameters),
     )
 
 
 def read_modules(message: Any) -> dict[str, LiveModule]:
-    """The modules of a JSON message."""
+    """Restore modules from a JSON message."""
     return {name: _module(*fields) for name, fields in message.items()}
 
 
-def _module(classes: Any, newcomers: Any, *rest: Any) -> LiveModule:
+def _module(classes: Any, unlisted: Any, *rest: Any) -> LiveModule:
     found = {name: None if fields is None else _class(LiveClass(*fields)) for name, fields in classes.items()}
-    return LiveModule(found, tuple(Newcomer(*fields) for fields in newcomers), *rest)
+    return LiveModule(found, tuple(UnlistedMember(*fields) for fields in unlisted), *rest)
 
 
 def _class(raw: LiveClass) -> LiveClass:

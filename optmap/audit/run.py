@@ -1,4 +1,4 @@
-"""Audit the installed frameworks, each in a worker process of its own, side by side."""
+"""Audits the installed frameworks in parallel, each in its own worker process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optmap.mapping.model import PARAMETERS, Framework, MappingSet
 from optmap.processes import stderr_tail, worker_command
 
 LIMIT: Final = 180.0
-"""Seconds that a worker may take to import its framework and to look at it."""
+"""Seconds that a worker may take to import its framework and inspect it."""
 _INFO: Final = {
     Framework.TORCH: ENGINES["torch"],
     Framework.TENSORFLOW: ENGINES["tensorflow"],
@@ -26,7 +26,7 @@ _INFO: Final = {
 
 
 class AuditError(Exception):
-    """A framework cannot be looked at; the message says why. `installed` is false where it is just not there."""
+    """A framework cannot be inspected; the message gives the reason. `installed` is false if it is missing."""
 
     def __init__(self, message: str, *, installed: bool = True) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ def audit(
     *,
     limit: float = LIMIT,
 ) -> Audit:
-    """Hold the sections of the frameworks against what is installed for this interpreter, or for one given by framework."""
+    """Compare the frameworks' sections with their installation for this interpreter, or for the given interpreters."""
     chosen = interpreters or {}
     with ThreadPoolExecutor(len(frameworks) or 1) as threads:
         asked = [
@@ -52,7 +52,7 @@ def audit(
 
 def _one(tables: MappingSet, framework: Framework, interpreter: str, limit: float) -> FrameworkAudit:
     try:
-        live = look(request_for(tables, framework), framework, interpreter, limit)
+        live = inspect_installed(request_for(tables, framework), framework, interpreter, limit)
     except AuditError as error:
         return FrameworkAudit(framework, failure=str(error), installed=error.installed)
     broken = [f"{name} cannot be imported: {item.broken}" for name, item in live.modules.items() if item.broken]
@@ -70,11 +70,11 @@ def _one(tables: MappingSet, framework: Framework, interpreter: str, limit: floa
 
 
 def request_for(tables: MappingSet, framework: Framework) -> Request:
-    """What a worker is to look at: the framework's modules, and how its optimizers are told from other members."""
+    """The request for a framework: its modules, and what distinguishes optimizers from other members."""
     modules = modules_of(tables, framework)
     apis = [api for module in modules for api in sections_of(tables, module)]
     ties = {PARAMETERS, "learning_rate"}
-    telling = {row.name for api in apis for row in api.parameters if ties & set(row.ties)}
+    marker_parameters = {row.name for api in apis for row in api.parameters if ties & set(row.ties)}
     return Request(
         _INFO[framework].package,
         tuple(
@@ -85,12 +85,14 @@ def request_for(tables: MappingSet, framework: Framework) -> Request:
             for module in modules
         ),
         tuple(path for module in modules for path in (*module.paths, *module.pinned)),
-        tuple(sorted(telling)),
+        tuple(sorted(marker_parameters)),
     )  # fmt: skip
 
 
-def look(request: Request, framework: Framework, interpreter: str = sys.executable, limit: float = LIMIT) -> Live:
-    """Have a worker look at a framework. Raises AuditError where it is not installed, or the worker dies or hangs."""
+def inspect_installed(
+    request: Request, framework: Framework, interpreter: str = sys.executable, limit: float = LIMIT
+) -> Live:
+    """Inspect a framework in a worker. Raises AuditError if it is not installed, or if the worker dies or hangs."""
     answer = _ask(framework, interpreter, request, limit)
     if "version" in answer:
         modules: dict[str, LiveModule] = read_modules(answer["modules"])
@@ -101,7 +103,7 @@ def look(request: Request, framework: Framework, interpreter: str = sys.executab
 
 
 def _ask(framework: Framework, interpreter: str, request: Request, limit: float) -> dict[str, Any]:
-    """One question, one answer; through files, which no grandchild that lives on can keep open as it can a pipe."""
+    """Send the request and read the answer, through files: a surviving child of the worker could keep a pipe open."""
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         stdin.write(json.dumps(request).encode())
         stdin.seek(0)
@@ -119,8 +121,8 @@ def _ask(framework: Framework, interpreter: str, request: Request, limit: float)
         return _answer(stdout.read(), code, f"the {framework} worker", stderr_tail(stderr))
 
 
-def _answer(output: bytes, code: int, worker: str, words: str) -> dict[str, Any]:
-    """Read the answer. A framework that crashes only on its way out has given it."""
+def _answer(output: bytes, code: int, worker: str, stderr: str) -> dict[str, Any]:
+    """Parse the answer, whatever the exit code: a framework may crash after the answer was written."""
     try:
         answer = json.loads(output)
     except ValueError:
@@ -128,5 +130,5 @@ def _answer(output: bytes, code: int, worker: str, words: str) -> dict[str, Any]
     if isinstance(answer, dict):
         return answer
     if code:
-        raise AuditError(f"{worker} ended with exit code {code}{words}")
-    raise AuditError(f"{worker} gave no answer: found {output[:40]!r}{words}")
+        raise AuditError(f"{worker} exited with code {code}{stderr}")
+    raise AuditError(f"{worker} sent an invalid answer: found {output[:40]!r}{stderr}")

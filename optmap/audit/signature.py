@@ -1,4 +1,4 @@
-"""The signature of a live class or function, also where decorators and **kwargs hide parts of it."""
+"""The signature of a live class or function, including parts that decorators and **kwargs hide."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYW
 
 
 class HiddenSignature(Exception):
-    """No way leads behind the wrapper of a function."""
+    """The function behind a wrapper cannot be determined."""
 
 
 def describe(member: Any) -> LiveClass:
-    """What a class's constructor, or a function, takes."""
+    """The parameters of a class's constructor or of a function."""
     package = str(getattr(member, "__module__", "")).partition(".")[0]
     nothing = LiveClass(package, version_of(package))
     try:
@@ -46,7 +46,7 @@ def describe(member: Any) -> LiveClass:
 
 
 def version_of(package: str) -> str:
-    """The version of an imported package, without a local part such as +cpu."""
+    """The version of a package, without a local part such as +cpu."""
     found = getattr(sys.modules.get(package), "__version__", None)
     if found is None:
         try:
@@ -66,14 +66,14 @@ def parameters_of(member: Any) -> list[inspect.Parameter]:
 
 
 def _function(member: Any) -> Callable[..., Any] | None:
-    """The function that takes what a caller passes, without its decorators; None for what is not written in Python."""
+    """The undecorated function that gets a caller's arguments; None if it is not written in Python."""
     if isinstance(member, type):
         return next((function for function in _constructors(member) if not _hides(function)), None)
     return undecorated(member) if isinstance(member, types.FunctionType) else None
 
 
 def _default_sources(member: Any) -> dict[str, str]:
-    """The defaults as the source has them, by parameter; empty without source."""
+    """The source text of the defaults by parameter; empty if no source is available."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(_function(member) or member))).body[0]
     except (OSError, TypeError, ValueError, SyntaxError):
@@ -93,10 +93,10 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Look behind wrappers that take only *args and **kwargs: by __wrapped__, else by the function in the closure.
+    """The function behind wrappers that take only *args and **kwargs, by __wrapped__ or else by the wrapper's closure.
 
-    MindSpore's registration of constructors keeps the real one in nothing but a closure. Raises HiddenSignature where a
-    wrapper leads nowhere or may lead to several functions.
+    MindSpore's registration of constructors keeps the real one only in a closure. Raises HiddenSignature if a
+    wrapper holds no function or several.
     """
     name = getattr(function, "__name__", "")
     seen: set[int] = set()
@@ -109,7 +109,7 @@ def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _hides(function: Callable[..., Any]) -> bool:
-    """Whether a function has *args and, past a leading self, no parameter with a name."""
+    """Whether a function has *args and, after self, no named parameter."""
     kinds = [parameter.kind for parameter in _parameters(function)]
     return inspect.Parameter.VAR_POSITIONAL in kinds and all(kind in _VARIADIC for kind in kinds[1:])
 
@@ -124,7 +124,7 @@ def _inner(function: Any, name: str) -> Callable[..., Any]:
     for choice in (named, found):
         if len(choice) == 1:
             return choice[0]
-    raise HiddenSignature(f"{function!r} takes anything and wraps no single function")
+    raise HiddenSignature(f"{function!r} takes any arguments and does not wrap exactly one function")
 
 
 def _filled(cell: types.CellType) -> bool:
@@ -143,7 +143,7 @@ def _parameter(parameter: inspect.Parameter, sources: dict[str, str]) -> LivePar
 
 
 def same_source(table: object, live: str) -> bool:
-    """Whether a table's text is the source of a default that no literal expresses."""
+    """Whether a table's text equals the source of a default that is not a literal."""
     try:
         return isinstance(table, str) and ast.unparse(ast.parse(table, mode="eval")) == live
     except (SyntaxError, ValueError):
@@ -151,7 +151,7 @@ def same_source(table: object, live: str) -> bool:
 
 
 def literal(value: object) -> str | None:
-    """Python source of a value as the tables hold it (a list is a tuple, a subclass of float a float); None for others."""
+    """Python source of a literal in the form of the tables (lists as tuples, subclasses as float); None for other values."""
     if value is None or isinstance(value, bool):
         return repr(value)
     for kind in (int, float, str):
@@ -165,9 +165,9 @@ def literal(value: object) -> str | None:
 
 
 def keywords_of(member: Any) -> tuple[tuple[LiveParameter, ...] | None, tuple[str, ...]]:
-    """What the constructors take out of **kwargs by name, as their sources say, and what else they may take.
+    """The parameters that the constructors read from **kwargs by their sources, and further names that they may read.
 
-    Followed from constructor to constructor as long as each hands its **kwargs on. The first is None without source.
+    Constructors of base classes are included as long as each passes its **kwargs on. The first is None without source.
     """
     try:
         return _followed(_constructors(member))
@@ -187,13 +187,13 @@ def _followed(constructors: Iterable[Callable[..., Any]]) -> tuple[tuple[LivePar
         for parameter in _taken(tree, extra[0]):
             taken.setdefault(parameter.name, parameter)
         mentioned |= {text for node in ast.walk(tree) if (text := _text(node)) and text.isidentifier()}
-        if not _hands_on(tree, extra[0]):
+        if not _passes_kwargs_on(tree, extra[0]):
             break
     return tuple(taken.values()), tuple(sorted(mentioned - set(taken)))
 
 
 def _constructors(member: Any) -> Iterator[Callable[..., Any]]:
-    """The constructors that a call may reach, from the class to its bases; for a function that function alone."""
+    """The constructors that a call may reach, from the class to its bases; for a function, only that function."""
     if not isinstance(member, type):
         yield undecorated(member)
         return
@@ -204,7 +204,7 @@ def _constructors(member: Any) -> Iterator[Callable[..., Any]]:
 
 
 def _passes_on(constructor: types.FunctionType) -> bool:
-    """Whether a constructor takes anything because it hands all of it to its base, not because it is a decorator's."""
+    """Whether a constructor takes any arguments because it passes them to its base class, not because it is a wrapper."""
     return (
         _hides(constructor)
         and "__wrapped__" not in vars(constructor)
@@ -236,7 +236,7 @@ def _extra(name: str, default: list[ast.expr]) -> LiveParameter:
     return LiveParameter(name, "keyword", text or "<unknown>", text is not None)
 
 
-def _hands_on(tree: ast.AST, extra: str) -> bool:
+def _passes_kwargs_on(tree: ast.AST, extra: str) -> bool:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     handed = [item.value for call in calls for item in call.keywords if item.arg is None]
     return any(isinstance(item, ast.Name) and item.id == extra for item in handed)

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from optmap.audit.compare import differences
-from optmap.audit.live import look
+from optmap.audit.live import inspect_modules
 from optmap.audit.results import Difference, Live, read_modules, read_request
 from optmap.audit.run import request_for
 from optmap.mapping.load import load_files
@@ -88,14 +88,14 @@ def tables(text: str = TABLE) -> MappingSet:
 
 
 def line_of(part: str, text: str = TABLE) -> int:
-    """The line of a row, or the first below the name of a module or an API, which is where they are said to be."""
+    """The line of a row, or the first line below the name of a module or an API, which is their reported position."""
     return part.endswith(":") + next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
 
 
 def audited(
     monkeypatch: pytest.MonkeyPatch, optim: str = OPTIM, mixed: str = MIXED, table: str = TABLE
 ) -> list[Difference]:
-    """Make the framework in this process, look at it as a worker does, and compare."""
+    """Create the framework in this process, inspect it as a worker does, and compare."""
     import linecache
 
     package = types.ModuleType("torch")
@@ -110,12 +110,12 @@ def audited(
         setattr(package, name.partition(".")[2], made)
     loaded = tables(table)
     request = request_for(loaded, Framework.TORCH)
-    live = Live("1.5.0", read_modules(as_json(look(read_request(as_json(request))))))
+    live = Live("1.5.0", read_modules(as_json(inspect_modules(read_request(as_json(request))))))
     return list(differences(loaded, Framework.TORCH, live))
 
 
 def as_json(value: object) -> object:
-    """As it arrives at the other side of a pipe."""
+    """The value after a round trip through JSON."""
     import json
 
     found: object = json.loads(json.dumps(value))

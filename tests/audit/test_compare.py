@@ -36,7 +36,7 @@ CHANGES: list[tuple[str, str, Kind, str, str]] = [
     ("nesterov=", "old=1, nesterov=", Kind.NEW_PARAMETER, "name: old", f"parameter 'old': the table has it for other versions only; {LIVE} has it with default 1, keyword-only"),
     ("momentum=0.0, ", "", Kind.NO_PARAMETER, "name: momentum", f"parameter 'momentum': the table has it with default 0.0; {LIVE} does not take it"),
     ("lr=0.1, momentum=0.0", "momentum=0.0, lr=0.1", Kind.ORDER, "name: lr,", f"the table has the order lr, momentum; {LIVE} has momentum, lr"),
-    ("hook=lambda x: x, *,", "hook=lambda x: x, *args,", Kind.EXTRA_KEYWORDS, "torch.optim.One:", f"a table cannot have *args; {LIVE} takes any number of positional arguments"),
+    ("hook=lambda x: x, *,", "hook=lambda x: x, *args,", Kind.EXTRA_KEYWORDS, "torch.optim.One:", f"a table cannot have *args; {LIVE} accepts any number of positional arguments"),
 ]  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_a_parameter_taken_out_of_the_keywords(monkeypatch: pytest.MonkeyPatch) 
     for taken in ('kwargs.get("fresh", 2)', 'kwargs["fresh"]', '"fresh" in kwargs'):
         found = audited(monkeypatch, OPTIM.replace('pop("decay", None)', f'pop("decay", None)\n        {taken}'))
         assert [(item.kind, item.parameter) for item in found] == [(Kind.NEW_PARAMETER, "fresh")]
-        assert found[0].message.endswith("taken out of **kwargs")
+        assert found[0].message.endswith("read from **kwargs")
     not_handed_on = audited(monkeypatch, OPTIM.replace("super().__init__(params, **kwargs)", "pass"))
     assert [(item.kind, item.parameter) for item in not_handed_on] == [(Kind.NO_PARAMETER, "decay")]
 
@@ -169,9 +169,9 @@ def test_what_no_table_knows(monkeypatch: pytest.MonkeyPatch, optim: str, mixed:
 def test_the_message_for_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
     found = audited(monkeypatch, OPTIM + "def third(net, lr, hook=print): ...\nUno = One\n" + NEW, MIXED)
     assert [item.message for item in found] == [
-        "torch.optim.New: no table has it; torch.optim has the class New(params, lr=0.001)",
-        "torch.optim.Uno: no table has it; torch.optim has it as another name of torch.optim.One",
-        "torch.optim.third: no table has it; torch.optim has the function third(net, lr, hook=print)",
+        "torch.optim.New: no table describes it; torch.optim has the class New(params, lr=0.001)",
+        "torch.optim.Uno: no table describes it; torch.optim has it as another name of torch.optim.One",
+        "torch.optim.third: no table describes it; torch.optim has the function third(net, lr, hook=print)",
     ]
 
 
