@@ -80,7 +80,7 @@ def _check(request: Request, progress: Progress) -> Report:
         interpreters=dict(map(interpreter, request.python)),
         schedules=request.schedules,
         tables=tables(request.mappings, configured),
-        progress=lambda done, total: progress.step(done, total, "calls compared"),
+        progress=lambda done, total: progress.step(done, total, "comparisons done"),
     )
 
 

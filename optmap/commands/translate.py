@@ -63,7 +63,7 @@ def run(request: Request) -> int:
     single = len(request.paths) == 1 and not Path(request.paths[0]).is_dir()
     mode = request.modes[0] if request.modes else "--stdout" if single else "--diff"
     outcomes = _outcomes(request, configured, loaded, options, extra)
-    return _Session(request, mode, request.strict or configured.strict, single).run(outcomes)
+    return _OutcomeHandler(request, mode, request.strict or configured.strict, single).run(outcomes)
 
 
 def _options(request: Request, configured: Settings) -> Options:
@@ -129,7 +129,7 @@ def _outcomes(
     yield from translate_files(found, loaded, options, jobs=jobs, mappings=extra, keep=keep)
 
 
-class _Session:
+class _OutcomeHandler:
     """Consumes the outcomes one by one, prints or writes them as the mode asks, and collects what decides the exit code."""
 
     def __init__(self, request: Request, mode: str, strict: bool, single: bool) -> None:

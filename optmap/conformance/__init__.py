@@ -1,1 +1,1 @@
-"""Running optimizers side by side and judging whether they agree."""
+"""Runs an optimizer and its translation side by side, and judges whether they agree."""

@@ -1,4 +1,4 @@
-"""`optmap.check`: the whole check as one function, for Python users and for the command."""
+"""`optmap.check`: the whole check as one function, for Python users and for the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optmap.conformance.engines import ENGINES
 from optmap.conformance.filecalls import file_calls
 from optmap.conformance.pool import EngineError, Session
 from optmap.conformance.results import Refused, Report, Result
-from optmap.conformance.run import Options, Progress, run_trials
+from optmap.conformance.run import Progress, RunOptions, run_trials
 from optmap.conformance.scenario import Scenario
 from optmap.conformance.schedule_check import SchedulePair, run_pairs
 from optmap.conformance.schedule_files import Wishes, wished_pairs
@@ -48,33 +48,33 @@ def check(
     progress: Callable[[int, int], None] | None = None,
     schedules: Iterable[str] = (),
 ) -> Report:
-    """Run optimizers and what the translator makes of them side by side, and judge the difference.
+    """Run optimizers and their translations side by side, and judge the difference.
 
     Args:
-        optimizers: classes of the sources, such as "Adam" or "torch.optim.Adam", checked at their defaults.
-        paths: Python files whose optimizer calls are checked as they are written; no file is executed.
-        everything: check every class of the tables, or the named ones, with each hyperparameter away from its default in
+        optimizers: source classes, such as "Adam" or "torch.optim.Adam", checked at their defaults.
+        paths: Python files whose optimizer calls are checked as written; no file is executed.
+        everything: check every class of the tables, or the named ones, with each hyperparameter set off its default in
             turn, against every class of the target that can express the call.
         sources: frameworks to translate from; all but the target by default.
         to: framework to translate to; by default MindSpore, or with `everything` each framework in turn.
-        steps: training steps, at least 1; 100 by default, 40 where a single hyperparameter is moved.
+        steps: training steps, at least 1; by default 100, and 40 for calls that set one hyperparameter off its default.
         seed: seed of the scenarios' weights and data, at least 0.
         dtypes: "float32", "float64" or both; BETTER needs float64.
-        scenarios: names out of `optmap.conformance.catalog.catalog()`; all by default.
-        hyperparameters: values by name, for the named optimizers, or for what a file leaves open.
-        require: engines that must be there ("torch", "tensorflow", "mindspore", "mindspore-real").
-        interpreters: Python interpreters by engine, for frameworks that live in other environments.
+        scenarios: names from `optmap.conformance.catalog.catalog()`; all by default.
+        hyperparameters: values by name, for the named optimizers, or for arguments whose value a file does not show.
+        require: engines that must be usable ("torch", "tensorflow", "mindspore", "mindspore-real").
+        interpreters: Python interpreters by engine, for frameworks that are installed in other environments.
         tables: mapping tables; optmap's own by default.
-        progress: told how many runs of a call are done, and of how many, as they get done; from several threads.
-        schedules: learning-rate schedules, such as "StepLR", whose rates are compared; files and `everything` bring theirs.
+        progress: called with the numbers of finished and of all trials (a call in one scenario); from several threads.
+        schedules: learning-rate schedules, such as "StepLR", whose rates are compared; `paths` and `everything` add theirs.
 
     Returns:
         A Report, whose results hold the divergence, the expected level with its causes, and the verdict. A framework that
         is not installed makes its results NOT_RUN.
 
     Raises:
-        CheckError: an argument that cannot be meant: an unknown optimizer, scenario, engine or hyperparameter, a number out
-            of range, a file that cannot be parsed, a required engine that cannot be used. A ValueError.
+        CheckError: an argument is invalid: an unknown optimizer, scenario, engine or hyperparameter, a number out
+            of range, a file that cannot be parsed, a required engine that cannot be used. It is a ValueError.
     """
     if tables is None:
         from optmap.mapping.load import load
@@ -102,10 +102,10 @@ def check(
 
 
 def _run(
-    trials: Sequence[object], rated: Sequence[SchedulePair], engines: Mapping[str, str | None], options: Options,
+    trials: Sequence[object], rated: Sequence[SchedulePair], engines: Mapping[str, str | None], options: RunOptions,
     require: Sequence[str], progress: Progress,
 ) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:  # fmt: skip
-    """Start the engines side by side, run everything, and say which engines could be used."""
+    """Start the engines side by side, run everything, and report the engines' versions or failures."""
     versions: dict[str, str | None] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
@@ -132,7 +132,7 @@ def _version(name: str, session: Session, versions: dict[str, str | None], failu
 
 
 def _engines(needed: set[str], require: Iterable[str], interpreters: Mapping[str, str]) -> dict[str, str | None]:
-    """The engines to start, each with its interpreter (None for this one). MindSpore elsewhere is the real one."""
+    """The engines to start with their interpreters (None: this one). Another interpreter's MindSpore is the real one."""
     given = {("mindspore-real" if name == "mindspore" else name): path for name, path in interpreters.items()}
     for name in (*require, *given):
         if name not in ENGINES:
@@ -143,7 +143,7 @@ def _engines(needed: set[str], require: Iterable[str], interpreters: Mapping[str
 
 
 def _counter(progress: Callable[[int, int], None] | None, total: int) -> Progress:
-    """Add up what gets done and tell it."""
+    """A counter that adds up the finished trials and reports the sum to `progress`."""
     done = 0
     lock = Lock()
 
@@ -187,20 +187,20 @@ def _scenarios(names: Iterable[str] | None, seed: int) -> dict[str, Scenario]:
     return {name: known[name] for name in known if name in wanted}
 
 
-def _options(steps: int | None, dtypes: Sequence[str]) -> Options:
+def _options(steps: int | None, dtypes: Sequence[str]) -> RunOptions:
     if steps is not None and not 1 <= steps <= MOST_STEPS:
         raise CheckError(f"found {steps} steps, expected 1 to {MOST_STEPS}")
     for dtype in dtypes:
         if dtype not in DTYPES:
             raise CheckError(f"unknown dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
-    return Options(steps or STEPS, steps or ROW_STEPS, tuple(dict.fromkeys(dtypes)) or DTYPES)
+    return RunOptions(steps or STEPS, steps or ROW_STEPS, tuple(dict.fromkeys(dtypes)) or DTYPES)
 
 
 def _calls(
     tables: MappingSet, optimizers: Sequence[str], paths: Sequence[Path], everything: bool,
     directions: Sequence[Direction], settings: dict[str, Literal], taken: set[str], *, alone: bool,
 ) -> tuple[list[tuple[Call, Framework]], list[Refused]]:  # fmt: skip
-    """All calls that were asked for, each with its target, and those of files that cannot be bound.
+    """All requested calls, each with its target, and the calls of files whose arguments cannot be bound.
 
     Schedules may be wanted `alone`, and have `taken` some of the settings.
     """
@@ -221,14 +221,14 @@ def _calls(
             used |= names
     unused = set(settings) - used
     if not (optimizers or everything) and unused and (calls or alone):
-        raise CheckError(f"--set {min(unused)}: found a name that no call here takes")
+        raise CheckError(f"--set {min(unused)}: found a name that no checked call takes")
     return calls, refused
 
 
 def _table_calls(
     tables: MappingSet, optimizers: Sequence[str], everything: bool, sources: frozenset[Framework]
 ) -> list[Call]:
-    """The calls of named classes, or of all."""
+    """The calls of the named classes, or of all."""
     named = [api for name in optimizers for api in find_apis(tables, name, sources)]
     if not everything:
         return [default_call(tables, api) for api in named]

@@ -1,4 +1,4 @@
-"""Constructor calls of a source, the calls that the resolver makes of them, and keyword arguments that can be run."""
+"""Constructor calls of a source, their plans from the resolver, and the keyword arguments to run them with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optmap.source.calls import Form
 from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
 
 SAMPLE: Final = 0.1
-"""Given where a call has to give a value and the tables have no sample of it."""
+"""The value of a required argument for which the tables have no sample."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Call:
 
     Attributes:
         api: the class.
-        given: arguments by the constructor's own names, without the parameters; the required ones are all there.
-        assumed: which of them were not known and were taken from the defaults or from the tables' samples.
-        origin: where the call stands, as `path:line`; empty for a call that optmap made.
-        row: the hyperparameter that this call moves away from its default; empty for the defaults and a user's call.
-        target: the class that the translator makes of it where it stands, with a schedule attached to it, say; empty where
-            only its arguments decide.
+        given: arguments by the constructor's parameter names, without the parameters to train; no required one is missing.
+        assumed: notes on values that were unknown and were taken from the defaults or from the tables' samples.
+        origin: position of the call as `path:line`; empty for a call that optmap constructed.
+        row: the hyperparameter that this call sets off its default; empty for the defaults and for a user's call.
+        target: the class that the translator chooses for the call in its file, where more than the arguments decides, such
+            as an attached schedule; else empty.
     """
 
     api: Api
@@ -40,7 +40,7 @@ class Call:
 
 
 def completed(tables: MappingSet, api: Api, given: Mapping[str, Literal]) -> dict[str, Literal]:
-    """A call's arguments, with samples for required ones that it leaves out."""
+    """A call's arguments, with samples for the required ones that are missing."""
     found = dict(given)
     for parameter in api.current:
         if parameter.required and not parameter.is_parameters and parameter.name not in found:
@@ -55,12 +55,12 @@ def sample(tables: MappingSet, parameter: Parameter) -> Literal:
 
 
 def default_call(tables: MappingSet, api: Api) -> Call:
-    """The call that gives nothing but what it has to, or what a counterpart needs."""
+    """The call with required arguments only, or with the tables' sample where no counterpart can express that."""
     return Call(api, completed(tables, api, api.sample))
 
 
 def arguments_of(call: Call) -> list[CallArgument]:
-    """The call as the resolver sees it; the parameters are an expression of which nothing is known."""
+    """The call's arguments as input of the resolver; the parameters to train are an unknown expression."""
     given = [CallArgument(Form.KEYWORD, name, literal_value(value)) for name, value in call.given.items()]
     parameters = call.api.parameters_argument
     return [CallArgument(Form.KEYWORD, parameters.name, Value()), *given] if parameters else given
@@ -84,7 +84,7 @@ def canonical_values(call: Call) -> dict[str, Literal]:
 def plans(
     tables: MappingSet, call: Call, target: Framework, *, group_keys: Sequence[str] | None = None
 ) -> list[Plan] | str:
-    """Every class of the target that can express the call, in order of preference, by the resolver's own steps.
+    """The plans of all target classes that can express the call, in order of preference, made by the resolver.
 
     Returns the resolver's reason where the call cannot be bound.
     """
@@ -96,7 +96,7 @@ def plans(
 
 
 def choices(found: Sequence[Plan]) -> tuple[Plan, Plan] | None:
-    """What the translator picks, without and with --faithful."""
+    """The plans that the translator chooses without and with --faithful; None where there is none."""
     usual, faithful = choose(found, faithful=False), choose(found, faithful=True)
     return (usual, faithful) if usual and faithful else None
 
@@ -124,20 +124,20 @@ def _piece(piece: FromArgument | Constant | Inferred, arguments: Sequence[CallAr
 
 
 def rows(tables: MappingSet, api: Api) -> Iterator[Call]:
-    """One call for each hyperparameter of the class, moved away from its default alone (with what it is inert without)."""
+    """One call for each hyperparameter, set off its default together with the one that it is inert without, if any."""
     for given, row in _Rows(tables, api).found():
         yield Call(api, completed(tables, api, {**api.sample, **given}), row=row)
 
 
 class _Rows:
-    """Moves the hyperparameters of one class."""
+    """Sets the hyperparameters of one class off their defaults, one at a time."""
 
     def __init__(self, tables: MappingSet, api: Api) -> None:
         self.tables = tables
         self.api = api
 
     def found(self) -> Iterator[tuple[dict[str, Literal], str]]:
-        """What each row gives, and its name."""
+        """The arguments of each row, and the name of its hyperparameter."""
         for parameter in self.api.current:
             if parameter.switches:
                 awake = {
@@ -152,13 +152,13 @@ class _Rows:
                     yield {**self._waker(parameter, tie), parameter.name: value}, name
 
     def _waker(self, parameter: Parameter, tie: str) -> dict[str, Literal]:
-        """A value for the hyperparameter without which this one does nothing."""
+        """A value for the hyperparameter without which this one has no effect."""
         needs = self.tables.hyperparameters[tie].inert_without
         carrier = self.api.by_tie.get(needs) if needs is not None else None
         return {carrier.name: self.given(needs)} if carrier and needs and carrier.name != parameter.name else {}
 
     def given(self, tie: str) -> Literal:
-        """A value for the parameter that carries a hyperparameter, away from the default; None where there is none."""
+        """A value off the default for the parameter that holds a hyperparameter; None where there is none."""
         parameter = self.api.by_tie[tie]
         default = parameter.default
         if len(parameter.ties) == 1:
@@ -169,7 +169,7 @@ class _Rows:
         return tuple(moved.get(name, old) for name, old in zip(parameter.ties, default, strict=True))
 
     def away(self, parameter: Parameter, tie: str, default: Any) -> Literal:
-        """A value of one hyperparameter away from its default; None where the tables give no hint of a sensible one."""
+        """A value of one hyperparameter off its default; None where the tables suggest no sensible one."""
         if isinstance(default, bool):
             return not default
         samples = self.tables.hyperparameters[tie].samples

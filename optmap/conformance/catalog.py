@@ -1,4 +1,4 @@
-"""The scenarios by name. Random numbers come from one seed, rounded to float32, so that every run starts at the same bits."""
+"""The scenarios by name. Random numbers come from one seed and are rounded to float32, so that all runs start equal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLES: Final = 4
 
 
 def catalog(seed: int = 0) -> dict[str, Scenario]:
-    """All scenarios, in the order in which they are reported. The seed must not be negative."""
+    """All scenarios by name, in the order of reports. The seed must not be negative."""
     made = (make(np.random.default_rng([seed, number])) for number, make in enumerate(_MAKERS))
     return {scenario.name: scenario for scenario in made}
 
@@ -30,7 +30,7 @@ def _dense(random: np.random.Generator, inputs: int, outputs: int) -> tuple[dict
 
 
 def _dense_mae(random: np.random.Generator) -> Scenario:
-    return Scenario("dense-mae", "Dense(2, 3) with mean absolute error, as on the pages of the mapping guide",
+    return Scenario("dense-mae", "Dense(2, 3) with mean absolute error, as in the pages of MindSpore's mapping guide",
                     Model.DENSE, Loss.MAE, *_dense(random, 2, 3))  # fmt: skip
 
 
@@ -43,19 +43,19 @@ def _softmax(random: np.random.Generator) -> Scenario:
 
 
 def _dense_mse(random: np.random.Generator) -> Scenario:
-    return Scenario("dense-mse", "Dense(7, 5) with mean squared error; 35 weights fill no whole number of vector blocks",
+    return Scenario("dense-mse", "Dense(7, 5) with mean squared error; 35 weights are no multiple of a vector block",
                     Model.DENSE, Loss.MSE, *_dense(random, 7, 5))  # fmt: skip
 
 
 def _small_gradients(random: np.random.Generator) -> Scenario:
-    return Scenario("small-gradients", "Dense(2, 3) with mean squared error times 1e-6, where epsilon weighs most",
+    return Scenario("small-gradients", "Dense(2, 3) with mean squared error times 1e-6, where epsilon has most effect",
                     Model.DENSE, Loss.MSE, *_dense(random, 2, 3), scale=1e-6, gradient_size=1e-6)  # fmt: skip
 
 
 def _norm_scale(random: np.random.Generator) -> Scenario:
     start, inputs, targets = _dense(random, 3, 4)
     start |= {"norm.gamma": _normal(random, 4) + np.float32(1), "norm.beta": _normal(random, 4)}
-    return Scenario("norm-scale", "Dense(3, 4) with a scale called gamma and a shift called beta, which names decide about",
+    return Scenario("norm-scale", "Dense(3, 4) with a scale named gamma and a shift named beta, which MindSpore treats by name",
                     Model.SCALED, Loss.MSE, start, inputs, targets)  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def _groups(random: np.random.Generator) -> Scenario:
 
 
 def _rate_drop(random: np.random.Generator) -> Scenario:
-    return Scenario("rate-drop", "Dense(3, 4) whose learning rate drops to a tenth half-way",
+    return Scenario("rate-drop", "Dense(3, 4) whose learning rate drops to a tenth halfway",
                     Model.DENSE, Loss.MSE, *_dense(random, 3, 4), rate_factors=(1.0, 0.1))  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Two traces to a Divergence: how far apart, how bad, since when and where."""
+"""Compares two traces: how far they diverge, at which level, from which step on, and in which parameter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optmap.conformance.scenario import Array, Trace
 
 
 class Tolerance(NamedTuple):
-    """How far two parameters may lie apart: `weight` times the largest weight, plus `travel` times the distance travelled.
+    """The largest allowed difference of two parameters: `weight` * largest weight + `travel` * distance travelled.
 
     The distance travelled is the largest that any element of the parameter moves from its start during the run.
     """
@@ -24,23 +24,23 @@ class Tolerance(NamedTuple):
 TOLERANCES: Final = {
     ("float32", Level.EQUIVALENT): Tolerance(
         3e-6, 2e-5,
-        "100 steps that each round a weight of size 1 by at most 6e-8, half of it lost to signs, and a step whose own factors "
-        "are rounded some 100 times; an epsilon of 1e-7 in place of 1e-8 moves small gradients by over 1e-1",
+        "100 steps, each rounding a weight of size 1 by at most 6e-8 (half of which cancels by sign), and about 100 roundings "
+        "of the factors of a step; an epsilon of 1e-7 instead of 1e-8 makes a difference over 1e-1 for small gradients",
     ),
     ("float32", Level.CLOSE): Tolerance(
-        3e-6, 1e-2, "nobody sees one percent of the way travelled: another seed or batch order moves the end point further",
+        3e-6, 1e-2, "one percent of the distance travelled is less than another seed or batch order changes",
     ),
     ("float64", Level.EQUIVALENT): Tolerance(
         1e-14, 1e-11,
-        "rounding at 1e-16, amplified by differences of nearly equal numbers; the least effect of a differing formula, an "
-        "epsilon of 1e-8 beside gradients of size 1, is above 1e-9",
+        "rounding at 1e-16, amplified by cancellation; the smallest effect of a differing formula, an epsilon of 1e-8 beside "
+        "gradients of size 1, is above 1e-9",
     ),
-    ("float64", Level.CLOSE): Tolerance(1e-14, 1e-2, "as in float32: the practical tolerance knows no dtype"),
+    ("float64", Level.CLOSE): Tolerance(1e-14, 1e-2, "as in float32: the practical tolerance does not depend on the dtype"),
 }  # fmt: skip
 
 
 def compare(first: Trace, second: Trace, start: dict[str, Array], dtype: str) -> Divergence:
-    """Compare the parameters of two traces after every step. Both have the same parameters, shapes and dtype."""
+    """Compare the parameters of two traces after every step; both must have the same parameters, shapes and dtype."""
     gaps = {name: _gaps(first.parameters[name], second.parameters[name]) for name in first.parameters}
     level, over = Level.IDENTICAL, None
     for name, gap in gaps.items():
@@ -59,13 +59,13 @@ def compare(first: Trace, second: Trace, start: dict[str, Array], dtype: str) ->
 
 
 def allowed(dtype: str, level: Level, size: float, reach: float) -> float:
-    """The largest difference that a level allows between parameters of this size that travel this far."""
+    """The largest difference that a level allows, for the largest weight `size` and the distance travelled `reach`."""
     tolerance = TOLERANCES[dtype, level]
     return tolerance.weight * size + tolerance.travel * reach
 
 
 def _gaps(first: Array, second: Array) -> Array:
-    """Largest difference at each step: (steps,) float64. Two equal non-numbers do not differ."""
+    """The largest difference at each step, as (steps,) float64. NaN equals NaN, and an infinity itself."""
     with np.errstate(all="ignore"):
         gap = np.abs(first.astype(np.float64) - second.astype(np.float64))
     same = (first == second) | (np.isnan(first) & np.isnan(second))
@@ -73,7 +73,7 @@ def _gaps(first: Array, second: Array) -> Array:
 
 
 def _norms(values: Array) -> Array:
-    """Largest magnitude along all axes but the first."""
+    """The largest magnitude over all axes but the first."""
     largest: Array = np.abs(values.reshape(len(values), -1)).max(axis=1)
     return largest
 
@@ -94,7 +94,7 @@ def _first_over(gap: Array, limit: float) -> int | None:
 
 
 def _ulps(first: Array, second: Array) -> int:
-    """Largest distance in representable numbers; 0 for equal values and for two non-numbers."""
+    """The largest distance in representable numbers; 0 for equal values and for two NaNs."""
     kind = np.uint32 if first.dtype == np.float32 else np.uint64
     sign = kind(1) << kind(8 * first.dtype.itemsize - 1)
     differ = (first != second) & ~(np.isnan(first) & np.isnan(second))
@@ -106,7 +106,7 @@ def _ulps(first: Array, second: Array) -> int:
 
 
 def drift(first: Trace, second: Trace, start: dict[str, Array]) -> float:
-    """Distance of the two end points over the distance that the first run travelled."""
+    """The distance of the two end points, divided by the distance that the first run travelled (Euclidean norms)."""
     apart = travelled = 0.0
     for name, values in first.parameters.items():
         one, other = values[-1].astype(np.float64), second.parameters[name][-1].astype(np.float64)

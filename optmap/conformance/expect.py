@@ -1,4 +1,4 @@
-"""What the tables lead us to expect of one plan in one scenario: the causes that are awake there, and how far they may show."""
+"""The expected level of a plan in a scenario, from the tables: which causes have an effect there, and how large."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optmap.mapping.plan import Cause, Plan
 
 
 class Expectation(NamedTuple):
-    """The worst level that the causes excuse, and the causes in words."""
+    """The worst level that the causes explain, and the causes as text."""
 
     level: Level
     causes: tuple[str, ...]
@@ -41,14 +41,14 @@ NEEDS: Final[Mapping[Need, Callable[[Scenario, Values, Circumstances], bool]]] =
     Need.SINGLE_PRECISION: lambda scenario, values, run: run.dtype == "float32",
     Need.LONG_RUN: _is_long,
 }
-"""Which runs have what a trait needs to show; in the others the two rules must agree."""
+"""For each need, whether a run meets it. In runs that do not, a trait with that need has no effect."""
 
 _USUAL: Final = Circumstances()
 
 NEGLIGIBLE: Final = 1e-5
-"""An epsilon below this share of the gradients (and of their squares, which is what stands beside it inside a root) moves a
-run by less than the practical tolerance, even where young second moments are 1 / (1 - beta2), a thousand times, too small.
-The same is asked of whatever else a cause grows with."""
+"""An epsilon below this fraction of the gradients (and of their squares, to which it is added inside a square root) changes a
+run by less than the practical tolerance, even in the first steps, where second moments are too small by a factor of up to
+1 / (1 - beta2), a thousand. The same bound applies to any other hyperparameter that a cause grows with."""
 
 
 def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: Circumstances = _USUAL) -> Expectation:
@@ -57,7 +57,7 @@ def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: C
     Args:
         plan: how the target expresses the source's call.
         scenario: where both are run.
-        values: the source call's hyperparameters by canonical name, as far as they are numbers.
+        values: the source call's hyperparameters by canonical name.
         circumstances: how it is run.
     """
     level, texts = Level.EQUIVALENT, []
@@ -70,7 +70,7 @@ def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: C
 
 
 def describe(plan: Plan, cause: Cause) -> str:
-    """A cause in one line."""
+    """A cause as one line of text."""
     return f"{cause.trait.replace('_', ' ')}: {plan.source.name} {cause.source}; {plan.target.name} {cause.target}"
 
 

@@ -1,4 +1,4 @@
-"""The optimizer calls of a user's file with the values written there. The file is parsed, never executed."""
+"""The optimizer calls of a user's file with the values written in it. The file is parsed, never executed."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Samples: TypeAlias = Callable[[Parameter], Any]
 def file_calls(
     path: Path, tables: MappingSet, sources: Collection[Framework], target: Framework, settings: Mapping[str, Literal]
 ) -> tuple[list[Call], list[Refused], set[str]]:
-    """The calls of one file, those that cannot be bound, and the names of the settings that were used.
+    """The calls of one file, the calls whose arguments cannot be bound, and the names of the settings that were used.
 
-    `settings` gives values to what the file leaves open: by the text of the expression (`args.lr`), or by the name of the
-    argument. What stays open is taken from the defaults and noted in the call. Raises CheckError.
+    `settings` gives values to arguments that the file does not show, by the text of the expression (`args.lr`) or by the
+    name of the argument. All other unknown values are taken from the defaults, with a note in the call. Raises CheckError.
     """
     source, found = read_file(path, tables, sources, target)
     read = [(site, read_call(source, site.node)) for site in found.calls]
@@ -60,13 +60,13 @@ def file_calls(
 def _targets(
     source: Source, tables: MappingSet, sources: Collection[Framework], target: Framework
 ) -> dict[tuple[int, int], str]:
-    """The class that the translator makes of each call, by line and column, without those that it leaves as they are."""
+    """The class that the translator chooses for each call, by line and column, without calls that it leaves unchanged."""
     result = translate_parsed(b"", source, tables, Options(target, frozenset(sources), prove=False))
     return {(call.line, call.column): call.target for call in result.calls if call.target is not None}
 
 
 def _read(path: Path) -> Source:
-    """Raises OSError, SourceError."""
+    """Read a script or notebook. Raises OSError or SourceError."""
     data = path.read_bytes()
     if path.suffix == ".ipynb":
         from optmap.translate.notebook import notebook_source
@@ -78,7 +78,7 @@ def _read(path: Path) -> Source:
 def read_file(
     path: Path, tables: MappingSet, sources: Collection[Framework], target: Framework
 ) -> tuple[Source, Sites]:
-    """Parse a file and find what it says of optimizers. Raises CheckError."""
+    """Parse a file and find its optimizer calls. Raises CheckError."""
     try:
         source = _read(path)
         return source, find_sites(source, tables, sources, target)
@@ -91,9 +91,9 @@ def read_file(
 def read_literals(
     source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples, origin: str
 ) -> tuple[Call | Refusal, set[str]]:
-    """A call with the values that are written at it or known by `settings`, a Refusal where it cannot be bound.
+    """A call with the values written in the file or given by `settings`, and the names of the settings that were used.
 
-    With it come the names of the settings that were used.
+    Returns a refusal in place of the call where its arguments cannot be bound.
     """
     reader = _Reader(source, site, text, settings, samples)
     return reader.call(origin), reader.used
@@ -127,7 +127,7 @@ class _Reader:
         for item in bound:
             if item.parameter.is_parameters and self._has_groups(nodes[item.index]):
                 assumed.append(
-                    "the parameter groups written here were left out: every parameter gets the call's own values"
+                    "the parameter groups of this call were left out: every parameter gets the call's own values"
                 )
             if item.parameter.is_parameters or item.parameter.execution:
                 continue
@@ -140,14 +140,14 @@ class _Reader:
 
     def _assumption(self, parameter: Parameter, text: str) -> str:
         value = self.samples(parameter) if parameter.required else parameter.default
-        return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE gives another"
+        return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE changes it"
 
     def _has_groups(self, node: ast.expr) -> bool:
         found = read_parameters(self.source, node, self.site.api.framework)
         return found.groups is not None or found.unreadable is not None
 
     def _value(self, parameter: Parameter, value: Value, node: ast.expr) -> tuple[Literal] | None:
-        """The value in a tuple of one, None where it is not known."""
+        """The value in a tuple of one (it may be None itself); None where it is not known."""
         for name in (ast.unparse(node), parameter.name):
             if name in self.settings:
                 self.used.add(name)
@@ -155,7 +155,7 @@ class _Reader:
         return (value.literal,) if value.known else None  # type: ignore[return-value]
 
     def _followed(self, node: ast.expr) -> ast.expr:
-        """The expression with names replaced by the constants that they are bound to, once, in this file."""
+        """The expression with each name replaced by its value, if the file binds the name exactly once, to a constant."""
         names = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
         known = {name: value for name in names if (value := self._constant(name)) is not None}
         return _Replacer(known).visit(ast.parse(ast.unparse(node), mode="eval").body) if known else node
@@ -174,7 +174,7 @@ class _Reader:
 
 
 def _bindings(scope: ast.AST, name: str) -> list[ast.expr | None]:
-    """The values that a name is bound to in one scope; None for each binding that is no simple assignment."""
+    """The values that a name is bound to in one scope; None for each binding other than a simple assignment."""
     found: list[ast.expr | None] = []
     if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
         found += [None for item in ast.walk(scope.args) if isinstance(item, ast.arg) and item.arg == name]
@@ -188,7 +188,7 @@ def _bindings(scope: ast.AST, name: str) -> list[ast.expr | None]:
 
 
 def _expressions(statement: ast.AST) -> Sequence[Any]:
-    """The nodes of a statement but for the statements inside it."""
+    """The nodes of a statement except those of the statements inside it."""
     found: list[ast.AST] = []
     todo: list[ast.AST] = [statement]
     while todo:

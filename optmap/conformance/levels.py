@@ -1,4 +1,4 @@
-"""How well two runs agree, as values: what reports show. Nothing here needs numpy."""
+"""Levels of agreement and measured divergence, as values for reports. This module does not import numpy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Level(StrEnum):
-    """How well two runs agree; the order is that of the definition, best first."""
+    """How well two runs agree, from best to worst in the order of definition."""
 
     IDENTICAL = "IDENTICAL"
     EQUIVALENT = "EQUIVALENT"
@@ -24,15 +24,15 @@ _ORDER: Final = tuple(Level)
 
 
 class Divergence(NamedTuple):
-    """How far two runs of the same scenario lie apart.
+    """How far two runs of the same scenario diverge.
 
     Attributes:
-        max_abs: largest difference of an element at any step; infinite where only one side is a number.
-        max_ulp: the same in units in the last place of the dtype, counted across zero.
+        max_abs: largest difference of an element at any step; infinite where two values differ and are not both finite.
+        max_ulp: the same in units in the last place (ULP) of the dtype, counted across zero.
         drift: distance of the two end points over the distance that the first run travelled (Euclidean norms).
-        first_step_over: first step, counted from 1, over the tolerance of EQUIVALENT; None where there is none.
-        parameter: where that was.
-        level: measured level.
+        first_step_over: first step, counted from 1, over the tolerance of EQUIVALENT; None if no step is.
+        parameter: name of the parameter that is over the tolerance first.
+        level: the measured level.
     """
 
     max_abs: float

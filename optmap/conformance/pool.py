@@ -1,4 +1,4 @@
-"""Worker processes: started side by side, asked with a time limit, and reported with their last words when they fail."""
+"""Worker processes: started side by side, each request with a time limit, failures reported with the end of stderr."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ WORK_LIMIT: Final = 300.0
 
 
 class EngineError(Exception):
-    """An engine cannot be used; the message says why, and what to do or what its worker said last."""
+    """An engine cannot be used; the message gives the reason, with advice or the last lines of the worker's stderr."""
 
 
 class Session:
-    """One engine at work: in this process for the numpy engine, else in a worker process."""
+    """One running engine: the numpy engine in this process, any other in a worker process."""
 
     def __init__(
         self, engine: str, interpreter: str | None = None, *, limits: tuple[float, float] = (START_LIMIT, WORK_LIMIT)
@@ -53,7 +53,7 @@ class Session:
             self._failure = EngineError(f"{interpreter} cannot be run: {error.strerror}")
 
     def version(self) -> str:
-        """The framework's version; waits for its import. Raises EngineError."""
+        """The framework's version. Waits until the worker has imported it. Raises EngineError."""
         with self._lock:
             return self._hello()
 
@@ -80,7 +80,7 @@ class Session:
         raise self._failure
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Do the jobs in order. Raises EngineError if the worker dies, hangs or answers nonsense."""
+        """Run the jobs in order. Raises EngineError if the worker dies, hangs or gives an invalid answer."""
         with self._lock:
             self._hello()
             if not jobs:
@@ -91,7 +91,7 @@ class Session:
             return [read_outcome(item) for item in answer["outcomes"]]
 
     def rates(self, jobs: Sequence[ScheduleJob]) -> list[Rates]:
-        """Follow schedules, in order. Raises EngineError as `run` does."""
+        """Compute the learning rates of schedules, in order. Raises EngineError as `run` does."""
         with self._lock:
             self._hello()
             if self.local:
@@ -102,7 +102,7 @@ class Session:
             return [Rates(tuple(item["values"]), item["failure"]) for item in answer["rates"]]
 
     def _exchange(self, message: object, limit: float, what: str) -> Any:
-        """Send a message, if any, and wait for the answer; a thread does it, so that a worker that hangs can be left."""
+        """Send a message, if any, and wait for the answer, in a thread that can be abandoned if the worker hangs."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -128,12 +128,12 @@ class Session:
         assert self._process is not None
         if not box:
             self._process.kill()
-            text = f"the {self.engine} worker did not answer within the {limit:g} seconds that it has {what}"
+            text = f"the {self.engine} worker did not answer within {limit:g} seconds, the limit {what}"
         elif isinstance(box[0], WireError):
             self._process.kill()
-            text = f"the {self.engine} worker printed what is no answer: {box[0]}"
+            text = f"the {self.engine} worker sent an invalid answer: {box[0]}"
         else:
-            text = f"the {self.engine} worker ended with exit code {self._process.wait(10)}"
+            text = f"the {self.engine} worker exited with code {self._process.wait(10)}"
         self._process.wait(10)
         self._failure = EngineError(text + self._stderr_tail())
         return self._failure
@@ -143,8 +143,8 @@ class Session:
         return stderr_tail(self._stderr)
 
     def close(self) -> None:
-        """End the worker."""
-        self._failure = self._failure or EngineError(f"the {self.engine} worker was ended")
+        """Stop the worker."""
+        self._failure = self._failure or EngineError(f"the {self.engine} worker was stopped")
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)

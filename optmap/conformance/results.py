@@ -1,4 +1,4 @@
-"""What a check found, as values: one Result for each run of a pair, and a Pair for each translated call."""
+"""Results of a check as values: a Pair for each translated call, and a Result for each comparison of a pair."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optmap.mapping.model import Literal
 
 
 class Verdict(StrEnum):
-    """How a measurement stands to what the tables lead us to expect. Only AS_EXPECTED passes."""
+    """How a measurement compares with what the tables predict. Only AS_EXPECTED passes."""
 
     AS_EXPECTED = "AS_EXPECTED"
     WORSE = "WORSE"
@@ -20,9 +20,9 @@ class Verdict(StrEnum):
 
 
 class Mode(StrEnum):
-    """FORCED: the source's gradients are replayed into both. FREE: each framework computes its own.
+    """FORCED: the source's gradients are replayed into both optimizers. FREE: each framework computes its own.
 
-    SCHEDULE: no weights at all, the learning rates of two schedules.
+    SCHEDULE: nothing is trained; the learning rates of two schedules are compared.
     """
 
     FORCED = "forced"
@@ -39,13 +39,13 @@ class Pair:
         target: full name of the target's class.
         hyperparameters: the arguments of the source's call.
         arguments: the arguments of the target's call.
-        origin: `path:line` of the call; empty where optmap made it.
-        row: the hyperparameter that the call moves away from its default; empty otherwise.
-        assumed: arguments whose value the file does not tell, and what was taken instead.
-        chosen: whether the translator picks this class, and whether it does so with --faithful.
+        origin: `path:line` of the call; empty where optmap constructed it.
+        row: the hyperparameter that the call sets off its default; empty otherwise.
+        assumed: arguments whose value the file does not show, and the values that were assumed.
+        chosen, chosen_faithful: whether the translator chooses this class, without and with --faithful.
         causes: why the update rules differ for these hyperparameters.
-        advice: what can be done about it.
-        not_run: why no run can compare the two classes, in the words of the tables; empty where one can.
+        advice: what can be done about them.
+        not_run: the tables' reason why the two classes cannot be run here; empty where they can.
     """
 
     source: str
@@ -69,13 +69,13 @@ class Result:
     Attributes:
         pair: what was compared.
         engine: the engine that ran the target.
-        scenario, dtype, mode, steps: how.
-        divergence: what was measured; None where it could not be run.
-        expected: the worst level that the causes excuse.
-        causes: those causes of the pair that this scenario can show.
-        verdict: for a free run that of the forced run beside it.
-        reason: why the verdict is not AS_EXPECTED, or what a free run has to be compared with.
-        noise_floor: of a free run, drift between the source's own float32 and float64 runs.
+        scenario, dtype, mode, steps: how it was run.
+        divergence: what was measured; None if it could not be run.
+        expected: the worst level that the causes explain.
+        causes: the causes of the pair that have an effect in this scenario.
+        verdict: the verdict; a free run has that of its forced run.
+        reason: why the verdict is not AS_EXPECTED; None if it is.
+        noise_floor: for a free run, the drift between the source's own runs in float32 and float64; else None.
     """
 
     pair: Pair
@@ -93,13 +93,13 @@ class Result:
 
     @property
     def passes(self) -> bool:
-        """Whether the result is as expected, or could not be made for a reason that the tables state."""
+        """Whether the result is as expected, or could not be made for a reason that the tables give."""
         return self.verdict is Verdict.AS_EXPECTED or bool(self.pair.not_run)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A call that no class of the target can express, and the resolver's reasons."""
+    """A call that no class of the target can express, with the resolver's reasons."""
 
     source: str
     target: str
@@ -113,10 +113,10 @@ class Report:
     """Everything that a check found.
 
     Attributes:
-        engines: version of each engine that was wanted; None where it could not be used.
-        failures: why, by engine.
+        engines: the version of each engine that was needed; None if it could not be used.
+        failures: why an engine could not be used, by engine.
         results: in the order of the calls, their targets, the scenarios and dtypes.
-        refused: calls that were not translated, so that there was nothing to compare.
+        refused: calls that were not translated and therefore not compared.
     """
 
     engines: Mapping[str, str | None]
@@ -126,16 +126,16 @@ class Report:
 
     @property
     def forced(self) -> tuple[Result, ...]:
-        """The results that are judged."""
+        """The results that get a verdict: all but the free runs."""
         return tuple(result for result in self.results if result.mode is not Mode.FREE)
 
     @property
     def ran(self) -> bool:
-        """Whether anything was compared at all."""
+        """Whether anything was compared."""
         return any(result.divergence is not None for result in self.results)
 
     @property
     def passed(self) -> bool:
-        """Whether something ran, everything came out as expected, and no call of a user's file was left out."""
+        """Whether something ran, every result passes, and every call of the user's files was translated."""
         left_out = any(item.origin for item in self.refused)
         return self.ran and not left_out and all(result.passes for result in self.results)

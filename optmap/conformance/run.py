@@ -1,4 +1,4 @@
-"""Runs trials: the source freely, its gradients forced into the target, the target freely; then compares and judges."""
+"""Runs trials (the source, the target with the source's gradients, the target with its own), compares and judges them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Progress: TypeAlias = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Options:
-    """How every trial is run. `dtypes` are judged; `steps` is for calls, `row_steps` for single hyperparameters."""
+class RunOptions:
+    """How every trial is run: `dtypes` get verdicts; `row_steps` replaces `steps` for calls with one hyperparameter set."""
 
     steps: int
     row_steps: int
@@ -33,23 +33,23 @@ class Options:
     free: bool = True
 
     def steps_of(self, trial: Trial) -> int:
-        """Steps of a trial."""
+        """The number of steps of a trial."""
         return self.row_steps if trial.call.row else self.steps
 
 
 def run_trials(
-    trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options, progress: Progress = lambda _: None
+    trials: Sequence[Trial], sessions: Mapping[str, Session], options: RunOptions, progress: Progress = lambda _: None
 ) -> list[Result]:
     """Run all trials, the source frameworks side by side, and return the results in the order of the trials.
 
-    `progress` is told how many trials are done as they get done.
+    `progress` is called with the number of further trials that are done, from several threads.
     """
     possible = [trial for trial in trials if not trial.pair.not_run]
     shares = list(sources_of(possible).items())
     with ThreadPoolExecutor(max(len(shares), 1)) as pool:
         try:
             found = list(pool.map(lambda item: _share(item[0], item[1], sessions, options, progress), shares))
-        except BaseException:  # an interrupt must not wait for workers that have hours to go
+        except BaseException:  # an interrupt must not wait for busy workers
             for session in sessions.values():
                 session.close()
             raise
@@ -59,16 +59,20 @@ def run_trials(
     return [result for trial in trials for result in by_trial[id(trial)]]
 
 
-def _excused(trial: Trial, options: Options) -> Result:
-    """The result of a trial that the tables say nobody can run."""
+def _excused(trial: Trial, options: RunOptions) -> Result:
+    """The result of a trial that cannot be run according to the tables."""
     return Result(trial.pair, trial.plan.target.framework.value, trial.scenario.name, options.dtypes[0], Mode.FORCED,
                   options.steps_of(trial), None, Level.EQUIVALENT, (), Verdict.NOT_RUN, trial.pair.not_run)  # fmt: skip
 
 
 def _share(
-    framework: Framework, trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options, progress: Progress
+    framework: Framework,
+    trials: Sequence[Trial],
+    sessions: Mapping[str, Session],
+    options: RunOptions,
+    progress: Progress,
 ) -> dict[int, list[Result]]:
-    """The trials of one source framework, class by class, so that the targets start before the sources have finished."""
+    """Run the trials of one source framework class by class, so that targets start before all sources have finished."""
     found: dict[int, list[Result]] = {}
     batches: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -80,10 +84,10 @@ def _share(
 
 
 class _Batch:
-    """Trials of one source class, run with as few questions to the workers as possible."""
+    """The trials of one source class, run with as few requests to the workers as possible."""
 
     def __init__(
-        self, framework: Framework, trials: Sequence[Trial], sessions: Mapping[str, Session], options: Options
+        self, framework: Framework, trials: Sequence[Trial], sessions: Mapping[str, Session], options: RunOptions
     ) -> None:
         self.framework = framework
         self.trials = trials
@@ -110,9 +114,10 @@ class _Batch:
         return id(trial.call), trial.scenario.name, dtype
 
     def _run_sources(self) -> None:
-        """Run each call once in every scenario and dtype: the calls freely, which gives the gradients for the rows.
+        """Run the source once for each call, scenario and dtype.
 
-        A row replays the gradients of its class's defaults where there are some: forced runs are all that it needs.
+        A call of the user or of the defaults is a free run. A row (one hyperparameter off its default) replays the gradients
+        of its class's default call if there are any, because rows are only compared in forced runs.
         """
         self._ask_sources([trial for trial in self.trials if not trial.call.row], {})
         gradients = {
@@ -177,7 +182,7 @@ class _Batch:
         return replace(made, verdict=forced.verdict, reason=forced.reason, noise_floor=self._noise(trial))
 
     def _noise(self, trial: Trial) -> float | None:
-        """Drift between the source's own runs in float32 and float64."""
+        """The drift between the source's own runs in float32 and float64; None if either is missing."""
         single, double = (self.sources.get(self._key(trial, dtype)) for dtype in ("float32", NOISE_DTYPE))
         if not isinstance(single, Trace) or not isinstance(double, Trace):
             return None
@@ -197,7 +202,7 @@ def _first(gradients: Gradients | None, steps: int) -> Gradients | None:
 
 
 def _ask(sessions: Mapping[str, Session], engine: str, jobs: Iterable[Job]) -> list[Outcome]:
-    """Run jobs in an engine; where the engine fails, every job fails with its reason."""
+    """Run jobs in an engine. If the engine fails, every job fails with that reason."""
     listed = list(jobs)
     try:
         return list(sessions[engine].run(listed))

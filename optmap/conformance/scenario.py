@@ -1,4 +1,4 @@
-"""What is trained: a tiny model with its weights, batches and loss, written out as data."""
+"""Scenarios: a tiny model with its initial weights, batches and loss, as data; and the jobs and traces of engines."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Model(StrEnum):
     SCALED = "scaled"
     """A dense layer, then `* norm.gamma + norm.beta`, as the last half of a normalization layer."""
     EMBEDDING = "embedding"
-    """Rows of `embedding` picked by index, whose gradient is sparse where the framework can do that."""
+    """Rows of `embedding` selected by index; the gradient is sparse where the framework supports it."""
 
 
 class Loss(StrEnum):
-    """What is minimized, as the mean over all elements (cross-entropy: over the samples)."""
+    """The loss, as the mean over all elements (cross-entropy: over the samples)."""
 
     MAE = "mae"
     MSE = "mse"
@@ -32,7 +32,7 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True)
 class GroupChange:
-    """A parameter group, and what it changes: the learning rate by a factor, the weight decay to a value."""
+    """A parameter group; it multiplies the learning rate by a factor and sets the weight decay to a value."""
 
     parameters: tuple[str, ...]
     rate_factor: float | None = None
@@ -41,18 +41,18 @@ class GroupChange:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One training run, but for the optimizer.
+    """One training run without the optimizer.
 
     Attributes:
-        name: what `--scenario` calls it.
-        about: one line for people.
+        name: the name that `--scenario` takes.
+        about: a description in one line.
         start: initial parameters by name, float32; a float64 run starts at the same values.
         inputs: (batches, samples, features) float32, or (batches, samples) int64 rows of an embedding. Step t, counted from
             0, takes batch t modulo their number.
         targets: (batches, samples, outputs) float32; for cross-entropy the probabilities of the classes.
         scale: factor on the loss, and so on the gradients.
-        gradient_size: order of magnitude of the gradients, which says what an epsilon has to be compared with.
-        rate_factors: what the learning rate is multiplied by in each quarter of the run; empty for a constant rate.
+        gradient_size: order of magnitude of the gradients, with which an epsilon is compared.
+        rate_factors: factors on the learning rate, each for an equal part of the run; empty for a constant rate.
         groups: parameter groups; empty for a plain list of parameters.
     """
 
@@ -74,7 +74,7 @@ class Scenario:
         return self.model is Model.EMBEDDING
 
     def rates(self, rate: float, steps: int) -> tuple[float, ...] | None:
-        """The learning rate of every step; None where it does not change."""
+        """The learning rate of every step; None if it is constant."""
         if not self.rate_factors:
             return None
         parts = len(self.rate_factors)
@@ -95,7 +95,7 @@ Gradients: TypeAlias = "dict[str, Array | Rows]"
 
 @dataclass(frozen=True)
 class JobGroup:
-    """A parameter group as the optimizer under test takes it: hyperparameters by the framework's own keys."""
+    """A parameter group of the optimizer under test; the hyperparameters have the framework's own keys."""
 
     parameters: tuple[str, ...]
     arguments: dict[str, Any]
@@ -103,17 +103,17 @@ class JobGroup:
 
 @dataclass(frozen=True)
 class Job:
-    """One run that an engine is asked for.
+    """A request to an engine for one run.
 
     Attributes:
         api: full name of the optimizer class.
-        arguments: keyword arguments of its constructor but for the parameters.
-        scenario: the training run.
-        steps: how many.
+        arguments: keyword arguments of its constructor, without the parameters to train.
+        scenario: what is trained.
+        steps: the number of steps.
         dtype: "float32" or "float64".
         gradients: gradients to replay (a forced run); None for a free run, in which the framework computes its own.
         rate_argument: the constructor's name for the learning rate.
-        rates: learning rate of each step, in place of the constructor's; None where it is constant.
+        rates: the learning rate of each step, which replaces the constructor's; None for a constant rate.
         groups: parameter groups; None for a plain list.
     """
 
@@ -130,11 +130,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a run did.
+    """The record of one run.
 
     Attributes:
         loss: (steps,) float64, before each step; NaN in a forced run.
-        gradients: what the optimizer was given.
+        gradients: the gradients that the optimizer was given.
         parameters: by name, (steps, *shape) in the run's dtype, after each step.
     """
 
@@ -145,7 +145,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that could not be done, in the words of the framework."""
+    """A run that failed, with the framework's error message."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""Which calls to check: names of optimizers, settings of their hyperparameters, everything in the tables."""
+"""Selects the calls to check: optimizers by name, hyperparameters set by the user, or everything in the tables."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.yamlnodes import nearest
 
 Direction: TypeAlias = tuple[frozenset[Framework], Framework]
-"""Source frameworks, and the one to translate to."""
+"""The source frameworks and the target framework."""
 
 
 class CheckError(ValueError):
-    """The check was asked for wrongly; the message says what was found and what was expected."""
+    """A request for a check is invalid; the message says what was found and what was expected."""
 
 
 def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) -> list[Api]:
-    """The classes of some frameworks that a name may mean: a full name, or a class name alone. Raises CheckError."""
+    """The classes of the given frameworks with a full name or a class name. Raises CheckError where there is none."""
     named = tables.named(name)
     if not named:
         raise CheckError(f"unknown optimizer {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
     found = [api for api in named if api.framework in frameworks]
     if not found:
         owners = " and ".join(dict.fromkeys(api.framework.value for api in named))
-        raise CheckError(f"{name!r} is {owners}'s, expected a class of {' or '.join(sorted(frameworks))}")
+        raise CheckError(f"{name!r} belongs to {owners}, expected a class of {' or '.join(sorted(frameworks))}")
     return found
 
 
 def table_calls(tables: MappingSet, apis: Iterable[Api]) -> list[Call]:
-    """The calls that exercise some classes: at the defaults, and with each hyperparameter away from its default in turn.
+    """The calls that exercise classes: at the defaults, and with each hyperparameter in turn set off its default.
 
-    A class whose defaults no other framework can express is called with its sample arguments throughout.
+    A class whose defaults no other framework can express is always called with its sample arguments.
     """
     return [call for api in apis for call in (default_call(tables, api), *rows(tables, api))]
 
 
 def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal]) -> list[Call]:
-    """The calls with hyperparameters set; each setting must be understood by one of them. Raises CheckError.
+    """The calls with hyperparameters set. Raises CheckError for a setting that applies to none of them.
 
-    A name is one of the source's parameters, a canonical hyperparameter, or what a sibling of the class calls it.
+    A setting's name is a parameter of the class, a canonical hyperparameter, or a parameter of another class of the same
+    algorithm.
     """
     used: set[str] = set()
     found = []
@@ -56,12 +57,12 @@ def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[s
     for name in settings:
         if name not in used:
             known = sorted({parameter.name for call in calls for parameter in call.api.current if parameter.ties})
-            raise CheckError(f"--set {name}: found a name that no class here takes{nearest(name, known)}")
+            raise CheckError(f"--set {name}: found a name that no checked class takes{nearest(name, known)}")
     return found
 
 
 def _tie(tables: MappingSet, api: Api, name: str) -> str | None:
-    """The canonical hyperparameter that a name means for a class; its own parameter's name where that ties several."""
+    """The canonical hyperparameter of a setting's name; the parameter's own name if it holds several hyperparameters."""
     own = api.by_name.get(name)
     if own is not None and own in api.current and not own.is_parameters:
         return own.ties[0] if len(own.ties) == 1 else name
@@ -84,7 +85,7 @@ def _set(api: Api, tie: str, name: str, value: Literal, given: Mapping[str, Lite
 
 
 def _check_value(name: str, value: Literal, parameter: Parameter) -> None:
-    """Raise CheckError for what no optimizer can be called with."""
+    """Raise CheckError for a value that no optimizer accepts."""
     parts = value if isinstance(value, tuple) else (value,)
     for part in parts:
         if isinstance(part, str) or (isinstance(part, float) and not math.isfinite(part)):
@@ -96,7 +97,7 @@ def _check_value(name: str, value: Literal, parameter: Parameter) -> None:
 
 
 def read_setting(text: str) -> tuple[str, Literal]:
-    """Read `NAME=VALUE`, where the value is a Python literal. Raises CheckError."""
+    """Parse `NAME=VALUE`, where the value is a Python literal. Raises CheckError."""
     import ast
 
     from optmap.mapping.values import read_value

@@ -1,4 +1,4 @@
-"""Replay gradients through MindSpore's update rules, without MindSpore."""
+"""`optmap.simulate`: replays gradients through MindSpore's update rules, without MindSpore."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Group:
 
     Attributes:
         parameters: names of its parameters.
-        hyperparameters: what differs from the optimizer's, spelled as in MindSpore's group dictionaries: `lr` and
+        hyperparameters: values that differ from the optimizer's, with the keys of MindSpore's group dictionaries: `lr` and
             `weight_decay` for `mindspore.nn`, any keyword of the constructor for `mindspore.experimental.optim`.
     """
 
@@ -36,7 +36,7 @@ class Group:
 
 @dataclass
 class _Slot:
-    """One parameter on its way through the steps: where it stands, and what its rule remembers."""
+    """One parameter during the simulation: its current value, its rule, and the rule's state."""
 
     name: str
     rule: Rule
@@ -62,17 +62,17 @@ def simulate(
 
     Args:
         api: full name, such as "mindspore.nn.Adam"; `optmap.conformance.rules.RULES` has them all.
-        hyperparameters: by the API's own keyword names; omitted ones take the API's own defaults. The learning rate is a
-            number, or a sequence with at least one number a step.
-        parameters: initial values by name; floats of any shape but an empty one. Names matter: `mindspore.nn` does not
+        hyperparameters: values by the API's keyword names; omitted ones have the API's defaults. The learning rate is a
+            number, or a sequence with at least one number per step.
+        parameters: initial values by name; non-empty float arrays of any shape. Names matter: `mindspore.nn` does not
             decay ungrouped parameters whose name contains `beta` or `gamma`.
-        gradients: one mapping a step, holding for every parameter a float array of its shape, or SparseRows where the
-            rule takes them (`nn.LazyAdam` and `nn.Adam(use_lazy=True)`). Names that are no parameter's are an error.
+        gradients: one mapping per step with, for every parameter, a float array of its shape, or SparseRows where the
+            rule accepts them (`nn.LazyAdam` and `nn.Adam(use_lazy=True)`). Other names are an error.
         groups: parameter groups; together they must name every parameter once. None: all parameters, ungrouped.
         dtype: "float32" or "float64"; floats of another width are cast to it on entry.
 
     Returns:
-        One dict a step, from parameter name to a new array of the parameter's shape and of `dtype`. No input is changed,
+        One dict per step, from parameter name to a new array of the parameter's shape and of `dtype`. No input is changed,
         and no two arrays share memory.
 
     Raises:
@@ -89,7 +89,7 @@ def simulate(
         for index, given in enumerate(gradients):
             for name in given:
                 if name not in parameters:
-                    raise ValueError(f"step {index + 1}: gradient for {name!r}, which is no parameter")
+                    raise ValueError(f"step {index + 1}: gradient for {name!r}, which is not a parameter")
             for slot in slots:
                 _advance(slot, index, given, real)
             history.append({slot.name: slot.weight.copy() for slot in slots})
@@ -97,7 +97,7 @@ def simulate(
 
 
 def _advance(slot: _Slot, index: int, given: Gradients, real: np.dtype[Any]) -> None:
-    """Take one parameter through the step of this index."""
+    """Update one parameter by the step of this index, counted from 0."""
     where = f"step {index + 1}: gradient for {slot.name!r}"
     if slot.name not in given:
         raise ValueError(f"{where} is missing")
@@ -105,12 +105,12 @@ def _advance(slot: _Slot, index: int, given: Gradients, real: np.dtype[Any]) -> 
     at = At(index + 1, slot.rates[index], slot.decayed)
     if isinstance(gradient, SparseRows):
         if not slot.rule.takes_rows:
-            raise ValueError(f"{where} is sparse, which only nn.LazyAdam and nn.Adam(use_lazy=True) take")
+            raise ValueError(f"{where} is sparse, which only nn.LazyAdam and nn.Adam(use_lazy=True) accept")
         slot.weight = slot.rule.update_rows(slot.weight, _rows(where, gradient, slot.weight), slot.state, at)
         return
     dense = _floats(where, gradient, real)
     if dense.shape != slot.weight.shape:
-        raise ValueError(f"{where} has shape {dense.shape}, the parameter {slot.weight.shape}")
+        raise ValueError(f"{where} has shape {dense.shape}, but the parameter has shape {slot.weight.shape}")
     slot.weight = slot.rule.update(slot.weight, dense, slot.state, at)
 
 
@@ -122,7 +122,7 @@ def _slots(
     steps: int,
     real: np.dtype[Any],
 ) -> list[_Slot]:
-    """Every parameter at its start, in the order of `parameters`."""
+    """All parameters with their initial values, in the order of `parameters`."""
     if not parameters:
         raise ValueError("there must be at least one parameter")
     common = build(api, hyperparameters)
@@ -135,7 +135,7 @@ def _slots(
             raise ValueError(f"parameter {name!r} is empty")
         rule = rules[name]
         if weight.ndim == 0 and not rule.takes_scalars:
-            raise ValueError(f"parameter {name!r} has no axes, which MindSpore rejects here")
+            raise ValueError(f"parameter {name!r} is 0-dimensional, which MindSpore rejects here")
         filtered = rule.filters_names and groups is None
         rates = _rates(api, rule, steps, real, shifted=changing and groups is not None)
         slots.append(_Slot(name, rule, rates, not filtered or decays(name), weight, common.start(weight)))
@@ -157,7 +157,7 @@ def _rules(
         rule = build(api, {**hyperparameters, **overrides})
         for name in group.parameters:
             if name not in names:
-                raise ValueError(f"a group names {name!r}, which is no parameter")
+                raise ValueError(f"a group names {name!r}, which is not a parameter")
             if name in rules:
                 raise ValueError(f"parameter {name!r} is named twice in the groups")
             rules[name] = rule
@@ -170,8 +170,8 @@ def _rules(
 def _rates(api: str, rule: Rule, steps: int, real: np.dtype[Any], *, shifted: bool) -> Sequence[Any]:
     """The learning rate of each step as scalars of the dtype.
 
-    Where some group's rate changes, `mindspore.nn` turns the constant rates of the others into schedules by `lr + 1 - 1`,
-    which rounds them; `shifted` says that this is so.
+    Where the rate of one group changes, `mindspore.nn` turns the constant rates of the others into schedules by `lr + 1 - 1`,
+    which rounds them; `shifted` applies that rounding.
     """
     rates = rule.rates
     if isinstance(rates, Sequence):

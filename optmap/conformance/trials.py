@@ -1,4 +1,4 @@
-"""From calls to the runs that have to be made: which plans, which scenarios, which jobs."""
+"""Derives the runs to be made from calls: their plans, scenarios and jobs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from optmap.mapping.plan import Plan, group_key
 from optmap.translate.constructors.resolve import Refusal, resolve
 
 ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
-"""Where a single hyperparameter is moved: names, epsilon and a changing learning rate show up in these."""
+"""The scenarios for rows (one hyperparameter off its default); names, epsilon and a changing rate have an effect in them."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A translated call in one scenario; the plan is that of the scenario, whose groups it may depend on."""
+    """A translated call in one scenario. The plan may depend on the scenario's parameter groups."""
 
     call: Call
     pair: Pair
@@ -37,11 +37,11 @@ class Trial:
         return float(value) if isinstance(value, int | float) else 0.0
 
     def source_job(self, steps: int, dtype: str) -> Job:
-        """The source's own run."""
+        """The free run of the source."""
         return self._job(self.plan.source, dict(self.call.given), steps, dtype)
 
     def target_job(self, steps: int, dtype: str) -> Job:
-        """The target's own run."""
+        """The free run of the target."""
         return self._job(self.plan.target, dict(self.pair.arguments), steps, dtype)
 
     def _job(self, api: Api, arguments: dict[str, Any], steps: int, dtype: str) -> Job:
@@ -78,7 +78,7 @@ def _changes(source: Api, group: GroupChange, rate: float) -> dict[str, float]:
 
 
 class Trials:
-    """Finds the trials of calls; what cannot be translated at all is kept in `refused`."""
+    """Finds the trials of calls; calls that cannot be translated are collected in `refused`."""
 
     def __init__(self, tables: MappingSet, scenarios: Mapping[str, Scenario], *, every_target: bool) -> None:
         self.tables = tables
@@ -99,7 +99,7 @@ class Trials:
             return
         usual, faithful = picked
         made = next((plan for plan in found if plan.target.name == call.target), usual)
-        if made is not usual:  # what stands around the call leaves no choice
+        if made is not usual:  # the code around the call, such as an attached schedule, decides
             usual = faithful = made
         for plan in found:
             if not self.every_target and plan.target not in (usual.target, faithful.target):
@@ -136,7 +136,7 @@ class Trials:
         return trial if _fits(trial) else None
 
     def _grouped(self, trial: Trial) -> Plan | None:
-        """The plan of the call with the scenario's groups; None where either side has no groups with such keys."""
+        """The plan of the call with the scenario's groups; None where either side does not support the keys of these groups."""
         source, target = trial.plan.source, trial.plan.target
         if not all(api.module.groups_take_all or api.module.group_keys for api in (source, target)):
             return None
@@ -146,25 +146,25 @@ class Trials:
 
 
 def _not_run(plan: Plan) -> str:
-    """Why the tables say that the two classes cannot be run."""
+    """The tables' reason why one of the classes cannot be run; empty where both can."""
     return "; ".join(f"{api.name} {api.not_run}" for api in (plan.source, plan.target) if api.not_run)
 
 
 def _fits(trial: Trial) -> bool:
-    """Whether both sides can be trained in the scenario at all."""
+    """Whether both classes can be run in the scenario."""
     source, target = trial.plan.source, trial.plan.target
     lazy = canonical_values(trial.call).get("lazy") is True
     if trial.scenario.sparse:
         return lazy and Framework.TENSORFLOW not in (source.framework, target.framework)
     if any(api.framework is Framework.TORCH and api.fixed.get("lazy") is True for api in (source, target)):
-        return False  # torch's rejects dense gradients
+        return False  # torch.optim.SparseAdam rejects dense gradients
     return not trial.scenario.rate_factors or all(
         _takes_rates(api, arguments) for api, arguments in ((source, trial.call.given), (target, trial.pair.arguments))
     )
 
 
 def _takes_rates(api: Api, arguments: Mapping[str, Any]) -> bool:
-    """Whether the class can be given a changing learning rate; of MindSpore's, the rules know."""
+    """Whether the class accepts a changing learning rate; for MindSpore's classes the numpy rules decide."""
     carrier = api.by_tie.get("learning_rate")
     if carrier is None:
         return False
@@ -178,7 +178,7 @@ def _takes_rates(api: Api, arguments: Mapping[str, Any]) -> bool:
 
 
 def advice(plan: Plan, faithful: Plan) -> tuple[str, ...]:
-    """What to do about the causes of a plan."""
+    """Advice about the causes of a plan."""
     if not plan.causes:
         return ()
     found = [cause.advice for cause in plan.causes if cause.advice]
@@ -186,14 +186,14 @@ def advice(plan: Plan, faithful: Plan) -> tuple[str, ...]:
         rest = (
             "agrees"
             if not faithful.causes
-            else f"differs in {', '.join(cause.trait for cause in faithful.causes)} alone"
+            else f"differs only in {', '.join(cause.trait for cause in faithful.causes)}"
         )
         found.insert(0, f"translate with --faithful: {faithful.target.name} {rest}")
     return tuple(dict.fromkeys(found))
 
 
 def sources_of(trials: Sequence[Trial]) -> dict[Framework, list[Trial]]:
-    """The trials of each source framework."""
+    """The trials grouped by source framework."""
     found: dict[Framework, list[Trial]] = {}
     for trial in trials:
         found.setdefault(trial.plan.source.framework, []).append(trial)

@@ -1,4 +1,4 @@
-"""Measured against expected: WORSE scenario by scenario, BETTER over all scenarios of a pair in float64."""
+"""Judges measured against expected levels: WORSE in each scenario, BETTER over all scenarios of a pair in float64."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def judge(measured: Divergence, expected: Expectation) -> tuple[Verdict, str | N
         return Verdict.AS_EXPECTED, None
     why = "; ".join(expected.causes) or "the tables state the same traits on both sides"
     return Verdict.WORSE, (
-        f"measured {measured.level}, expected {expected.level} at worst ({why}); {measured.parameter} is over the rounding "
-        f"tolerance since step {measured.first_step_over}"
+        f"measured {measured.level}, expected {expected.level} at worst ({why}); {measured.parameter} exceeds the rounding "
+        f"tolerance from step {measured.first_step_over} on"
     )
 
 
 def find_better(results: Sequence[Result]) -> list[Result]:
-    """Turn the verdict of pairs whose update rules are said to differ, but do not in any scenario, into BETTER.
+    """Set BETTER for pairs whose update rules differ by the tables, but agree in all scenarios.
 
-    Judged in float64, where the least difference shows; the results of one pair follow each other.
+    Only float64 counts, where the smallest difference is visible. The results of each pair must be consecutive.
     """
     found: list[Result] = []
     for _, group in groupby(results, key=lambda result: id(result.pair)):

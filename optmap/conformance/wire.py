@@ -1,4 +1,4 @@
-"""Messages between optmap and its workers: JSON with arrays beside it, in frames that are told from anything else.
+"""Messages between optmap and its workers: JSON and raw arrays, in frames that start with a distinctive mark.
 
 A frame is the mark, the length of what follows (8 bytes), the length of the JSON (8 bytes), the JSON, and the bytes of all
 arrays. An array stands in the JSON as {"@": [dtype, shape, offset]}. Tuples arrive as lists.
@@ -30,7 +30,7 @@ _KEY: Final = "@"
 
 
 class WireError(Exception):
-    """The other side sent something that is no frame, or nothing at all."""
+    """The received data is not a complete frame."""
 
 
 def write_frame(stream: IO[bytes], message: object) -> None:
@@ -44,7 +44,7 @@ def write_frame(stream: IO[bytes], message: object) -> None:
 
 
 def read_frame(stream: IO[bytes]) -> Any:
-    """Receive one message; None at the end of the stream. Raises WireError for anything that is no frame."""
+    """Receive one message; None at the end of the stream. Raises WireError for anything other than a frame."""
     head = stream.read(len(MARK))
     if not head:
         return None
@@ -88,7 +88,7 @@ def _restore(value: Any, data: memoryview) -> Any:
 
 
 def jobs_message(jobs: Sequence[Job]) -> dict[str, Any]:
-    """Jobs as a message; each scenario is written once."""
+    """Jobs as a message, in which each scenario occurs once."""
     scenarios: dict[int, int] = {}
     listed: list[Scenario] = []
     for job in jobs:

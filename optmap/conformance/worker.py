@@ -1,6 +1,6 @@
-"""The other end of a worker process: reads jobs, runs them in one engine, writes what came of them.
+"""The main function of a worker process: reads jobs, runs them in one engine, and writes the outcomes.
 
-Started by `pool` with any interpreter; the first frame says which version of the framework was found, or why none was.
+`pool` starts it with any interpreter. The first frame has the framework's version, or the reason why it cannot be imported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optmap.processes import claim_output
 
 
 def main(engine: str) -> None:
-    """Serve until standard input ends. What frameworks print goes to stderr; the frames have stdout for themselves."""
+    """Serve until standard input ends. Frames are written to stdout; what frameworks print is redirected to stderr."""
     output = claim_output()
     try:
         module = load_engine(engine)
@@ -34,7 +34,7 @@ def main(engine: str) -> None:
 
 
 def _rates(engine: str, job: ScheduleJob) -> Rates:
-    """Follow one schedule; whatever the framework rejects is a failure of that one alone."""
+    """Compute the rates of one schedule; an error of the framework becomes a failure of this schedule only."""
     module = importlib.import_module(f"{ENGINES[engine].module}_rates")
     try:
         return Rates(tuple(module.rates(job)))

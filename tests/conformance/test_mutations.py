@@ -10,7 +10,7 @@ import pytest
 
 from optmap.conformance.catalog import catalog
 from optmap.conformance.results import Result, Verdict
-from optmap.conformance.run import Options, run_trials
+from optmap.conformance.run import RunOptions, run_trials
 from optmap.conformance.select import table_calls
 from optmap.conformance.trials import Trials
 from optmap.conformance.verdict import find_better
@@ -97,7 +97,7 @@ def check(tables: MappingSet, source: str) -> list[Result]:
     trials = Trials(tables, catalog(), every_target=True)
     found = trials.find((call, Framework.MINDSPORE) for call in table_calls(tables, [api]))
     engines = sessions(api.framework.value, "mindspore")
-    return find_better(run_trials(found, engines, Options(30, 30, ("float32", "float64"), free=False)))
+    return find_better(run_trials(found, engines, RunOptions(30, 30, ("float32", "float64"), free=False)))
 
 
 def failed(results: list[Result]) -> list[str]:

@@ -10,19 +10,19 @@ from optmap.conformance.scenario import Job, Outcome
 
 
 class Engine(Protocol):
-    """What an engine's module offers."""
+    """The interface of an engine's module."""
 
     def version(self) -> str:
-        """The framework's version; imports the framework, which raises ImportError where it is absent."""
+        """The framework's version. Imports the framework; raises ImportError if it is not installed."""
         ...
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Do the jobs, in order. A job that the framework rejects gives a Failure and does not stop the others."""
+        """Run the jobs in order. A job that the framework rejects gives a Failure and does not stop the others."""
         ...
 
 
 class EngineInfo(NamedTuple):
-    """Where an engine lives, the package that it needs, and how to install that."""
+    """An engine's module, the package that it needs, and the command that installs the package."""
 
     module: str
     package: str

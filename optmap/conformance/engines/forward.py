@@ -1,4 +1,4 @@
-"""Forward and backward pass in numpy, in the float order of MindSpore's CPU kernels with one thread.
+"""Forward and backward pass in numpy, with the order of operations of MindSpore's single-threaded CPU kernels.
 
 A matrix product is a chain of fused multiply-adds over the inner axis, the bias is added last; a gradient of a bias is a
 sequential sum over the samples. Measured against MindSpore 2.10.0: bit-equal, see `mindspore_real`.
@@ -51,7 +51,7 @@ def loss_and_gradients(scenario: Scenario, parameters: dict[str, Array], batch: 
 
 
 def _sum(values: Array) -> Array:
-    """Sum over the first axis, one sample after the other."""
+    """The sum over the first axis, added sample by sample."""
     total: Array = values[0].copy()
     for row in values[1:]:
         total = total + row

@@ -1,4 +1,4 @@
-"""MindSpore's semantics in numpy: the rules of `conformance/rules`, and a forward pass in the same float order."""
+"""MindSpore's semantics in numpy: the rules of `conformance/rules`, and a forward pass with the same order of operations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The installed MindSpore on CPU, PyNative, kernels on one thread: several of them round by how arrays are split.
+"""The installed MindSpore on CPU in PyNative mode, with one kernel thread: several threads split arrays, which rounds otherwise.
 
-Some 9 ms a step, so it runs only where it is asked for. Float32 only; sparse gradients exist in graph mode alone and are
-left to the numpy rules and their goldens.
+A step takes about 9 ms, so this engine runs only on request. Float32 only. Sparse gradients exist only in graph mode and are
+covered by the numpy rules and their goldens.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
     """See `Engine`."""
     for job in jobs:
         if job.dtype != "float32" or job.scenario.sparse:
-            yield Failure("MindSpore's optimizers run in float32 with dense gradients here")
+            yield Failure("the real MindSpore is run only in float32 with dense gradients")
             continue
         try:
             yield _run(job)
-        except Exception as error:  # MindSpore raises whatever its kernels and checks raise
+        except Exception as error:  # MindSpore's kernels and checks raise errors of any type
             yield Failure(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
 
 
@@ -71,7 +71,7 @@ def _run(job: Job) -> Trace:
 
 
 def _optimizer(job: Job, parameters: dict[str, Any]) -> tuple[Any, list[str]]:
-    """The optimizer, and the order in which it wants the gradients."""
+    """The optimizer, and the parameter names in the order in which it takes the gradients."""
     arguments = dict(job.arguments)
     experimental = ".experimental." in job.api
     if job.rates is not None:

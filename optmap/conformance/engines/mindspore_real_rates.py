@@ -1,4 +1,4 @@
-"""The installed MindSpore's schedules: objects called with the step, lists, and attached ones that are stepped."""
+"""Learning rates of the installed MindSpore's schedules: objects called with the step, lists, and attached schedulers."""
 
 from __future__ import annotations
 

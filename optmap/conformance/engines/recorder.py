@@ -1,4 +1,4 @@
-"""What all engines do alike: replay gradients into a run, and gather what happens into a Trace."""
+"""Shared by all engines: replays gradients into a run and records the run as a Trace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optmap.conformance.scenario import Array, Job, Rows, Trace
 
 
 class Recorder:
-    """Collects one run, step by step. A sparse gradient is a pair of indices and values."""
+    """Records one run step by step. A sparse gradient is a pair of indices and values."""
 
     def __init__(self, job: Job) -> None:
         self.dtype = np.dtype(job.dtype)
@@ -20,7 +20,7 @@ class Recorder:
 
     @staticmethod
     def replayed(job: Job, step: int) -> dict[str, Any] | None:
-        """The gradients that a forced run is given at a step counted from 0; None in a free run."""
+        """The gradients to replay at a step, counted from 0; None in a free run."""
         if job.gradients is None:
             return None
         return {

@@ -1,7 +1,7 @@
 """TensorFlow on CPU: Keras 3 optimizers and those of `tf.compat.v1.train`, whole runs compiled with `tf.function`.
 
-Tracing costs far more than running, so jobs that call the same constructor share one program: their parameters lie side by
-side in one variable, which changes nothing for an optimizer that works element by element.
+Tracing takes far longer than running, so jobs with the same constructor call share one program: their parameters are
+concatenated in one variable, which makes no difference to an optimizer that works element by element.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 tf.config.threading.set_intra_op_parallelism_threads(1)
 
 COUPLED: Final = ("Adafactor", "Lamb", "Muon")
-"""Classes whose update of an element depends on others."""
+"""Classes in which the update of an element depends on other elements."""
 COUPLING: Final = ("clipnorm", "global_clipnorm")
-"""Arguments that make it so."""
+"""Arguments that make the update of an element depend on other elements."""
 
 
 def version() -> str:
@@ -50,7 +50,7 @@ def _coupled(job: Job) -> bool:
 
 
 def _key(job: Job, index: int) -> str:
-    """Equal for jobs that may share a program."""
+    """A key that is equal for jobs that may share a program."""
     free, alone = job.gradients is None, index if _coupled(job) else None
     return repr((job.api, sorted(job.arguments.items()), job.dtype, job.steps, free, alone))
 
@@ -62,6 +62,6 @@ def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
         return [Failure("sparse gradients are not run in TensorFlow")] * len(jobs)
     try:
         return [*Program(jobs, separate=_coupled(jobs[0])).run()]
-    except Exception as error:  # whatever a constructor or a kernel rejects
+    except Exception as error:  # constructors and kernels raise errors of any type
         text = str(error).strip().partition("\n")[0]
         return [Failure(f"{type(error).__name__}: {text}")] * len(jobs)

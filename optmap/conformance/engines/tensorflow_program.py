@@ -19,7 +19,7 @@ V1: Final = "tf.compat.v1.train."
 
 
 class _View(NamedTuple):
-    """Where a parameter lies: in which variable, and from where to where if it is not all of it."""
+    """The position of a parameter: the index of its variable, and the slice of it unless it is the whole variable."""
 
     variable: int
     span: slice | None
@@ -35,11 +35,11 @@ class _View(NamedTuple):
 
 
 class Program:
-    """The jobs agree in constructor, dtype, steps and mode; one run is made for each of their series of learning rates.
+    """A program for jobs that agree in constructor call, dtype, steps and mode; it runs once per series of learning rates.
 
     Args:
         jobs: at least one; ungrouped, with dense gradients.
-        separate: give every parameter a variable of its own instead of laying all side by side in one.
+        separate: give every parameter its own variable instead of concatenating all in one.
     """
 
     def __init__(self, jobs: Sequence[Job], *, separate: bool) -> None:
@@ -54,7 +54,7 @@ class Program:
         self.state = [(variable, variable.numpy()) for variable in (*self.variables, *state)]
 
     def run(self) -> list[Trace]:
-        """Run all steps and cut what was recorded into one Trace for each job."""
+        """Run all steps and split the record into one Trace per job."""
         with _exact(self.dtype):
             return self._run()
 
@@ -123,7 +123,7 @@ class Program:
 
 
 def _layout(jobs: Sequence[Job], separate: bool) -> tuple[list[dict[str, _View]], list[Array]]:
-    """Where each job's parameters lie, and what the variables start at."""
+    """The position of each job's parameters, and the initial values of the variables."""
     views: list[dict[str, _View]] = []
     starts: list[Array] = []
     position = 0
@@ -143,7 +143,7 @@ def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, li
     if not job.api.startswith(V1):
         optimizer = getattr(keras.optimizers, name)(**job.arguments)
         if dtype == tf.float64 and type(optimizer.weight_decay) is float:
-            optimizer.weight_decay = np.float64(optimizer.weight_decay)  # it goes through TensorFlow's own cast
+            optimizer.weight_decay = np.float64(optimizer.weight_decay)  # Keras casts it with TensorFlow's own cast
         optimizer.build(variables)
         return optimizer, optimizer.learning_rate, list(optimizer.variables)
     create = getattr(tf.compat.v1.train, name)
@@ -156,17 +156,17 @@ def _optimizer(job: Job, variables: list[Any], dtype: Any) -> tuple[Any, Any, li
 
 
 def _exact(dtype: Any) -> AbstractContextManager[Any]:
-    """Within it, a float64 run of Keras computes with the hyperparameters that it was given."""
+    """A context in which a float64 run of Keras keeps its hyperparameters in float64."""
     return patch.object(keras_ops, "cast", _exact_cast) if dtype == tf.float64 else nullcontext()
 
 
 def _exact_cast(value: Any, dtype: Any) -> Any:
-    """Keras' `ops.cast`, but for Python numbers, which TensorFlow would turn into float32 tensors on their way to float64."""
+    """Keras' `ops.cast`, except that Python numbers do not pass through float32 tensors on the way to float64."""
     return tf.constant(value, dtype) if type(value) is float else tf.cast(value, dtype)
 
 
 def _keep_precision(optimizer: Any, dtype: Any) -> None:
-    """Give a float64 run of a v1 class its hyperparameters in float64, for the same reason."""
+    """Set the hyperparameters of a v1 class in float64 for a float64 run, for the same reason."""
     if dtype == tf.float64:
         for key, value in list(vars(optimizer).items()):
             if type(value) is float:

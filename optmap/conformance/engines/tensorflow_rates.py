@@ -1,4 +1,4 @@
-"""TensorFlow's schedules: Keras' objects called with the step, TensorFlow 1's functions in eager mode."""
+"""Learning rates of TensorFlow's schedules: Keras' objects called with the step, TensorFlow 1's functions in eager mode."""
 
 from __future__ import annotations
 

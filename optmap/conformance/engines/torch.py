@@ -1,4 +1,4 @@
-"""PyTorch on CPU, one thread, eager."""
+"""PyTorch on CPU in eager mode, with one thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
     """See `Engine`."""
     for job in jobs:
         try:
-            torch.set_default_dtype(getattr(torch, job.dtype))  # some classes keep scalar state in it (ASGD, NAdam)
+            torch.set_default_dtype(getattr(torch, job.dtype))  # ASGD and NAdam keep scalar state in the default dtype
             yield _run(job)
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
             yield Failure(f"{type(error).__name__}: {error}")
@@ -63,7 +63,7 @@ def _optimizer(job: Job, parameters: dict[str, Any]) -> Any:
 
 
 def _set_gradients(job: Job, parameters: dict[str, Any], forward: _Forward, step: int) -> float:
-    """Give every parameter its gradient, replayed or computed, and return the loss."""
+    """Set the gradient of every parameter, replayed or computed, and return the loss."""
     replayed = Recorder.replayed(job, step)
     if replayed is None:
         for value in parameters.values():
@@ -98,7 +98,7 @@ class _Forward:
         self.targets = [torch.tensor(item, dtype=dtype) for item in scenario.targets]
 
     def loss(self, parameters: dict[str, Any], step: int) -> Any:
-        """The loss of the batch of a step."""
+        """The loss of the batch of a step, counted from 0."""
         batch = step % len(self.inputs)
         result, target = self._outputs(parameters, self.inputs[batch]), self.targets[batch]
         functional = torch.nn.functional

@@ -1,4 +1,4 @@
-"""PyTorch's schedules: attached to an SGD that never moves, and stepped."""
+"""Learning rates of PyTorch's schedules, attached to an SGD whose parameter has no gradient."""
 
 from __future__ import annotations
 

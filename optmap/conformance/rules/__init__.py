@@ -1,6 +1,6 @@
-"""MindSpore's update rules in numpy: one module per algorithm, one registry by full API name.
+"""MindSpore's update rules in numpy: one module per algorithm, and a registry by full API name.
 
-Every rule was compared with MindSpore 2.10.0 on CPU, kernel threads set to one; `tests/conformance/goldens` has the traces.
+Every rule was compared with MindSpore 2.10.0 on CPU with one kernel thread; the traces are in `tests/conformance/goldens`.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ RULES: dict[str, type[Rule]] = {
 
 
 def build(api: str, hyperparameters: Mapping[str, object]) -> Rule:
-    """The rule of an API with its hyperparameters, omitted ones at the API's own defaults.
+    """The rule of an API with the given hyperparameters; omitted ones have the API's defaults.
 
     Raises:
         ValueError: the API has no rule, or a hyperparameter is unknown, missing, or has a value that MindSpore rejects.
@@ -87,6 +87,6 @@ def build(api: str, hyperparameters: Mapping[str, object]) -> Rule:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    """The end of an error message: the known names most like a name that is not known."""
+    """The end of an error message: the known names closest to an unknown one."""
     close = get_close_matches(name, known, n=2, cutoff=0.5)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else f"; known are {', '.join(sorted(known))}"

@@ -60,11 +60,9 @@ class Adadelta(ScaledRule):
     epsilon: float = option(NON_NEGATIVE, 1e-6)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return start(weight)
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         gradient = nn_gradient(self, weight, gradient, at)
         return adadelta_kernel(weight, gradient, state, lr=at.lr, rho=real(self.rho), eps=real(self.epsilon))
@@ -81,11 +79,9 @@ class ExperimentalAdadelta(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return start(weight)
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay, maximize=self.maximize)
         return adadelta_kernel(weight, gradient, state, lr=at.lr, rho=real(self.rho), eps=real(self.eps))

@@ -14,8 +14,8 @@
 
 Source: Shazeer and Stern, https://arxiv.org/abs/1804.04235. All sums run in C order, one element after the other.
 
-Followed on purpose: loss_scale and whatever a group sets are ignored, weight decay knows no name filter, and compression
-keeps V in half precision but leaves R and C alone. A changing learning rate switches scale_parameter off.
+Quirks reproduced: loss_scale and the options of groups are ignored, weight decay has no name filter, and compression
+keeps V, but not R and C, in half precision. A changing learning rate switches scale_parameter off.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def rms(values: Array) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaFactor(ScaledRule):
-    """`mindspore.nn.AdaFactor`; learning_rate is None exactly where relative_step is True."""
+    """`mindspore.nn.AdaFactor`; learning_rate is None if and only if relative_step is True."""
 
     filters_names: ClassVar[bool] = False
 
@@ -70,25 +70,23 @@ class AdaFactor(ScaledRule):
 
     @property
     def rates(self) -> Rates:
-        """See the base class; a relative step is worked out in `update`."""
+        """See the base class; a relative step is computed in `update`."""
         return 0.0 if self.learning_rate is None else self.learning_rate
 
     def overrides(self, group: Mapping[str, object]) -> dict[str, object]:
-        """See the base class; whatever a group may set is ignored."""
+        """See the base class; the options of a group are ignored."""
         super().overrides(group)
         if "lr" in group and not self.relative_step:
-            raise ValueError("MindSpore fails on a learning rate of a group")
+            raise ValueError("MindSpore raises an error for a learning rate of a group")
         return {}
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         moments = {"m": np.zeros_like(weight)}
         if weight.ndim < 2:
             return moments | {"v": np.zeros_like(weight)}
         return moments | {"row": np.zeros_like(weight[..., 0]), "column": np.zeros_like(weight[..., 0, :])}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         beta2 = real(1) - power(real(at.step), -self.decay_rate)
         lr = self._rate(at)
@@ -112,7 +110,7 @@ class AdaFactor(ScaledRule):
         return np.minimum(largest, real(1) / np.sqrt(real(at.step)))
 
     def _factored(self, gradient: Array, state: State, beta2: Any) -> Array:
-        """The preconditioned gradient of a parameter with two axes or more; row and column means move on."""
+        """The preconditioned gradient of a parameter with two axes or more; updates the row and column means."""
         real = gradient.dtype.type
         rows, columns = real(gradient.shape[-2]), real(gradient.shape[-1])
         square, rest, smallest = gradient * gradient + real(self.eps[0]), real(1) - beta2, real(SMALLEST)

@@ -6,8 +6,8 @@
 
 Source: Duchi, Hazan and Singer, https://jmlr.org/papers/v12/duchi11a.html, which has no epsilon.
 
-Followed on purpose: `nn.Adagrad` documents no epsilon, its CPU kernel adds a fixed 1e-8 under the root; its update_slots is
-ignored, the accumulator always grows. In a group, `initial_accumulator_value` is ignored.
+Quirks reproduced: `nn.Adagrad` documents no epsilon, but its CPU kernel adds 1e-8 inside the root. Its update_slots is
+ignored: the accumulator always grows. In a group, `initial_accumulator_value` is ignored.
 """
 
 from dataclasses import dataclass
@@ -40,11 +40,9 @@ class Adagrad(ScaledRule):
     update_slots: bool = option(Flag(), True)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"accum": np.full_like(weight, self.accum)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         gradient = nn_gradient(self, weight, gradient, at)
         state["accum"] = state["accum"] + gradient * gradient
@@ -64,11 +62,9 @@ class ExperimentalAdagrad(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"accum": np.full_like(weight, self.initial_accumulator_value)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay, maximize=self.maximize)
         rate = at.lr / (real(1) + real(at.step - 1) * real(self.lr_decay))

@@ -10,7 +10,7 @@ paper's eps-hat: it is added before the bias correction. The algorithm proper ad
 matters. With nesterov the numerator is `beta1 * m + (1 - beta1) * g`, without Nadam's own bias correction. With amsgrad
 (https://openreview.net/forum?id=ryQu7f-RZ) the denominator takes the largest `v` so far, uncorrected.
 
-Followed on purpose: `nn.Adam(use_amsgrad=True)` ignores use_nesterov, and `experimental.optim.Adam` ignores amsgrad.
+Quirks reproduced: `nn.Adam(use_amsgrad=True)` ignores use_nesterov, and `experimental.optim.Adam` ignores amsgrad.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from optmap.conformance.rules.rule import At, ExperimentalRule, SparseRows, Stat
 
 
 def amsgrad_kernel(weight: Array, gradient: Array, state: State, *, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Array:
-    """ApplyAdamWithAmsgradV2: every operation rounds on its own."""
+    """ApplyAdamWithAmsgradV2: every operation is rounded separately."""
     one = type(beta1)(1)
     state["m"] = state["m"] + (gradient - state["m"]) * (one - beta1)
     state["v"] = state["v"] + (gradient * gradient - state["v"]) * (one - beta2)
@@ -49,7 +49,7 @@ def amsgrad_kernel(weight: Array, gradient: Array, state: State, *, lr: Any, bet
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(AdamBase):
-    """`mindspore.nn.Adam`; use_lazy and use_offload are its two keyword-only extras.
+    """`mindspore.nn.Adam`; use_lazy and use_offload are its additional keyword-only arguments.
 
     `target` is not an argument of the constructor but the property of that name: "CPU" routes sparse rows of a lazy Adam
     to the fused kernel, see `lazyadam`.
@@ -70,20 +70,16 @@ class Adam(AdamBase):
 
     @property
     def takes_rows(self) -> bool:
-        """See the base class."""
         return self.use_lazy
 
     @property
     def takes_scalars(self) -> bool:
-        """See the base class."""
         return not (self.use_amsgrad or self.use_offload)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return start(weight) | ({"vhat": np.zeros_like(weight)} if self.use_amsgrad else {})
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         scalars = self.scalars(weight, state, at)
         if self.use_amsgrad:
@@ -92,7 +88,6 @@ class Adam(AdamBase):
         return kernel(weight, gradient, state, nesterov=self.use_nesterov, **scalars)
 
     def update_rows(self, weight: Array, rows: SparseRows, state: State, at: At) -> Array:
-        """See the base class."""
         rows = nn_rows(self, weight, rows, at)
         scalars = self.scalars(weight, state, at)
         return lazy_rows(weight, rows, state, nesterov=self.use_nesterov, target=self.target, **scalars)
@@ -100,9 +95,9 @@ class Adam(AdamBase):
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentalAdam(ExperimentalRule):
-    """`mindspore.experimental.optim.Adam`: the kernel of `nn.Adam`, powers of beta taken afresh each step.
+    """`mindspore.experimental.optim.Adam`: the kernel of `nn.Adam`, with powers of beta computed at each step.
 
-    `amsgrad` is accepted and changes nothing.
+    `amsgrad` is accepted and has no effect.
     """
 
     lr: Rates = option(Rate(), 0.001)
@@ -113,11 +108,9 @@ class ExperimentalAdam(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"m": np.zeros_like(weight), "v": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay, maximize=self.maximize)
         beta1, beta2 = real(self.betas[0]), real(self.betas[1])

@@ -1,4 +1,4 @@
-"""What the members of the Adam family share: hyperparameters, moments, bias correction, NNACL's dense kernel.
+"""Shared by the Adam family: hyperparameters, moments, bias correction, NNACL's dense kernel.
 
 The equation and its source are in `adam`.
 """
@@ -20,14 +20,14 @@ def corrected_rate(lr: Any, beta1_power: Any, beta2_power: Any) -> Any:
 
 
 def moments(state: State, gradient: Array, beta1: Any, beta2: Any) -> None:
-    """Move `m` and `v` towards the gradient and its square, with the fused operations of NNACL's kernel."""
+    """Update the moments `m` and `v` with the fused operations of NNACL's kernel."""
     one = type(beta1)(1)
     state["m"] = fma(gradient - state["m"], one - beta1, state["m"])
     state["v"] = fma(fma(gradient, gradient, -state["v"]), one - beta2, state["v"])
 
 
 def powers(state: State, beta1: Any, beta2: Any) -> tuple[Any, Any]:
-    """Multiply the running powers of both betas up by one step and return them."""
+    """Advance the running powers of both betas by one step and return them."""
     state["beta1_power"] = state["beta1_power"] * beta1
     state["beta2_power"] = state["beta2_power"] * beta2
     return state["beta1_power"], state["beta2_power"]
@@ -42,7 +42,7 @@ def start(weight: Array) -> State:
 def adam_kernel(
     weight: Array, gradient: Array, state: State, *, lr: Any, beta1: Any, beta2: Any, eps: Any, nesterov: bool = False
 ) -> Array:
-    """NNACL's AdamFp32: moments, then `w - lr * m / (sqrt(v) + eps)`; the tail's root and quotient are in double."""
+    """NNACL's AdamFp32: moments, then `w - lr * m / (sqrt(v) + eps)`; in the tail, root and quotient are in double."""
     moments(state, gradient, beta1, beta2)
     rest = type(beta1)(1) - beta1
 
@@ -62,7 +62,7 @@ def adam_kernel(
 
 @dataclass(frozen=True, kw_only=True)
 class AdamBase(ScaledRule):
-    """The hyperparameters that all of `mindspore.nn`'s bias-corrected Adams have, and their scalars at one step."""
+    """The hyperparameters of `mindspore.nn`'s bias-corrected Adam classes, and the kernels' scalars at one step."""
 
     learning_rate: Rates = option(Rate(), 0.001)
     beta1: float = option(UNIT_OPEN, 0.9)
@@ -72,11 +72,10 @@ class AdamBase(ScaledRule):
     use_nesterov: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return start(weight)
 
     def scalars(self, weight: Array, state: State, at: At) -> dict[str, Any]:
-        """The kernels' scalars in the parameter's dtype, the rate bias-corrected; moves the powers of beta on."""
+        """The kernels' scalars in the parameter's dtype, with the bias-corrected rate; advances the powers of beta."""
         real = weight.dtype.type
         beta1, beta2 = real(self.beta1), real(self.beta2)
         lr = corrected_rate(at.lr, *powers(state, beta1, beta2))

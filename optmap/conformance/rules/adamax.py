@@ -40,15 +40,12 @@ class AdaMax(ScaledRule):
 
     @property
     def takes_scalars(self) -> bool:
-        """See the base class."""
         return False
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"m": np.zeros_like(weight), "u": np.zeros_like(weight), "beta1_power": weight.dtype.type(1)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         one, beta1, beta2 = real(1), real(self.beta1), real(self.beta2)
         gradient = nn_gradient(self, weight, gradient, at)
@@ -70,11 +67,9 @@ class ExperimentalAdamax(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"m": np.zeros_like(weight), "u": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         one, beta1, beta2 = real(1), real(self.betas[0]), real(self.betas[1])
         gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay, maximize=self.maximize)

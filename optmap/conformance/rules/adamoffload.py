@@ -46,11 +46,9 @@ class AdamOffload(AdamBase):
 
     @property
     def takes_scalars(self) -> bool:
-        """See the base class."""
         return False
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         scalars = self.scalars(weight, state, at)
         return offload_kernel(weight, gradient, state, nesterov=self.use_nesterov, **scalars)

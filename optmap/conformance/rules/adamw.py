@@ -32,7 +32,7 @@ from optmap.conformance.rules.rule import At, ExperimentalRule, NnRule, State
 
 @dataclass(frozen=True, kw_only=True)
 class AdamWeightDecay(NnRule):
-    """`mindspore.nn.AdamWeightDecay`; the name filter decides on the decoupled decay, and there is no loss scale."""
+    """`mindspore.nn.AdamWeightDecay`; the name filter applies to the decoupled decay, and there is no loss scale."""
 
     learning_rate: Rates = option(Rate(), 0.001)
     beta1: float = option(UNIT_OPEN, 0.9)
@@ -40,7 +40,6 @@ class AdamWeightDecay(NnRule):
     eps: float = option(POSITIVE, 1e-6)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"m": np.zeros_like(weight), "v": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
@@ -66,11 +65,9 @@ class ExperimentalAdamW(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"m": np.zeros_like(weight), "v": np.zeros_like(weight), "vmax": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         one = real(1)
         gradient = -gradient if self.maximize else gradient

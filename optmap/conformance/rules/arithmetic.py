@@ -1,4 +1,4 @@
-"""Rounding-exact building blocks: fused multiply-add, vector lanes against scalar tails, powers.
+"""Building blocks that round as the kernels do: fused multiply-add, vector lanes and scalar tails, powers.
 
 MindSpore's CPU kernels come in two kinds. Those in plain C++ round after every operation. Those of its NNACL library are
 compiled with contraction, so `a * b + c` rounds once, and handle an array in vector blocks first and a scalar tail after;
@@ -60,7 +60,7 @@ def by_lanes(lanes: Callable[..., Array], tail: Callable[..., Array], *operands:
 
 
 def sign(value: Array) -> Array:
-    """-1, 0 or 1 in the array's dtype; 0 for NaN, where numpy's own would hand NaN on."""
+    """-1, 0 or 1 in the array's dtype; 0 for NaN, for which numpy.sign returns NaN."""
     return np.subtract(value > 0, value < 0, dtype=value.dtype)
 
 

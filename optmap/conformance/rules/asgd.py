@@ -4,7 +4,7 @@
     eta = lr / (1 + lambd * lr * t)**alpha         before the first step eta = lr
 
 Source: Polyak and Juditsky, https://dl.acm.org/citation.cfm?id=131098, in the form of torch.optim.ASGD. The running average
-of the parameters, which t0 governs, is kept by MindSpore beside the parameters and never reaches them; it is left out.
+of the parameters, which starts at t0, does not affect MindSpore's parameters and is left out.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from optmap.conformance.rules.rule import At, ExperimentalRule, NnRule, State
 
 
 def asgd(weight: Array, gradient: Array, state: State, at: At, *, lambd: Any, alpha: float) -> Array:
-    """One step; `eta` is brought up to date in the state."""
+    """One step; `eta` is updated in the state."""
     real = weight.dtype.type
     one, eta = real(1), state.get("eta", at.lr)
     state["eta"] = at.lr / power(one + lambd * at.lr * real(at.step), alpha)
@@ -35,11 +35,9 @@ class ASGD(NnRule):
     t0: float = option(Real(), 1e6)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         return asgd(weight, gradient, state, at, lambd=weight.dtype.type(self.lambd), alpha=self.alpha)
 
@@ -56,10 +54,8 @@ class ExperimentalASGD(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay, maximize=self.maximize)
         return asgd(weight, gradient, state, at, lambd=weight.dtype.type(self.lambd), alpha=self.alpha)

@@ -8,8 +8,8 @@
 Source: McMahan and others, https://research.google.com/pubs/archive/41159.pdf. The paper and tf.compat.v1.train.FtrlOptimizer
 have `l1 * sign(z) - z` in the numerator.
 
-Followed on purpose: MindSpore's CPU kernel lacks the sign, so l1 > 0 pushes parameters with negative z the wrong way.
-Parameters are decayed whatever their name. lr may neither change nor differ by group.
+Quirks reproduced: MindSpore's CPU kernel lacks the sign, so l1 > 0 moves parameters with negative z in the wrong direction.
+Weight decay has no name filter. lr may neither change nor differ by group.
 """
 
 from collections.abc import Mapping
@@ -39,21 +39,17 @@ class FTRL(ScaledRule):
 
     @property
     def takes_scalars(self) -> bool:
-        """See the base class."""
         return False
 
     def overrides(self, group: Mapping[str, object]) -> dict[str, object]:
-        """See the base class."""
         if "lr" in group:
             raise ValueError("MindSpore rejects a learning rate of a group")
         return super().overrides(group)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"accum": np.full_like(weight, self.initial_accum), "linear": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         l1, exponent = real(self.l1), real(-self.lr_power)
         gradient = nn_gradient(self, weight, gradient, at)

@@ -1,4 +1,4 @@
-"""What happens to a gradient before the update rule sees it: weight decay, loss scale, maximize.
+"""Preprocessing of gradients before the update rule: weight decay, loss scale, maximize.
 
 `mindspore.nn`: `g = (g + w * f32(weight_decay * loss_scale)) * f32(1 / loss_scale)`. The decay of ungrouped parameters is
 skipped where the parameter's name contains `beta` or `gamma`, anywhere (`alphabeta` is skipped, a bias is decayed); any
@@ -20,7 +20,7 @@ def decays(name: str) -> bool:
 
 
 def nn_gradient(rule: NnRule, weight: Array, gradient: Array, at: At) -> Array:
-    """The gradient as a `mindspore.nn` rule sees it: decayed, then unscaled; shape and dtype of the parameter."""
+    """The input of a `mindspore.nn` rule: the gradient with weight decay, unscaled; shape and dtype of the parameter."""
     real = weight.dtype.type
     scale = rule.loss_scale if isinstance(rule, ScaledRule) else 1.0
     if rule.weight_decay > 0 and at.decayed:
@@ -29,12 +29,12 @@ def nn_gradient(rule: NnRule, weight: Array, gradient: Array, at: At) -> Array:
 
 
 def nn_rows(rule: NnRule, weight: Array, rows: SparseRows, at: At) -> SparseRows:
-    """As `nn_gradient` for a sparse gradient: only the named rows are decayed, once for each time they are named."""
+    """As `nn_gradient` for a sparse gradient: only its rows are decayed, a repeated row once per occurrence."""
     return SparseRows(rows.indices, nn_gradient(rule, weight[rows.indices], rows.values, at))
 
 
 def experimental_gradient(weight: Array, gradient: Array, *, weight_decay: float, maximize: bool = False) -> Array:
-    """The gradient as a `mindspore.experimental.optim` rule sees it; shape and dtype of the parameter."""
+    """The input of a `mindspore.experimental.optim` rule; shape and dtype of the parameter."""
     if maximize:
         gradient = -gradient
     if weight_decay != 0.0:

@@ -2,12 +2,12 @@
 
     m[i] = beta1 * m[i] + (1 - beta1) * g[i]
     v[i] = beta2 * v[i] + (1 - beta2) * g[i]**2
-    w[i] = w[i] - lr_t * m[i] / (sqrt(v[i]) + eps)        for the rows i that the gradient names, all others stay
+    w[i] = w[i] - lr_t * m[i] / (sqrt(v[i]) + eps)        for the rows i of the gradient; other rows do not change
 
 Source: torch.optim.SparseAdam and the lazy Adam of TensorFlow Addons do the same to the rows; lr_t as in `adam`. On dense
 gradients a lazy Adam is plain Adam.
 
-Followed on purpose: by default MindSpore does not sum the gradients of a row that is named more than once. Each occurrence
+Quirks reproduced: by default MindSpore does not sum the gradients of a row that occurs more than once. Each occurrence
 starts from the same old moments, all their updates are added to the row, and the last occurrence's moments are kept. With
 the optimizer's property `target` set to "CPU" the fused kernel sums them first, as torch does.
 """
@@ -26,7 +26,7 @@ from optmap.conformance.rules.rule import At, SparseRows, State
 
 
 class Target(StrEnum):
-    """Where the optimizer's property `target` sends the update."""
+    """The optimizer's property `target`, which selects the kernel of the update."""
 
     CPU = "CPU"
 
@@ -43,14 +43,14 @@ def lazy_rows(
     nesterov: bool,
     target: Target | None,
 ) -> Array:
-    """Update the named rows.
+    """Update the rows of a sparse gradient.
 
     Args:
         weight: the parameter, at least 1-D.
         rows: the gradient, in the parameter's dtype.
-        state: `m` and `v`, brought up to date in place.
+        state: `m` and `v`, updated in place.
         lr: bias-corrected rate; a scalar of the parameter's dtype, like beta1, beta2 and eps.
-        nesterov: whether the numerator looks ahead.
+        nesterov: whether the numerator has Nesterov's form.
         target: the fused kernel for "CPU", composed operations for None.
 
     Returns:
@@ -76,7 +76,7 @@ def lazy_rows(
 
 
 def summed(rows: SparseRows) -> SparseRows:
-    """The same gradient with each row named once, equal rows added in the order in which they came."""
+    """The same gradient with each row occurring once; repeated rows are added in their order."""
     unique, position = np.unique(rows.indices, return_inverse=True)
     values = np.zeros((len(unique), *rows.values.shape[1:]), rows.values.dtype)
     np.add.at(values, position.reshape(-1), rows.values)
@@ -92,17 +92,14 @@ class LazyAdam(AdamBase):
 
     @property
     def takes_rows(self) -> bool:
-        """See the base class."""
         return True
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         scalars = self.scalars(weight, state, at)
         return adam_kernel(weight, gradient, state, nesterov=self.use_nesterov, **scalars)
 
     def update_rows(self, weight: Array, rows: SparseRows, state: State, at: At) -> Array:
-        """See the base class."""
         rows = nn_rows(self, weight, rows, at)
         scalars = self.scalars(weight, state, at)
         return lazy_rows(weight, rows, state, nesterov=self.use_nesterov, target=self.target, **scalars)

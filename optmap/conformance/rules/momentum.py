@@ -5,7 +5,7 @@
 
 Source: Polyak's heavy ball; the form of tf.compat.v1.train.MomentumOptimizer, lr outside the velocity.
 
-Followed on purpose: use_nesterov is accepted and changes nothing on CPU. `mindspore.nn.SGD(nesterov=True)` does look ahead.
+Quirks reproduced: use_nesterov is accepted and has no effect on CPU; `nesterov` of `mindspore.nn.SGD` has one.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,9 @@ class Momentum(ScaledRule):
     use_nesterov: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"velocity": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         state["velocity"] = state["velocity"] * weight.dtype.type(self.momentum) + gradient
         updated: Array = weight - state["velocity"] * at.lr

@@ -31,11 +31,9 @@ class NAdam(ExperimentalRule):
     momentum_decay: float = option(ANY_NON_NEGATIVE, 0.004)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"m": np.zeros_like(weight), "v": np.zeros_like(weight), "mu_product": weight.dtype.type(1)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         one, beta1, beta2 = real(1), real(self.betas[0]), real(self.betas[1])
         gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay)

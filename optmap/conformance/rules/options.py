@@ -1,4 +1,4 @@
-"""Hyperparameters: declared as dataclass fields with MindSpore's defaults, checked the way MindSpore checks them."""
+"""Hyperparameters: declared as dataclass fields with MindSpore's defaults, and checked as MindSpore checks them."""
 
 import dataclasses
 import math
@@ -8,14 +8,14 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 Rates: TypeAlias = float | Sequence[float]
-"""A learning rate: one number, or one number a step."""
+"""A learning rate: one number, or one number per step."""
 
 _KEY = "option"
 
 
 @dataclass(frozen=True)
 class Real:
-    """A real number within bounds; `integers` says whether MindSpore takes an int where a float is meant."""
+    """A real number within bounds; `integers` says whether MindSpore accepts an int for a float."""
 
     at_least: float = -math.inf
     above: float = -math.inf
@@ -53,7 +53,7 @@ class Real:
 
 @dataclass(frozen=True)
 class Flag:
-    """True or False, nothing else."""
+    """A bool."""
 
     def check(self, name: str, value: object) -> None:
         """Raise ValueError unless the value is a bool."""
@@ -63,7 +63,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two real numbers, each with its own bounds; a list will do only where MindSpore takes one."""
+    """Two real numbers, each with its own bounds; `lists` says whether MindSpore accepts a list for a tuple."""
 
     first: Real
     second: Real
@@ -79,7 +79,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Rate:
-    """A learning rate within bounds, or one for each step; None only where MindSpore derives it."""
+    """A learning rate within bounds, or one per step; None only where MindSpore computes it."""
 
     each: Real = Real(at_least=0.0, integers=True)
     sequences: bool = True
@@ -113,12 +113,12 @@ Option: TypeAlias = Real | Flag | Pair | Rate | Choice
 
 
 def option(kind: Option, default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field checked by `check_options`; without a default the API demands a value."""
+    """A dataclass field that `check_options` checks; without a default, the API requires a value."""
     return dataclasses.field(default=default, metadata={_KEY: kind})
 
 
 def check_options(instance: Any) -> None:
-    """Raise ValueError for the first field of a dataclass instance whose value its option does not allow."""
+    """Raise ValueError for the first field of a dataclass instance with a value that its option does not allow."""
     for field in dataclasses.fields(instance):
         if _KEY in field.metadata:
             field.metadata[_KEY].check(field.name, getattr(instance, field.name))

@@ -20,7 +20,7 @@ from optmap.conformance.rules.options import NON_NEGATIVE, Flag, Rate, Rates, op
 from optmap.conformance.rules.rule import At, ScaledRule, State
 
 SMALLEST_BLOCK = 4
-"""The kernel runs blocks of 8 and then of 4, with one formula; only what is left after both is a tail."""
+"""The kernel runs blocks of 8 and then of 4 with one formula; only the remainder after both is the tail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +35,12 @@ class ProximalAdagrad(ScaledRule):
 
     @property
     def takes_scalars(self) -> bool:
-        """See the base class."""
         return False
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"accum": np.full_like(weight, self.accum)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         l1, l2 = real(self.l1), real(self.l2)
         gradient = nn_gradient(self, weight, gradient, at)
@@ -59,7 +56,7 @@ class ProximalAdagrad(ScaledRule):
 
 
 def _lanes(weight: Array, gradient: Array, rate: Array, l1: Any, l2: Any) -> Array:
-    """Shrink a block; every fused operation rounds once."""
+    """The proximal step of a block; every fused operation rounds once."""
     moved: Array = fma(-gradient, rate, weight)
     divisor: Array = fma(l2, rate, type(l2)(1))
     if l1 > 0:
@@ -70,7 +67,7 @@ def _lanes(weight: Array, gradient: Array, rate: Array, l1: Any, l2: Any) -> Arr
 
 
 def _tail(weight: Array, gradient: Array, rate: Array, l1: Any, l2: Any) -> Array:
-    """Shrink the rest; with l1 the threshold and the quotient are in double."""
+    """The proximal step of the tail; with l1, the threshold and the quotient are in double."""
     moved: Array = fma(-gradient, rate, weight)
     divisor: Array = fma(l2, rate, type(l2)(1))
     if l1 > 0:

@@ -33,11 +33,9 @@ class RAdam(ExperimentalRule):
     weight_decay: float = option(ANY_NON_NEGATIVE, 0.0)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"m": np.zeros_like(weight), "v": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         one, two, four = real(1), real(2), real(4)
         beta1, beta2 = real(self.betas[0]), real(self.betas[1])

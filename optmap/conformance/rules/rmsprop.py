@@ -2,7 +2,7 @@
 
     nn:            s = decay * s + (1 - decay) * g**2,   s starts at ONE
                    b = momentum * b + lr * g / (sqrt(s) + epsilon)         in whole blocks of eight elements
-                   b = momentum * b + lr * g / sqrt(s + epsilon)           in the rest of the array
+                   b = momentum * b + lr * g / sqrt(s + epsilon)           in the tail of the array
                    w = w - b
     nn, centered:  c = decay * c + (1 - decay) * g
                    b = momentum * b + lr * g / sqrt(s - c**2 + epsilon)    skipped, with w, where that is not > 0
@@ -11,8 +11,8 @@
 Source: Tieleman and Hinton, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf. `nn` follows
 tf.compat.v1.train.RMSPropOptimizer (a mean square of one, lr inside the velocity), `experimental` torch.optim.RMSprop.
 
-Followed on purpose: the non-centered kernel of `nn` places epsilon by the element's index, so the formula of an element
-depends on the size of its array.
+Quirks reproduced: in the non-centered kernel of `nn` the element's index decides where epsilon is added, so the formula
+of an element depends on the size of its array.
 """
 
 from dataclasses import dataclass
@@ -46,17 +46,15 @@ class RMSProp(ScaledRule):
     centered: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         zeros = np.zeros_like(weight)
         return {"square": np.ones_like(weight), "mean": zeros, "velocity": zeros}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         return (self._centered if self.centered else self._plain)(weight, gradient, state, at)
 
     def _plain(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """NNACL's kernel: fused, by blocks; the tail's mean square, root and velocity are in double."""
+        """NNACL's kernel: fused operations in blocks; in the tail, mean square, root and velocity are in double."""
         real = weight.dtype.type
         decay, momentum, eps = real(self.decay), real(self.momentum), real(self.epsilon)
         rest = 1.0 - float(decay)
@@ -77,7 +75,7 @@ class RMSProp(ScaledRule):
         return updated
 
     def _centered(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """ApplyCenteredRMSProp: every operation rounds on its own."""
+        """ApplyCenteredRMSProp: every operation is rounded separately."""
         real = weight.dtype.type
         decay, momentum, eps = real(self.decay), real(self.momentum), real(self.epsilon)
         rest = real(1.0 - float(decay))
@@ -103,12 +101,10 @@ class ExperimentalRMSprop(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         zeros = np.zeros_like(weight)
         return {"square": zeros, "mean": zeros, "velocity": zeros}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         real = weight.dtype.type
         alpha = real(self.alpha)
         rest = real(1) - alpha

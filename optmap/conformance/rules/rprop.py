@@ -2,7 +2,7 @@
 
     f = etaplus where g * previous > 0, etaminus where < 0, else 1
     s = clip(s * f, min, max)                      before the first step s = lr
-    g = 0 where f = etaminus                       and that is what the next step remembers as `previous`
+    g = 0 where f = etaminus                       previous = g
     w = w - sign(g) * s
 
 Source: Riedmiller and Braun, https://ieeexplore.ieee.org/document/298623, in the form of torch.optim.Rprop.
@@ -22,7 +22,7 @@ from optmap.conformance.rules.rule import At, ExperimentalRule, NnRule, State
 def rprop(
     weight: Array, gradient: Array, state: State, *, lr: Any, etas: tuple[float, float], sizes: tuple[float, float]
 ) -> Array:
-    """One step; step sizes and the remembered gradient are brought up to date in the state."""
+    """One step; step sizes and the previous gradient are updated in the state."""
     real = weight.dtype.type
     direction = sign(gradient * state["previous"])
     factor = np.where(direction > 0, real(etas[1]), np.where(direction < 0, real(etas[0]), real(1)))
@@ -49,11 +49,9 @@ class Rprop(NnRule):
             raise ValueError(f"step_sizes must be (smallest, largest), got {self.step_sizes!r}")
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"previous": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         return rprop(weight, gradient, state, lr=at.lr, etas=self.etas, sizes=self.step_sizes)
 
@@ -68,10 +66,8 @@ class ExperimentalRprop(ExperimentalRule):
     maximize: bool = option(Flag(), False)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {"previous": np.zeros_like(weight)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = experimental_gradient(weight, gradient, weight_decay=0.0, maximize=self.maximize)
         return rprop(weight, gradient, state, lr=at.lr, etas=self.etas, sizes=self.step_sizes)

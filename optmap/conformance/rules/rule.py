@@ -1,4 +1,4 @@
-"""What every update rule offers, and the two families that differ in how a gradient reaches the rule."""
+"""The base class of update rules, and the two families, which preprocess gradients differently."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from optmap.conformance.rules.arithmetic import Array
 from optmap.conformance.rules.options import ANY_NON_NEGATIVE, ANY_POSITIVE, Rate, Rates, check_options, option
 
 State: TypeAlias = dict[str, Any]
-"""What a rule remembers of one parameter between steps: arrays and scalars of the parameter's dtype, by name."""
+"""The state of a rule for one parameter: arrays and scalars of the parameter's dtype, by name."""
 
 
 GROUP_FIELDS = {"lr": "learning_rate", "weight_decay": "weight_decay"}
-"""What a `mindspore.nn` parameter group may set on CPU, and the constructor's name for it."""
+"""The options that a `mindspore.nn` parameter group may set on CPU, with the constructor's names for them."""
 
 
 @dataclass(frozen=True)
 class SparseRows:
-    """A gradient that touches some rows of a parameter only, MindSpore's RowTensor.
+    """A gradient of some rows of a parameter (MindSpore's RowTensor).
 
     Attributes:
-        indices: integers, shape (n,); rows of the parameter, each in range; a row may be named more than once.
-        values: floats, shape (n, *parameter.shape[1:]); the gradient of each named row.
+        indices: integers, shape (n,); rows of the parameter, each in range; a row may occur more than once.
+        values: floats, shape (n, *parameter.shape[1:]); the gradient of each row.
     """
 
     indices: Array
@@ -31,12 +31,12 @@ class SparseRows:
 
 @dataclass(frozen=True)
 class At:
-    """The circumstances of one update.
+    """The step number, learning rate and decay filter of one update.
 
     Attributes:
-        step: counts from 1.
+        step: number of the step, from 1.
         lr: learning rate of the step, a scalar of the parameter's dtype.
-        decayed: whether MindSpore's name filter lets weight decay reach this parameter.
+        decayed: whether MindSpore's name filter applies weight decay to this parameter.
     """
 
     step: int
@@ -46,9 +46,9 @@ class At:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule(ABC):
-    """One optimizer with its hyperparameters, which are the fields; raises ValueError where MindSpore rejects a value.
+    """One optimizer; its fields are the hyperparameters. Raises ValueError for a value that MindSpore rejects.
 
-    `filters_names` says whether ungrouped parameters named like a normalization scale or shift escape weight decay.
+    `filters_names` says whether weight decay skips ungrouped parameters named like a normalization scale or shift.
     """
 
     filters_names: ClassVar[bool] = False
@@ -64,29 +64,29 @@ class Rule(ABC):
 
     @property
     def takes_rows(self) -> bool:
-        """Whether `update_rows` works, that is, whether sparse row gradients are understood."""
+        """Whether the rule supports sparse gradients (`update_rows`)."""
         return False
 
     @property
     def takes_scalars(self) -> bool:
-        """Whether a parameter may have no axes at all."""
+        """Whether a parameter may be 0-dimensional."""
         return True
 
     def overrides(self, group: Mapping[str, object]) -> dict[str, object]:
-        """A group's hyperparameters by the names of the fields; ValueError for a key that MindSpore does not know.
+        """A group's hyperparameters by field name. Raises ValueError for a key that MindSpore does not accept.
 
         Args:
-            group: hyperparameters as MindSpore's group dictionaries spell them.
+            group: hyperparameters with the keys of MindSpore's group dictionaries.
         """
         return dict(group)
 
     @abstractmethod
     def start(self, weight: Array) -> State:
-        """What is remembered of a parameter before the first step."""
+        """The state of a parameter before the first step."""
 
     @abstractmethod
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """The parameter after one step; `state` is brought up to date in place, `weight` and `gradient` are not touched."""
+        """The parameter after one step; `state` is updated in place, `weight` and `gradient` are not changed."""
 
     def update_rows(self, weight: Array, rows: SparseRows, state: State, at: At) -> Array:
         """As `update`, for a sparse gradient whose values have the parameter's dtype; see `takes_rows`."""
@@ -95,7 +95,7 @@ class Rule(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class NnRule(Rule):
-    """`mindspore.nn`: lr and weight_decay may differ by group, everything else is common to all parameters."""
+    """`mindspore.nn`: lr and weight_decay may differ by group, all other hyperparameters are common to all parameters."""
 
     filters_names: ClassVar[bool] = True
 
@@ -104,11 +104,9 @@ class NnRule(Rule):
 
     @property
     def rates(self) -> Rates:
-        """See the base class."""
         return self.learning_rate
 
     def overrides(self, group: Mapping[str, object]) -> dict[str, object]:
-        """See the base class."""
         for key in group:
             if key not in GROUP_FIELDS:
                 raise ValueError(f"a group may set {' and '.join(GROUP_FIELDS)}, not {key!r}")
@@ -117,18 +115,17 @@ class NnRule(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class ScaledRule(NnRule):
-    """The `mindspore.nn` optimizers that also undo a loss scale."""
+    """The `mindspore.nn` optimizers that also divide the gradients by a loss scale."""
 
     loss_scale: float = option(ANY_POSITIVE, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentalRule(Rule):
-    """`mindspore.experimental.optim`: every hyperparameter may differ by group, names do not matter."""
+    """`mindspore.experimental.optim`: every hyperparameter may differ by group; there is no name filter."""
 
     lr: Rates = option(Rate(each=ANY_POSITIVE))
 
     @property
     def rates(self) -> Rates:
-        """See the base class."""
         return self.lr

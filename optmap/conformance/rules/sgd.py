@@ -20,7 +20,7 @@ from optmap.conformance.rules.rule import At, ExperimentalRule, ScaledRule, Stat
 def sgd_kernel(
     weight: Array, gradient: Array, state: State, *, lr: Any, momentum: float, dampening: float, nesterov: bool
 ) -> Array:
-    """P.SGD without its own weight decay; the velocity is kept in the state from the first step on."""
+    """The kernel P.SGD without its own weight decay; the velocity is in the state from the first step on."""
     real = weight.dtype.type
     if momentum > 0:
         velocity = gradient
@@ -33,7 +33,7 @@ def sgd_kernel(
 
 
 def check_nesterov(nesterov: bool, momentum: float, dampening: float) -> None:
-    """Raise ValueError for a look-ahead without momentum or with dampening."""
+    """Raise ValueError for Nesterov momentum without momentum or with dampening."""
     if nesterov and (momentum <= 0 or dampening != 0):
         raise ValueError(f"nesterov needs momentum > 0 and dampening 0, got {momentum!r} and {dampening!r}")
 
@@ -53,11 +53,9 @@ class SGD(ScaledRule):
         check_nesterov(self.nesterov, self.momentum, self.dampening)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = nn_gradient(self, weight, gradient, at)
         return sgd_kernel(
             weight,
@@ -87,11 +85,9 @@ class ExperimentalSGD(ExperimentalRule):
         check_nesterov(self.nesterov, self.momentum, self.dampening)
 
     def start(self, weight: Array) -> State:
-        """See the base class."""
         return {}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        """See the base class."""
         gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay, maximize=self.maximize)
         return sgd_kernel(
             weight,
