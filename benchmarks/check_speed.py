@@ -1,4 +1,4 @@
-"""Speed of `optmap check` as ratios to the slowest framework's bare import, measured in one run; exits 1 over a limit.
+"""Speed of `optmap check` relative to the import of the slowest framework, measured in one run; exits 1 over a limit.
 
 Usage: python -m benchmarks.check_speed [--all]
 """
@@ -16,7 +16,7 @@ ALL_LIMIT = 90.0
 
 
 def main(everything: bool) -> int:
-    """Measure and print."""
+    """Measure, print the ratios, and return the exit code."""
     python = sys.executable
     names = [name for name in ("torch", "tensorflow") if find_spec(name)]
     check = [python, "-m", "optmap", "check"]

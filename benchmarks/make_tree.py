@@ -1,4 +1,4 @@
-"""Write a tree of Python files for the benchmarks: most never mention an optimizer, some import a framework, few construct."""
+"""Write a tree of Python files for the benchmarks: few construct an optimizer, some import a framework, most do neither."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def make_tree(root: Path, files: int) -> None:
 
 
 def script(number: int) -> str:
-    """A training script of some 200 lines that constructs one optimizer, as most do."""
+    """A training script of about 200 lines that constructs one optimizer."""
     return f"{MODEL * 4}\n\n{TRAIN}\n\n{PLAIN * 4}".replace("{number}", str(number))
 
 

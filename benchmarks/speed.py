@@ -1,4 +1,4 @@
-"""Speed of the command line as ratios measured in one run; prints a table, exits 1 where a limit is missed.
+"""Speed of the command line as ratios measured in one run; prints a table, exits 1 over a limit.
 
 Usage: python -m benchmarks.speed [FILES]
 """
@@ -22,7 +22,7 @@ REPEATS = 15
 
 
 def walls(commands: Sequence[Sequence[str]], repeats: int = REPEATS) -> list[float]:
-    """Median wall time of each command in seconds; the commands take turns, so that noise falls on all alike."""
+    """Median wall time of each command in seconds; the commands are interleaved, so that noise affects all of them."""
     times: list[list[float]] = [[] for _ in commands]
     for _ in range(repeats):
         for command, found in zip(commands, times, strict=True):

@@ -1,6 +1,6 @@
-"""The runs that `record_goldens.py` records and that the live test repeats: hyperparameters, shapes, inputs.
+"""The runs that `record_goldens.py` records and the live test repeats: hyperparameters, shapes, inputs.
 
-Nothing here imports MindSpore.
+This module does not import MindSpore.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Spec:
-    """The cases of one API: values away from the default, one by one and together, on top of what is required."""
+    """The cases of one API: values off the defaults, one by one and together, added to the required arguments."""
 
     variants: tuple[dict[str, Any], ...]
     base: dict[str, Any] = field(default_factory=dict)
@@ -160,7 +160,7 @@ SPECS: dict[str, Spec] = {
 
 
 def cases(api: str) -> Iterator[Case]:
-    """Every case of an API: each variant, then decay, loss scale, a changing rate, groups, and other gradient scales."""
+    """All cases of an API: each variant, then weight decay, loss scale, a changing rate, groups, and other gradient scales."""
     spec, is_nn = SPECS[api], api.startswith(NN)
     decay: dict[str, Any] = {"weight_decay": 0.05} if spec.decays else {}
     rate: dict[str, Any] = {"learning_rate" if is_nn else "lr": RATES} if spec.changing_rate else {}
@@ -181,7 +181,7 @@ def cases(api: str) -> Iterator[Case]:
 
 
 def inputs(shapes: Mapping[str, tuple[int, ...]], seed: int = 20) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Initial parameters, and gradients of all steps at unit scale with a tenth of their elements zero."""
+    """Initial parameters by name, and the gradients of all steps, (steps, *shape), at unit scale with a tenth of zeros."""
     random = np.random.default_rng(seed)
     start = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     gradients = {}
@@ -192,7 +192,7 @@ def inputs(shapes: Mapping[str, tuple[int, ...]], seed: int = 20) -> tuple[dict[
 
 
 def rows_cases() -> Iterator[Case]:
-    """The cases for sparse rows; `target` is not an argument but a property of the optimizer."""
+    """The cases with sparse rows; `target` is not an argument but a property of the optimizer."""
     for target in (None, "CPU"):
         for more in ({}, {"use_nesterov": True}, {"beta1": 0.5, "eps": 1e-3, "weight_decay": 0.05, "loss_scale": 8.0}):
             yield Case(NN + "LazyAdam", {"learning_rate": 0.05, **more, "target": target})
@@ -200,7 +200,7 @@ def rows_cases() -> Iterator[Case]:
 
 
 def rows_inputs(seed: int = 21) -> tuple[Array, NDArray[np.int32], Array]:
-    """An embedding table, the rows that each step names (some of them twice), and their gradients."""
+    """An embedding table, the row indices of each step (some of them repeated), and the gradients of these rows."""
     random = np.random.default_rng(seed)
     indices = random.integers(0, ROWS_SHAPE[0], size=(STEPS, ROWS_NAMED)).astype(np.int32)
     values = random.normal(size=(STEPS, ROWS_NAMED, *ROWS_SHAPE[1:])).astype(np.float32)

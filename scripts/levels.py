@@ -1,8 +1,8 @@
-"""Write mappings/levels.json from a run of `optmap check`, or compare it with one.
+"""Write mappings/levels.json from the results of `optmap check`, or compare it with them.
 
 optmap check --all --format json >check.json
 python scripts/levels.py check.json             # compare: exit 1 and a line for each pair that differs
-python scripts/levels.py check.json --summary   # the same, and what did not come out as expected
+python scripts/levels.py check.json --summary   # the same, and the results that are not as expected
 python scripts/levels.py check.json --write
 """
 
@@ -20,7 +20,7 @@ COMMAND = "optmap check --all --format json"
 
 
 def levels(check: dict[str, Any]) -> dict[str, Any]:
-    """The measured levels of all pairs, at the defaults or the sample arguments in their place, from a check's JSON."""
+    """The measured levels of all pairs, at the defaults or else at the sample arguments, from the JSON of a check."""
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for result in check["results"]:
         if result["mode"] == "forced" and result["row"] is None and result["level"] is not None:
@@ -46,7 +46,7 @@ def _worst(scenarios: dict[str, str]) -> str:
 
 
 def _by_level(scenarios: dict[str, str]) -> dict[str, list[str]]:
-    """Scenarios by level. Equal bits count as rounding beside other levels: which of the two the processor decides."""
+    """Scenarios by level. If there are several levels, IDENTICAL counts as EQUIVALENT, because that depends on the processor."""
     if len(set(scenarios.values())) > 1:
         scenarios = {name: "EQUIVALENT" if found == "IDENTICAL" else found for name, found in scenarios.items()}
     return {
@@ -57,7 +57,7 @@ def _by_level(scenarios: dict[str, str]) -> dict[str, list[str]]:
 
 
 def differences(kept: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What a new run found otherwise. Equal bits and rounding are one: which of them it is the processor decides."""
+    """The differences of a new run. IDENTICAL and EQUIVALENT count as equal, because that depends on the processor."""
     before, after = ({(item["source"], item["target"]): item for item in run["pairs"]} for run in (kept, new))
     found = [f"{' -> '.join(pair)} was not measured" for pair in sorted(before.keys() - after.keys())]
     found += [f"{' -> '.join(pair)} is not in {NAME}" for pair in sorted(after.keys() - before.keys())]
@@ -70,7 +70,7 @@ def differences(kept: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _summary(check: dict[str, Any]) -> Iterator[str]:
-    """The counts of a check, and what did not come out as expected."""
+    """The counts of a check, and the results that are not as expected."""
     yield ", ".join(f"{name} {value}" for name, value in check["summary"].items())
     for result in check["results"]:
         if result["mode"] != "free" and result["verdict"] != "AS_EXPECTED" and not result["stated"]:
@@ -79,14 +79,14 @@ def _summary(check: dict[str, Any]) -> Iterator[str]:
 
 
 def text(document: dict[str, Any]) -> str:
-    """The file's text: one line a pair, so that changes can be read."""
+    """The text of the file, with one line per pair, so that diffs are readable."""
     pairs = ",\n".join(f"  {json.dumps(item)}" for item in document["pairs"])
     head = json.dumps({**document, "pairs": []}, indent=1).removesuffix("]\n}")
     return f"{head}\n{pairs}\n ]\n}}\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code."""
+    """Compare or write as the arguments ask, and return the exit code."""
     check = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     new = levels(check)
     path = default_directory() / NAME

@@ -1,10 +1,10 @@
-"""Record what real MindSpore does to some parameters, as goldens for the numpy rules.
+"""Record the parameter updates of the real MindSpore as goldens for the numpy rules.
 
 Usage: python scripts/record_goldens.py FOLDER        (the repository keeps them in tests/conformance/goldens)
 
-Writes one .npz for each API, and one for sparse rows. `header` is JSON: versions, threads, command, parameter shapes in order,
-cases, recorded steps. Elements of all parameters lie side by side, in C order: `start` (n,), `gradients` (steps, n) at unit
-scale, shared by the cases, which multiply them by their float32 `scale`, and `parameters` (cases, recorded, n).
+Writes one .npz per API, and one for sparse rows. `header` is JSON: versions, threads, command, parameter shapes in order,
+cases, recorded steps. The elements of all parameters are concatenated in C order: `start` (n,), `gradients` (steps, n) at unit
+scale, which each case multiplies by its float32 `scale`, and `parameters` (cases, recorded, n).
 MindSpore is imported only when something is run.
 """
 
@@ -41,11 +41,11 @@ from numpy.typing import NDArray
 
 @cache
 def single_threaded() -> Any:
-    """The module mindspore, its kernels on one thread."""
+    """The module mindspore, with one kernel thread."""
     os.environ.setdefault("GLOG_v", "3")
     import mindspore
 
-    with suppress(RuntimeError):  # it may be set only once in a process
+    with suppress(RuntimeError):  # it can be set only once per process
         mindspore.device_context.cpu.op_tuning.threads_num(1)
     return mindspore
 
@@ -74,7 +74,7 @@ def run_mindspore(case: Case, start: Mapping[str, Array], gradients: Mapping[str
 
 
 def run_mindspore_rows(case: Case, start: Array, indices: NDArray[np.int32], values: Array) -> list[Array]:
-    """As `run_mindspore` for one parameter with sparse gradients, which exist in graph mode only."""
+    """As `run_mindspore` for one parameter with sparse gradients, which exist only in graph mode."""
     mindspore = single_threaded()
     rows = importlib.import_module("mindspore.common.sparse_tensor").RowTensorInner
     arguments = {key: value for key, value in case.hyperparameters.items() if key != "target"}
@@ -107,12 +107,12 @@ def _optimizer(api: str) -> Any:
 
 
 def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments with schedules of learning rates as the lists that MindSpore takes them as."""
+    """Keyword arguments, with learning rates per step as the lists that MindSpore expects."""
     return {key: list(value) if value is RATES else value for key, value in arguments.items()}
 
 
 def flat(arrays: Mapping[str, Array], lead: int = 0) -> Array:
-    """All arrays side by side, keeping so many leading axes."""
+    """All arrays concatenated in C order; the first `lead` axes are kept."""
     return np.concatenate([value.reshape(*value.shape[:lead], -1) for value in arrays.values()], axis=lead)
 
 
@@ -134,7 +134,7 @@ def save(path: Path, listed: Sequence[Case], shapes: Mapping[str, Sequence[int]]
 
 
 def main(folder: Path) -> None:
-    """Record everything into a folder."""
+    """Record all goldens into a folder."""
     start, gradients = inputs(SHAPES)
     for api in SPECS:
         listed = list(cases(api))

@@ -1,8 +1,8 @@
-"""Record what Keras' optimizers of before 2.11 compute: python scripts/record_legacy_keras.py, with tf_keras installed.
+"""Record the updates of Keras' optimizers before 2.11: python scripts/record_legacy_keras.py, with tf_keras installed.
 
-They live on as tf_keras.optimizers.legacy, which cannot be a dependency of the tests: it pulls in the full TensorFlow.
-Writes tests/conformance/goldens/keras_legacy.npz: the start, the gradients, and for each call the values after every step
-(float64; these classes keep their hyperparameters in float32, so that results hold to some 1e-6).
+They are still in tf_keras.optimizers.legacy, which cannot be a dependency of the tests: it requires the full TensorFlow.
+Writes tests/conformance/goldens/keras_legacy.npz: the initial values, the gradients, and for each call the values after every
+step (float64; these classes keep their hyperparameters in float32, so that results are accurate to about 1e-6).
 """
 
 from __future__ import annotations

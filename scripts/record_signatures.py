@@ -1,7 +1,7 @@
-"""Record the constructors that old releases have: python scripts/record_signatures.py writes tests/mapping/signatures.json.
+"""Record the constructors of old releases: python scripts/record_signatures.py writes tests/mapping/signatures.json.
 
-Reads single files out of the wheels on PyPI (HTTP ranges, nothing is installed or run) and takes the signatures from the
-syntax tree. tests/mapping/test_versions.py holds the tables' `since` and `until` against what is recorded here.
+Reads single files from the wheels on PyPI (by HTTP ranges; nothing is installed or run) and takes the signatures from the
+syntax tree. tests/mapping/test_versions.py compares the tables' `since` and `until` with the record.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FILES = {
     "keras 2.6": re.compile(r"keras/optimizer_v2/[a-z_]+\.py"),
     "keras 2.12": re.compile(r"keras/optimizers/[a-z_]+\.py"),
 }
-"""Where a release defines the classes that its public module gives; some have several sets of them."""
+"""The files in which a release defines the classes of its public module; some releases have several sets of classes."""
 
 
 class RemoteFile(io.RawIOBase):
@@ -75,7 +75,7 @@ class RemoteFile(io.RawIOBase):
 
 
 def wheel(package: str, version: str) -> str:
-    """The address of one of a release's wheels; all hold the same Python files."""
+    """The URL of one of a release's wheels; all wheels contain the same Python files."""
     with urllib.request.urlopen(f"https://pypi.org/simple/{package}/") as answer:
         page = answer.read().decode()
     found = re.search(rf'href="([^"#]*/{package}-{re.escape(version)}-[^"#]*\.whl)', page)
@@ -85,7 +85,7 @@ def wheel(package: str, version: str) -> str:
 
 
 def signatures(package: str, version: str) -> dict[str, list[list[Any]]]:
-    """Class name -> [[name, keyword only, default as text or null where required]], without self."""
+    """Class name -> [[name, keyword only, default as text or None if required]], without self."""
     archive = zipfile.ZipFile(io.BufferedReader(RemoteFile(wheel(package, version)), 1 << 20))
     found: dict[str, list[list[Any]]] = {}
     files = FILES.get(f"{package} {version.rpartition('.')[0]}", FILES[package])
