@@ -321,11 +321,11 @@ OPTIMIZER_STATE: Final = _code(
 )  # fmt: skip
 LEARNING_RATE_ACCESS: Final = _code(
     "OM331", "learning-rate-access", _W, "The learning rate is read or set through the source framework's optimizer.",
-    "optimizer.param_groups[0]['lr'] = 0.01", "Write what the message says.",
+    "optimizer.param_groups[0]['lr'] = 0.01", "Use the code that the message shows.",
 )  # fmt: skip
 OPTIMIZER_INTERNALS: Final = _code(
     "OM332", "optimizer-internals", _W, "An attribute of the optimizer is used that the target's optimizer lacks.",
-    "optimizer.iterations", "Write what the message says.",
+    "optimizer.iterations", "Use the code that the message shows.",
 )  # fmt: skip
 
 # 40x: the training step

@@ -202,7 +202,7 @@ def _calls(
 ) -> tuple[list[tuple[Call, Framework]], list[Refused]]:  # fmt: skip
     """All requested calls, each with its target, and the calls of files whose arguments cannot be bound.
 
-    Schedules may be wanted `alone`, and have `taken` some of the settings.
+    `alone` allows that there are none, because only schedules are checked; `taken` are the settings that schedules use.
     """
     if not (optimizers or paths or everything or alone):
         raise CheckError("found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all")

@@ -1,7 +1,7 @@
 """Messages between optmap and its workers: JSON and raw arrays, in frames that start with a distinctive mark.
 
 A frame is the mark, the length of what follows (8 bytes), the length of the JSON (8 bytes), the JSON, and the bytes of all
-arrays. An array stands in the JSON as {"@": [dtype, shape, offset]}. Tuples arrive as lists.
+arrays. In the JSON an array is {"@": [dtype, shape, offset]}. Tuples arrive as lists.
 """
 
 from __future__ import annotations
