@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from optmap.source.calls import Items, Span, comments_in
+from optmap.source.calls import Items, Span, comments_in, read_call, skip_gap
 from optmap.source.text import Source
+
+_INDENT: Final = re.compile(rb"[ \t\f]*")
+_LINE: Final = re.compile(rb"[^\r\n]*")
 
 
 class Edit(NamedTuple):
@@ -45,29 +48,6 @@ def ordered(edits: Iterable[Edit]) -> list[Edit]:
     return sorted(dict.fromkeys(edits), key=lambda edit: (edit.start, edit.end))
 
 
-class Shifts:
-    """Where the offsets of a body lie once edits are made, and the other way round."""
-
-    def __init__(self, edits: Iterable[Edit]) -> None:
-        self._edits = ordered(edits)
-        self._ends = [(edit.end, edit.start == edit.end) for edit in self._edits]
-        grown = (len(edit.text.encode()) - (edit.end - edit.start) for edit in self._edits)
-        self._moves = list(accumulate(grown, initial=0))
-        self._starts = [edit.start + move for edit, move in zip(self._edits, self._moves, strict=False)]
-
-    def new(self, offset: int) -> int:
-        """Where an offset that no edit touches lies afterwards; insertions at it come behind it."""
-        return offset + self._moves[bisect_left(self._ends, (offset, True))]
-
-    def old(self, offset: int) -> int:
-        """Where an offset of the edited body lay before; of a new text, where the edit begins."""
-        index = bisect_right(self._starts, offset)
-        edit = self._edits[index - 1] if index else None
-        if edit is not None and offset < self._starts[index - 1] + len(edit.text.encode()):
-            return edit.start
-        return offset - self._moves[index]
-
-
 def remove_pieces(source: Source, items: Items, gone: Sequence[int]) -> list[Edit]:
     """Remove some of the comma-separated pieces with their commas; comments between them stay."""
     edits: list[Edit] = []
@@ -88,6 +68,34 @@ def remove_pieces(source: Source, items: Items, gone: Sequence[int]) -> list[Edi
     return edits
 
 
+def remove_members(
+    source: Source, owner: ast.Call | ast.Import | ast.ImportFrom, gone: Sequence[ast.alias | ast.keyword]
+) -> list[Edit]:
+    """Remove keywords of a call, or some of the names that an import binds."""
+    if isinstance(owner, ast.Call):
+        call = read_call(source, owner)
+        values = {id(member.value) for member in gone if isinstance(member, ast.keyword)}
+        return remove_pieces(
+            source, call.items, [i for i, item in enumerate(call.arguments) if id(item.node) in values]
+        )
+    wanted = {id(member) for member in gone}
+    return remove_pieces(
+        source, _imported(source, owner), [i for i, item in enumerate(owner.names) if id(item) in wanted]
+    )
+
+
+def _imported(source: Source, statement: ast.Import | ast.ImportFrom) -> Items:
+    """Split the names of an import at their commas, with or without parentheses around them."""
+    end = source.end(statement)
+    spans = [Span(source.start(item), source.end(item)) for item in statement.names]  # type: ignore[arg-type]
+    commas = []
+    for span, following in zip(spans, [*spans[1:], None], strict=True):
+        at = skip_gap(source, span.end)
+        if following is not None or (at < end and source.body[at : at + 1] == b","):
+            commas.append(Span(at, at + 1))
+    return Items(Span(spans[0].start, spans[0].start), Span(end, end), tuple(spans), tuple(commas))
+
+
 def remove_range(source: Source, start: int, end: int) -> Edit:
     """Delete a range of pieces, commas and white space, but keep the comments that stand in it."""
     text = source.text(start, end)
@@ -103,22 +111,28 @@ def remove_range(source: Source, start: int, end: int) -> Edit:
     return Edit(start, end, lead + kept + newline + (indent if needs_break else tail))
 
 
+def start_of_line(source: Source, offset: int) -> int:
+    """Where the line of an offset begins."""
+    return source.line_starts[bisect_right(source.line_starts, offset) - 1]
+
+
 def line_indent(source: Source, offset: int) -> str:
     """The white space that the line of this offset begins with."""
-    start = source.body.rfind(b"\n", 0, offset) + 1
-    start = max(start, source.body.rfind(b"\r", 0, offset) + 1)
-    match = re.match(rb"[ \t\f]*", source.body[start:offset])
+    match = _INDENT.match(source.body, start_of_line(source, offset), offset)
     return match[0].decode() if match else ""
 
 
 def starts_line(source: Source, offset: int) -> bool:
     """Tell whether only white space stands before the offset on its line, which continues no other."""
-    start = max(source.body.rfind(b"\n", 0, offset), source.body.rfind(b"\r", 0, offset)) + 1
-    return not source.body[start:offset].strip() and not source.body[:start].rstrip(b"\r\n").endswith(b"\\")
+    start = start_of_line(source, offset)
+    before = start
+    while before and source.body[before - 1] in b"\r\n":
+        before -= 1
+    return not source.body[start:offset].strip() and source.body[before - 1 : before] != b"\\"
 
 
 def rest_of_line(source: Source, offset: int) -> Span:
     """The span from the offset to the end of its line, line ending excluded."""
-    match = re.compile(rb"[^\r\n]*").match(source.body, offset)
+    match = _LINE.match(source.body, offset)
     assert match is not None
     return Span(match.start(), match.end())

@@ -154,7 +154,7 @@ class Source:
 def read_source(data: bytes) -> Source:
     """Decode and parse a file's bytes. Raises SourceError."""
     bom = _BOM if data.startswith(_BOM) else b""
-    encoding = _encoding(data)
+    encoding = encoding_of(data)
     if encoding == "utf-8":
         body = data[len(bom) :]
         _require_utf8(body)
@@ -163,7 +163,8 @@ def read_source(data: bytes) -> Source:
     return Source(body, encoding, bom, parse_body(body))
 
 
-def _encoding(data: bytes) -> str:
+def encoding_of(data: bytes) -> str:
+    """The encoding in which Python reads a file's bytes. Raises SourceError."""
     try:
         found, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except (SyntaxError, UnicodeDecodeError) as error:

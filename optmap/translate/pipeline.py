@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from typing import Final
 
 from optmap.diagnostics import UNDECODABLE, UNPARSABLE, UNVERIFIED, Severity
 from optmap.mapping.model import MappingSet
 from optmap.source.calls import Span
-from optmap.source.edits import Edit, OverlapError, Shifts, apply_edits, ordered
+from optmap.source.changes import ConflictError
+from optmap.source.compose import to_edits
+from optmap.source.edits import Edit, apply_edits
+from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.discover.sites import find_sites, may_mention
 from optmap.translate.findings import Finding, diagnostic
@@ -18,12 +20,12 @@ from optmap.translate.options import Options
 from optmap.translate.passes import run_passes
 from optmap.translate.prefilter import names_optimizers
 from optmap.translate.results import FileResult, Status, failed
+from optmap.translate.second_run import changes_again
 from optmap.translate.unit import STEPS, Outcome, Unit, Veto, Vetoes
-from optmap.translate.verify import VerificationError, joined, verify
 
 _ATTEMPTS: Final = 3
 """How often what cannot be proved is looked for; then every call of the file is left alone."""
-_UNPROVED: Final = (OverlapError, VerificationError, SourceError)
+_UNPROVED: Final = (ConflictError, VerificationError, SourceError)
 
 
 def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileResult:
@@ -56,22 +58,21 @@ def unit_of(source: Source, tables: MappingSet, options: Options) -> Unit:
 
 
 def _translated(data: bytes, unit: Unit) -> FileResult:
-    """Run the passes and prove their edits; what cannot be proved is left alone and reported, and the passes run again."""
+    """Run the passes and prove their changes; what cannot be proved is left alone and reported, and the passes run again."""
     vetoes: Vetoes = {}
     for attempt in range(_ATTEMPTS + 2):
         outcome = run_passes(unit, vetoes)
-        edits = outcome.edits
-        if not edits:
+        if not outcome.changes:
             break
         if not unit.options.prove:
             return _result(unit, outcome, b"", ())
         try:
-            output = prove(unit, outcome)
+            output, edits = prove(unit, outcome)
         except _UNPROVED as error:
             vetoes = {**vetoes, **_unproved(unit, outcome, error, everything=attempt >= _ATTEMPTS)}
         else:
             if output != data:
-                return _result(unit, outcome, output, tuple(ordered(edits)))
+                return _result(unit, outcome, output, tuple(edits))
             break
     return _result(unit, outcome, data, None)
 
@@ -92,56 +93,29 @@ def _result(unit: Unit, outcome: Outcome, output: bytes, edits: tuple[Edit, ...]
     return FileResult(output, edits is not None, None, tuple(calls), said, edits or ())
 
 
-def prove(unit: Unit, outcome: Outcome) -> bytes:
-    """Return the edited file's bytes. Raises one of _UNPROVED."""
-    source, edits, changes = unit.source, outcome.edits, list(outcome.changes)
+def prove(unit: Unit, outcome: Outcome) -> tuple[bytes, list[Edit]]:
+    """Return the edited file's bytes, and the edits. Raises one of _UNPROVED."""
+    source, changes = unit.source, outcome.changes
+    edits = to_edits(source, changes)
     body = apply_edits(source.body, edits)
     output = source.encode(body)
-    calls = [change.edited for change in changes if change.edited is not None]
-    nodes = [node for change in changes for node in change.nodes]
-    planned = joined(change.planned for change in changes if change.planned is not None)
-    result = verify(source, body, edits, calls, nodes, planned)
-    left = find_sites(result, unit.tables, unit.options.sources, unit.options.target).calls
-    if len(left) != len(outcome.left):
-        shifts = Shifts(edits)
-        known = {shifts.new(source.start(site.node)) for site in unit.sites.calls if id(site.node) in outcome.left}
-        fresh = [start for site in left if (start := result.start(site.node)) not in known]
-        place = shifts.old(fresh[0]) if fresh else None
-        raise VerificationError(
-            "a second run would change the file again", Span(place, place) if place is not None else None
-        )
-    return output
+    verify(source, body, changes, edits)
+    verify_bytes(source, body, output)
+    needed = [new for item in outcome.rewritten for new in item.needed]
+    again = changes_again(source, unit.sites, unit.tables, unit.options.sources, changes, needed)
+    if again:
+        raise VerificationError("a second run would change the file again", again)
+    return output, edits
 
 
 def _unproved(unit: Unit, outcome: Outcome, error: Exception, *, everything: bool) -> Vetoes:
-    """Veto what changes the place where the proof failed; every call where no place is known, but the steps first."""
-    place = _place_of(unit.source, outcome, error)
-    if outcome.steps and not everything and (place is None or _touches(outcome.steps[0].edits, place)):
+    """Veto what makes the guilty changes; every call where those are not known, but the steps first."""
+    guilty = set(error.changes) if isinstance(error, VerificationError | ConflictError) else set()
+    if outcome.steps and not everything and (not guilty or not guilty.isdisjoint(outcome.steps[0].changes)):
         message = f"the rewritten training steps could not be proved correct ({error}); they were left alone"
         return {STEPS: Veto(message, Finding(UNVERIFIED, message, Span(0, 0)))}
     every = [site.node for site in unit.sites.calls if id(site.node) not in outcome.left]
-    near = [
-        node for change in outcome.changes if place is not None and _touches(change.edits, place)
-        for node in change.members
-    ]  # fmt: skip
+    near = [node for item in outcome.rewritten if not guilty.isdisjoint(item.changes) for node in item.members]
     message = f"the translation of this call could not be proved correct ({error}); it was left alone"
     chosen = every if everything or not near else near
     return {id(node): Veto(message, Finding(UNVERIFIED, message, node)) for node in chosen}
-
-
-def _place_of(source: Source, outcome: Outcome, error: Exception) -> Span | None:
-    """Where in the file the proof failed, as far as that is known."""
-    if isinstance(error, VerificationError):
-        return error.place
-    if isinstance(error, OverlapError):
-        return Span(error.offset, error.offset)
-    if isinstance(error, SourceError) and not error.decoding:
-        lines = apply_edits(source.body, outcome.edits).splitlines(keepends=True)
-        start = sum(map(len, lines[: error.line - 1]))
-        shifts = Shifts(outcome.edits)
-        return Span(shifts.old(start), shifts.old(start + len(b"".join(lines[error.line - 1 : error.line]))))
-    return None
-
-
-def _touches(edits: Sequence[Edit], place: Span) -> bool:
-    return any(edit.start <= place.end and place.start <= edit.end for edit in edits)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from optmap.mapping.model import Api, MappingSet
-from optmap.source.edits import Edit
+from optmap.source.changes import Change
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Serving
 from optmap.translate.constructors.spelling import NewImport
@@ -15,7 +15,6 @@ from optmap.translate.discover.sites import CallSite, Sites
 from optmap.translate.findings import Finding, Place, offset_of, position
 from optmap.translate.options import Options
 from optmap.translate.results import CallResult, Status
-from optmap.translate.verify import EditedCall, EditedNode, Planned
 
 Member: TypeAlias = int | tuple[int, str]
 """What is changed together with others or not at all: the id of a call's node, or the key of a variable of parameters."""
@@ -92,18 +91,15 @@ class Tied(NamedTuple):
 
 
 class Rewritten(NamedTuple):
-    """A change: the edits, the imports that they need, and the references that go away; the rest is for the proof.
+    """Changes that belong together, the imports that they need, and the references that go away with them.
 
-    `members` are refused together where it cannot be proved.
+    `members` are refused together where they cannot be proved.
     """
 
     members: tuple[ast.expr, ...]
-    edits: tuple[Edit, ...]
+    changes: tuple[Change, ...]
     needed: tuple[NewImport, ...] = ()
     gone: tuple[ast.expr, ...] = ()
-    edited: EditedCall | None = None
-    nodes: tuple[EditedNode, ...] = ()
-    planned: Planned | None = None
 
 
 class Translation(NamedTuple):
@@ -135,17 +131,17 @@ class Outcome(NamedTuple):
     optimizers: tuple[Translation, ...] = ()
     schedules: tuple[Translation, ...] = ()
     steps: tuple[Rewritten, ...] = ()
-    imports: tuple[Edit, ...] = ()
+    imports: tuple[Change, ...] = ()
 
     @property
-    def changes(self) -> Iterator[Rewritten]:
-        """Every change but those of imports: optimizers', schedules', steps'."""
+    def rewritten(self) -> Iterator[Rewritten]:
+        """What is rewritten besides imports: optimizers, schedules, steps."""
         yield from (item.change for item in (*self.optimizers, *self.schedules))
         yield from self.steps
 
     @property
-    def edits(self) -> list[Edit]:
-        return [*(edit for change in self.changes for edit in change.edits), *self.imports]
+    def changes(self) -> list[Change]:
+        return [*(change for item in self.rewritten for change in item.changes), *self.imports]
 
     def reporting(self, findings: Iterable[Finding]) -> Outcome:
         return self._replace(findings=(*self.findings, *findings))

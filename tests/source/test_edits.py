@@ -16,7 +16,6 @@ from optmap.source.calls import read_call
 from optmap.source.edits import (
     Edit,
     OverlapError,
-    Shifts,
     apply_edits,
     line_indent,
     ordered,
@@ -95,25 +94,6 @@ def test_edits_equal_a_naive_rebuild_in_any_order(case: tuple[bytes, list[Edit],
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert apply_edits(body, shuffled) == expected
     assert ordered(shuffled) == ordered(edits)
-
-
-@examples(200)
-@given(bodies_and_edits())
-def test_a_place_that_no_edit_touches_is_found_again(case: tuple[bytes, list[Edit], bytes]) -> None:
-    body, edits, expected = case
-    for offset in range(len(body)):
-        if all(not (edit.start <= offset <= edit.end) for edit in edits):
-            new = Shifts(edits).new(offset)
-            assert expected[new : new + 1] == body[offset : offset + 1]
-            assert Shifts(edits).old(new) == offset
-            assert len(expected) - new == len(body) - offset + sum(
-                len(edit.text.encode()) - (edit.end - edit.start) for edit in edits if edit.start > offset
-            )
-
-
-@pytest.mark.parametrize(("offset", "place"), [(0, 0), (2, 2), (3, 4), (5, 4), (6, 5), (10, 9)])
-def test_moved(offset: int, place: int) -> None:
-    assert Shifts([Edit(2, 2, "x"), Edit(3, 5, "")]).new(offset) == place
 
 
 # Lines

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-import tokenize
 from collections.abc import Iterable, Sequence
 
 from optmap.mapping.model import MappingSet
-from optmap.source.calls import Items, Span, tokens
-from optmap.source.edits import Edit, line_indent, remove_pieces, starts_line
+from optmap.source.changes import Change, Delete, Insert, Where
+from optmap.source.edits import rest_of_line, starts_line
+from optmap.source.layout import first_offset
 from optmap.source.scopes import ImportedName, Names
+from optmap.source.templates import Template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport
 from optmap.translate.discover.sites import CallSite
@@ -19,35 +20,33 @@ from optmap.translate.unit import Outcome, Unit
 
 def run(unit: Unit, before: Outcome) -> Outcome:
     """Add the imports that the changes need, and remove those that they leave without a use."""
-    changes = list(before.changes)
-    if not any(change.edits for change in changes):
+    changes = list(before.rewritten)
+    if not any(change.changes for change in changes):
         return before
     sites = [item.site for item in (*before.optimizers, *before.schedules)]
     needed = [new for change in changes for new in change.needed]
     gone = [node for change in changes for node in change.gone]
-    added = import_edits(unit.source, unit.sites.names, needed, sites)
-    removed = removal_edits(unit.source, unit.sites.names, gone, unit.tables)
+    added = import_changes(unit.source, unit.sites.names, needed, sites)
+    removed = removal_changes(unit.source, unit.sites.names, gone, unit.tables)
     return before._replace(imports=(*added, *removed))
 
 
-def import_edits(source: Source, names: Names, needed: Iterable[NewImport], replaced: Sequence[CallSite]) -> list[Edit]:
+def import_changes(
+    source: Source, names: Names, needed: Iterable[NewImport], replaced: Sequence[CallSite]
+) -> list[Change]:
     """Insert the imports after the docstring and the `__future__` imports; in cells, beside those that they replace."""
-    lines = [new.text for new in dict.fromkeys(needed)]
+    lines = [Template(new.text) for new in dict.fromkeys(needed)]
     if not lines:
         return []
-    text = source.newline.join(lines)
     if source.parts is not None and source.parts.anchors:
         at = _beside(source, source.parts.anchors, names, replaced)
-        ending = source.newline + line_indent(source, at) if starts_line(source, at) else "; "
-        return [Edit(at, at, "".join(line + ending for line in lines))]
-    anchor, previous = _anchor(source)
-    if anchor is None:
-        assert previous is not None
-        return [Edit(source.end(previous), source.end(previous), source.newline + text)]
-    at = _first_offset(source, anchor)
-    if starts_line(source, at) and source.body[at - 1 : at] != b";":
-        return [Edit(at, at, text + source.newline)]
-    return [Edit(at, at, "; ".join(lines) + "; ")]
+        anchor = next(node for node in source.nodes if isinstance(node, ast.stmt) and first_offset(source, node) == at)
+        return [Insert(anchor, Where.BEFORE, line) for line in lines]
+    following, previous = _anchor(source)
+    if following is not None:
+        return [Insert(following, Where.BEFORE, line) for line in lines]
+    assert previous is not None
+    return [Insert(previous, Where.AFTER, line) for line in lines]
 
 
 def _beside(source: Source, anchors: Sequence[int], names: Names, replaced: Sequence[CallSite]) -> int:
@@ -76,15 +75,7 @@ def _anchor(source: Source) -> tuple[ast.stmt | None, ast.stmt | None]:
     return None, previous
 
 
-def _first_offset(source: Source, statement: ast.stmt) -> int:
-    decorators = getattr(statement, "decorator_list", [])
-    if not decorators:
-        return source.start(statement)
-    at = min(source.start(decorator) for decorator in decorators)
-    return source.body.rindex(b"@", 0, at)
-
-
-def removal_edits(source: Source, names: Names, left: Iterable[ast.expr], tables: MappingSet) -> list[Edit]:
+def removal_changes(source: Source, names: Names, left: Iterable[ast.expr], tables: MappingSet) -> list[Change]:
     """Remove imports that nothing uses any more once the given references to what they import have gone."""
     callees = {_root(node) for node in left}
     locals_used = {site_name.id for site_name in callees}
@@ -99,7 +90,7 @@ def removal_edits(source: Source, names: Names, left: Iterable[ast.expr], tables
             continue
         for item in found:
             gone.setdefault(id(item.statement), []).append(item)
-    return [edit for items in gone.values() for edit in _remove_names(source, items)]
+    return [change for items in gone.values() for change in _without(items)]
 
 
 def _root(node: ast.expr) -> ast.Name:
@@ -129,41 +120,15 @@ def _removable(source: Source, item: ImportedName, tables: MappingSet) -> bool:
     body = item.ancestors[-1].body if item.ancestors else source.tree.body  # type: ignore[attr-defined]
     statement = item.statement
     start, end = source.start(statement), source.end(statement)
-    rest = source.body[end:].splitlines()[:1]
-    tail = rest[0].strip() if rest else b""
+    rest = rest_of_line(source, end)
+    tail = source.body[rest.start : rest.end].strip()
     alone = starts_line(source, start) and (not tail or tail.startswith(b"#"))
     alone = alone and not _kept(source, start)
     return alone and len(body) > 1 and isinstance(statement, ast.Import | ast.ImportFrom)
 
 
-def _remove_names(source: Source, items: Sequence[ImportedName]) -> list[Edit]:
+def _without(items: Sequence[ImportedName]) -> list[Change]:
     statement = items[0].statement
     if len(items) < len(statement.names):
-        return remove_pieces(source, _name_items(source, statement), [item.index for item in items])
-    start = source.start(statement)
-    line_start = len(source.body[:start].rstrip(b" \t"))
-    match = re.compile(rb"[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n)?").match(source.body, source.end(statement))
-    assert match is not None
-    return [Edit(line_start, match.end(), "")]
-
-
-def _name_items(source: Source, statement: ast.Import | ast.ImportFrom) -> Items:
-    """Split the names of an import at their commas, with or without parentheses around them."""
-    start, end = source.start(statement), source.end(statement)
-    found = [token for token in tokens(source, start, end) if token.type in (tokenize.NAME, tokenize.OP)]
-    keyword = max(index for index, token in enumerate(found) if token.string == "import")
-    found = [token for token in found[keyword + 1 :] if token.string not in "()"]
-    pieces: list[Span] = []
-    commas: list[Span] = []
-    first = None
-    for token in found:
-        if token.string == ",":
-            assert first is not None
-            commas.append(Span(token.start, token.end))
-            first = None
-            continue
-        if first is None:
-            first = token.start
-            pieces.append(Span(token.start, token.end))
-        pieces[-1] = Span(first, token.end)
-    return Items(Span(start, start), Span(end, end), tuple(pieces), tuple(commas))
+        return [Delete(statement.names[item.index]) for item in items]
+    return [Delete(statement)]

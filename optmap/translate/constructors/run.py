@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optmap.source.edits import Edit
+from optmap.source.changes import Change
 from optmap.translate.constructors.translate import CallOutcome, CallTranslation
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
@@ -37,7 +37,7 @@ class _Constructors:
         self.results: list[CallResult] = []
         self.done: list[Translation] = []
         self.given_up: dict[Member, Veto] = {}
-        self.inside: dict[int, Sequence[Edit]] = {}
+        self.inside: dict[int, Sequence[Change]] = {}
 
     def call(self, site: CallSite) -> None:
         veto = self.before.vetoes.get(id(site.node))

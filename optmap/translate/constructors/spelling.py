@@ -47,7 +47,7 @@ def spell_path(
             return Spelling(".".join(chain), None)
     root = path.partition(".")[0]
     for name in dict.fromkeys((conventional, root, f"_{root}")):
-        if _free(source, names, name, scope):
+        if _free(names, name, scope):
             return Spelling(name + path[len(root) :], NewImport(root, name))
     return None
 
@@ -62,8 +62,8 @@ def _reusable(names: Names, path: str) -> list[ImportedName]:
     return sorted(leading, key=lambda found: (found.path == path, -found.path.count(".")))
 
 
-def _free(source: Source, names: Names, name: str, scope: Scope) -> bool:
+def _free(names: Names, name: str, scope: Scope) -> bool:
     """Tell whether a module-level import may bind the name without hiding anything or being hidden."""
     if scope.owner(name) is not None or name in names.module.bindings:
         return False
-    return name not in names.uses or not source.mentions(name)
+    return name not in names.uses

@@ -1,4 +1,4 @@
-"""One constructor call: resolve it, infer what is missing, and turn the answer into edits or a refusal."""
+"""One constructor call: resolve it, infer what is missing, and turn the answer into a change or a refusal."""
 
 from __future__ import annotations
 
@@ -22,31 +22,30 @@ from optmap.mapping.model import Framework
 from optmap.mapping.plan import FromArgument, Inferred, Plan
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
-from optmap.source.edits import Edit
+from optmap.source.changes import Change, Replace
 from optmap.source.text import SourceError
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.constructors.reasons import Reason, Subject, at_changing_rate
 from optmap.translate.constructors.resolve import CallArgument, Groups, Refusal, Rewrite, Serving, resolve
-from optmap.translate.constructors.rewrite import call_edits
+from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.sites import CallSite, is_shadowed
 from optmap.translate.findings import Finding, Place
 from optmap.translate.options import Options
-from optmap.translate.parameters.edits import ParameterEdits, ParametersArgument, parameter_edits, uses_names
+from optmap.translate.parameters.edits import ParametersArgument, parameter_changes, uses_names
 from optmap.translate.parameters.sharing import Flows
 from optmap.translate.unit import Member, Rewritten, Tied, Translation, Unit, Veto
-from optmap.translate.verify import EditedCall
 
 
 class CallOutcome(NamedTuple):
-    """What to report of a call, and how it is translated, if it is: `inside` are the edits of what its parameters hold.
+    """What to report of a call, and how it is translated, if it is: `inside` are the changes of what its parameters hold.
 
     `given_up` are members of its group that have to be left as they are for its sake.
     """
 
     findings: tuple[Finding, ...]
     done: Translation | None = None
-    inside: tuple[Edit, ...] = ()
+    inside: tuple[Change, ...] = ()
     given_up: tuple[tuple[Member, Veto], ...] = ()
 
 
@@ -206,11 +205,10 @@ class CallTranslation:
         refusal = self._unsafe(call, resolved)
         if refusal is not None:
             return CallOutcome((refusal,))
-        edits = call_edits(self.source, call, values, plan, spelling.text, inferred)
-        inside = ParameterEdits()
+        own = Replace(call.node, call_template(self.source, call, values, plan, spelling.text, inferred))
+        inside: tuple[Change, ...] = ()
         if parameters is not None and index is not None and plan.target.parameters_argument is not None:
-            inside = parameter_edits(self.source, parameters, plan, self.site.node)
-            edits += inside.edits
+            inside = parameter_changes(self.source, parameters, plan, self.site.node)
             findings += self._parameter_findings(parameters, call.arguments[index].span)
         elif index is not None:
             from optmap.translate.parameters.left_out import left_out
@@ -221,13 +219,12 @@ class CallTranslation:
         if any(reason.subject is Subject.DECAY_FILTER for reason in reasons):
             from optmap.translate.parameters.decay import exact_advice, parameters_text
 
-            text = parameters_text(self.source, call, index, inside.edits) if index is not None else inferred
+            text = parameters_text(self.source, call, index, inside) if index is not None else inferred
             reasons = tuple(exact_advice(reason, plan, text, self._weight_decay(call)) for reason in reasons)
         needed = (spelling.needs,) if spelling.needs is not None else ()
-        edited = EditedCall(call, plan, spelling.text)
-        change = Rewritten((self.site.node,), tuple(edits), needed, (self.site.callee,), edited, inside.nodes)
+        change = Rewritten((self.site.node,), (own, *inside), needed, (self.site.callee,))
         done = Translation(self.site, plan.target, change)
-        return CallOutcome((*self._findings(call, reasons), *findings), done, inside.edits)
+        return CallOutcome((*self._findings(call, reasons), *findings), done, inside)
 
     def _inferred(self, plan: Plan) -> str | Finding | None:
         """The text of the parameters where the source's constructor takes none, and the target's needs them."""

@@ -14,7 +14,8 @@ from typing import Final
 from optmap.mapping.model import Framework
 from optmap.mapping.plan import Plan
 from optmap.source.calls import CallText
-from optmap.source.edits import Edit, apply_edits
+from optmap.source.changes import Change
+from optmap.source.compose import edited_text
 from optmap.source.text import Source
 from optmap.translate.constructors.reasons import Reason, RemedyKind, Subject
 
@@ -29,12 +30,9 @@ _TORCH: Final = (
 )
 
 
-def parameters_text(source: Source, call: CallText, index: int, edits: Sequence[Edit]) -> str | None:
+def parameters_text(source: Source, call: CallText, index: int, changes: Sequence[Change]) -> str | None:
     """What the call's parameters argument reads once it is translated; None where it is too long to be quoted."""
-    span = call.arguments[index].value_span
-    own = [edit._replace(start=edit.start - span.start, end=edit.end - span.start)
-           for edit in edits if span.start <= edit.start and edit.end <= span.end]  # fmt: skip
-    text = apply_edits(source.body[span.start : span.end], own).decode()
+    text = edited_text(source, call.arguments[index].value_span, changes)
     return text if len(text) <= _LONGEST and len(text.splitlines()) == 1 else None
 
 

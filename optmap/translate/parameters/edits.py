@@ -8,13 +8,13 @@ from typing import NamedTuple, TypeVar
 
 from optmap.mapping.model import Framework
 from optmap.mapping.plan import Plan, group_key
-from optmap.source.calls import Span, comments_in
-from optmap.source.edits import Edit, apply_edits
+from optmap.source.calls import comments_in
+from optmap.source.changes import Change, Rename, Replace
+from optmap.source.templates import Template, template
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Groups
 from optmap.translate.parameters.groups import ACCESSORS, GroupEntry, Lost
 from optmap.translate.parameters.reader import Reader
-from optmap.translate.verify import EditedNode
 
 _Node = TypeVar("_Node", bound=ast.expr)
 
@@ -44,13 +44,6 @@ class ParametersArgument(NamedTuple):
     name_attribute: bool = False
 
 
-class ParameterEdits(NamedTuple):
-    """The edits of what a parameters argument holds, and the nodes that they turn into something else."""
-
-    edits: tuple[Edit, ...] = ()
-    nodes: tuple[EditedNode, ...] = ()
-
-
 def read_parameters(source: Source, node: ast.expr, framework: Framework) -> ParametersArgument:
     """Follow the argument's expression down to model methods, groups, and what is neither."""
     from optmap.source.variables import Variables
@@ -70,21 +63,14 @@ def gathered(reader: Reader) -> ParametersArgument:
     )  # fmt: skip
 
 
-def parameter_edits(source: Source, found: ParametersArgument, plan: Plan, optimizer: ast.Call) -> ParameterEdits:
-    """Return the edits of what an optimizer's parameters argument holds, and the nodes that they turn into something else."""
-    made = _Edits(source, found, plan, optimizer)
+def parameter_changes(source: Source, found: ParametersArgument, plan: Plan, optimizer: ast.Call) -> tuple[Change, ...]:
+    """The changes of what an optimizer's parameters argument holds."""
+    made = _Changes(source, found, plan, optimizer)
     made.run()
-    nodes = []
-    for node in made.nodes:
-        start, end = source.start(node), source.end(node)
-        inside = [edit._replace(start=edit.start - start, end=edit.end - start)
-                  for edit in made.edits if start <= edit.start and edit.end <= end]  # fmt: skip
-        nodes.append(EditedNode(start, end, apply_edits(source.body[start:end], inside).decode()))
-    keys = [EditedNode(span.start, span.end, text) for span, text in made.keywords]
-    return ParameterEdits(tuple(made.edits), (*nodes, *keys))
+    return tuple(made.changes)
 
 
-class _Edits:
+class _Changes:
     """Accessors, group keys, and brackets around single tensors and around what can be run over once."""
 
     def __init__(self, source: Source, found: ParametersArgument, plan: Plan, optimizer: ast.Call) -> None:
@@ -92,9 +78,7 @@ class _Edits:
         self.found = found
         self.plan = plan
         self.optimizer = optimizer
-        self.edits: list[Edit] = []
-        self.nodes: list[ast.expr] = []
-        self.keywords: list[tuple[Span, str]] = []
+        self.changes: list[Change] = []
 
     def run(self) -> None:
         rewritten = [call for call in self.found.filters if self._filter(call)]
@@ -103,20 +87,18 @@ class _Edits:
                 if isinstance(node, ast.GeneratorExp):
                     self._listed(node)
                 elif not any(node is call for call in rewritten):
-                    self._wrap(node, "[*", "]")
+                    self._replace(node, "[*$node]")
         for node in _different(self.found.single):
-            self._wrap(node, "[", "]")
+            self._replace(node, "[$node]")
         for call in _different((*self.found.accessors, *self.found.unnamed)):
             if self._must_stay_list(call):
-                self._wrap(call, "[*", "]")
+                self._replace(call, "[*$node]")
             self._accessor(call)
         for entry in self.found.entries:
             self._key(entry)
 
-    def _wrap(self, node: ast.expr, before: str, behind: str) -> None:
-        start, end = self.source.start(node), self.source.end(node)
-        self.edits += [Edit(start, start, before), Edit(end, end, behind)]
-        self.nodes.append(node)
+    def _replace(self, node: ast.expr, text: str) -> None:
+        self.changes.append(Replace(node, template(text, node=node)))
 
     def _must_stay_list(self, call: ast.Call) -> bool:
         """MindSpore's `trainable_params()` is a list, torch's `parameters()` can be run over once."""
@@ -130,27 +112,26 @@ class _Edits:
         return listed and needs_list(self.source, call, lambda: Variables(self.source), self.optimizer)
 
     def _listed(self, node: ast.GeneratorExp) -> None:
-        """Make a generator expression a list; where it is a call's only argument, its brackets are those of the call."""
-        start, end = self.source.start(node), self.source.end(node)
-        outer = self.source.parents[id(node)]
-        own = not (isinstance(outer, ast.Call) and self.source.end(outer) == end)
-        self.edits += [Edit(start + (not own), start + 1, "["), Edit(end - 1, end - (not own), "]")]
-        self.nodes.append(node)
+        """Make a generator expression a list."""
+        text, slots = "[$element", {"element": node.elt}
+        for place, clause in enumerate(node.generators):
+            text += f"{' async' * clause.is_async} for $t{place} in $i{place}"
+            slots |= {f"t{place}": clause.target, f"i{place}": clause.iter}
+            for number, test in enumerate(clause.ifs):
+                text += f" if $c{place}_{number}"
+                slots[f"c{place}_{number}"] = test
+        self.changes.append(Replace(node, template(f"{text}]", **slots)))
 
     def _accessor(self, call: ast.Call) -> None:
         old, new = ACCESSORS[self.plan.source.framework], ACCESSORS[self.plan.target.framework]
         assert isinstance(call.func, ast.Attribute)
-        end = self.source.end(call.func)
-        name = call.func.attr
-        named = name == old.named and any(call is other for other in self.found.accessors)
-        self.nodes.append(call)
+        named = call.func.attr == old.named and any(call is other for other in self.found.accessors)
         if named and self.plan.target.framework is Framework.MINDSPORE:
-            start = self.source.start(call)
-            self.edits.append(Edit(start, start, "((parameter.name, parameter) for parameter in "))
-            self.edits.append(Edit(end - len(name.encode()), self.source.end(call), f"{new.trainable}())"))
+            text = f"((parameter.name, parameter) for parameter in $model.{new.trainable}())"
+            self.changes.append(Replace(call, template(text, model=call.func.value)))
         else:
             wanted = new.named if named and new.named is not None else new.trainable
-            self.edits.append(Edit(end - len(name.encode()), end, wanted))
+            self.changes.append(Rename(call.func, wanted))
 
     def _key(self, entry: GroupEntry) -> None:
         key = entry.key
@@ -158,21 +139,19 @@ class _Edits:
             key = group_key(self.plan.source, self.plan.target, key, self.plan.switched) or key
         if key == entry.key:
             return
-        text = self.source.text(entry.span.start, entry.span.end)
-        new = text.replace(entry.key, key) if entry.quoted else key
-        self.edits.append(Edit(entry.span.start, entry.span.end, new))
-        self.keywords.append((entry.span, new))
+        if isinstance(entry.node, ast.keyword):
+            self.changes.append(Rename(entry.node, key))
+            return
+        text = self.source.text(self.source.start(entry.node), self.source.end(entry.node))
+        self.changes.append(Replace(entry.node, Template(text.replace(entry.key, key))))
 
     def _filter(self, call: ast.Call) -> bool:
         """`filter(lambda p: p.requires_grad, X.parameters())` asks for what trainable_params() returns: keep X's call."""
         if self.plan.source.framework is not Framework.TORCH or not _is_trainable_filter(call):
             return False
-        kept = call.args[1]
-        start, end = self.source.start(call), self.source.end(call)
-        if comments_in(self.source, start, end):
+        if comments_in(self.source, self.source.start(call), self.source.end(call)):
             return False
-        self.edits += [Edit(start, self.source.start(kept), ""), Edit(self.source.end(kept), end, "")]
-        self.nodes.append(call)
+        self.changes.append(Replace(call, template("$kept", kept=call.args[1])))
         return True
 
 

@@ -7,7 +7,6 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from optmap.mapping.model import Framework
-from optmap.source.calls import Span
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 
@@ -53,11 +52,10 @@ class Lost(NamedTuple):
 
 
 class GroupEntry(NamedTuple):
-    """One key of a group, with the span of the key, and whether it is a keyword of dict(...); `sets` unless it is only read."""
+    """One key of a group: a string, or a keyword of dict(...); `sets` unless it is only read."""
 
     key: str
-    span: Span
-    quoted: bool
+    node: ast.Constant | ast.keyword
     value: ast.expr
     sets: bool = True
 
@@ -106,7 +104,7 @@ def group_entries(source: Source, display: ast.expr) -> list[GroupEntry] | None:
         for key, value in zip(display.keys, display.values, strict=True):
             if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
                 return None
-            entries.append(GroupEntry(key.value, Span(source.start(key), source.end(key)), True, value))
+            entries.append(GroupEntry(key.value, key, value))
         return entries
     assert isinstance(display, ast.Call)
     if display.args:
@@ -114,7 +112,5 @@ def group_entries(source: Source, display: ast.expr) -> list[GroupEntry] | None:
     for keyword in display.keywords:
         if keyword.arg is None:
             return None
-        start = source.start(keyword)
-        span = Span(start, start + len(keyword.arg.encode()))
-        entries.append(GroupEntry(keyword.arg, span, False, keyword.value))
+        entries.append(GroupEntry(keyword.arg, keyword, keyword.value))
     return entries

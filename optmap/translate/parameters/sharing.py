@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from optmap.source.calls import read_call
-from optmap.source.edits import Edit
+from optmap.source.changes import Change, extent
 from optmap.source.text import Source, SourceError
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.edits import ParametersArgument, gathered
@@ -86,10 +86,10 @@ class Flows:
                 return argument.node
         return None
 
-    def clashes(self, edits: Mapping[int, Sequence[Edit]]) -> Vetoes:
+    def clashes(self, changes: Mapping[int, Sequence[Change]]) -> Vetoes:
         """The variables that some calls would edit and others not, with those that could not be followed before.
 
-        `edits` are those of the translated calls' parameters, by the id of the call's node.
+        `changes` are those of the translated calls' parameters, by the id of the call's node.
         """
         new: dict[Key, Lost] = {}
         users: dict[int, list[tuple[CallSite, Key, ast.expr]]] = {}
@@ -99,7 +99,7 @@ class Flows:
                 for node in nodes:
                     users.setdefault(id(node), []).append((site, key, node))
         for shared in users.values():
-            why = self._conflict(shared, edits) if len(shared) > 1 else None
+            why = self._conflict(shared, changes) if len(shared) > 1 else None
             if why is not None:
                 for _, key, _ in shared:
                     new[key] = Lost(f"{self._text(key)} cannot be changed: {why}", self._has_groups(key))
@@ -107,21 +107,23 @@ class Flows:
         return {key: Veto(why.reason, groups=why.groups) for key, why in lost.items()}
 
     def _conflict(
-        self, shared: Sequence[tuple[CallSite, Key, ast.expr]], edits: Mapping[int, Sequence[Edit]]
+        self, shared: Sequence[tuple[CallSite, Key, ast.expr]], changes: Mapping[int, Sequence[Change]]
     ) -> str | None:
-        """Say why a value that several calls use cannot be edited; None where all want the same edits, or none."""
-        changes: list[set[Edit] | None] = []
+        """Say why a value that several calls use cannot be edited; None where all want the same changes, or none."""
+        inside: list[set[Change] | None] = []
         for site, _, node in shared:
-            own, start, end = edits.get(id(site.node)), self.source.start(node), self.source.end(node)
-            changes.append(None if own is None else {item for item in own if start <= item.start and item.end <= end})
-        wanted = next((index for index, change in enumerate(changes) if change), None)
+            own, start, end = changes.get(id(site.node)), self.source.start(node), self.source.end(node)
+            spans = [(item, extent(self.source, item)) for item in own or ()]
+            found = {item for item, span in spans if start <= span.start and span.end <= end}
+            inside.append(None if own is None else found)
+        wanted = next((index for index, change in enumerate(inside) if change), None)
         if wanted is None:
             return None
-        other = next((index for index, change in enumerate(changes) if change != changes[wanted]), None)
+        other = next((index for index, change in enumerate(inside) if change != inside[wanted]), None)
         if other is None:
             return None
         lines = sorted(shared[index][0].node.lineno for index in (wanted, other))
-        if changes[other] is None:
+        if inside[other] is None:
             return f"the call on line {shared[other][0].node.lineno} uses it too and stays as it is"
         return f"the calls on lines {lines[0]} and {lines[1]} need different changes to it"
 

@@ -10,7 +10,6 @@ import ast
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from optmap.source.calls import Span
 from optmap.source.text import Source
 from optmap.source.variables import Helper, Slot, Variable, Variables
 from optmap.translate.parameters.groups import (
@@ -267,13 +266,12 @@ class Trail:
         index = node.slice
         if not isinstance(index, ast.Constant) or not isinstance(index.value, str):
             return False
-        span = Span(self.source.start(index), self.source.end(index))
         self._region(index)
         parent = self.source.parents[id(node)]
         sets = isinstance(node.ctx, ast.Store)
         if sets and isinstance(parent, ast.Assign | ast.AugAssign | ast.AnnAssign) and parent.value is not None:
             self._region(parent.value)
-            self.reader.entry(GroupEntry(index.value, span, True, parent.value))
+            self.reader.entry(GroupEntry(index.value, index, parent.value))
             return True
         if sets or isinstance(node.ctx, ast.Del):
             return False
@@ -281,7 +279,7 @@ class Trail:
         if isinstance(parent, ast.Attribute) and isinstance(call, ast.Call):
             return index.value == "params" and self._method(parent.attr, call, Role.PARAMS)
         if index.value != "params":
-            self.reader.entries.append(GroupEntry(index.value, span, True, node, sets=False))
+            self.reader.entries.append(GroupEntry(index.value, index, node, sets=False))
         return True
 
     def _loop_over_groups(self, loop: ast.For | ast.comprehension) -> bool:

@@ -12,8 +12,10 @@ from typing import NamedTuple, TypeAlias
 
 from optmap.diagnostics import SCHEDULE_STEPS
 from optmap.mapping.model import Api, MappingSet
-from optmap.source.edits import Edit, line_indent, rest_of_line, starts_line
+from optmap.source.changes import Change, Insert, Replace, Where
+from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.scopes import Names, Scope
+from optmap.source.templates import Template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite, Sites
@@ -22,7 +24,6 @@ from optmap.translate.options import Options
 from optmap.translate.schedules.advice import attachable
 from optmap.translate.schedules.owners import Ties
 from optmap.translate.schedules.translate import TranslatedSchedule, read_schedule, uncounted
-from optmap.translate.verify import Kept, Planned
 
 _PURE = (
     ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.List, ast.Tuple, ast.operator, ast.unaryop, ast.Load,
@@ -75,20 +76,12 @@ def attach_schedule(
     taken |= {
         (id(site.scope.node), place.scheduler): place.optimizer for site, place in zip(optimizers, places, strict=True)
     }
-    edits = [Edit(source.start(schedule.node), source.end(schedule.node), made.first)]
-    statements: dict[int, list[ast.stmt | Kept]] = {}
+    changes: list[Change] = [Replace(schedule.node, Template(made.first))]
     for place in places:
         text = f"{place.scheduler} = {spelling.text}({place.optimizer}, {made.arguments})"
-        at = rest_of_line(source, source.end(place.statement)).end
-        indent = line_indent(source, source.start(place.statement))
-        edits.append(Edit(at, at, source.newline + indent + text))
-        statements[id(place.statement)] = [Kept(place.statement), *ast.parse(text).body]
-    rate = ast.parse(f"({made.first})", mode="eval").body
-    new = [rate, *(item for items in statements.values() for item in items if isinstance(item, ast.stmt))]
-    fresh = {id(node): node for item in new for node in ast.walk(item)}
-    planned = Planned({id(schedule.node): rate}, statements, fresh)
+        changes.append(Insert(place.statement, Where.AFTER, Template(text)))
     findings = tuple(_finding(ties, api, site, place) for site, place in zip(optimizers, places, strict=True))
-    return TranslatedSchedule(schedule, api, edits, tuple(needed), None, findings, planned)
+    return TranslatedSchedule(schedule, api, tuple(changes), tuple(needed), findings)
 
 
 def _math(source: Source, names: Names, scope: Scope) -> list[NewImport] | str:

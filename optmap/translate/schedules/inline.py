@@ -6,13 +6,14 @@ Its statement goes, and so do the calls of its step(), for Keras counts the opti
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from optmap.diagnostics import SCHEDULE_PASSED
 from optmap.mapping.model import Api, MappingSet
-from optmap.source.edits import Edit, rest_of_line, starts_line
+from optmap.source.changes import Change, Delete, Replace
+from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.scopes import chain_of
+from optmap.source.templates import Template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.sites import CallSite, Sites
@@ -23,7 +24,6 @@ from optmap.translate.schedules.attach import unstable
 from optmap.translate.schedules.owners import Ties, optimizer_node, rate_node
 from optmap.translate.schedules.pace import find_pace
 from optmap.translate.schedules.translate import TranslatedSchedule
-from optmap.translate.verify import Kept, Planned
 
 
 class _Uses(NamedTuple):
@@ -84,22 +84,15 @@ def _made(
     spelling = spell(source, sites.names, schedule, api)
     if spelling is None:
         return f"the file binds {api.module.paths[0].partition('.')[0]!r} to something else"
-    text = f"{spelling.text}({arguments})"
-    new = ast.parse(text, mode="eval").body
-    fresh = {id(node): node for node in ast.walk(new)}
-    edits = [Edit(source.start(rate), source.end(rate), text)]
-    statements: dict[int, list[ast.stmt | Kept]] = {}
+    changes: list[Change] = [Replace(rate, Template(f"{spelling.text}({arguments})"))]
     for statement in (uses.binding, *uses.steps):
-        removed = _removed(source, statement)
-        if removed is None:
+        if not _stands_alone(source, statement):
             return f"the statement on line {statement.lineno} does not stand alone"
-        edits.append(removed)
-        left: list[ast.stmt | Kept] = [ast.Pass()] if removed.text else []
-        fresh |= {id(item): item for item in left if isinstance(item, ast.Pass)}
-        statements[id(statement)] = left
-    planned = Planned({id(rate): new}, statements, fresh)
+        rest = rest_of_line(source, source.end(statement))
+        noted = source.text(rest.start, rest.end).strip()  # a comment that speaks of the statement
+        changes.append(Replace(statement, Template("pass")) if noted else Delete(statement))
     needed = (spelling.needs,) if spelling.needs is not None else ()
-    return TranslatedSchedule(schedule, api, edits, needed, None, (), planned)
+    return TranslatedSchedule(schedule, api, tuple(changes), needed, ())
 
 
 def _uses(source: Source, ties: Ties, schedule: CallSite) -> _Uses | str:
@@ -152,21 +145,8 @@ def _step(source: Source, node: ast.AST) -> ast.stmt | None:
     return None
 
 
-def _removed(source: Source, statement: ast.stmt) -> Edit | None:
-    """Remove a statement with its line; `pass` takes its place where its block would be empty."""
-    start, end = source.start(statement), source.end(statement)
-    rest = rest_of_line(source, end)
+def _stands_alone(source: Source, statement: ast.stmt) -> bool:
+    """Tell whether a statement has its lines for itself, but for a comment."""
+    rest = rest_of_line(source, source.end(statement))
     tail = source.text(rest.start, rest.end).strip()
-    if not starts_line(source, start) or (tail and not tail.startswith("#")):
-        return None
-    if _alone(source, statement) or tail:
-        return Edit(start, end, "pass")
-    line = max(source.body.rfind(b"\n", 0, start), source.body.rfind(b"\r", 0, start)) + 1
-    after = rest.end + (2 if source.body[rest.end : rest.end + 2] == b"\r\n" else 1)
-    return Edit(line, min(after, len(source.body)), "")
-
-
-def _alone(source: Source, statement: ast.stmt) -> bool:
-    parent = source.parents[id(statement)]
-    blocks: Sequence[object] = [getattr(parent, name, None) for name in ("body", "orelse", "finalbody", "handlers")]
-    return any(isinstance(block, list) and len(block) == 1 and block[0] is statement for block in blocks)
+    return starts_line(source, source.start(statement)) and (not tail or tail.startswith("#"))

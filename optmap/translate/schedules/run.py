@@ -250,9 +250,7 @@ class Schedules:
     def change(self, made: TranslatedSchedule) -> Rewritten:
         """What becomes of a schedule; where it cannot be proved, its optimizers stay as they are."""
         optimizers = tuple(item.node for item in self.tied[id(made.site.node)].optimizers)
-        return Rewritten(
-            optimizers, tuple(made.edits), made.needed, (made.site.callee,), made.edited, planned=made.planned
-        )  # fmt: skip
+        return Rewritten(optimizers, made.changes, made.needed, (made.site.callee,))
 
     def mentions(self, done: Sequence[TranslatedSchedule]) -> Iterator[Finding]:
         """The file's mentions, without those that were translated, and with a reason for attached ones that were not."""
@@ -304,4 +302,4 @@ class Schedules:
 
 def _serving(made: TranslatedSchedule, why: str) -> Serving:
     module = made.target.module
-    return Serving(module.serves, module.unserved, why, made.target.name if made.edited is None else "")
+    return Serving(module.serves, module.unserved, why, made.target.name if made.moves else "")

@@ -1,4 +1,4 @@
-"""One schedule call: resolve it, and turn the answer into edits or a reason against it."""
+"""One schedule call: resolve it, and turn the answer into a change or a reason against it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from optmap.mapping.plan import FromArgument, Plan
 from optmap.mapping.schedule_plan import Context, attached, plan_schedule, schedule_candidates
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.calls import CallText, Form, comments_in, read_call
-from optmap.source.edits import Edit
+from optmap.source.changes import Change, Replace
 from optmap.source.text import Source, SourceError
 from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
-from optmap.translate.constructors.rewrite import call_edits
+from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite, Sites
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
-from optmap.translate.verify import NOTHING_PLANNED, EditedCall, Planned
 
 _COUNTERS: Final = ("get_global_step", "get_or_create_global_step")
 _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
@@ -27,15 +26,14 @@ _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
 
 
 class TranslatedSchedule(NamedTuple):
-    """A translated schedule call; `planned` is what becomes of one that changes its place, `edited` of one that does not."""
+    """A translated schedule call; `moves` unless it stays where it is."""
 
     site: CallSite
     target: Api
-    edits: list[Edit]
+    changes: tuple[Change, ...]
     needed: tuple[NewImport, ...]
-    edited: EditedCall | None
     findings: tuple[Finding, ...]
-    planned: Planned = NOTHING_PLANNED
+    moves: bool = True
 
 
 class Bound(NamedTuple):
@@ -92,10 +90,9 @@ def translate_schedule(
     spelling = spell(source, sites.names, site, plan.target)
     if spelling is None:
         return f"the file binds {plan.target.module.paths[0].partition('.')[0]!r} to something else"
-    edits = call_edits(source, bound.call, bound.values, plan, spelling.text, None)
-    edited = EditedCall(bound.call, plan, spelling.text)
+    change = Replace(site.node, call_template(source, bound.call, bound.values, plan, spelling.text, None))
     needed = (spelling.needs,) if spelling.needs is not None else ()
-    return TranslatedSchedule(site, plan.target, edits, needed, edited, tuple(_findings(bound, plan)))
+    return TranslatedSchedule(site, plan.target, (change,), needed, tuple(_findings(bound, plan)), moves=False)
 
 
 def no_counterpart(tables: MappingSet, api: Api, target: Framework, attach: bool) -> str:

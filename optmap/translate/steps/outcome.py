@@ -6,10 +6,9 @@ import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from optmap.source.edits import Edit
+from optmap.source.changes import Change
 from optmap.translate.constructors.spelling import NewImport
 from optmap.translate.findings import Finding
-from optmap.translate.verify import NOTHING_PLANNED, Planned
 
 
 class StepOutcome(NamedTuple):
@@ -19,8 +18,7 @@ class StepOutcome(NamedTuple):
     """
 
     findings: Sequence[Finding]
-    edits: Sequence[Edit] = ()
+    changes: Sequence[Change] = ()
     needed: Sequence[NewImport] = ()
     gone: Sequence[ast.expr] = ()
-    planned: Planned = NOTHING_PLANNED
     settled: Sequence[ast.expr] = ()

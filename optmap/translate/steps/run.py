@@ -23,7 +23,6 @@ from optmap.translate.steps.read.plain import StepReader
 from optmap.translate.steps.read.plan import NotPlain, Plan
 from optmap.translate.steps.write.preview import shown_plan, shown_step, shown_torch_step
 from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit
-from optmap.translate.verify import NOTHING_PLANNED
 
 if TYPE_CHECKING:
     from optmap.translate.steps.read.tape import TapeReader
@@ -43,10 +42,8 @@ def run(unit: Unit, before: Outcome) -> Outcome:
         findings=tuple(item for item in before.findings if offset_of(unit.source, item.node) not in settled),
         mentions=tuple(item for item in before.mentions if offset_of(unit.source, item.node) not in settled),
     )
-    if outcome.edits or outcome.needed or outcome.gone or outcome.planned is not NOTHING_PLANNED:
-        made = Rewritten(
-            (), tuple(outcome.edits), tuple(outcome.needed), tuple(outcome.gone), planned=outcome.planned
-        )  # fmt: skip
+    if outcome.changes or outcome.needed or outcome.gone:
+        made = Rewritten((), tuple(outcome.changes), tuple(outcome.needed), tuple(outcome.gone))
         after = after._replace(steps=(made,))
     unproved = [veto.finding] if veto is not None and veto.finding is not None else []
     return after.reporting([*outcome.findings, *unproved])

@@ -6,88 +6,53 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.source.edits import Edit, apply_edits
+from optmap.source.changes import Change, Replace
+from optmap.source.compose import to_edits
+from optmap.source.edits import apply_edits
 from optmap.source.flow import binds, flow, reads
+from optmap.source.proof import VerificationError, verify
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate import pipeline
 from optmap.translate.options import Options
 from optmap.translate.passes import run_passes
 from optmap.translate.pipeline import translate_bytes
-from optmap.translate.verify import EditedCall, EditedNode, Planned, VerificationError, joined, verify
 from tests.translate.test_seeds import TORCH_PAGE
 
 PAGE = TORCH_PAGE.format(name="SGD")
 OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), rewrite_step=True)
 
 
-class Work(NamedTuple):
-    """What the passes make of a text, as the proof takes it."""
-
-    edits: list[Edit]
-    edited: list[EditedCall]
-    nodes: list[EditedNode]
-    planned: Planned
-
-
-def work_of(text: str, tables: MappingSet) -> tuple[Source, Work]:
+def changes_of(text: str, tables: MappingSet) -> tuple[Source, list[Change]]:
     source = read_source(text.encode())
-    outcome = run_passes(pipeline.unit_of(source, tables, OPTIONS), {})
-    changes = list(outcome.changes)
-    edited = [change.edited for change in changes if change.edited is not None]
-    nodes = [node for change in changes for node in change.nodes]
-    planned = joined(change.planned for change in changes if change.planned is not None)
-    return source, Work(outcome.edits, edited, nodes, planned)
+    return source, run_passes(pipeline.unit_of(source, tables, OPTIONS), {}).changes
 
 
 def test_every_edit_of_a_step_is_needed_for_the_proof(tables: MappingSet) -> None:
     """Leave out any one edit, or change its text, and the result is no longer what was planned."""
-    source, work = work_of(PAGE, tables)
-    body = apply_edits(source.body, work.edits)
-    verify(source, body, work.edits, work.edited, work.nodes, work.planned)
-    tried = 0
-    for index, edit in enumerate(work.edits):
-        variants = [[*work.edits[:index], *work.edits[index + 1 :]]]
+    source, changes = changes_of(PAGE, tables)
+    edits = to_edits(source, changes)
+    verify(source, apply_edits(source.body, edits), changes, edits)
+    for index, edit in enumerate(edits):
+        variants = [[*edits[:index], *edits[index + 1 :]]]
         if "label" in edit.text:
-            variants.append(
-                [
-                    *work.edits[:index],
-                    edit._replace(text=edit.text.replace("label", "data", 1)),
-                    *work.edits[index + 1 :],
-                ]
-            )
-        for edits in variants:
-            if _only_an_import(source, edit) or _in_the_constructor(source, work, edit):
-                continue
-            changed = apply_edits(source.body, edits)
-            tried += 1
+            other = edit._replace(text=edit.text.replace("label", "data", 1))
+            variants.append([*edits[:index], other, *edits[index + 1 :]])
+        for fewer in variants:
             with pytest.raises((VerificationError, SourceError)):
-                verify(source, changed, edits, work.edited, work.nodes, work.planned)
-    assert tried >= 6
-
-
-def _in_the_constructor(source: Source, work: Work, edit: Edit) -> bool:
-    """The optimizer's own call has a proof of its own, against its plan."""
-    calls = [item.call.node for item in work.edited]
-    return any(source.start(node) <= edit.start and edit.end <= source.end(node) for node in calls)
-
-
-def _only_an_import(source: Source, edit: Edit) -> bool:
-    """Imports are left out of the comparison: what they must be is proved by the names that are used."""
-    text = source.text(edit.start, edit.end) + edit.text
-    return all(line.startswith("import ") or not line.strip() for line in text.splitlines())
+                verify(source, apply_edits(source.body, fewer), changes, fewer)
+    assert len(edits) >= 6
 
 
 def test_a_step_that_cannot_be_proved_is_left_alone(tables: MappingSet, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    def fails(source, body, edits, edited, nodes, planned):  # type: ignore[no-untyped-def]
-        if planned.statements:
+    def fails(source, body, changes, edits):  # type: ignore[no-untyped-def]
+        if any(isinstance(item, Replace) and isinstance(item.node, tuple | ast.stmt) for item in changes):
             raise VerificationError("a test says so")
-        return verify(source, body, edits, edited, nodes, planned)
+        verify(source, body, changes, edits)
 
     monkeypatch.setattr(pipeline, "verify", fails)
     result = translate_bytes(PAGE.encode(), tables, OPTIONS)

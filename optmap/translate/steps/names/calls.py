@@ -1,4 +1,4 @@
-"""One call of a class or function of the table: what it becomes in the target, as edits and as a tree, or why it stays."""
+"""One call of a class or function of the table: what it becomes in the target, or why it stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from optmap.mapping.steps import Parameter, Side
 from optmap.mapping.values import read_value, write_literal
 from optmap.source.calls import Argument, CallText, Form, comments_in, read_call
-from optmap.source.edits import Edit, remove_pieces
+from optmap.source.templates import CallTemplate, Given, Template, copied
 from optmap.source.text import Source, SourceError
 
 
@@ -17,12 +17,15 @@ class Stays(Exception):
 
 
 class CallRewrite(NamedTuple):
-    """A rewritten call: edits, the tree that stands there afterwards, and the argument nodes that went away."""
+    """What takes the place of a call, the arguments that stay with their new names, and those that went away.
 
-    edits: list[Edit]
-    becomes: ast.expr
-    fresh: list[ast.AST]
+    `new` is None where only the name of what is called changes, `partial` tells whether functools.partial holds it.
+    """
+
+    new: CallTemplate | Template | None
+    kept: list[tuple[str, ast.expr]]
     dropped: list[ast.expr]
+    partial: bool = False
 
 
 def rewrite_call(source: Source, node: ast.Call, one: Side, other: Side, callee: str, partial: str) -> CallRewrite:
@@ -32,16 +35,14 @@ def rewrite_call(source: Source, node: ast.Call, one: Side, other: Side, callee:
     except SourceError as error:
         raise Stays(error.message) from None
     if any(parameter.any for parameter in one.parameters):
-        return _renamed(node, call, callee)
+        return _renamed(node)
     return _Arguments(source, call, one, other).rewrite(callee, partial)
 
 
-def _renamed(node: ast.Call, call: CallText, callee: str) -> CallRewrite:
+def _renamed(node: ast.Call) -> CallRewrite:
     if node.keywords:
         raise Stays("it is given keywords")
-    function = ast.parse(callee, mode="eval").body
-    becomes = ast.Call(function, node.args, [])
-    return CallRewrite([Edit(call.callee.start, call.callee.end, callee)], becomes, [becomes, *ast.walk(function)], [])
+    return CallRewrite(None, [], [])
 
 
 class _Arguments:
@@ -51,11 +52,9 @@ class _Arguments:
         self.one = one
         self.other = other
         self.given: dict[str, Argument] = {}
-        self.edits: list[Edit] = []
         self.gone: list[int] = []
-        self.args: list[ast.expr] = []
-        self.keywords: list[ast.keyword] = []
-        self.added: list[tuple[str, str]] = []
+        self.kept: list[tuple[str, Given]] = []
+        self.added: list[Given] = []
         self.by_call = any(parameter.call for parameter in other.parameters)
 
     def rewrite(self, callee: str, partial: str) -> CallRewrite:
@@ -66,29 +65,20 @@ class _Arguments:
         call = self.call
         if comments_in(self.source, call.callee.start, call.callee.end):
             raise Stays("there is a comment inside its name")
-        if self.by_call and not self.args and not self.keywords and not self.added:
+        if self.by_call and not self.kept and not self.added:
             return self._reference(callee)
-        self.edits.append(Edit(call.callee.start, call.callee.end, partial if self.by_call else callee))
-        if self.by_call:
-            self.args.insert(0, ast.parse(callee, mode="eval").body)
-            self.edits.insert(0, Edit(call.items.open.end, call.items.open.end, f"{callee}, "))
-        self._place()
-        function = ast.parse(partial if self.by_call else callee, mode="eval").body
-        new = [ast.keyword(name, ast.parse(text, mode="eval").body) for name, text in self.added]
-        becomes = ast.Call(function, self.args, [*self.keywords, *new])
-        fresh = [becomes, *self.keywords, *ast.walk(function), *(item for word in new for item in ast.walk(word))]
-        fresh += ast.walk(self.args[0]) if self.by_call else []
-        dropped = [call.arguments[index].node for index in self.gone]
-        return CallRewrite(self.edits, becomes, fresh, dropped)
+        lead = (Given(None, Template(callee)),) if self.by_call else ()
+        given = (*lead, *(item for _, item in self.kept), *self.added)
+        new = CallTemplate(Template(partial if self.by_call else callee), given, beside=True)
+        kept = [(name, call.arguments[item.place or 0].node) for name, item in self.kept]
+        return CallRewrite(new, kept, [call.arguments[index].node for index in self.gone], self.by_call)
 
     def _reference(self, callee: str) -> CallRewrite:
         """A function takes the place of an object that would only be called: no arguments are left to keep."""
-        start, end = self.source.start(self.call.node), self.source.end(self.call.node)
         if comments_in(self.source, self.call.items.open.end, self.call.items.close.start):
             raise Stays("there is a comment inside it")
-        becomes = ast.parse(callee, mode="eval").body
         dropped = [argument.node for argument in self.call.arguments]
-        return CallRewrite([Edit(start, end, callee)], becomes, list(ast.walk(becomes)), dropped)
+        return CallRewrite(Template(callee), [], dropped)
 
     def _bind(self) -> None:
         """Tie each argument to a parameter of the source."""
@@ -130,52 +120,30 @@ class _Arguments:
             self.gone.append(index)
             return
         position = next(at for at, item in enumerate(self.other.parameters) if item is target)
-        stays = argument.form is Form.POSITIONAL and position == len(self.args) == index and not self.by_call
-        if stays and not self.keywords:
-            self.args.append(argument.node)
-            return
-        self.keywords.append(ast.keyword(target.name, argument.node))
-        if argument.form is Form.POSITIONAL:
-            self.edits.append(Edit(argument.span.start, argument.span.start, f"{target.name}="))
-        elif argument.name != target.name:
-            assert argument.name_span is not None
-            self.edits.append(Edit(argument.name_span.start, argument.name_span.end, target.name))
+        stays = argument.form is Form.POSITIONAL and position == len(self.kept) == index and not self.by_call
+        stays = stays and all(given.name is None for _, given in self.kept)
+        self.kept.append((target.name, Given(None if stays else target.name, copied(argument.node), index)))
 
     def _fill(self) -> None:
         """Write out defaults that differ, and what the table says is always written."""
-        kept = {word.arg for word in self.keywords}
-        kept |= {item.name for item in self.other.parameters[: len(self.args)]}
+        kept = {name for name, _ in self.kept}
         for target in self.other.parameters:
             if target.name in kept or target.call:
                 continue
             parameter = next((item for item in self.one.parameters if item.tie == target.tie and item.tie), None)
             if target.written:
-                self.added.append((target.name, write_literal(target.write)))
+                self.added.append(Given(target.name, Template(write_literal(target.write))))
             elif parameter is None and target.required:
                 raise Stays(f"{self.other.path} needs {target.name}")
             elif parameter is not None and (parameter.default != target.default or target.required):
-                self.added.append((target.name, self._default(parameter)))
+                self.added.append(Given(target.name, self._default(parameter)))
 
-    def _default(self, parameter: Parameter) -> str:
+    def _default(self, parameter: Parameter) -> Template:
         if parameter.same_as is not None:
             argument = self.given[parameter.same_as]
             if not isinstance(argument.node, ast.Name) and not read_value(argument.node).known:
                 raise Stays(f"{parameter.same_as} would have to be written twice")
-            return self.source.text(argument.value_span.start, argument.value_span.end)
+            return copied(argument.node)
         if parameter.default is None:
             raise Stays(f"{self.other.path} has no counterpart of {parameter.name}=None")
-        return write_literal(parameter.default)
-
-    def _place(self) -> None:
-        """Take away the arguments that go, and add the new ones behind the last that stays."""
-        items = self.call.items
-        text = ", ".join(f"{name}={value}" for name, value in self.added)
-        if self.gone:
-            self.edits += remove_pieces(self.source, items, self.gone)
-        kept = [index for index in range(len(items.pieces)) if index not in self.gone]
-        if text and kept:
-            end = items.pieces[kept[-1]].end
-            self.edits.append(Edit(end, end, f", {text}"))
-        elif text:
-            at = items.close.start if not items.pieces else items.open.end
-            self.edits.append(Edit(at, at, text))
+        return Template(write_literal(parameter.default))

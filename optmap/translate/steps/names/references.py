@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable
-from copy import copy
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.steps import Side, load_table
-from optmap.source.edits import Edit
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
+from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell_path
 from optmap.translate.discover.events import Holder
 from optmap.translate.discover.holders import Finder
 from optmap.translate.steps.names.calls import Stays, rewrite_call
+from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.tensors import TensorRewriter
-from optmap.translate.steps.write.changes import NameChanges
 
-_MODES = {"train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()"}
+_MODES = {"train": "set_train", "eval": "set_train", "parameters": "trainable_params"}
 _LACKING = {
     "train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()",
     "named_parameters": "parameters_and_names()", "modules": "cells_and_names()", "named_modules": "cells_and_names()",
@@ -136,16 +135,14 @@ class NameRewriter:
             del self.changes.needed[before:]
             self.changes.stay(reference.node, str(error))
             return
-        if "partial" not in ast.unparse(rewritten.becomes):
+        if not rewritten.partial:
             self.changes.needed[:] = [item for item in self.changes.needed if item.path != "functools"]
-        self.changes.edits += rewritten.edits
-        self.changes.expressions[id(call)] = rewritten.becomes
-        self.changes.fresh += rewritten.fresh
-        if isinstance(rewritten.becomes, ast.Call):
-            placed = zip((item.name for item in other.parameters), rewritten.becomes.args, strict=False)
-            written = [*placed, *((str(word.arg), word.value) for word in rewritten.becomes.keywords)]
-            for value in (value for name, value in written if name == "dtype"):
-                self._dtype(value, reference.scope)
+        if rewritten.new is None:
+            self.changes.call(call, callee)
+        else:
+            self.changes.replace(call, rewritten.new)
+        for value in (value for name, value in rewritten.kept if name == "dtype"):
+            self._dtype(value, reference.scope)
         self.changes.gone.append(reference.node)
         self.done.update(id(inner) for node in rewritten.dropped for inner in ast.walk(node))
         if other.note is not None:
@@ -159,14 +156,14 @@ class NameRewriter:
         if root == "numpy" and name in _NUMPY_TYPES:
             text = self._spell(f"mindspore.{name}", scope, value, self.conventional)
             if text is not None:
-                self.changes.replace(self.source, value, text)
+                self.changes.replace(value, Template(text))
 
     def _replace(self, reference: Reference, path: str) -> None:
         text = self._spell(path, reference.scope, reference.node, self.conventional)
         if text is None:
             self.changes.stay(reference.node, "the file binds the names that it needs to something else")
             return
-        self.changes.replace(self.source, reference.node, text)
+        self.changes.replace(reference.node, Template(text))
         self.changes.gone.append(reference.node)
 
     def _base(self, reference: Reference, owner: ast.ClassDef, path: str) -> None:
@@ -180,17 +177,15 @@ class NameRewriter:
         self.models.update(cls.name for cls in family)
         self.constructs.update(id(item) for item in methods if item.name == one.method)
         for function in methods:
-            if function.name == one.method and id(function) not in self.changes.expressions:
-                self._rename(function, one.method, other.method)
+            if function.name == one.method and id(function) not in self.changes.touched:
+                self.changes.rename_to(function, other.method)
         for cls in family:
             for node in ast.walk(cls):
                 own = isinstance(node, ast.Attribute) and node.attr == one.method and (
                     ast.unparse(node.value) == "self" or ast.unparse(node.value).startswith("super(")
                 )  # fmt: skip
-                if own and isinstance(node, ast.Attribute) and id(node) not in self.changes.expressions:
-                    end = self.source.end(node)
-                    self.changes.edits.append(Edit(end - len(one.method), end, other.method))
-                    self.changes.becomes(node, ast.Attribute(node.value, other.method, node.ctx))
+                if own and isinstance(node, ast.Attribute) and id(node) not in self.changes.touched:
+                    self.changes.rename_to(node, other.method)
 
     def _family(self, owner: ast.ClassDef) -> list[ast.ClassDef]:
         """The class, and the classes of the file that derive from it."""
@@ -204,14 +199,6 @@ class NameRewriter:
             ]  # fmt: skip
         return found
 
-    def _rename(self, function: ast.FunctionDef | ast.AsyncFunctionDef, old: str, new: str) -> None:
-        start = self.source.start(function)
-        at = self.source.body.index(old.encode(), self.source.body.index(b"def", start) + 3)
-        self.changes.edits.append(Edit(at, at + len(old), new))
-        renamed = copy(function)
-        renamed.name = new
-        self.changes.becomes(function, renamed)
-
     def _modes(self) -> None:
         """`model.train()` and `model.eval()` of models that a translated optimizer trains, or that the file makes."""
         for holder in self.finder.models(self._made()):
@@ -220,23 +207,23 @@ class NameRewriter:
                 call = reference.ancestors[-1] if reference.ancestors else None
                 if len(rest) != 1 or not isinstance(call, ast.Call) or call.func is not reference.node:
                     continue
-                if {id(call), id(call.func)} & (self.done | self.changes.expressions.keys()):
+                if {id(call), id(call.func)} & (self.done | self.changes.touched.keys()):
                     continue
                 bare = not call.args and not call.keywords
-                if rest[0] in _MODES and bare:
-                    text = f"{holder.text}.{_MODES[rest[0]]}"
+                if (rest[0] in _MODES and bare) or rest[0] == "train":
+                    assert isinstance(call.func, ast.Attribute)
+                    self.changes.rename_to(call.func, _MODES[rest[0]])
+                    self.done.update(id(inner) for inner in ast.walk(call) if bare)
                     outer = self.source.parents[id(call)]
-                    if rest[0] == "parameters" and isinstance(outer, ast.Call) and chain_of(outer.func) == ("next",):
-                        text = f"iter({text})"  # a list in MindSpore
-                    self.changes.replace(self.source, call, text)
-                    self.done.update(id(inner) for inner in ast.walk(call))
-                elif rest[0] == "train":
-                    self.changes.replace(self.source, call.func, f"{holder.text}.set_train")
+                    if rest[0] == "eval":
+                        self.changes.replace(call, CallTemplate(copied(call.func), (Given(None, Template("False")),)))
+                    elif rest[0] == "parameters" and isinstance(outer, ast.Call) and chain_of(outer.func) == ("next",):
+                        self.changes.replace(call, template("iter($call)", call=call))  # a list in MindSpore
         for node in self.source.nodes:
             method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
             if method not in _LACKING or not isinstance(node, ast.Call) or id(node) in self.done:
                 continue
-            if not {id(node), id(node.func)} & self.changes.expressions.keys():
+            if not {id(node), id(node.func)} & self.changes.touched.keys():
                 self.changes.stay(node, f".{method}(): a model of MindSpore has {_LACKING[method]}")
 
     def _made(self) -> list[Holder]:
@@ -258,11 +245,7 @@ class NameRewriter:
     def _makes_model(self, value: ast.Call) -> bool:
         if isinstance(value.func, ast.Name) and value.func.id in self.models:
             return True
-        becomes = self.changes.expressions.get(id(value))
-        return isinstance(becomes, ast.Call) and ast.unparse(becomes.func).rpartition(".")[2] in (
-            "Dense",
-            "SequentialCell",
-        )
+        return self.changes.makes(value, ("Dense", "SequentialCell"))
 
 
 def _holds(scope: Scope, name: str, value: ast.expr) -> bool:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Iterable
-from copy import copy
 
 from optmap.source.calls import comments_in
-from optmap.source.edits import Edit
 from optmap.source.names import Function
 from optmap.source.scopes import chain_of
+from optmap.source.templates import template
 from optmap.source.text import Source
 from optmap.translate.discover.holders import Finder
+from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.numbers import wants_number
-from optmap.translate.steps.write.changes import NameChanges
 
 _DEVICES = ("cpu", "cuda", "mps")
 _UNKNOWN_METHODS = ("cuda", "cpu", "detach", "requires_grad_")
@@ -58,10 +57,10 @@ class TensorRewriter:
             for value, kind in wants_number(node):
                 if not self._computes_tensor(value, functions.get(id(node), self.source.tree), known):
                     continue
-                if id(value) in self.done or id(value) in self.changes.expressions or not self._stands_there(value):
+                if id(value) in self.done or id(value) in self.changes.touched or not self._stands_there(value):
                     self.changes.stay(value, f"it is formatted as a number; write {kind}(...)")
                     continue
-                self._wrap(value, kind)
+                self.changes.replace(value, template(f"{kind}($value)", value=value))
 
     def _stands_there(self, node: ast.expr) -> bool:
         """Tell whether the text at a node's place is the node's: inside f-strings, not every Python knows the place."""
@@ -70,13 +69,6 @@ class TensorRewriter:
             return ast.dump(ast.parse(f"({text})", mode="eval").body) == ast.dump(node)
         except (SyntaxError, ValueError, IndexError):
             return False
-
-    def _wrap(self, node: ast.expr, function: str) -> None:
-        start, end = self.source.start(node), self.source.end(node)
-        self.changes.edits += [Edit(start, start, f"{function}("), Edit(end, end, ")")]
-        name, inner = ast.Name(function, ast.Load()), copy(node)
-        self.changes.fresh += [name, inner]
-        self.changes.becomes(node, ast.Call(name, [inner], []))
 
     def _sizes(self, known: set[tuple[ast.AST, str]], constructs: Collection[int]) -> None:
         """`x.size(0)` and `x.size()`: what torch computes, MindSpore keeps in `shape`; its `size` is a number."""
@@ -92,13 +84,10 @@ class TensorRewriter:
             if not sure or comments_in(self.source, self.source.end(node.func.value), self.source.end(node)):
                 self.changes.stay(node, f"{ast.unparse(node)[:40]}: a tensor of MindSpore has .shape")
                 continue
-            index = f"[{ast.unparse(node.args[0])}]" if node.args else ""
-            end = self._end(node.func.value)
-            self.changes.edits.append(Edit(end, self.source.end(node), f".shape{index}"))
-            shape = ast.Attribute(node.func.value, "shape", ast.Load())
-            self.changes.fresh.append(shape)
-            whole = ast.Subscript(shape, node.args[0], ast.Load()) if node.args else shape
-            self.changes.becomes(node, whole)
+            if node.args:
+                self.changes.replace(node, template("$x.shape[$index]", x=node.func.value, index=node.args[0]))
+            else:
+                self.changes.replace(node, template("$x.shape", x=node.func.value))
 
     def _tensors(self, known: set[tuple[ast.AST, str]]) -> set[tuple[ast.AST, str]]:
         """Add the names that are assigned what is computed from known tensors, or what the table makes of them."""
@@ -124,12 +113,7 @@ class TensorRewriter:
         if isinstance(node, ast.BinOp):
             return self._computes_tensor(node.left, place, known) or self._computes_tensor(node.right, place, known)
         if isinstance(node, ast.Call):
-            becomes = self.changes.expressions.get(id(node))
-            made = isinstance(becomes, ast.Call) and ast.unparse(becomes.func).rpartition(".")[2] in (
-                "tensor",
-                "cat",
-                "stack",
-            )
+            made = self.changes.makes(node, ("tensor", "cat", "stack"))
             detached = isinstance(node.func, ast.Attribute) and node.func.attr in _TENSOR_METHODS
             return made or (detached and self._computes_tensor(node.func.value, place, known))  # type: ignore[attr-defined]
         return isinstance(node, ast.Name) and (place, node.id) in known
@@ -146,7 +130,7 @@ class TensorRewriter:
             root, words = _peel(node, self._is_device)
             edited.update(id(item) for item in _calls(node, len(words)))
             if not words:
-                if node.func.attr in _UNKNOWN_METHODS and not node.args and not self._in_table(node):
+                if node.func.attr in _UNKNOWN_METHODS and not node.args and id(node) not in self.changes.touched:
                     self.changes.stay(node, f".{node.func.attr}()")
                 continue
             known = isinstance(root, ast.Name) and (functions.get(id(node)), root.id) in tensors
@@ -155,9 +139,9 @@ class TensorRewriter:
             if id(node) in self.recorded and "detach" in words and not numeric:
                 self._detach(node, root, functions.get(id(node)))
             elif numeric or (known and words == ["numpy"]):
-                self._cut(node, root, ".asnumpy()")
+                self.changes.replace(node, template("$x.asnumpy()", x=root))
             elif placed or (known and words[-1] != "numpy"):
-                self._cut(node, root, "")
+                self.changes.replace(node, template("$x", x=root))
             elif words[-1] != "numpy":
                 self.changes.stay(node, f".{words[-1]}()")
 
@@ -167,31 +151,7 @@ class TensorRewriter:
         if callee is None:
             self.changes.stay(node, ".detach()")
             return
-        start, end = self.source.start(node), self._end(root)
-        self.changes.edits += [Edit(start, start, f"{callee}("), Edit(end, self.source.end(node), ")")]
-        name = ast.parse(callee, mode="eval").body
-        self.changes.fresh += ast.walk(name)
-        self.changes.becomes(node, ast.Call(name, [root], []))
-
-    def _end(self, root: ast.expr) -> int:
-        """The end of an expression with the brackets around it."""
-        end = self.source.end(root)
-        while self.source.body[end : end + 1] == b")":
-            end += 1
-        return end
-
-    def _in_table(self, node: ast.Call) -> bool:
-        return id(node) in self.changes.expressions
-
-    def _cut(self, node: ast.Call, root: ast.expr, text: str) -> None:
-        end = self._end(root)
-        self.changes.edits.append(Edit(end, self.source.end(node), text))
-        if text:
-            function = ast.Attribute(root, text[1:-2], ast.Load())
-            self.changes.fresh.append(function)
-            self.changes.becomes(node, ast.Call(function, [], []))
-        else:
-            self.changes.expressions[id(node)] = root
+        self.changes.replace(node, template(f"{callee}($x)", x=root))
 
     def _is_device(self, node: ast.expr) -> bool:
         """Tell whether an argument can only be a device: a literal, or a variable that only ever holds one."""

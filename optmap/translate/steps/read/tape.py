@@ -10,16 +10,15 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from optmap.mapping.model import Framework
-from optmap.source.calls import read_call
-from optmap.source.edits import remove_pieces, rest_of_line
+from optmap.source.edits import rest_of_line
 from optmap.source.flow import binds, reads
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.parameters.groups import ACCESSORS
 from optmap.translate.parameters.inferred import infer_parameters
+from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.read.interface import InterfaceReading
 from optmap.translate.steps.read.plan import NotPlain, Plan, block_of
-from optmap.translate.steps.write.changes import NameChanges
 
 _VARIABLES: Final = ("trainable_variables", "trainable_weights")
 
@@ -152,16 +151,14 @@ class TapeReader(InterfaceReading):
             if statement is not taken:
                 self._check_harmless(statement, may_jump=True)
 
-    def training_flags(self) -> Iterator[tuple[ast.Call, int]]:
-        """The calls of the forward part that are given `training`, each with the argument's place."""
+    def training_flags(self) -> Iterator[ast.Call]:
+        """The calls of the forward part that are given `training`."""
         for node in (node for item in self.region for node in ast.walk(item)):
             if isinstance(node, ast.Call) and any(word.arg == "training" for word in node.keywords):
-                for index, argument in enumerate(read_call(self.source, node).arguments):
-                    if argument.name == "training":
-                        yield node, index
+                yield node
 
     def _training_calls(self) -> Iterator[tuple[str, ...]]:
-        for node, _ in self.training_flags():
+        for node in self.training_flags():
             value = next(word.value for word in node.keywords if word.arg == "training")
             chain = chain_of(node.func)
             if chain is None or not isinstance(value, ast.Constant) or value.value is not True:
@@ -180,19 +177,14 @@ class TapeReader(InterfaceReading):
 
     def drop_flags(self, changes: NameChanges) -> None:
         """Take `training=True` away: what it says, the mode of the model says."""
-        for node, index in self.training_flags():
-            items = read_call(self.source, node).items
-            changes.edits += remove_pieces(self.source, items, [index])
-            before = changes.expressions.get(id(node), node)
-            assert isinstance(before, ast.Call)
-            words = [word for word in before.keywords if word.arg != "training"]
-            changes.becomes(node, ast.Call(before.func, before.args, words))
+        for node in self.training_flags():
+            changes.drop(node, next(word for word in node.keywords if word.arg == "training"))
 
 
 def report_rest(source: Source, changes: NameChanges, done: Collection[int]) -> None:
     """Say what else of the file is Keras's way to call models and to name their variables."""
     for node in source.nodes:
-        if id(node) in done or id(node) in changes.expressions:
+        if id(node) in done or id(node) in changes.touched:
             continue
         if isinstance(node, ast.Call) and any(word.arg == "training" for word in node.keywords):
             changes.stay(node, "training=...: a model of MindSpore has a mode, set_train()")

@@ -17,7 +17,7 @@ def graph_parameters(source: Source, site: CallSite) -> str | None:
         plan = read_graph(source, site)
         # What can be read may still be given what cannot be written; the constructor must not be translated alone then.
         table = load_table(Framework.TENSORFLOW, Framework.MINDSPORE).graph
-        GraphWriter(source, plan, table, "mindspore", "grad_fn", "grads", "loss").write([])
+        GraphWriter(source, plan, table, "mindspore", "grad_fn", "grads", "loss").write()
     except NotPlain:
         return None
     return plan.parameters

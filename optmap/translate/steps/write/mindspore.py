@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import MappingSet
 from optmap.mapping.steps import load_table
-from optmap.source.edits import Edit
+from optmap.source.changes import Change
 from optmap.source.names import Function
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell_path
@@ -22,10 +22,9 @@ from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.graph_plan import GraphPlan
 from optmap.translate.steps.read.plan import NotPlain, Plan
 from optmap.translate.steps.read.tape import TapeReader, report_rest
+from optmap.translate.steps.write.forward import StepNames, ready_change, step_changes
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.graph import GraphWriter
-from optmap.translate.steps.write.layout import StepNames, make_ready, render
-from optmap.translate.verify import Kept, Planned
 
 
 def rewrite_steps(
@@ -46,41 +45,25 @@ def rewrite_steps(
         reader.drop_flags(changes)
     if readers:
         report_rest(source, changes, names.done)
-    edits: list[Edit] = []
+    rewritten = list(changes.changes)
     needed, gone = list(changes.needed), list(changes.gone)
     gone += (head.func for head in heads if isinstance(head, ast.Call))
-    statements: dict[int, list[ast.stmt | Kept]] = {}
-    fresh: list[ast.AST] = list(changes.fresh)
+    ready: dict[int, Change] = {}
     used = identifiers(source.tree)
-    moved: list[tuple[int, int]] = []
     for plan, event in plans:
         chosen = _choose(source, sites, plan, used, needed)
         if chosen is None:
             message = "left as it is, because the file binds 'mindspore' to something else"
             findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
             continue
-        written = render(source, plan, chosen, changes.edits)
-        edits += written.edits
-        moved += [(edit.start, edit.end) for edit in written.edits if edit.start < edit.end]
-        for key, nodes in written.instead.items():
-            statements[key] = list(nodes)
-        hoist, before = written.before
-        place = statements.setdefault(id(hoist), [Kept(hoist)])
-        at = len(place) - len(written.instead.get(id(hoist), [hoist]))
-        place[at:at] = before
-        fresh += written.fresh
+        rewritten += step_changes(source, plan, chosen)
         gone += (clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call))
-        for ready in plan.ready:
-            if id(ready.statement) not in statements:
-                edit, statements[id(ready.statement)] = make_ready(source, ready)
-                edits.append(edit)
-                fresh += (item for node in statements[id(ready.statement)][1:] for item in ast.walk(node))  # type: ignore[arg-type]
+        for item in plan.ready:
+            ready.setdefault(id(item.statement), ready_change(item))
         findings.append(Finding(STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call))
-    edits += (edit for edit in changes.edits if not any(a <= edit.start and edit.end <= b for a, b in moved))
     report(findings, changes.stays, changes.notes, str(framework))
-    planned = Planned(changes.expressions, statements, {id(node): node for node in fresh})
     settled = tuple(clip.statement.value for plan, _ in plans for clip in plan.clips)
-    return StepOutcome(findings, edits, needed, gone, planned, settled)
+    return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled)
 
 
 def _choose(source: Source, sites: Sites, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
@@ -132,18 +115,14 @@ def rewrite_graph(
     module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(source.tree)
     chosen = (free("grad_fn", used), free("grads", used, keep=True), free("loss", used, keep=True))
     table = load_table(*pair).graph
-    done = GraphWriter(source, plan, table, module, *chosen).write([]).done
+    written = GraphWriter(source, plan, table, module, *chosen).write()
+    done = list(written.done)
     done += [site.node for site in sites.calls]
     names = NameRewriter(source, tables, pair, finder, done)
     changes = names.run([], [])
-    written = GraphWriter(source, plan, table, module, *chosen).write(changes.edits)
-    start, end = source.start(plan.session), source.end(plan.session)
-    outside = [edit for edit in changes.edits if not start <= edit.start < end]
     needed = [*changes.needed, *([spelling.needs] if spelling.needs is not None else [])]
     findings.append(Finding(STEP_REWRITTEN, f"the graph that {plan.optimizer} trains was rewritten", event.call))
     report(findings, changes.stays, changes.notes, str(pair[0]))
-    fresh = {id(node): node for node in (*changes.fresh, *written.fresh)}
-    planned = Planned({**changes.expressions, **written.expressions}, written.statements, fresh)
     left = {id(node) for node, _ in changes.stays}
     gone = [*changes.gone, *(node for node in names.references() if id(node) in plan.paths and id(node) not in left)]
-    return StepOutcome(findings, [*written.edits, *outside], needed, gone, planned)
+    return StepOutcome(findings, [*written.changes, *changes.changes], needed, gone)

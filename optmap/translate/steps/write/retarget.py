@@ -8,7 +8,7 @@ from typing import Final
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import Framework, MappingSet
-from optmap.source.edits import Edit
+from optmap.source.changes import Change, Delete
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
@@ -17,13 +17,12 @@ from optmap.translate.discover.holders import Finder
 from optmap.translate.discover.sites import Sites
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
+from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plan import FIELDS, Plan
 from optmap.translate.steps.read.targets import Chain, Step, model_calls
-from optmap.translate.steps.write.changes import NameChanges
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.splice import Splicer, Words
-from optmap.translate.verify import Kept, Planned
 
 _METHODS: Final = {
     (Framework.MINDSPORE, Framework.TORCH): {
@@ -73,10 +72,8 @@ class _Retarget:
         self.findings = findings
         self.used = identifiers(source.tree)
         self.needed: list[NewImport] = []
-        self.edits: list[Edit] = []
-        self.statements: dict[int, list[ast.stmt | Kept]] = {}
-        self.expressions: dict[int, ast.AST] = {}
-        self.fresh: list[ast.AST] = []
+        self.changes: list[Change] = []
+        self.touched: set[int] = set()
         self.gone: list[ast.expr] = []
         self.done: list[Step] = []
 
@@ -97,8 +94,7 @@ class _Retarget:
         self._drop_functions()
         stays = list(self._remains(framework))
         report(self.findings, stays, [], str(framework))
-        planned = Planned(self.expressions, self.statements, {id(node): node for node in self.fresh})
-        return StepOutcome(self.findings, self.edits, self.needed, self.gone, planned)
+        return StepOutcome(self.findings, self.changes, self.needed, self.gone)
 
     def _words(self, step: Step) -> Words | None:
         made = ""
@@ -118,14 +114,12 @@ class _Retarget:
         return Words(tape, gradients, loss, made)
 
     def _write(self, step: Step, words: Words) -> None:
-        inner: list[Edit] = []
         if step.reader is not None:
             changes = NameChanges()
             step.reader.drop_flags(changes)
-            inner += changes.edits
-            self.expressions |= changes.expressions
-            self.fresh += changes.fresh
-        splicer = Splicer(self.source, step, words, inner)
+            self.changes += changes.changes
+            self.touched |= changes.touched.keys()
+        splicer = Splicer(self.source, step, words)
         if step.called is not None:
             splicer.called(step.called)
         elif step.plan is not None and step.plan.head is not None:
@@ -133,11 +127,11 @@ class _Retarget:
             self.gone += (item.context_expr.func for item in step.plan.head.items)  # type: ignore[attr-defined]
         elif step.plan is not None:
             nodes = [*step.plan.region, *([] if step.plan.region else [step.plan.value])]
-            splicer.inner = splicer.flag(model_calls(nodes, step.flagged), self.expressions)
+            calls = model_calls(nodes, step.flagged)
+            self.touched |= set(map(id, calls))
+            splicer.flag(calls)
             splicer.stepped(step.plan)
-        self.edits += splicer.edits
-        self.statements |= splicer.statements
-        self.fresh += splicer.fresh
+        self.changes += splicer.changes
 
     def _mode(self, step: Step) -> str:
         """A torch model is in training mode from the start, others are not: say so where the file does not set the mode."""
@@ -187,10 +181,7 @@ class _Retarget:
             assert called.made.statement is not None
             block = self._block(called.made.statement)
             if self._uses(called.made.statement, called.made.scope) == len(steps) and len(block) > 1:
-                splicer = Splicer(self.source, steps[0], Words("", "", "", ""), ())
-                splicer.drop(called.made.statement)
-                self.edits += splicer.edits
-                self.statements |= splicer.statements
+                self.changes.append(Delete(called.made.statement, blank_lines=True))
                 self.gone.append(called.made.call.func)
 
     def _uses(self, statement: ast.Assign, scope: Scope) -> int:
@@ -223,7 +214,7 @@ class _Retarget:
         words = _METHODS[framework, self.target]
         flags = framework is Framework.TENSORFLOW
         for node in self.source.nodes:
-            if not isinstance(node, ast.Call) or id(node) in known or id(node) in self.expressions:
+            if not isinstance(node, ast.Call) or id(node) in known or id(node) in self.touched:
                 continue
             if isinstance(node.func, ast.Attribute) and node.func.attr in words:
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"

@@ -1,0 +1,131 @@
+"""Lines, indentation and comments: where statements begin and end in the text, and how they move."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from optmap.source.calls import Span, comments_in
+from optmap.source.edits import Edit, line_indent, rest_of_line, start_of_line, starts_line
+from optmap.source.text import Source
+
+LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)?")
+_ENDING: Final = re.compile(rb"\r\n|\r|\n")
+_BLANK: Final = re.compile(rb"(?:[ \t]*(?:\r\n|\r|\n))*")
+_UNIT: Final = re.compile(
+    rb"(?:^|[\r\n])([ \t]*)(?:for|while|if|with|def|class|else)\b[^\r\n]*:[^\r\n]*(?:\r\n|\r|\n)([ \t]+)"
+)
+_IMPORT: Final = (ast.Import, ast.ImportFrom)
+
+
+def first_offset(source: Source, statement: ast.stmt) -> int:
+    """Where a statement begins, its decorators included."""
+    decorators = getattr(statement, "decorator_list", [])
+    if not decorators:
+        return source.start(statement)
+    return source.body.rindex(b"@", 0, min(source.start(decorator) for decorator in decorators))
+
+
+def line_start(source: Source, node: ast.stmt | ast.expr) -> int:
+    return start_of_line(source, source.start(node))
+
+
+def reindented(text: str, old: str, new: str) -> str:
+    """Lines at a new indentation; those that do not begin with the old one stay, as they continue others or are empty."""
+    lines = LINES.findall(text)
+    return "".join(new + line[len(old) :] if line.strip() and line.startswith(old) else line for line in lines)
+
+
+def indentation_unit(source: Source, node: ast.stmt) -> str:
+    """One level of indentation, as the nearest block around the statement has it."""
+    own = line_indent(source, source.start(node))
+    for match in _UNIT.finditer(source.body):
+        outer, inner = match[1].decode(), match[2].decode()
+        if inner.startswith(outer) and len(inner) > len(outer) and (own.startswith(inner) or not own):
+            return inner[len(outer) :]
+    return "    "
+
+
+def whole_lines(source: Source, statements: Sequence[ast.stmt]) -> Span:
+    """The lines of statements that follow one another; a block under `with` begins right behind the statement's head."""
+    end = rest_of_line(source, source.end(statements[-1])).end
+    head = source.parents.get(id(statements[0]))
+    if isinstance(head, ast.With) and head.body[0] is statements[0]:
+        item = head.items[-1]
+        header = rest_of_line(source, source.end(item.optional_vars or item.context_expr)).end
+        match = _ENDING.match(source.body, header)
+        return Span(match.end() if match is not None else source.start(statements[0]), end)
+    return Span(line_start(source, statements[0]), end)
+
+
+def removal(source: Source, statement: ast.stmt, *, alone: bool) -> Edit:
+    """Take a statement away with its line; its comments stay, and `pass` takes its place where its block would be empty."""
+    start, end = first_offset(source, statement), source.end(statement)
+    line = rest_of_line(source, end)
+    rest = source.body[line.start : line.end]
+    if alone:
+        return Edit(start, end, "pass")
+    if isinstance(statement, _IMPORT) and rest.lstrip()[:1] == b"#":
+        rest = b""
+    if rest.strip() or not starts_line(source, start):
+        return _part_of_line(source, start, line, rest)
+    begin = start_of_line(source, start)
+    kept = comments_in(source, start, end) if not isinstance(statement, _IMPORT) else []
+    indent = line_indent(source, start)
+    text = "".join(f"{indent}{comment.strip()}{source.newline}" for comment in kept)
+    match = _ENDING.match(source.body, line.end)
+    if match is None:
+        before = begin - (source.body[begin - 1 : begin] == b"\n") if begin else 0
+        before -= before > 0 and source.body[before - 1 : before] == b"\r"
+        return Edit(before, line.end, text and source.newline + text.rstrip("\r\n"))
+    return Edit(begin, match.end(), text)
+
+
+def _part_of_line(source: Source, start: int, line: Span, rest: bytes) -> Edit:
+    """Take away a statement that shares its line with a comment, or with other statements."""
+    if rest.lstrip()[:1] == b";":
+        behind = rest.lstrip()[1:]
+        return Edit(start, line.end - len(behind.lstrip()), "")
+    before = source.body[start_of_line(source, start) : start].rstrip()
+    if before.endswith(b";"):
+        return Edit(start_of_line(source, start) + len(before) - 1, line.start, "")
+    return Edit(start, line.end - len(rest.lstrip()), "")
+
+
+def with_blank_lines(source: Source, edit: Edit) -> Edit:
+    """Take the blank lines behind a removed statement along where a blank line, or nothing, stands before it."""
+    if source.parts is not None or edit.text or not _is_free(source, edit.start):
+        return edit
+    blank = _BLANK.match(source.body, edit.end)
+    return edit._replace(end=blank.end() if blank is not None else edit.end)
+
+
+def _is_free(source: Source, offset: int) -> bool:
+    """Tell whether a blank line, or nothing, ends at the beginning of a line."""
+    return offset == 0 or not _line_before(source, offset).strip()
+
+
+def _line_before(source: Source, offset: int) -> bytes:
+    """The line that ends at an offset, with its ending."""
+    body = source.body
+    end = offset - 1 - (body[offset - 2 : offset] == b"\r\n")
+    return body[start_of_line(source, end) : offset]
+
+
+def opens_or_blank(source: Source, offset: int) -> bool:
+    """Tell whether a block, a blank line, or nothing, ends in front of the beginning of a line."""
+    return _is_free(source, offset) or _line_before(source, offset).rstrip().endswith(b":")
+
+
+def above_comments(source: Source, statement: ast.stmt) -> int:
+    """The beginning of the line of a statement, or of the comments right above it at its indentation."""
+    at = start_of_line(source, first_offset(source, statement))
+    indent = line_indent(source, source.start(statement)).encode()
+    while at > 0:
+        text = _line_before(source, at)
+        if not text.lstrip().startswith(b"#") or not text.startswith(indent):
+            break
+        at -= len(text)
+    return at

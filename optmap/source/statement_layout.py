@@ -1,0 +1,157 @@
+"""Statements that come, go and change: their lines, indentation and comments."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Final
+
+from optmap.source.calls import Span
+from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.edits import Edit, line_indent, remove_members, rest_of_line, start_of_line, starts_line
+from optmap.source.layout import (
+    above_comments,
+    first_offset,
+    indentation_unit,
+    opens_or_blank,
+    reindented,
+    removal,
+    whole_lines,
+    with_blank_lines,
+)
+from optmap.source.slots import SlotWriter
+from optmap.source.templates import Block, Piece
+from optmap.source.text import Source
+
+_INNER: Final = "\n    "
+_BREAK: Final = re.compile(r"\n(?!\n)((?:    )*)")
+
+
+class StatementLayout:
+    """Makes the edits of the changes of statements."""
+
+    def __init__(self, source: Source, changes: Sequence[Change], slots: SlotWriter) -> None:
+        self.source = source
+        self.slots = slots
+        self.deletes = [change for change in changes if isinstance(change, Delete)]
+        self.deleted = {id(change.node) for change in self.deletes}
+        heads = (change.node for change in changes if isinstance(change, Replace))
+        self.becoming = {id(node[0] if isinstance(node, tuple) else node) for node in heads}
+        self.units: dict[str, str] = {}
+
+    def delete(self, change: Delete) -> list[Edit]:
+        node = change.node
+        if not isinstance(node, ast.stmt):
+            owner = self.source.parents[id(node)]
+            members = owner.keywords if isinstance(owner, ast.Call) else owner.names  # type: ignore[attr-defined]
+            gone = [member for member in members if id(member) in self.deleted]
+            return remove_members(self.source, owner, gone) if gone[0] is node else []  # type: ignore[arg-type]
+        alone = self._empties_block(node)
+        edit = removal(self.source, node, alone=alone)
+        return [with_blank_lines(self.source, edit) if change.blank_lines and not alone else edit]
+
+    def insert(self, change: Insert) -> Edit:
+        source, anchor = self.source, change.anchor
+        indent, newline = line_indent(source, source.start(anchor)), source.newline
+        at = first_offset(source, anchor)
+        lines = self._lines(change.template.pieces, anchor, indent)
+        if change.where is Where.AFTER:
+            at = rest_of_line(source, source.end(anchor)).end
+            return Edit(at, at, newline + lines)
+        if not starts_line(source, at) or source.body[at - 1 : at] == b";":
+            return Edit(at, at, "".join(f"{line.strip()}; " for line in lines.splitlines()))
+        if change.where is Where.BEFORE:
+            return Edit(at, at, lines.removeprefix(indent) + newline + indent)
+        at = start_of_line(source, at) if id(anchor) in self.becoming else above_comments(source, anchor)
+        if lines.lstrip().startswith("def ") and not opens_or_blank(source, self._behind_gone(at)):
+            lines = newline + lines
+        return Edit(at, at, lines + newline)
+
+    def _empties_block(self, statement: ast.stmt) -> bool:
+        """Tell whether a statement is the first of a block of which nothing is left."""
+        parent = self.source.parents[id(statement)]
+        blocks = (getattr(parent, name, None) for name in ("body", "orelse", "finalbody"))
+        block = next((block for block in blocks if isinstance(block, list) and block and block[0] is statement), [])
+        return bool(block) and not isinstance(parent, ast.Module) and all(id(item) in self.deleted for item in block)
+
+    @cached_property
+    def _gone(self) -> dict[int, int]:
+        """Where the lines of deleted statements begin, by where they end."""
+        edits = (edit for item in self.deletes for edit in self.delete(item) if not edit.text)
+        return {edit.end: edit.start for edit in edits}
+
+    def _behind_gone(self, offset: int) -> int:
+        while offset in self._gone:
+            offset = self._gone[offset]
+        return offset
+
+    def replace(self, node: ast.stmt | Block, pieces: Sequence[Piece]) -> list[Edit]:
+        """Replace statements: one keeps the comment behind it, a run goes with its lines."""
+        source = self.source
+        if isinstance(node, tuple):
+            first, span = node[0], whole_lines(source, node)
+            at = line_indent(source, source.start(first))
+            return [Edit(span.start, span.end, self._lines(pieces, first, at))]
+        span = Span(first_offset(source, node), source.end(node))
+        indent = line_indent(source, span.start)
+        if any(isinstance(piece, tuple) for piece in pieces):
+            lines = self._lines(pieces, node, indent)
+            return [Edit(start_of_line(source, span.start), rest_of_line(source, span.end).end, lines)]
+        laid_out = self._indented(pieces, node, indent)
+        return [*self.slots.in_place(span, laid_out, node), *self._continued(laid_out, indent)]
+
+    def _continued(self, pieces: Sequence[Piece], indent: str) -> Iterator[Edit]:
+        """Move the lines on which a slot goes on, where it stands deeper than before and holds no string of several lines."""
+        deeper = ""
+        for piece in pieces:
+            if isinstance(piece, str):
+                lines = re.split(r"[\r\n]", piece)
+                if len(lines) > 1:
+                    deeper = re.match(r"[ \t]*", lines[-1])[0].removeprefix(indent)  # type: ignore[index]
+            elif isinstance(piece, ast.expr) and deeper:
+                strings = (item for item in ast.walk(piece) if isinstance(item, ast.Constant | ast.JoinedStr))
+                if any(item.end_lineno != item.lineno for item in strings):
+                    continue
+                for line in range(piece.lineno, piece.end_lineno or piece.lineno):
+                    at = self.source.line_starts[line]
+                    if self.source.body.startswith(indent.encode(), at):
+                        yield Edit(at, at, deeper)
+
+    def _indented(self, pieces: Sequence[Piece], near: ast.stmt, indent: str) -> list[Piece]:
+        """The text of a template with the file's line ending and indentation; blank lines stay empty."""
+        deeper = any(isinstance(piece, str) and _INNER in piece for piece in pieces)
+        unit = self._unit(near, indent) if deeper else ""
+        found = list(pieces)
+        for index, piece in enumerate(found):
+            if isinstance(piece, str):
+                text = piece if index + 1 < len(found) else piece.rstrip("\n")
+                lines = _BREAK.sub(lambda match: f"\n{indent}{unit * (len(match[1]) // 4)}", text)
+                lines = lines.replace("\n", self.source.newline)
+                found[index] = lines + self.source.newline * (len(piece) - len(text))
+        return found
+
+    def _unit(self, near: ast.stmt, indent: str) -> str:
+        if indent not in self.units:
+            self.units[indent] = indentation_unit(self.source, near)
+        return self.units[indent]
+
+    def _lines(self, pieces: Sequence[Piece], near: ast.stmt, indent: str) -> str:
+        """A template's lines at an indentation; statements in slots come with their own lines."""
+        parts: list[str] = [indent]
+        for piece in self._indented(pieces, near, indent):
+            if isinstance(piece, tuple):
+                inside = re.search(r"[^\r\n]*\Z", parts[-1])
+                assert inside is not None
+                parts[-1] = parts[-1][: inside.start()]
+                parts.append(self._block(piece, inside[0]).removesuffix("\n").removesuffix("\r"))
+            else:
+                parts.append(piece if isinstance(piece, str) else self.slots.text(piece, tight=False))
+        return "".join(parts)
+
+    def _block(self, statements: Block, indent: str) -> str:
+        """The lines of old statements, with the changes inside them, at a new indentation."""
+        span = whole_lines(self.source, statements)
+        text = self.slots.inner(span, statements)
+        return reindented(text, line_indent(self.source, self.source.start(statements[0])), indent)

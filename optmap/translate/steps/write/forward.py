@@ -1,0 +1,86 @@
+"""A plain training step to MindSpore's idiom: a forward function, `value_and_grad` over the optimizer's parameters, an update."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.templates import Block, Template, template
+from optmap.source.text import Source
+from optmap.translate.steps.read.plan import Plan, Ready, block_of
+
+
+class StepNames(NamedTuple):
+    """What the new function and variables are called, and how `mindspore.value_and_grad` and `mindspore.ops` are spelled."""
+
+    forward: str
+    gradient_function: str
+    gradients: str
+    loss: str
+    value_and_grad: str
+    ops: str
+
+
+def signature(plan: Plan, names: StepNames) -> tuple[str, str, str]:
+    """The first line of the forward function, what it returns besides the loss, and the line that calls it."""
+    loss = plan.loss or names.loss
+    given = ", ".join(plan.arguments)
+    targets = f"({', '.join((loss, *plan.returned))})" if plan.returned else loss
+    call = f"{targets}, {names.gradients} = {names.gradient_function}({given})"
+    return f"def {names.forward}({given}):", "".join(f", {name}" for name in plan.returned), call
+
+
+def differentiate(plan: Plan, names: StepNames) -> str:
+    """The line that makes the gradient function."""
+    aux = ", has_aux=True" if plan.returned else ""
+    return (
+        f"{names.gradient_function} = {names.value_and_grad}({names.forward}, None, {plan.holder.text}.parameters{aux})"
+    )
+
+
+def step_changes(source: Source, plan: Plan, names: StepNames) -> Iterator[Change]:
+    """The changes of one step."""
+    _, _, call = signature(plan, names)
+    lines = [*_modes(plan, on=True), call, *_modes(plan, on=False)]
+    run = run_of(source, plan)
+    yield _definition(plan, names, run)
+    yield Replace((plan.head,) if plan.head is not None else run or plan.backward, Template("\n".join(lines)))
+    for statement in plan.gone:
+        if statement is not plan.anchor:
+            yield Delete(statement)
+    for clip in plan.clips:
+        yield Replace(clip.statement, Template(clip.call(names.ops, names.gradients)))
+    yield Replace(plan.step, Template(f"{plan.holder.text}({names.gradients})"))
+
+
+def run_of(source: Source, plan: Plan) -> Block:
+    """The statements of the forward part, with those between them that go."""
+    if not plan.region:
+        return ()
+    block = block_of(source.parents[id(plan.region[0])], plan.region[0])
+    places = [index for index, item in enumerate(block) if item is plan.region[0] or item is plan.region[-1]]
+    return tuple(block[0 if plan.head is not None else places[0] : places[-1] + 1])
+
+
+def ready_change(ready: Ready) -> Change:
+    """Put models into training mode behind the statement that constructs their optimizer."""
+    lines = (f"{'.'.join(model)}.set_train()" for model in ready.models)
+    return Insert(ready.statement, Where.AFTER, Template("\n".join(lines)))
+
+
+def _modes(plan: Plan, *, on: bool) -> list[str]:
+    return [f"{'.'.join(model)}.set_train({'' if on else 'False'})" for model in plan.toggled]
+
+
+def _definition(plan: Plan, names: StepNames, run: Block) -> Change:
+    """The forward function and the gradient function, in front of the statement that they must stand before."""
+    head, rest, _ = signature(plan, names)
+    lines = [f"{'.'.join(model)}.set_train()" for model in plan.training]
+    lines += [""] * bool(lines)
+    plain = isinstance(plan.value, ast.Call | ast.Name | ast.Attribute | ast.Subscript)
+    value = plan.loss or ("$value" if plain else "($value)")
+    lines += [head, *(["    $body"] if run else []), f"    return {value}{rest}", "", differentiate(plan, names)]
+    text = "\n".join(lines) + "\n" * isinstance(plan.hoist, ast.FunctionDef)
+    return Insert(plan.hoist, Where.ABOVE, template(text, value=plan.value, **({"body": run} if run else {})))
