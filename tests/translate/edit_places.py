@@ -197,6 +197,8 @@ class Places:
     def _of_a_step(self, edit: Edit) -> bool:
         """Of the block of a rewritten step: its statements up to the last that takes part in it, and what is put before it."""
         for step in self.steps:
+            if _within(edit, self.span(step)):
+                return True
             block = self.block(step)
             last = max(index for index, node in enumerate(block) if node is step or self._takes_part(node))
             if (
@@ -263,9 +265,8 @@ class Places:
                 if (edit.start, edit.end) == self.span(node):
                     return True
             elif isinstance(node, ast.Call) and self._is_imported(node.func):
-                if (edit.start, edit.end) == self.span(node):
-                    return True
-                if _within(edit, (self.span(node.func)[1], self.span(node)[1])) and not _statements(edit.text):
+                callee, whole = self.span(node.func), self.span(node)
+                if edit.start in (callee[0], *range(callee[1], whole[1])) and edit.end <= whole[1] and not _statements(edit.text):
                     return True
             elif isinstance(node, ast.Attribute) and node.attr in MEMBERS:
                 call = self.parents.get(id(node))
