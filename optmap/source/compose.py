@@ -89,8 +89,8 @@ class _Composer:
         for cover in covers[max(last - 2, 0) : last]:
             if cover.change is placed.change or start < cover.edit.start or end > cover.edit.end:
                 continue
-            outside = not self._is_inside(placed.change, cover)
-            if start == end and outside and start in (cover.edit.start, cover.edit.end):
+            at_border = start == end and start in (cover.edit.start, cover.edit.end)
+            if at_border and not self._is_inside(placed.change, cover) and not self._cuts(cover, placed.change):
                 continue
             if id(placed.change) in self.moved or isinstance(cover.change, Delete):
                 return True
@@ -103,6 +103,13 @@ class _Composer:
         if isinstance(change, Insert) or not cover.edit.start <= own.start <= own.end <= cover.edit.end:
             return False
         return own != cover.edit[:2] or (isinstance(outer, Replace) and isinstance(outer.node, tuple))
+
+    def _cuts(self, cover: _Placed, change: Change) -> bool:
+        """Tell whether an edit replaces a part of what a change is about, though not as a change inside of it."""
+        own, outer = self.spans[id(change)], self.spans[id(cover.change)]
+        if isinstance(change, Insert) or own.start <= outer.start <= outer.end <= own.end:
+            return False
+        return own.start < cover.edit.end and cover.edit.start < own.end
 
     def edits(self, change: Change) -> list[_Placed]:
         """The edits of one change."""
