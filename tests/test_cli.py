@@ -828,10 +828,10 @@ def test_explain_says_what_is_switched_off(here: Path) -> None:
     lines = {
         line.split("|")[2].strip(): line.split("|")[3].strip() for line in out.splitlines() if line.count("|") == 4
     }
-    assert lines["beta1=0.9"].endswith("written out as 0.0")
-    assert lines["relative_step=True"].endswith("written out as False")
-    assert lines["warmup_init=False"].endswith("left at its default")
-    assert lines["eps=(1e-30, 0.001)"] == "same in part"
+    assert lines["beta1=0.9"].endswith("set to 0.0")
+    assert lines["relative_step=True"].endswith("set to False")
+    assert lines["warmup_init=False"].endswith("keeps its default")
+    assert lines["eps=(1e-30, 0.001)"] == "partly the same"
 
 
 def test_list_tells_a_refusal_from_no_counterpart(here: Path) -> None:
