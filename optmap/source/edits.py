@@ -117,9 +117,9 @@ def start_of_line(source: Source, offset: int) -> int:
 
 
 def line_indent(source: Source, offset: int) -> str:
-    """The white space that the line of this offset begins with."""
+    """The white space that the line of this offset begins with; a form feed starts the indentation anew, as in Python."""
     match = _INDENT.match(source.body, start_of_line(source, offset), offset)
-    return match[0].decode() if match else ""
+    return match[0].decode().rpartition("\f")[2] if match else ""
 
 
 def starts_line(source: Source, offset: int) -> bool:

@@ -71,9 +71,9 @@ def removal(source: Source, statement: ast.stmt, *, alone: bool) -> Edit:
         rest = b""
     if rest.strip() or not starts_line(source, start):
         return _part_of_line(source, start, line, rest)
-    begin = start_of_line(source, start)
-    kept = comments_in(source, start, end) if not isinstance(statement, _IMPORT) else []
     indent = line_indent(source, start)
+    begin = start - len(indent)
+    kept = comments_in(source, start, end) if not isinstance(statement, _IMPORT) else []
     text = "".join(f"{indent}{comment.strip()}{source.newline}" for comment in kept)
     match = _ENDING.match(source.body, line.end)
     if match is None:
