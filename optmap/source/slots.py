@@ -56,6 +56,9 @@ class SlotWriter:
         """Edit what stands between the slots, where they keep their order; else the whole part is written anew."""
         expression = not isinstance(node, ast.stmt)
         slots = [piece for piece in pieces if isinstance(piece, ast.expr)]
+        if not slots:
+            text = self.render(pieces, expression=expression)
+            return [Edit(span.start, span.end, text)] if text != self.source.text(span.start, span.end) else []
         spans = [span if slot is node else bracketed(self.source, slot, span) for slot in slots]
         bounds = [span.start, *(at for found in spans for at in found), span.end]
         if any(before > after for before, after in pairwise(bounds)):
