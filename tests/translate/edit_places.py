@@ -266,7 +266,11 @@ class Places:
                     return True
             elif isinstance(node, ast.Call) and self._is_imported(node.func):
                 callee, whole = self.span(node.func), self.span(node)
-                if edit.start in (callee[0], *range(callee[1], whole[1])) and edit.end <= whole[1] and not _statements(edit.text):
+                if (
+                    edit.start in (callee[0], *range(callee[1], whole[1]))
+                    and edit.end <= whole[1]
+                    and not _statements(edit.text)
+                ):
                     return True
             elif isinstance(node, ast.Attribute) and node.attr in MEMBERS:
                 call = self.parents.get(id(node))
