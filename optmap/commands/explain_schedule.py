@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from optmap.commands.common import UsageError
+from optmap.mapping.canonical import PACE, TOTAL, attached
+from optmap.mapping.derive import candidates
 from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter
-from optmap.mapping.schedule_plan import PACE, TOTAL, attached, schedule_candidates
 from optmap.mapping.values import write_literal
 
 
@@ -49,7 +50,7 @@ def explain(schedules: MappingSet, name: str, wanted: Sequence[Framework], forma
 def compare(schedules: MappingSet, source: Api, target: Framework) -> Iterator[Comparison]:
     """Compare with the counterparts that are used alike (attached to the optimizer, or passed to it), else with the others."""
     attach = attached(source)
-    counterparts = schedule_candidates(schedules, source, target, attach=attach) or schedule_candidates(
+    counterparts = candidates(schedules, source, target, attach=attach) or candidates(
         schedules, source, target, attach=not attach
     )
     for api in counterparts:

@@ -10,9 +10,11 @@ from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Refused, Result, Verdict
 from optmap.conformance.schedule_jobs import Rates, ScheduleJob
 from optmap.conformance.schedule_moved import moved
+from optmap.mapping.canonical import PACE, TOTAL, Context, attached
+from optmap.mapping.derive import candidates
+from optmap.mapping.derive import plans as derive_plans
 from optmap.mapping.model import OPTIMIZER, Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan
-from optmap.mapping.schedule_plan import PACE, TOTAL, Context, attached, plan_schedule, schedule_candidates
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.mapping.yamlnodes import nearest
 
@@ -131,8 +133,8 @@ def pairs(
     known = {TOTAL: literal_value(steps), **{name: literal_value(number) for name, number in quantities.items()}}
     for call in calls:
         given = _given(call)
-        classes = schedule_candidates(tables, call.api, target, attach=attached(call.api))
-        plans = [plan_schedule(tables, call.api, given, each, Context(known)) for each in classes]
+        classes = candidates(tables, call.api, target, attach=attached(call.api))
+        plans = derive_plans(tables, call.api, given, classes, known=Context(known))
         plan = next((each for each in plans if not each.problems), None)
         other = None if classes else moved(tables, call.api, given, target, RATE, PACE_OF_RUNS)
         if other is not None:

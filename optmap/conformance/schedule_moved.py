@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from optmap.mapping.formula import Formula
-from optmap.mapping.model import Api, Framework, MappingSet
-from optmap.mapping.plan import Given, Plan
-from optmap.mapping.schedule_plan import (
+from optmap.mapping.canonical import (
     PACE,
     Context,
     attached,
     canonical_values,
-    plan_schedule,
-    schedule_candidates,
 )
+from optmap.mapping.derive import candidates, plan
+from optmap.mapping.formula import Formula
+from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.plan import Given, Plan
 from optmap.mapping.values import literal_value, write_literal
 from optmap.translate.schedules.rates import rate_text
 
@@ -51,8 +50,8 @@ def moved(
 
 
 def _plan(tables: MappingSet, source: Api, given: Sequence[Given], target: Framework, known: Context) -> Plan | None:
-    classes = schedule_candidates(tables, source, target, attach=not attached(source))
-    plans = (plan_schedule(tables, source, given, each, known) for each in classes)
+    classes = candidates(tables, source, target, attach=not attached(source))
+    plans = (plan(tables, source, given, each, known=known) for each in classes)
     return next((each for each in plans if not each.problems), None)
 
 

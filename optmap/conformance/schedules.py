@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from optmap.conformance.schedule_jobs import Rates, ScheduleJob
+from optmap.mapping.canonical import PACE, Context, canonical_values
 from optmap.mapping.load import load_schedules
 from optmap.mapping.model import OPTIMIZER, Api, MappingSet
 from optmap.mapping.plan import Given
-from optmap.mapping.schedule_plan import PACE, Context, canonical_values
 from optmap.mapping.values import Value, literal_value
 
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from optmap.mapping.model import Literal
+from optmap.mapping.model import Literal, same_value
 from optmap.mapping.values import Value
 
 
@@ -39,11 +39,11 @@ class Formula(NamedTuple):
     name: str = ""
 
     @property
-    def written(self) -> bool:
-        """Whether it is a whole argument of the call as it stands there."""
+    def is_leaf(self) -> bool:
+        """Whether it is an argument of the call, or one element of it, as it stands there."""
         if self.op is Op.LIST:
             return self.index >= 0 and self.value.elements is not None
-        return self.op in (Op.ARGUMENT, Op.LITERAL) and self.index >= 0 and self.element is None
+        return self.op in (Op.ARGUMENT, Op.LITERAL) and self.index >= 0
 
     @property
     def known(self) -> bool:
@@ -76,8 +76,15 @@ class Formula(NamedTuple):
         return own.union(*(item.missing() for item in self.items))
 
 
-def argument(index: int, value: Value) -> Formula:
-    """An argument of the call; a list or tuple display is taken apart. What is known is still an argument for its text."""
+def argument(index: int, value: Value, element: int | None = None) -> Formula:
+    """An argument of the call, or one element of it; a list or tuple display is taken apart.
+
+    What is known is still an argument for its text.
+    """
+    if element is not None:
+        elements = value.elements or ()
+        own = elements[element] if element < len(elements) else Value()
+        return _leaf(Formula(Op.ARGUMENT, index=index, element=element, value=own))
     if value.elements is not None:
         items = tuple(
             _leaf(Formula(Op.ARGUMENT, index=index, element=k, value=v)) for k, v in enumerate(value.elements)
@@ -162,7 +169,7 @@ def call(name: str, item: Formula) -> Formula:
 def same(left: Formula, right: Formula) -> bool:
     """Whether two formulas can only have the same value: equal trees, or equal numbers."""
     if left.known and right.known:
-        return bool(left.number == right.number)
+        return same_value(left.number, right.number)
     return left == right
 
 

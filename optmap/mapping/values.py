@@ -145,6 +145,13 @@ def convert(literal: Literal, how: Conversion) -> Literal:
     return float(literal) if how is Conversion.FLOAT else bool(literal)
 
 
+def converted(text: str, value: Value, how: Conversion) -> str:
+    """The text of a value after a conversion: a literal in its new type, or the text inside a call of the type."""
+    if how is Conversion.NONE:
+        return text
+    return write_literal(convert(value.literal, how)) if value.known else f"{how}({text})"  # type: ignore[arg-type]
+
+
 def write_literal(literal: Literal) -> str:
     """Write a literal as Python source; numbers in the shortest form that reads back equal."""
     if isinstance(literal, tuple):

@@ -16,8 +16,8 @@ import pytest
 
 from optmap.conformance.schedule_jobs import ScheduleJob
 from optmap.conformance.schedules import ScheduleError, rates
+from optmap.mapping.canonical import attached
 from optmap.mapping.load import load_schedules
-from optmap.mapping.schedule_plan import attached
 
 TABLES = load_schedules()
 STEPS: Final = 120

@@ -6,18 +6,12 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from optmap.mapping.canonical import PACE, Context, attached, canonical_values
+from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Formula, Op, plus
 from optmap.mapping.model import OPTIMIZER, Framework, MappingSet
-from optmap.mapping.plan import Constant, FromArgument, Given, Plan
-from optmap.mapping.schedule_plan import (
-    PACE,
-    Context,
-    attached,
-    canonical_values,
-    plan_schedule,
-    schedule_candidates,
-)
-from optmap.mapping.values import Conversion, Value, literal_value, read_value, write_literal
+from optmap.mapping.plan import Constant, FromArgument, Given, Plan, choose
+from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Refusal, bind
 from optmap.translate.discover.sites import CallSite
@@ -136,14 +130,12 @@ class _Adviser:
             self.names[PACE] = pace
         if self.bound.site.api.algorithm == "multi_step":
             return self._piecewise()
-        problems: list[str] = []
-        for api in schedule_candidates(self.tables, self.bound.site.api, self.target, attach=False):
-            named = frozenset({PACE} if pace is not None else ()) | {"learning_rate"}
-            plan = plan_schedule(self.tables, self.bound.site.api, self.given, api, Context(self.known, named))
-            if not plan.problems:
-                text = self._arguments_text(plan, False)
-                return Attachable("", plan.target.name, text, tuple(self._nodes_in(text)))
-            problems += [problem.message for problem in plan.problems]
+        found = self._plans(False, frozenset({PACE} if pace is not None else ()) | {"learning_rate"})
+        plan = choose(found, faithful=False)
+        if plan is not None:
+            text = self._arguments_text(plan, False)
+            return Attachable("", plan.target.name, text, tuple(self._nodes_in(text)))
+        problems = [problem.message for item in found for problem in item.problems]
         name = self.bound.site.api.name
         return "; ".join(dict.fromkeys(problems)) or f"{name} has no counterpart that is passed as a learning rate"
 
@@ -203,16 +195,13 @@ class _Adviser:
         pace = self._values().get(PACE)
         if attach and not self.attached and pace is not None and not (pace.known and pace.number == 1):
             return None  # it would count epochs
-        for api in schedule_candidates(self.tables, self.bound.site.api, self.target, attach=attach):
-            missing = {PACE, "learning_rate", "total_steps"} - {
-                name for name, value in self.known.items() if value.known
-            }
-            plan = plan_schedule(
-                self.tables, self.bound.site.api, self.given, api, Context(self.known, frozenset(missing))
-            )
-            if not plan.problems:
-                return plan
-        return None
+        known = {name for name, value in self.known.items() if value.known}
+        return choose(self._plans(attach, frozenset({PACE, "learning_rate", "total_steps"} - known)), faithful=False)
+
+    def _plans(self, attach: bool, named: frozenset[str]) -> list[Plan]:
+        own = self.bound.site.api
+        classes = candidates(self.tables, own, self.target, attach=attach)
+        return plans(self.tables, own, self.given, classes, known=Context(self.known, named))
 
     def _arguments_text(self, plan: Plan, attach: bool) -> str:
         parts = []
@@ -225,8 +214,7 @@ class _Adviser:
             elif isinstance(piece, FromArgument) and piece.formula is None:
                 span = self.bound.call.arguments[piece.index].value_span
                 text = self.source.text(span.start, span.end)
-                how = piece.conversion
-                parts.append(f"{name}={text if how is Conversion.NONE else f'{how}({text})'}")
+                parts.append(f"{name}={converted(text, self.bound.values[piece.index], piece.conversion)}")
             elif isinstance(piece, FromArgument | Constant):
                 made = piece.formula
                 parts.append(f"{name}={write_literal(piece.literal) if made is None else self._text(made)}")  # type: ignore[union-attr]

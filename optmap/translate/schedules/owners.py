@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from optmap.mapping.canonical import attached
 from optmap.mapping.model import MappingSet
-from optmap.mapping.schedule_plan import attached
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Binding, Names, Reference, Scope, chain_of
 from optmap.source.text import Source

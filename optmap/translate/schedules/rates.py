@@ -6,9 +6,9 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.formula import Formula, Op, over
 from optmap.mapping.model import Api, MappingSet
-from optmap.mapping.schedule_plan import PACE, TOTAL, attached
 
 _COSINE: Final = "(1 + math.cos(math.pi * {held} / {decay_steps})) / 2"
 _LEFT: Final = "(1 - min({step}, {decay_steps}) / {decay_steps}) ** {power}"

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.diagnostics import SCHEDULE_MEMBER, SCHEDULE_REFUSED, SCHEDULER
+from optmap.mapping.canonical import attached
 from optmap.mapping.load import load_schedules
 from optmap.mapping.model import Framework, MappingSet
-from optmap.mapping.schedule_plan import attached
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Serving
 from optmap.translate.discover.sites import CallSite, Sites

@@ -6,9 +6,10 @@ import ast
 from typing import Final, NamedTuple
 
 from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
+from optmap.mapping.canonical import Context, attached
+from optmap.mapping.derive import candidates, plans
 from optmap.mapping.model import Accepts, Api, Framework, MappingSet
-from optmap.mapping.plan import FromArgument, Plan
-from optmap.mapping.schedule_plan import Context, attached, plan_schedule, schedule_candidates
+from optmap.mapping.plan import FromArgument, Plan, choose
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
@@ -76,14 +77,13 @@ def translate_schedule(
     if isinstance(given, Refusal):
         return "; ".join(reason.message for reason in given.reasons)
     attach = attached(site.api)
-    classes = schedule_candidates(tables, site.api, options.target, attach=attach)
+    classes = candidates(tables, site.api, options.target, attach=attach)
     if not classes:
         return no_counterpart(tables, site.api, options.target, attach)
-    context = context_of(options)
-    plans = [plan_schedule(tables, site.api, given, each, context) for each in classes]
-    plan = next((each for each in plans if not each.problems), None)
+    found = plans(tables, site.api, given, classes, known=context_of(options))
+    plan = choose(found, faithful=False)
     if plan is None:
-        return "; ".join(dict.fromkeys(_problem_text(problem.message, problem.remedy) for problem in plans[0].problems))
+        return "; ".join(dict.fromkeys(_problem_text(problem.message, problem.remedy) for problem in found[0].problems))
     reason = uncounted(source, bound) or _unsafe(source, bound, plan)
     if reason is not None:
         return reason
