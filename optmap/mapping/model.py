@@ -283,6 +283,9 @@ class Api(Record):
     sample: dict[str, Literal] = key(
         "arguments that a call needs to have a counterpart, where the defaults have none", default={}
     )
+    no_rate: str | None = key(
+        "why the rates of this schedule have no formula, where those of its siblings do", default=None
+    )
     module: Module = added()
     version: str | None = added()
     original: "Api | None" = added()
@@ -368,6 +371,10 @@ class Algorithm(Record):
         "algorithms whose classes may stand in when this one's cannot express a call", default=()
     )
     instead: str | None = key("what to do where a framework has no class of the algorithm", default=None)
+    rate: str | None = key(
+        "the rate of a schedule at a step: arithmetic over canonical hyperparameters, see `rate.py`", default=None
+    )
+    no_rate: str | None = key("why the rates of a schedule have no formula", default=None)
     apis: tuple[Api, ...] = added(default=())
 
 
