@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Refused, Result, Verdict
 from optmap.conformance.schedule_jobs import Rates, ScheduleJob
-from optmap.conformance.schedule_moved import moved
-from optmap.mapping.canonical import PACE, TOTAL, Context, attached
-from optmap.mapping.derive import candidates
-from optmap.mapping.derive import plans as derive_plans
-from optmap.mapping.model import OPTIMIZER, Api, Framework, Literal, MappingSet, Parameter
-from optmap.mapping.plan import Constant, FromArgument, Given, Plan
-from optmap.mapping.values import Value, convert, literal_value
+from optmap.conformance.schedule_translated import Translated, translated
+from optmap.mapping.canonical import PACE, TOTAL, attached
+from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter
 from optmap.mapping.yamlnodes import nearest
 
 if TYPE_CHECKING:
@@ -125,66 +121,21 @@ def sample(parameter: Parameter, steps: int) -> Any:
 
 
 def pairs(
-    tables: MappingSet, calls: Iterable[ScheduleCall], target: Framework, steps: int, quantities: Mapping[str, int]
-) -> tuple[list[SchedulePair], list[Refused]]:
+    tables: MappingSet, schedules: MappingSet, calls: Iterable[ScheduleCall], target: Framework, steps: int,
+    quantities: Mapping[str, int],
+) -> tuple[list[SchedulePair], list[Refused]]:  # fmt: skip
     """What the translator makes of each call; the calls that it refuses, with the reasons."""
     found: list[SchedulePair] = []
     refused: list[Refused] = []
-    known = {TOTAL: literal_value(steps), **{name: literal_value(number) for name, number in quantities.items()}}
+    known = {TOTAL: steps, **quantities}
     for call in calls:
-        given = _given(call)
-        classes = candidates(tables, call.api, target, attach=attached(call.api))
-        plans = derive_plans(tables, call.api, given, classes, known=Context(known))
-        plan = next((each for each in plans if not each.problems), None)
-        other = None if classes else moved(tables, call.api, given, target, RATE, PACE_OF_RUNS)
-        if other is not None:
-            arguments = other.arguments if other.plan is None else _arguments(other.plan, given)
-            pair = Pair(call.api.name, other.target.name, call.given, arguments, call.origin, call.row, call.assumed)
-            found.append(SchedulePair(pair, call.api, other.target, other.learning_rate, other.pace, other.formula))
+        made = translated(tables, schedules, call.api, call.given, target, RATE, PACE_OF_RUNS, known)
+        if not isinstance(made, Translated):
+            refused.append(Refused(call.api.name, target.value, call.given, call.origin, made))
             continue
-        if plan is None:
-            reasons = tuple(problem.message for problem in plans[0].problems) if plans else (_none(call.api, target),)
-            refused.append(Refused(call.api.name, target.value, call.given, call.origin, reasons))
-            continue
-        pair = Pair(
-            call.api.name, plan.target.name, call.given, _arguments(plan, given), call.origin, call.row, call.assumed
-        )
-        found.append(SchedulePair(pair, call.api, plan.target))
+        pair = Pair(call.api.name, made.target.name, call.given, made.arguments, call.origin, call.row, call.assumed)
+        found.append(SchedulePair(pair, call.api, made.target, made.learning_rate, made.pace, made.formula))
     return found, refused
-
-
-def _none(api: Api, target: Framework) -> str:
-    advice = f"; {api.instead}" if api.instead else ""
-    return f"{api.name} has no counterpart in {target} that is {'attached' if attached(api) else 'passed'}{advice}"
-
-
-def _given(call: ScheduleCall) -> list[Given]:
-    own = [Given(call.api.by_name[name], _value(value), i) for i, (name, value) in enumerate(call.given.items())]
-    if OPTIMIZER in call.api.by_tie:
-        own.append(Given(call.api.by_tie[OPTIMIZER], Value(is_name=True), len(own)))
-    return own
-
-
-def _value(value: Any) -> Value:
-    listed = isinstance(value, list | tuple)
-    made = literal_value(tuple(value) if listed else value)
-    return made._replace(is_list=True) if listed else made
-
-
-def _arguments(plan: Plan, given: Sequence[Given]) -> dict[str, Literal]:
-    values = {item.index: item.value for item in given}
-    found: dict[str, Literal] = {}
-    for argument in plan.arguments:
-        piece = argument.pieces[0]
-        if argument.parameter.leads:
-            continue
-        if isinstance(piece, Constant):
-            found[argument.parameter.name] = piece.literal
-        elif isinstance(piece, FromArgument) and piece.formula is not None:
-            found[argument.parameter.name] = piece.formula.number
-        elif isinstance(piece, FromArgument):
-            found[argument.parameter.name] = convert(values[piece.index].literal, piece.conversion)  # type: ignore[arg-type]
-    return found
 
 
 def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session], steps: int) -> list[Result]:

@@ -56,7 +56,7 @@ def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair]
             calls += found
             used |= names
             left += unbound
-        more, impossible = pairs(schedules, calls, direction[1], wishes.steps, quantities)  # type: ignore[arg-type]
+        more, impossible = pairs(tables, schedules, calls, direction[1], wishes.steps, quantities)  # type: ignore[arg-type]
         made += more
         refused += [*left, *impossible]
     return made, refused, used
@@ -75,7 +75,7 @@ def _table_calls(
     refused: list[Refused] = []
     for api in apis:
         given = {name: value for name, value in wishes.settings.items() if wishes.names and name in api.by_name}
-        if completed(api, given, wishes.steps) is None or api.algorithm == "plateau":
+        if completed(api, given, wishes.steps) is None or schedules.algorithms[api.algorithm].no_rate is not None:
             reason = "its rates follow from a function, a metric or other schedules, of which there are no samples"
             refused.append(Refused(api.name, target.value, {}, "", (reason,)))
         else:
@@ -121,7 +121,7 @@ def _file_calls(
         given = completed(site.api, found.given, wishes.steps)
         leads = {row.name for row in site.api.current if row.ties in ((OPTIMIZER,), ("global_step",))}
         assumed = tuple(text for text in found.assumed if text.partition("=")[0] not in leads)
-        if given is None or site.api.algorithm in ("plateau", "sequential"):
+        if given is None or schedules.tables.algorithms[site.api.algorithm].no_rate is not None:
             continue  # nothing of it can be computed without running the file
         calls.append(ScheduleCall(site.api, given, origin, assumed=assumed))
     return calls, refused, used

@@ -32,14 +32,20 @@ def test_the_rates_are_compared_and_reported() -> None:
     assert first["first_step_over"] is None
 
 
+def spoil(monkeypatch: pytest.MonkeyPatch, name: str, right: bytes, wrong: bytes) -> None:
+    """Let the translator read something else in the table of a schedule."""
+    files = dict(own_files(load.SCHEDULES))
+    name = f"mappings/schedules/{name}.yaml"
+    assert right in files[name]
+    files[name] = files[name].replace(right, wrong)
+    tables = load.load_files(files.items())
+    monkeypatch.setattr("optmap.translate.schedules.run.load_schedules", lambda extra: tables)
+
+
 def test_a_wrong_table_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A boundary that is one step off must show, at the very step."""
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")
-    files = dict(own_files(load.SCHEDULES))
-    name = "mappings/schedules/piecewise_constant.yaml"
-    files[name] = files[name].replace(b", plus: 1", b"")
-    wrong = load.load_files(files.items())
-    monkeypatch.setattr("optmap.conformance.schedule_files.load_schedules", lambda extra: wrong)
+    spoil(monkeypatch, "piecewise_constant", b", plus: 1", b"")
     report = check(schedules=["PiecewiseConstantDecay"], steps=60)
     assert not report.passed
     result = report.results[0]

@@ -1,0 +1,104 @@
+"""What the translator makes of a call of a schedule: a small program is translated, and the calls are read from the result."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from optmap.diagnostics import Severity
+from optmap.mapping.canonical import PACE, attached
+from optmap.mapping.model import OPTIMIZER, PARAMETERS, Api, Framework, MappingSet
+from optmap.mapping.values import read_value, write_literal
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
+from optmap.translate.results import FileResult
+
+_OWNER: Final = "sgd"
+"""The algorithm of the optimizer that the schedule belongs to."""
+_LINES: Final[Mapping[str, str]] = {"tf": "import tensorflow as tf\n"}
+_EVERY_STEP: Final = "for x in loader:\n    opt.step()\n    scheduler.step()\n"
+_EVERY_EPOCH: Final = "for epoch in epochs:\n    for x in loader:\n        opt.step()\n    scheduler.step()\n"
+
+
+class Translated(NamedTuple):
+    """The call of the target. The optimizer's own rate and the pace of step() hold for whichever side is attached.
+
+    `formula` tells that an argument is the text of a function.
+    """
+
+    target: Api
+    arguments: dict[str, Any]
+    learning_rate: float
+    pace: int
+    formula: bool
+
+
+def translated(
+    tables: MappingSet, schedules: MappingSet, source: Api, given: Mapping[str, Any], target: Framework, rate: float, pace: int,
+    quantities: Mapping[str, int],
+) -> Translated | tuple[str, ...]:  # fmt: skip
+    """Ask the translator; the reasons where it refuses.
+
+    A schedule whose place changes, and which changes the rate within an epoch there, is stepped at every step instead.
+    """
+    reasons: tuple[str, ...] = ()
+    for every in dict.fromkeys((pace, 1)) if attached(source) else (1,):
+        known = {**quantities, PACE: every} if attached(source) else quantities
+        options = Options(target, frozenset({source.framework}), params="weights", quantities=tuple(known.items()))
+        result = translate_bytes(_program(tables, source, given, rate, every).encode(), tables, options)
+        found = _read(schedules, result, target, rate, every)
+        if found is not None:
+            return found
+        errors = (item.message for item in result.diagnostics if item.code.severity is Severity.ERROR)
+        reasons = reasons or tuple(errors)
+    return reasons
+
+
+def _program(tables: MappingSet, source: Api, given: Mapping[str, Any], rate: float, pace: int) -> str:
+    """A training whose optimizer has the schedule."""
+    owner = next(api for api in tables.algorithms[_OWNER].apis if api.module.name in source.module.serves)
+    leads = {OPTIMIZER: "opt", "global_step": "step"}
+    parts = [f"{row.name}={leads[row.ties[0]]}" for row in source.current if row.ties and row.ties[0] in leads]
+    parts += [f"{name}={_written(value)}" for name, value in given.items()]
+    schedule = f"{source.name}({', '.join(parts)})"
+    trained = "weights, " if PARAMETERS in owner.by_tie and owner.by_tie[PARAMETERS].required else ""
+    lr = owner.by_tie["learning_rate"].name
+    root = source.name.partition(".")[0]
+    lines = _LINES.get(root, f"import {root}\n")
+    lines += f"opt = {owner.name}({trained}{lr}={rate if attached(source) else schedule})\n"
+    if attached(source):
+        return f"{lines}scheduler = {schedule}\n{_EVERY_STEP if pace == 1 else _EVERY_EPOCH}"
+    return f"{lines}opt.minimize(loss, global_step=step)\n"
+
+
+def _written(value: Any) -> str:
+    return f"[{', '.join(map(_written, value))}]" if isinstance(value, list | tuple) else write_literal(value)
+
+
+def _read(schedules: MappingSet, result: FileResult, target: Framework, rate: float, pace: int) -> Translated | None:
+    """The schedule of the target in a translated program, and the rate of an optimizer that it is attached to."""
+    calls = {ast.unparse(node.func): node for node in ast.walk(ast.parse(result.output)) if isinstance(node, ast.Call)}
+    api = next((schedules.apis[name] for name in calls if name in schedules.apis), None)
+    if api is None or api.framework is not target:
+        return None
+    arguments = {name: node for name, node in _arguments(calls[api.name], api) if name != OPTIMIZER}
+    values = {name: read_value(node).literal for name, node in arguments.items()}
+    functions = {name: ast.unparse(node) for name, node in arguments.items() if isinstance(node, ast.Lambda)}
+    return Translated(api, {**values, **functions}, _first(calls, rate), pace, bool(functions))
+
+
+def _first(calls: Mapping[str, ast.Call], rate: float) -> float:
+    """The number that the optimizer's call gives as learning rate."""
+    for call in calls.values():
+        for item in call.keywords:
+            value = read_value(item.value).literal
+            if item.arg == "lr" and isinstance(value, int | float):
+                return float(value)
+    return rate
+
+
+def _arguments(call: ast.Call, api: Api) -> Iterator[tuple[str, ast.expr]]:
+    """The arguments of a call by name."""
+    yield from zip((row.name for row in api.current), call.args, strict=False)
+    yield from ((item.arg or "", item.value) for item in call.keywords)
