@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from optmap.mapping import versions
+from optmap.mapping.formula import Formula, context
 from optmap.mapping.model import (
     PARAMETERS,
     REQUIRED,
@@ -20,8 +21,9 @@ from optmap.mapping.model import (
     TableFile,
     Trait,
 )
+from optmap.mapping.rate import LAST, STEP, RateError, read_rate
 from optmap.mapping.records import Position
-from optmap.mapping.yamlnodes import Parsed, Problems, parse
+from optmap.mapping.yamlnodes import Parsed, Problems, nearest, parse
 
 _INSISTS = {"float": (float, "a float"), "int": (int, "an int"), "bool": (bool, "true or false")}
 """What a default has to be where a constructor insists on a type."""
@@ -107,6 +109,7 @@ class Builder:
                 if other not in self.heads:
                     self.problems.unknown(head.value["alternatives"].at, "algorithm", other, self.heads)
             self._check_rules(own)
+            self._check_rate(head)
         if self.problems.found:
             return None
         return MappingSet(self.hyperparameters, self.traits, self.modules, algorithms, apis)
@@ -263,6 +266,21 @@ class Builder:
             self.problems.add(at, f"found since {since} and until {until}, expected until to be the later version")
             return False
         return True
+
+    def _check_rate(self, head: Parsed) -> None:
+        """A schedule's formula is read once for every hyperparameter that it may speak of."""
+        known = {*self.hyperparameters, *self.traits, STEP, LAST}
+
+        def look_up(name: str) -> Formula:
+            if name not in known:
+                raise RateError(f"unknown hyperparameter {name!r}{nearest(name, known)}")
+            return context(name)
+
+        if "rate" in head.value:
+            try:
+                read_rate(head.get("rate"), look_up)
+            except RateError as error:
+                self.problems.add(head.value["rate"].at, str(error))
 
     def _check_rule(self, item: Parsed) -> None:
         for trait, value in self._entries(item, "rule"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from optmap.mapping.formula import Formula, Op, argument, context, each, literal, over, times
+from optmap.mapping.formula import Formula, Op, argument, call, context, each, literal, over, times
 from optmap.mapping.model import OPTIMIZER, Api, MappingSet, Parameter
 from optmap.mapping.plan import Given, Loss, Problem, group_ties
 from optmap.mapping.values import Value, literal_value
@@ -107,7 +107,7 @@ class Canonical:
             if found.op is not Op.LIST:
                 message = f"the last item of {parameter.name} is apart from the others"
                 self.problems.append(self.problem(Loss.INSEPARABLE, parameter.ties[0], message))
-                return found
+                return call("but_last", found)
             found = Formula(Op.LIST, found.items[:-1], index=found.index)
         if parameter.plus:
             found = each(found, parameter.plus)

@@ -52,7 +52,9 @@ class Taker:
         return argument(item.index, item.value) if passed_on and any(_measure(own)) else None
 
     def _measured(self, parameter: Parameter, name: str, found: Formula) -> Formula:
-        """The value in the parameter's own measure."""
+        """The value in the parameter's own measure; what is None has none."""
+        if found.known and found.number is None:
+            return found
         if parameter.over:
             found = times(found, self.source.value(parameter.over))
         if parameter.times:

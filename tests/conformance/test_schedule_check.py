@@ -15,7 +15,6 @@ from optmap.conformance.select import CheckError
 from optmap.mapping import load
 from optmap.mapping.stored import own_files
 from optmap.report.check_json import render
-from optmap.translate.schedules import rates as schedule_rates
 
 pytestmark = pytest.mark.usefixtures("shared_workers")
 
@@ -99,9 +98,7 @@ def test_schedules_that_change_their_place_are_compared(name: str, sources: str,
 def test_a_wrong_formula_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")
-    monkeypatch.setitem(
-        schedule_rates.FACTORS, "inverse_time_decay", "1 / (1 + {decay_rate} * ({step} + 1) / {decay_steps})"
-    )
+    spoil(monkeypatch, "inverse_time_decay", b"{step} / {decay_steps}", b"({step} + 1) / {decay_steps}")
     report = check(schedules=["InverseTimeDecay"], sources=["tensorflow"], to="torch", steps=30)
     assert not report.passed
 

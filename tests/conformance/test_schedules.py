@@ -101,6 +101,12 @@ def _cyclic(name: str) -> dict[str, Any]:
 
 ATTACHED = [(T + name, arguments | _cyclic(name)) for name, arguments in BOTH]
 ATTACHED += [(M + name, arguments) for name, arguments in BOTH]
+CYCLES: Final[list[dict[str, Any]]] = [
+    {"total_steps": 120}, {"epochs": 12, "steps_per_epoch": 10, "pct_start": 0.2, "anneal_strategy": "linear", "div_factor": 10},
+    {"total_steps": 120, "three_phase": True}, {"total_steps": 120, "three_phase": True, "anneal_strategy": "linear"},
+]  # fmt: skip
+_SCALED: Final[dict[str, Any]] = {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 8, "step_size_down": 5}
+SCALED = [_SCALED | {"scale_fn": lambda x: 0.9**x, "scale_mode": mode} for mode in ("cycle", "iterations")]
 PASSED: Final[list[tuple[str, dict[str, Any]]]] = [
     (K + "ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9}),
     (K + "ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9, "staircase": True}),
@@ -154,6 +160,19 @@ def test_the_formula_is_the_frameworks(api: str, arguments: dict[str, Any]) -> N
     assert found.shape == expected.shape
     peak = np.abs(expected).max()
     assert np.abs(found - expected).max() <= tolerance(api) * peak, (found[:20], expected[:20])
+
+
+@pytest.mark.parametrize("arguments", CYCLES)
+def test_the_formula_of_one_cycle_is_torchs(arguments: dict[str, Any]) -> None:
+    arguments = {"max_lr": 0.3, "cycle_momentum": False, **arguments}
+    expected = real(T + "OneCycleLR", arguments)
+    assert np.abs(ours(T + "OneCycleLR", arguments) - expected).max() <= EXACT * expected.max()
+
+
+@pytest.mark.parametrize("arguments", SCALED, ids=["cycle", "iterations"])
+def test_a_cycle_is_scaled_by_a_function(arguments: dict[str, Any]) -> None:
+    expected = real(T + "CyclicLR", arguments | {"cycle_momentum": False})
+    assert np.abs(ours(T + "CyclicLR", arguments) - expected).max() <= EXACT * expected.max()
 
 
 @pytest.mark.parametrize(("api", "arguments"), [pair for pair in ATTACHED if pair[0].startswith(T)])

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from optmap.mapping.canonical import PACE, Context, attached, canonical_values
+from optmap.mapping.canonical import PACE, Canonical, Context, attached, canonical_values
 from optmap.mapping.derive import candidates, plans
-from optmap.mapping.formula import Formula, Op, plus
+from optmap.mapping.formula import Formula, Op, context, literal, plus
 from optmap.mapping.model import OPTIMIZER, Framework, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan, choose
+from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Refusal, bind
@@ -22,7 +23,7 @@ from optmap.translate.schedules.rates import RateText, rate_text
 from optmap.translate.schedules.translate import Bound, context_of, read_schedule
 
 _LAMBDA: Final = "mindspore.experimental.optim.lr_scheduler.LambdaLR"
-_OWN: Final = {"step", "calls", "i", "math", "min", "max", "sum"}
+_OWN: Final = {"math", "min", "max", "sum", "milestone"}
 """Names that formulas use for something of their own."""
 _FROM_THE_START: Final = ("sequential", "linear_ramp", "constant_factor", "lambda", "cyclic", "one_cycle")
 """Schedules whose first rate is not that of the optimizer."""
@@ -152,7 +153,7 @@ class _Adviser:
             return "its milestones are not written out"
         if numbers != sorted(set(numbers)) or numbers[:1] < [1]:  # type: ignore[type-var]
             return "its milestones do not rise"
-        limits = ", ".join(self._text(plus(item, -1)) for item in places.items)
+        limits = ", ".join(self._text(plus(item, literal(-1))) for item in places.items)
         rates = [self._text(first)]
         for power in range(1, len(places.items) + 1):
             factor = self._text(strength, tight=True)
@@ -231,18 +232,18 @@ class _Adviser:
         places = next((item.value.elements for item in self.given if item.parameter.name == "milestones"), None)
         if not places or len(places) != len(parts) - 1 or not all(isinstance(item.literal, int) for item in places):
             return None
-        starts = [0, *(item.literal for item in places)]
+        starts = [0, *(int(item.literal) for item in places)]  # type: ignore[arg-type]
         found: list[RateText] = []
         for part, start in zip(parts, starts, strict=True):
             part._quantities()
-            text = part.by_hand(f"(calls - {start})" if start else "calls")
+            text = part.by_hand(start=start)
             if text is None or text.first == "1.0":
                 return None
             found.append(text)
         factor = found[-1].factor
         for text, end in zip(reversed(found[:-1]), reversed(starts[1:]), strict=True):
-            factor = f"({text.factor} if calls < {end} else {factor})"
-        return self._set_by_hand(RateText(found[0].first, factor))
+            factor = f"({_bracketed(text.factor)} if calls < {end} else {factor})"
+        return self._set_by_hand(RateText(found[0].first, factor, f"{found[0].first} * {factor}"))
 
     def _mentioned(self) -> set[str]:
         """The names that the schedule's numbers are written with."""
@@ -256,27 +257,21 @@ class _Adviser:
         """What a function of the step calls it, where its formula uses names of the file."""
         return "calls" if "step" in self._mentioned() else "step"
 
-    def by_hand(self, step: str | None = None) -> RateText | None:
-        """The rate as a formula of the step; of the number of calls of step(), for an attached schedule."""
+    def by_hand(self, counter: str | None = None, start: int = 0) -> RateText | None:
+        """The rate as a formula of the steps since `start`; of the calls of step(), for an attached schedule."""
         known = Context({**self.known, **({PACE: literal_value(1)} if self.attached else {})})
-        values = canonical_values(self.tables, self.bound.site.api, self.given, known)
-        first = Context(self.known).formula("learning_rate") if self.attached else None
-        step = step or ("calls" if self.attached else "step")
-        taken = self._mentioned()
-        if taken & (_OWN - {"step", "calls"} if step.isidentifier() and step not in taken else _OWN):
+        call = Canonical(self.tables, self.bound.site.api, self.given, known)
+        counter = counter or ("calls" if self.attached else "step")
+        try:
+            rate = rate_formula(call, plus(context(STEP), literal(-start)))
+        except RateError:
             return None
-        return rate_text(
-            self.tables, self.bound.site.api, values, step, lambda item: self._text(item, tight=True), first
-        )
+        if self._mentioned() & {*_OWN, counter, *(node.name for node in rate.nodes() if node.op is Op.NAMED)}:
+            return None
+        self.names |= {STEP: counter, LAST: f"{self._optimizer_text()}.learning_rate"}
+        return rate_text(call, rate, self._text)
 
     def _by_hand(self) -> str | None:
-        if self.bound.site.api.algorithm == "multiplicative":
-            function = self._text(self._values()["function"], tight=True)
-            name = self._optimizer_text()
-            return (
-                f"In place of its step(), set {name}.learning_rate = {name}.learning_rate * ({function})(calls), "
-                "where calls counts them, this one included"
-            )
         counter = self._counter() if not self.attached and self.target is Framework.TORCH else None
         found = self.by_hand(counter)
         if found is None:
@@ -317,3 +312,8 @@ class _Adviser:
         if node is None or not isinstance(node, ast.Name | ast.Attribute):
             return "optimizer"
         return self.source.text(self.source.start(node), self.source.end(node))
+
+
+def _bracketed(text: str) -> str:
+    """An expression that can stand before an `if`."""
+    return f"({text})" if isinstance(ast.parse(text, mode="eval").body, ast.IfExp) else text

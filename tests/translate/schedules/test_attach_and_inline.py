@@ -72,6 +72,11 @@ CALLS: Final = [
     "mindspore.nn.polynomial_decay_lr(0.1, 0.01, 300, 10, 12, 0.5, True)",
     "mindspore.nn.warmup_lr(0.1, 300, 10, 5)",
 ]
+NAMED: Final = [
+    ("mindspore.nn.CosineDecayLR({}, {}, 200)", ["0.01", "0.1"], "(left := n0 / n1) + (1 - left)"),
+    ("mindspore.nn.PolynomialDecayLR({}, {}, 70, 2.0)", ["0.1", "0.01"], "n1 + (n0 - n1) * ("),
+    ("mindspore.nn.piecewise_constant_lr({}, [0.1, 0.05, 0.01])", ["[100, 200, 300]"], "milestone in n0[:-1])"),
+]
 
 
 def read(text: str) -> tuple[str, dict[str, Any]]:
@@ -95,6 +100,27 @@ def test_the_attached_schedule_has_the_rates_of_the_passed_one(call: str, tables
     written = [line for line in result.output.decode().splitlines() if "torch" in line or line == "import math"]
     space: dict[str, Any] = {"net": torch.nn.Linear(2, 2)}
     exec("\n".join(written), space)
+    found = []
+    for _ in range(STEPS):
+        found.append(space["opt"].param_groups[0]["lr"])
+        space["opt"].step()
+        space["scheduler"].step()
+    assert np.abs(np.array(found) - expected).max() <= ROUNDING * expected.max()
+
+
+@pytest.mark.parametrize(("call", "numbers", "shown"), NAMED)
+def test_a_formula_of_names_has_the_rates(call: str, numbers: list[str], shown: str, tables: MappingSet) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    expected = real(*read(call.format(*numbers)), STEPS)
+    names = [f"n{place}" for place in range(len(numbers))]
+    program = f"import mindspore\nopt = mindspore.nn.SGD(net.trainable_params(), {call.format(*names)})\n"
+    options = Options(Framework.TORCH, frozenset({Framework.MINDSPORE}))
+    result = translate_bytes(program.encode(), tables, options)
+    text = result.output.decode()
+    assert shown in text
+    space: dict[str, Any] = {"net": torch.nn.Linear(2, 2)}
+    space |= {name: ast.literal_eval(number) for name, number in zip(names, numbers, strict=True)}
+    exec(text, space)
     found = []
     for _ in range(STEPS):
         found.append(space["opt"].param_groups[0]["lr"])
@@ -152,6 +178,8 @@ def test_the_passed_schedule_has_the_rates_of_the_attached_one(call: str, every:
     "CyclicLR(opt, 0.01, 0.2, 20, 5, mode='triangular2')", "CyclicLR(opt, 0.01, 0.2, 20, 30, mode='exp_range', gamma=0.99)",
     "LambdaLR(opt, lambda epoch: 0.95 ** epoch)", "OneCycleLR(opt, 0.2, total_steps=200)",
     "OneCycleLR(opt, 0.2, epochs=10, steps_per_epoch=20, pct_start=0.2, anneal_strategy='linear', div_factor=10)",
+    "OneCycleLR(opt, 0.2, total_steps=200, three_phase=True)",
+    "SequentialLR(opt, [lr_scheduler.ConstantLR(opt, 0.5, 30), lr_scheduler.StepLR(opt, 10)], [9])",
     "SequentialLR(opt, [lr_scheduler.LinearLR(opt, 0.1, total_iters=5), lr_scheduler.CosineAnnealingLR(opt, 60)], [5])",
     "SequentialLR(opt, [lr_scheduler.ConstantLR(opt), lr_scheduler.StepLR(opt, 10), lr_scheduler.ExponentialLR(opt, 0.9)], [9, 60])",
 ])  # fmt: skip
