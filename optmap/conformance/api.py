@@ -209,7 +209,7 @@ def _calls(
     sources = frozenset[Framework]().union(*(frameworks for frameworks, _ in directions))
     made = _table_calls(tables, optimizers, everything, sources)
     if made:
-        made = with_settings(tables, made, {name: value for name, value in settings.items() if name not in taken})
+        made = with_settings(tables, made, settings, taken)
     calls = [(call, target) for call in made for frameworks, target in directions if call.api.framework in frameworks]
     refused: list[Refused] = []
     used = set(taken)

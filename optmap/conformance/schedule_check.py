@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -63,12 +63,15 @@ class SchedulePair(NamedTuple):
     formula: bool = False
 
 
-def find_schedules(tables: MappingSet, name: str, sources: Iterable[Framework]) -> list[Api]:
+def find_schedules(tables: MappingSet, name: str, sources: Collection[Framework]) -> list[Api]:
     """The schedules of some frameworks that a name may mean. Raises ScheduleError."""
-    found = [api for api in tables.named(name) if api.framework in sources]
+    named = tables.named(name)
+    if not named:
+        raise ScheduleError(f"unknown schedule {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
+    found = [api for api in named if api.framework in sources]
     if not found:
-        known = [*tables.apis, *tables.class_names]
-        raise ScheduleError(f"unknown schedule {name!r}{nearest(name, known)}")
+        owners = " and ".join(dict.fromkeys(api.framework.value for api in named))
+        raise ScheduleError(f"{name!r} is {owners}'s, expected a schedule of {' or '.join(sorted(sources))}")
     return found
 
 

@@ -50,7 +50,7 @@ def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair]
     used = set(quantities)
     for direction in wishes.directions:
         calls, left = _table_calls(schedules, wishes, direction)
-        used |= {name for call in calls for name in wishes.settings if name in call.given}
+        used |= {name for call in calls if wishes.names for name in wishes.settings if name in call.given}
         for path in wishes.paths:
             found, unbound, names = _file_calls(path, tables, wishes, direction)
             calls += found

@@ -39,8 +39,10 @@ def table_calls(tables: MappingSet, apis: Iterable[Api]) -> list[Call]:
     return [call for api in apis for call in (default_call(tables, api), *rows(tables, api))]
 
 
-def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal]) -> list[Call]:
-    """The calls with hyperparameters set. Raises CheckError for a setting that applies to none of them.
+def with_settings(
+    tables: MappingSet, calls: Sequence[Call], settings: Mapping[str, Literal], taken: Collection[str] = ()
+) -> list[Call]:
+    """The calls with hyperparameters set. Raises CheckError for a setting that applies to none of them and is not `taken`.
 
     A setting's name is a parameter of the class, a canonical hyperparameter, or a parameter of another class of the same
     algorithm.
@@ -55,7 +57,7 @@ def with_settings(tables: MappingSet, calls: Sequence[Call], settings: Mapping[s
                 given |= _set(call.api, tie, name, value, given)
         found.append(replace(call, given=given))
     for name in settings:
-        if name not in used:
+        if name not in used and name not in taken:
             known = sorted({parameter.name for call in calls for parameter in call.api.current if parameter.ties})
             raise CheckError(f"--set {name}: found a name that no checked class takes{nearest(name, known)}")
     return found

@@ -73,6 +73,10 @@ def test_a_file_brings_its_schedules(tmp_path: Path) -> None:
 def test_unknown_names_are_said() -> None:
     with pytest.raises(CheckError, match="did you mean 'StepLR'"):
         check(schedules=["SteppLR"])
+    with pytest.raises(
+        CheckError, match="'ExponentialDecayLR' is mindspore's, expected a schedule of tensorflow or torch"
+    ):
+        check(schedules=["ExponentialDecayLR"])
 
 
 def test_levels_of_rates() -> None:
@@ -145,3 +149,21 @@ def test_a_file_is_checked_with_the_class_that_the_translator_chose(tmp_path: Pa
     path.write_text(text + "scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)\n")
     targets = {result.pair.target for result in check(paths=[path], steps=3).results}
     assert targets == {"mindspore.experimental.optim.Adam", "mindspore.experimental.optim.lr_scheduler.StepLR"}
+
+
+def test_a_setting_of_a_schedule_is_one_of_the_optimizers_too() -> None:
+    """ExponentialDecayLR has a learning_rate of its own."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    settings = {"learning_rate": 0.03}
+    report = check(
+        ["Rprop"],
+        schedules=["ExponentialDecayLR"],
+        sources=["mindspore"],
+        to="torch",
+        steps=3,
+        hyperparameters=settings,
+    )
+    given = {result.pair.source: result.pair.hyperparameters for result in report.results}
+    assert given["mindspore.experimental.optim.Rprop"] == {"lr": 0.03}
+    assert given["mindspore.nn.Rprop"] == settings
+    assert given["mindspore.nn.ExponentialDecayLR"]["learning_rate"] == 0.03
