@@ -220,6 +220,9 @@ class Module(Record):
     exclusive: bool = key("every class in the module is an optimizer", default=False)
     others: tuple[str, ...] = key("members that are not optimizers", default=())
     schedules: tuple[str, ...] = key("members that are learning-rate schedules or hold them", default=())
+    submodules: dict[str, tuple[str, ...]] = key(
+        "submodule -> classes of the module that it defines and whose names do not begin as its own does", default={}
+    )
     group_keys: dict[str, tuple[str, ...]] = key(
         "key of a parameter group -> the canonical names it may stand for", default={}
     )
@@ -448,7 +451,7 @@ class MappingSet:
             return None
         module, rest = found
         inner, _, name = rest.rpartition(".")
-        if inner.replace("_", "") not in ("", name.lower()):
+        if not (name.lower().startswith(inner.replace("_", "")) or name in module.submodules.get(inner, ())):
             return None
         api = self.apis.get(f"{module.name}.{name}")
         if api is None and not inner:  # the module may define a class for the package that exports it

@@ -220,7 +220,8 @@ class Functions:
         uses = list(variable.uses) if variable is not None else []
         if isinstance(owner, ast.ClassDef):
             attribute = self.classes.of_class(owner, function.name)
-            uses += attribute.uses if attribute is not None else ()
+            every = attribute.uses if attribute is not None else ()
+            uses += [use for use in every if self._may_be_of(use, owner)]
         calls = (self.index.parents.get(id(use)) for use in uses)
         return [item for item, use in zip(calls, uses, strict=True) if isinstance(item, ast.Call) and item.func is use]
 

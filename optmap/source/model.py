@@ -245,14 +245,15 @@ class Module:
         """
         return self._order.in_force(variable, at)
 
-    def reaching(self, node: ast.expr, at: ast.AST | None = None) -> Reaching:
+    def reaching(self, node: ast.expr, at: ast.AST | None = None, *, calls: bool = True) -> Reaching:
         """The expressions that an expression may hold, or a name if it were read at another place.
 
         It looks through names, attributes of self, conditions, `:=`, `and`/`or`, unpacked displays, loops over displays,
         returns of the file's functions, and parameters whose callers are all known. Other expressions are values. So are
-        names of functions, classes, builtins and imports; what an import gives is unknown as well.
+        names of functions, classes, builtins and imports; what an import gives is unknown as well. Without `calls` a call is
+        a value, whatever it runs.
         """
-        return self._reach.reaching(node, at)
+        return self._reach.reaching(node, at, calls)
 
     def paths(self, node: ast.expr, at: ast.AST | None = None) -> frozenset[str | None]:
         """Every dotted import path that a name or a chain of attributes may stand for, where it stands or at a place.

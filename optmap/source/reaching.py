@@ -57,8 +57,8 @@ class Reach:
         self.classes = classes
         self.index = symbols.index
         self.functions = Functions(symbols, classes, self.instance)
-        self._known: dict[tuple[int, int], Reaching] = {}
-        self._whole: dict[Variable, Reaching] = {}
+        self._known: dict[tuple[int, int, bool], Reaching] = {}
+        self._whole: dict[tuple[Variable, bool], Reaching] = {}
         self._mutated: dict[Variable, ast.AST | None] = {}
         self._deep = 0
 
@@ -66,21 +66,21 @@ class Reach:
         """The variable of a name, of what binds one, of `self.x`, or of `C.x` for a class of the file."""
         return self.classes.attribute(node) if isinstance(node, ast.Attribute) else self.symbols.named(node)
 
-    def reaching(self, node: ast.expr, at: ast.AST | None = None) -> Reaching:
+    def reaching(self, node: ast.expr, at: ast.AST | None = None, calls: bool = True) -> Reaching:
         """What an expression may hold where it stands, or, a name or a condition of names, at another place."""
-        key = (id(node), id(at))
+        key = (id(node), id(at), calls)
         found = self._known.get(key)
         shared = self._shared(node, at if at is not None else node) if found is None else None
         if shared is not None:
-            found = self._whole.get(shared)
+            found = self._whole.get((shared, calls))
         if found is None:
             self._deep += 1
             try:
-                found = _Search(self, self._deep > _DEEP).run(node, at)
+                found = _Search(self, self._deep > _DEEP, calls).run(node, at)
             finally:
                 self._deep -= 1
             if shared is not None:
-                self._whole[shared] = found
+                self._whole[shared, calls] = found
         self._known[key] = found
         return found
 
@@ -91,9 +91,9 @@ class Reach:
             return None
         return variable if self.order.in_force(variable, at) is variable.bindings else None
 
-    def known(self, node: ast.expr) -> Reaching | None:
+    def known(self, node: ast.expr, calls: bool) -> Reaching | None:
         """An answer that was given before."""
-        return self._known.get((id(node), id(None)))
+        return self._known.get((id(node), id(None), calls))
 
     def instance(self, node: ast.expr) -> ast.ClassDef | None:
         """The class of the file that an expression is surely an object of."""
@@ -119,11 +119,15 @@ class Reach:
 
 
 class _Search:
-    """One question. `shallow` asks nothing about callers, so that questions which lead to each other come to an end."""
+    """One question. `shallow` asks nothing about callers, so that questions which lead to each other come to an end.
 
-    def __init__(self, reach: Reach, shallow: bool) -> None:
+    `calls` says whether to look through calls of the file's functions.
+    """
+
+    def __init__(self, reach: Reach, shallow: bool, calls: bool) -> None:
         self.reach = reach
         self.shallow = shallow
+        self.calls = calls
         self.values: dict[int, ast.expr] = {}
         self.unknown: ast.AST | None = None
         self.seen: set[tuple[int, tuple[int, ...]]] = set()
@@ -148,7 +152,7 @@ class _Search:
         return Reaching(tuple(self.values.values()), self.unknown is None, self.unknown)
 
     def _from_before(self, step: _Step) -> bool:
-        known = self.reach.known(step.node) if not step.path and step.at is None else None
+        known = self.reach.known(step.node, self.calls) if not step.path and step.at is None else None
         if known is None:
             return False
         self.values.update({id(item): item for item in known.values})
@@ -183,7 +187,7 @@ class _Search:
 
     def _returning(self, call: ast.Call) -> ast.FunctionDef | None:
         """The function that a call runs, if its results are what it returns."""
-        if self.shallow and isinstance(call.func, ast.Attribute):
+        if not self.calls or (self.shallow and isinstance(call.func, ast.Attribute)):
             return None
         function = self.reach.functions.function(call)
         plain = function is not None and not self.reach.functions.generates(function)

@@ -23,10 +23,9 @@ from optmap.source.joined_cells import View, view
 from optmap.source.magics import PYTHON_ELSEWHERE, CellCode, Kind
 from optmap.source.notebook import Cell, Notebook, NotebookError, read_notebook
 from optmap.source.text import Source, SourceError
-from optmap.translate.discover.sites import may_mention
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_parsed
-from optmap.translate.prefilter import names_optimizers
+from optmap.translate.prefilter import may_hold_optimizers, may_mention
 from optmap.translate.results import CallResult, CellChange, FileResult, Status, failed
 
 _LETTER: Final = re.compile(rb"\\u00[4-7]")
@@ -47,20 +46,16 @@ def notebook_source(data: bytes) -> Source:
     return view(read_notebook(data)).source
 
 
-def _may_mention(data: bytes, tables: MappingSet, options: Options) -> bool:
-    return may_mention(data, tables, options.sources) or names_optimizers(data, options.sources)
-
-
 def translate_notebook(data: bytes, tables: MappingSet, options: Options) -> FileResult:
     """Translate a notebook's content. Problems with the content are reported in the result, never raised."""
     whole = data.strip(b" \t\r\n\xef\xbb\xbf")
     looks_whole = whole.startswith(b"{") and whole.endswith(b"}")
-    if looks_whole and not _may_mention(data, tables, options) and not _LETTER.search(data):
+    if looks_whole and not may_hold_optimizers(data, tables, options.sources) and not _LETTER.search(data):
         return FileResult(data)
     try:
         notebook = read_notebook(data)
         code = "\n".join(cell.text for cell in notebook.cells)
-        if not _may_mention(code.encode("utf-8", "replace"), tables, options):
+        if not may_hold_optimizers(code.encode("utf-8", "replace"), tables, options.sources):
             return FileResult(data)
         found = view(notebook)
     except NotebookError as error:

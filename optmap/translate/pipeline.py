@@ -13,12 +13,12 @@ from optmap.source.compose import to_edits
 from optmap.source.edits import Edit, apply_edits
 from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
-from optmap.translate.discover.sites import find_sites, may_mention
+from optmap.translate.discover.sites import find_sites
 from optmap.translate.findings import Finding, diagnostic
 from optmap.translate.ignore import ignored_lines, silenced
 from optmap.translate.options import Options
 from optmap.translate.passes import run_passes
-from optmap.translate.prefilter import names_optimizers
+from optmap.translate.prefilter import may_hold_optimizers
 from optmap.translate.results import FileResult, Status, failed
 from optmap.translate.second_run import changes_again
 from optmap.translate.unit import STEPS, Outcome, Unit, Veto, Vetoes
@@ -32,7 +32,7 @@ def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileRe
     """Translate one file's content. Problems with the content are reported in the result, never raised."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
-    if not (may_mention(data, tables, options.sources) or names_optimizers(data, options.sources)):
+    if not may_hold_optimizers(data, tables, options.sources):
         return FileResult(data)
     try:
         source = read_source(data)

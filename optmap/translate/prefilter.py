@@ -1,4 +1,4 @@
-"""Cheap tests on a file's bytes: which passes may have anything to do? Most files want few of them."""
+"""Cheap tests on a file's bytes: is it worth parsing, and which passes may have anything to do? Most files want few."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from optmap.diagnostics import DYNAMIC
-from optmap.mapping.model import Framework
+from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.findings import Finding
 
 _STEP: Final = re.compile(
@@ -17,7 +17,21 @@ _STEP: Final = re.compile(
 _MODULE_BY_NAME: Final = re.compile(rb"getattr\([^()]*['\"]optim")
 
 
-def names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
+def may_hold_optimizers(data: bytes, tables: MappingSet, sources: Collection[Framework]) -> bool:
+    """Tell whether a file may hold anything of the source frameworks that is worth parsing it for."""
+    return may_mention(data, tables, sources) or _names_optimizers(data, sources)
+
+
+def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework]) -> bool:
+    """Tell whether a file may mention an optimizer by the name of its class or module."""
+    if b"ptim" not in data:  # optim, optimizers, AdamOptimizer
+        if Framework.MINDSPORE not in sources or b"mindspore" not in data:
+            return False
+        return any(name.encode() in data for name in tables.class_names)
+    return any(root.encode() in data for framework in sources for root in tables.roots[framework])
+
+
+def _names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
     """Tell whether the file may name an optimizer by a short name.
 
     Keras' `model.compile("adam")` is one form, timm's `create_optimizer_v2(model, "adamw")` another.
@@ -29,7 +43,7 @@ def names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
 
 def looks_up_optimizers(data: bytes, mentions: Sequence[Finding], sources: Collection[Framework]) -> bool:
     """Tell whether the file may stand a string for an optimizer, given what it mentions."""
-    if any(mention.code is DYNAMIC for mention in mentions) or names_optimizers(data, sources):
+    if any(mention.code is DYNAMIC for mention in mentions) or _names_optimizers(data, sources):
         return True
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
 

@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterable, Sequence
 
-from optmap.mapping.model import MappingSet
 from optmap.source.changes import Change, Delete, Insert, Where
 from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.layout import first_offset
-from optmap.source.scopes import ImportedName, Names
+from optmap.source.model import How, Module, Variable
+from optmap.source.paths import root_of
+from optmap.source.syntax import Function
 from optmap.source.templates import Template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport
@@ -26,20 +27,18 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     sites = [item.site for item in (*before.optimizers, *before.schedules)]
     needed = [new for change in changes for new in change.needed]
     gone = [node for change in changes for node in change.gone]
-    added = import_changes(unit.source, unit.sites.names, needed, sites)
-    removed = removal_changes(unit.source, unit.sites.names, gone, unit.tables)
+    added = import_changes(unit.source, needed, sites)
+    removed = removal_changes(unit.source, gone)
     return before._replace(imports=(*added, *removed))
 
 
-def import_changes(
-    source: Source, names: Names, needed: Iterable[NewImport], replaced: Sequence[CallSite]
-) -> list[Change]:
+def import_changes(source: Source, needed: Iterable[NewImport], replaced: Sequence[CallSite]) -> list[Change]:
     """Insert the imports after the docstring and the `__future__` imports; in cells, beside those that they replace."""
     lines = [Template(new.text) for new in dict.fromkeys(needed)]
     if not lines:
         return []
     if source.parts is not None and source.parts.anchors:
-        at = _beside(source, source.parts.anchors, names, replaced)
+        at = _beside(source, source.parts.anchors, replaced)
         anchor = next(node for node in source.nodes if isinstance(node, ast.stmt) and first_offset(source, node) == at)
         return [Insert(anchor, Where.BEFORE, line) for line in lines]
     following, previous = _anchor(source)
@@ -49,12 +48,14 @@ def import_changes(
     return [Insert(previous, Where.AFTER, line) for line in lines]
 
 
-def _beside(source: Source, anchors: Sequence[int], names: Names, replaced: Sequence[CallSite]) -> int:
+def _beside(source: Source, anchors: Sequence[int], replaced: Sequence[CallSite]) -> int:
     """Of the anchors before the first call, that of an import which gave a callee its name, or else the best one."""
     first = min(source.start(site.node) for site in replaced)
     before = [at for at in anchors if at <= first] or anchors[:1]
-    callees = {_root(site.callee).id for site in replaced}
-    starts = {source.start(item.statement) for item in names.imports if item.local in callees}
+    module = Module.of(source)
+    variables = {module.variable(root) for site in replaced if (root := root_of(site.callee)) is not None}
+    bindings = (binding for variable in variables if variable is not None for binding in variable.bindings)
+    starts = {source.start(module.statement(item.target)) for item in bindings if item.how is How.IMPORT}
     return next((at for at in before if at in starts and not _kept(source, at)), before[0])
 
 
@@ -75,60 +76,51 @@ def _anchor(source: Source) -> tuple[ast.stmt | None, ast.stmt | None]:
     return None, previous
 
 
-def removal_changes(source: Source, names: Names, left: Iterable[ast.expr], tables: MappingSet) -> list[Change]:
+def removal_changes(source: Source, left: Iterable[ast.expr]) -> list[Change]:
     """Remove imports that nothing uses any more once the given references to what they import have gone."""
-    callees = {_root(node) for node in left}
-    locals_used = {site_name.id for site_name in callees}
-    gone: dict[int, list[ImportedName]] = {}
-    for local in locals_used:
-        uses = [node for node, _ in names.uses.get(local, ())]
-        if any(node not in callees for node in uses) or _mentioned_in_string(source, local):
-            continue
-        bindings = [binding for scope in names.scopes for binding in scope.bindings.get(local, ())]
-        found = [item for item in names.imports if item.local == local]
-        if len(bindings) != len(found) or not all(_removable(source, item, tables) for item in found):
-            continue
-        for item in found:
-            gone.setdefault(id(item.statement), []).append(item)
-    return [change for items in gone.values() for change in _without(items)]
+    module = Module.of(source)
+    roots = {id(root): root for node in left if (root := root_of(node)) is not None}
+    variables = {variable for root in roots.values() if (variable := module.variable(root)) is not None}
+    gone: dict[ast.AST | None, list[ast.AST]] = {}
+    for variable in variables:
+        used = any(id(node) not in roots for node in module.names(variable.text))  # or deleted, or shadowed
+        if not used and _is_removable(source, module, variable):
+            for binding in variable.bindings:
+                gone.setdefault(module.parent(binding.target), []).append(binding.target)
+    return [change for statement, names in gone.items() for change in _without(statement, names)]
 
 
-def _root(node: ast.expr) -> ast.Name:
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    assert isinstance(node, ast.Name)
-    return node
+def _is_removable(source: Source, module: Module, variable: Variable) -> bool:
+    """Tell whether imports alone bind a variable, each in a plain place, and no string may mean it."""
+    if any(item.how is not How.IMPORT for item in variable.bindings) or _is_in_string(source, module, variable.text):
+        return False
+    return all(_is_plain(source, module, module.statement(item.target)) for item in variable.bindings)
 
 
-def _mentioned_in_string(source: Source, name: str) -> bool:
+def _is_in_string(source: Source, module: Module, name: str) -> bool:
     """Tell whether a string that is not a docstring holds the name as a word (`__all__`, annotations, getattr)."""
     if re.search(rb"['\"][^'\"\r\n]*\b" + name.encode() + rb"\b", source.body) is None:
         return False
     word = re.compile(rf"\b{re.escape(name)}\b")
-    documentation = {id(node.value) for node in source.nodes if isinstance(node, ast.Expr)}
     return any(
-        isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
-        and word.search(node.value) is not None
-        for node in source.nodes
-    )  # fmt: skip
+        isinstance(node.value, str) and word.search(node.value) and not isinstance(module.parent(node), ast.Expr)
+        for node in module.nodes(ast.Constant)
+    )
 
 
-def _removable(source: Source, item: ImportedName, tables: MappingSet) -> bool:
-    """An import in a plain place, alone on its lines, whose block keeps another statement."""
-    if not all(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in item.ancestors):
+def _is_plain(source: Source, module: Module, statement: ast.stmt) -> bool:
+    """Tell whether an import stands alone on its lines, in a block of a function or the module that keeps another one."""
+    if not all(isinstance(item, Function | ast.Module) for item in module.ancestors(statement)):
         return False
-    body = item.ancestors[-1].body if item.ancestors else source.tree.body  # type: ignore[attr-defined]
-    statement = item.statement
     start, end = source.start(statement), source.end(statement)
     rest = rest_of_line(source, end)
     tail = source.body[rest.start : rest.end].strip()
-    alone = starts_line(source, start) and (not tail or tail.startswith(b"#"))
-    alone = alone and not _kept(source, start)
-    return alone and len(body) > 1 and isinstance(statement, ast.Import | ast.ImportFrom)
+    alone = starts_line(source, start) and (not tail or tail.startswith(b"#")) and not _kept(source, start)
+    return alone and len(module.block(statement)[0]) > 1
 
 
-def _without(items: Sequence[ImportedName]) -> list[Change]:
-    statement = items[0].statement
-    if len(items) < len(statement.names):
-        return [Delete(statement.names[item.index]) for item in items]
-    return [Delete(statement)]
+def _without(statement: ast.AST | None, names: Sequence[ast.AST]) -> list[Change]:
+    assert isinstance(statement, ast.Import | ast.ImportFrom)
+    if len(names) == len(statement.names):
+        return [Delete(statement)]
+    return [Delete(item) for item in statement.names if any(item is name for name in names)]

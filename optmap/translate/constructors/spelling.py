@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from optmap.mapping.model import Api
-from optmap.source.scopes import ImportedName, Names, Scope
-from optmap.source.text import Source
+from optmap.source.model import Binding, Module, Variable
+from optmap.source.syntax import imported
 from optmap.translate.discover.sites import CallSite
 
 
@@ -28,42 +30,59 @@ class Spelling(NamedTuple):
     needs: NewImport | None
 
 
-def spell(source: Source, names: Names, site: CallSite, target: Api) -> Spelling | None:
+def spell(site: CallSite, target: Api) -> Spelling | None:
     """Find a name for the class that is provably right at the call; None where the file has taken every one."""
     path = f"{target.module.paths[0]}.{target.class_name}"
-    conventional = target.module.name.partition(".")[0]
-    return spell_path(source, names, path, conventional, site.scope, source.start(site.node))
+    return spell_path(site.module, path, target.module.name.partition(".")[0], site.node)
 
 
-def spell_path(
-    source: Source, names: Names, path: str, conventional: str, scope: Scope, offset: int
-) -> Spelling | None:
-    """Find a name for what lies at a dotted path that is provably right in a scope, at an offset of the file."""
-    for found in _reusable(names, path):
-        chain = (found.local, *path[len(found.path) :].strip(".").split("."))
-        chain = tuple(part for part in chain if part)
-        # A module-level import has surely run by the time of a use that stands below it.
-        if names.paths(chain, scope) == {path} and source.start(found.statement) < offset:
-            return Spelling(".".join(chain), None)
+def spell_path(module: Module, path: str, conventional: str, at: ast.expr | ast.stmt) -> Spelling | None:
+    """Find a name for what lies at a dotted path that is provably right at a place."""
+    for local, leads in _reusable(module, path, at):
+        variable = module.bound(local, at)
+        if variable is not None and variable.scope is module.tree and _paths(module, variable) == {leads}:
+            rest = path.removeprefix(leads)
+            return Spelling(local + rest, None)
     root = path.partition(".")[0]
     for name in dict.fromkeys((conventional, root, f"_{root}")):
-        if _free(names, name, scope):
+        if _is_free(module, name, at):
             return Spelling(name + path[len(root) :], NewImport(root, name))
     return None
 
 
-def _reusable(names: Names, path: str) -> list[ImportedName]:
-    """Imports at the top of the module that lead to the class, the most specific module first, the class itself last."""
+def _reusable(module: Module, path: str, at: ast.expr | ast.stmt) -> list[tuple[str, str]]:
+    """Names of imports that lead to the path, the most specific module first, what lies there itself last.
+
+    An import among the module's own statements has surely run by the time of a use that stands below it.
+    """
     leading = [
-        found
-        for found in names.imports
-        if found.scope is names.module and not found.ancestors and (path + ".").startswith(found.path + ".")
+        (local, leads)
+        for statement in module.nodes(ast.Import, ast.ImportFrom)
+        if module.parent(statement) is module.tree
+        for _, local, leads in imported(statement)
+        if f"{path}.".startswith(f"{leads}.") and _is_before(statement, at)
     ]
-    return sorted(leading, key=lambda found: (found.path == path, -found.path.count(".")))
+    return sorted(leading, key=lambda item: (item[1] == path, -item[1].count(".")))
 
 
-def _free(names: Names, name: str, scope: Scope) -> bool:
+def _is_before(statement: ast.stmt, at: ast.expr | ast.stmt) -> bool:
+    return (statement.lineno, statement.col_offset) < (at.lineno, at.col_offset)
+
+
+def _paths(module: Module, variable: Variable) -> set[str | None]:
+    """What a variable may stand for at any time."""
+    return {path for binding in variable.bindings if not binding.is_none for path in _leads(module, binding)}
+
+
+def _leads(module: Module, binding: Binding) -> Iterator[str | None]:
+    if binding.path is not None or binding.value is None:
+        yield binding.path
+    else:
+        yield from module.paths(binding.value) or {None}
+
+
+def _is_free(module: Module, name: str, at: ast.AST) -> bool:
     """Tell whether a module-level import may bind the name without hiding anything or being hidden."""
-    if scope.owner(name) is not None or name in names.module.bindings:
+    if module.bound(name, at) is not None or module.bound(name, module.tree) is not None:
         return False
-    return name not in names.uses
+    return all(module.variable(node) is not None for node in module.names(name))

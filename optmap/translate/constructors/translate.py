@@ -29,7 +29,7 @@ from optmap.translate.constructors.reasons import Reason, Subject, at_changing_r
 from optmap.translate.constructors.resolve import CallArgument, Groups, Refusal, Rewrite, Serving, resolve
 from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.spelling import spell
-from optmap.translate.discover.sites import CallSite, is_shadowed
+from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place
 from optmap.translate.options import Options
 from optmap.translate.parameters.edits import ParametersArgument, parameter_changes, uses_names
@@ -148,7 +148,7 @@ class CallTranslation:
     def _schedule(self, call: CallText, resolved: Rewrite) -> Finding | None:
         for index, argument in enumerate(call.arguments):
             if "learning_rate" in self._ties(argument, index):
-                what = learning_rate_object(self.source, self.sites.names, self.site, argument.node, self.tables)
+                what = learning_rate_object(self.site, argument.node, self.tables)
                 if what is not None:
                     message = f"the learning rate is {what.text}, which {resolved.plan.target.name} cannot take"
                     from optmap.translate.constructors.rate_list import rate_list_advice
@@ -198,7 +198,7 @@ class CallTranslation:
         inferred = self._inferred(plan)
         if isinstance(inferred, Finding):
             return CallOutcome((inferred,))
-        spelling = spell(self.source, self.sites.names, self.site, plan.target)
+        spelling = spell(self.site, plan.target)
         if spelling is None:
             root = plan.target.module.paths[0].partition(".")[0]
             return self._refused(NAME_TAKEN, f"the file binds {root!r} to something else", self.site.node)
@@ -293,7 +293,7 @@ class CallTranslation:
                 return Finding(UNEDITABLE, message, self._at(call, item.index))
         pieces = [piece for argument in resolved.plan.arguments for piece in argument.pieces]
         wanted = {str(piece.conversion) for piece in pieces if isinstance(piece, FromArgument)} - {"none"}
-        taken = [name for name in sorted(wanted) if is_shadowed(self.source, self.site, name)]
+        taken = [name for name in sorted(wanted) if not self.site.module.is_builtin(name, self.site.node)]
         if taken:
             message = f"the builtin {taken[0]} is needed, but the file binds that name to something else"
             return Finding(NAME_TAKEN, message, self.site.node)

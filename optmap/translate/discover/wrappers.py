@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Final
 
 from optmap.diagnostics import UNEDITABLE
 from optmap.mapping.derive import candidates
-from optmap.source.names import Interest, collect, statements
-from optmap.source.scopes import chain_of
-from optmap.source.text import Source
-from optmap.translate.discover.sites import WRAPPED, CallSite, Sites
+from optmap.source.bind import Signature, bind
+from optmap.translate.discover.sites import WRAPPED, CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.unit import Member, Outcome, Unit, Veto
-
-Places = tuple[ast.AST, ...]
-"""The nodes of a scope and of those around it, innermost first."""
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
     """Veto each optimizer that goes into a wrapper without counterpart.
 
-    Its call stands inside the wrapper's, or what it returns is assigned to a name, an attribute or a subscript, or
-    returned by a function of this file, that the wrapper's call mentions as what it wraps.
+    The values that reach the wrapper's argument may be its call, or an expression that its call is a part of.
     """
     found: dict[Member, Veto] = {}
-    tracer = _Tracer(unit.source, unit.sites)
+    tracer = _Tracer(unit)
     for wrapper in unit.sites.calls:
         if WRAPPED in wrapper.api.by_tie and not candidates(unit.tables, wrapper.api, unit.options.target):
             reason = (
@@ -42,118 +35,49 @@ def run(unit: Unit, before: Outcome) -> Outcome:
 class _Tracer:
     """Follows what a wrapper wraps back to where it was constructed."""
 
-    def __init__(self, source: Source, sites: Sites) -> None:
-        self.source = source
-        self.sites = {id(site.node): site for site in sites.calls}
-        self.seen: set[tuple[tuple[str, ...], int]] = set()
+    def __init__(self, unit: Unit) -> None:
+        self.module = unit.sites.module
+        self.sites = {id(site.node): site for site in unit.sites.calls}
 
-    def wrapped_by(self, site: CallSite) -> Iterator[CallSite]:
-        self.seen = set()
-        places = tuple(scope.node for scope in site.scope.enclosing())
-        argument = _wrapped_argument(site)
-        if argument is not None:
-            yield from self._inside(argument, places, site)
+    def wrapped_by(self, wrapper: CallSite) -> Iterator[CallSite]:
+        """Optimizers that the wrapper's argument may construct, hold or contain."""
+        argument = bind(Signature(wrapper.api.current, wrapper.api.by_name), wrapper.node).get(_parameter(wrapper))
+        pending = [argument.value] if argument is not None and argument.index is not None else []
+        seen: set[int] = set()
+        while pending:
+            for node in self.module.reaching(pending.pop()).values:
+                site = self.sites.get(id(node))
+                if id(node) in seen:
+                    continue
+                seen.add(id(node))
+                if site is not None and WRAPPED not in site.api.by_tie:
+                    yield site
+                else:  # what an optimizer is constructed from is not wrapped
+                    pending += [*_parts(node), *self._items(node)]
 
-    def _inside(self, node: ast.AST, places: Places, wrapper: CallSite) -> Iterator[CallSite]:
-        """Optimizers that an expression constructs or mentions; what they are constructed from is their own affair."""
-        site = self.sites.get(id(node))
-        if site is not None and WRAPPED not in site.api.by_tie:
-            yield site
-            return
-        if isinstance(node, ast.Lambda):
-            return
-        chain = chain_of(node) if isinstance(node, ast.Name | ast.Attribute) else None
-        if chain is not None:
-            yield from self._held(chain, places, wrapper)
-            return
-        for inner in ast.iter_child_nodes(node):
-            yield from self._inside(inner, places, wrapper)
-
-    def _held(self, chain: tuple[str, ...], places: Places, wrapper: CallSite) -> Iterator[CallSite]:
-        """Optimizers that may be behind a name or an attribute."""
-        owner = self._owner(chain, places, wrapper)
-        if not owner or (chain, id(owner[0])) in self.seen:
-            return
-        self.seen.add((chain, id(owner[0])))
-        for node in self._statements(owner[0], chain):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == chain[-1]:
-                for inner in statements(node.body, same_scope=True):
-                    if isinstance(inner, ast.Return) and inner.value is not None:
-                        yield from self._inside(inner.value, (node, *owner), wrapper)
-            for value in _assigned(node, chain):
-                yield from self._inside(value, owner if len(chain) == 1 else places, wrapper)
-        for value in self._passed(owner[0], chain):
-            yield from self._inside(value, (self.source.tree,), wrapper)
-
-    def _passed(self, function: ast.AST, chain: tuple[str, ...]) -> Iterator[ast.expr]:
-        """What calls of a function of this file pass as the parameter of that name."""
-        if len(chain) > 1 or not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            return
-        names = [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
-        for call in self.source.nodes:
-            if not isinstance(call, ast.Call):
-                continue
-            method = isinstance(call.func, ast.Attribute)
-            if getattr(call.func, "attr", getattr(call.func, "id", None)) != function.name:
-                continue
-            bound = names[1:] if method and names[:1] == ["self"] else names
-            yield from (value for name, value in zip(bound, call.args, strict=False) if name == chain[0])
-            yield from (keyword.value for keyword in call.keywords if keyword.arg == chain[0])
-
-    def _owner(self, chain: tuple[str, ...], places: Places, wrapper: CallSite) -> Places:
-        """The scope that the first name belongs to, with those around it; of `self`, the class."""
-        if len(chain) > 1:
-            classes = [node for node in wrapper.ancestors if isinstance(node, ast.ClassDef)]
-            return (classes[-1],) if chain[0] == "self" and classes else (self.source.tree,)
-        names = collect(self.source, Interest(frozenset(), (), string_hint="\0"), {chain[0]})
-        scopes = {id(scope.node): scope for scope in names.scopes}
-        here = next((scopes[id(place)] for place in places if id(place) in scopes), None)
-        scope = here.owner(chain[0]) if here is not None else None
-        return tuple(item.node for item in scope.enclosing()) if scope is not None else ()
-
-    def _statements(self, owner: ast.AST, chain: tuple[str, ...]) -> Iterator[ast.AST]:
-        """Statements that may bind: of a name those of its own scope, of an attribute all below."""
-        if len(chain) > 1 or not isinstance(owner, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from ast.walk(owner)
-            return
-        for node in statements([*owner.body, *self._global_in(owner, chain[0])], same_scope=True):
-            yield node
-            yield from (inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.NamedExpr))
-
-    def _global_in(self, owner: ast.AST, name: str) -> Iterator[ast.AST]:
-        """The bodies of functions that declare a name of the module global."""
-        for node in self.source.nodes if owner is self.source.tree else ():
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(
-                isinstance(inner, ast.Global) and name in inner.names for inner in statements(node.body)
-            ):
-                yield from node.body
+    def _items(self, node: ast.expr) -> Iterator[ast.expr]:
+        """What is assigned to items of the variables that hold a list or dictionary."""
+        holder = self.module.holder(node)
+        for use in holder.uses if holder is not None else ():
+            item = self.module.parent(use)
+            statement = self.module.parent(item) if isinstance(item, ast.Subscript) and item.value is use else None
+            if isinstance(statement, ast.Assign) and item in statement.targets:
+                yield statement.value
 
 
-def _wrapped_argument(site: CallSite) -> ast.expr | None:
-    """The argument that holds what a wrapper wraps."""
-    parameter = site.api.by_tie[WRAPPED]
-    for keyword in site.node.keywords:
-        if keyword.arg == parameter.name:
-            return keyword.value
-    position = [row.name for row in site.api.current if not row.keyword_only].index(parameter.name)
-    return site.node.args[position] if position < len(site.node.args) else None
+def _parameter(wrapper: CallSite) -> str:
+    """The parameter that takes what a wrapper wraps."""
+    return wrapper.api.by_tie[WRAPPED].name
 
 
-_BINDERS: Final = (ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor, ast.comprehension)
-
-
-def _assigned(node: ast.AST, chain: tuple[str, ...]) -> Iterator[ast.expr]:
-    """The value that a statement or expression gives to the chain, to an element of it, or to it among others."""
-    if isinstance(node, ast.Assign):
-        targets = node.targets
-    elif isinstance(node, _BINDERS):
-        targets = [node.target]
-    else:
+def _parts(node: ast.expr) -> Iterator[ast.expr]:
+    """The expressions directly in another one, but for the bodies of functions."""
+    if isinstance(node, ast.Lambda):
         return
-    value = node.iter if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension) else node.value
-    flat = [
-        item for target in targets for item in (target.elts if isinstance(target, ast.Tuple | ast.List) else [target])
-    ]
-    bases = [target.value if isinstance(target, ast.Subscript) else target for target in flat]
-    if value is not None and any(chain_of(base) == chain for base in bases):
-        yield value
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.expr):
+            yield inner
+        elif isinstance(inner, ast.keyword):
+            yield inner.value
+        elif isinstance(inner, ast.comprehension):
+            yield inner.iter

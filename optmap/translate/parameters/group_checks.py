@@ -29,7 +29,7 @@ def unsayable(
         return Finding(NAME_ATTRIBUTE, message, at)
     for entry in entries:
         if "learning_rate" in group_ties(plan.source, entry.key, plan.switched):
-            what = learning_rate_object(source, sites.names, site, entry.value, tables)
+            what = learning_rate_object(site, entry.value, tables)
             if what is not None:
                 message = f"the learning rate of a group is {what.text}, which {plan.target.name} cannot take"
                 return Finding(SCHEDULE_ARGUMENT, message, at)

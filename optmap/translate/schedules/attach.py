@@ -61,7 +61,7 @@ def attach_schedule(
     if reason is not None:
         return reason
     api = tables.apis[made.api]
-    spelling = spell(source, sites.names, schedule, api)
+    spelling = spell(schedule, api)
     if spelling is None:
         return f"the file binds {api.module.paths[0].partition('.')[0]!r} to something else"
     needed = [spelling.needs] if spelling.needs is not None else []

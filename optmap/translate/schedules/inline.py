@@ -81,7 +81,7 @@ def pass_schedule(
 def _made(
     source: Source, sites: Sites, schedule: CallSite, api: Api, arguments: str, rate: ast.expr, uses: _Uses
 ) -> TranslatedSchedule | str:
-    spelling = spell(source, sites.names, schedule, api)
+    spelling = spell(schedule, api)
     if spelling is None:
         return f"the file binds {api.module.paths[0].partition('.')[0]!r} to something else"
     changes: list[Change] = [Replace(rate, Template(f"{spelling.text}({arguments})"))]

@@ -26,13 +26,13 @@ def schedule_calls(sites: Sites, tables: MappingSet) -> list[CallSite]:
     """Return the calls of schedules that the tables know."""
     found = []
     for reference in sites.schedules:
-        call = reference.ancestors[-1] if reference.ancestors else None
+        call = sites.module.parent(reference.node)
         if not isinstance(call, ast.Call) or call.func is not reference.node:
             continue
-        paths = sites.names.paths(reference.chain, reference.scope, at=reference.node)
+        paths = sites.module.paths(reference.node)
         apis = [tables.api_at(path) if path else None for path in paths]
         if len(apis) == 1 and apis[0] is not None:
-            found.append(CallSite(call, reference.node, apis[0], reference.scope, reference.ancestors))
+            found.append(CallSite(call, reference.node, apis[0], sites.module))
     return found
 
 

@@ -87,7 +87,7 @@ def translate_schedule(
     reason = uncounted(source, bound) or _unsafe(source, bound, plan)
     if reason is not None:
         return reason
-    spelling = spell(source, sites.names, site, plan.target)
+    spelling = spell(site, plan.target)
     if spelling is None:
         return f"the file binds {plan.target.module.paths[0].partition('.')[0]!r} to something else"
     change = Replace(site.node, call_template(source, bound.call, bound.values, plan, spelling.text, None))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.steps import Side, load_table
+from optmap.source.model import Module
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
@@ -109,7 +110,7 @@ class NameRewriter:
         return isinstance(outer, ast.Call) and any(outer.func is node for node, _ in self.changes.stays)
 
     def _spell(self, path: str, scope: Scope, node: ast.expr, conventional: str) -> str | None:
-        spelling = spell_path(self.source, self.names, path, conventional, scope, self.source.start(node))
+        spelling = spell_path(Module.of(self.source), path, conventional, node)
         if spelling is None:
             return None
         if spelling.needs is not None:

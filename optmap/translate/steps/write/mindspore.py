@@ -9,6 +9,7 @@ from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import MappingSet
 from optmap.mapping.steps import load_table
 from optmap.source.changes import Change
+from optmap.source.model import Module
 from optmap.source.names import Function
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell_path
@@ -51,7 +52,7 @@ def rewrite_steps(
     ready: dict[int, Change] = {}
     used = identifiers(source.tree)
     for plan, event in plans:
-        chosen = _choose(source, sites, plan, used, needed)
+        chosen = _choose(source, plan, used, needed)
         if chosen is None:
             message = "left as it is, because the file binds 'mindspore' to something else"
             findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
@@ -66,13 +67,11 @@ def rewrite_steps(
     return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled)
 
 
-def _choose(source: Source, sites: Sites, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
+def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
     """Choose names that the file does not use, and the spelling of value_and_grad."""
-    scope = next((s for s in sites.names.scopes if any(s.node is site.scope.node for site in plan.holder.sites)), None)
     spelled = []
     for path in ("mindspore.value_and_grad", *(("mindspore.ops",) if plan.clips else ())):
-        at = source.start(plan.hoist)
-        spelling = spell_path(source, sites.names, path, "mindspore", scope or sites.names.module, at)
+        spelling = spell_path(Module.of(source), path, "mindspore", plan.hoist)
         if spelling is None:
             return None
         if spelling.needs is not None:
@@ -102,14 +101,7 @@ def rewrite_graph(
     """Return the edits of a TensorFlow 1 graph. Raises NotPlain."""
     plan, event = graph
     pair = (event.site.api.framework, options.target)
-    spelling = spell_path(
-        source,
-        sites.names,
-        "mindspore.value_and_grad",
-        "mindspore",
-        sites.names.module,
-        source.start(plan.layers[0].call),
-    )
+    spelling = spell_path(Module.of(source), "mindspore.value_and_grad", "mindspore", plan.layers[0].call)
     if spelling is None:
         raise NotPlain("the file binds 'mindspore' to something else")
     module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(source.tree)

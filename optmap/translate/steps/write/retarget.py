@@ -9,6 +9,7 @@ from typing import Final
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import Framework, MappingSet
 from optmap.source.changes import Change, Delete
+from optmap.source.model import Module
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
@@ -99,12 +100,9 @@ class _Retarget:
     def _words(self, step: Step) -> Words | None:
         made = ""
         if self.target is Framework.TENSORFLOW:
-            scopes = [s for s in self.sites.names.scopes if s.node is step.event.site.scope.node]
-            at = self.source.start(step.event.ancestors[-1])  # type: ignore[arg-type]
-            path = "tensorflow.GradientTape"
-            spelling = spell_path(
-                self.source, self.sites.names, path, "tf", (scopes or [self.sites.names.module])[0], at
-            )
+            at = step.event.ancestors[-1]
+            assert isinstance(at, ast.expr | ast.stmt)
+            spelling = spell_path(Module.of(self.source), "tensorflow.GradientTape", "tf", at)
             if spelling is None:
                 return None
             if spelling.needs is not None:
