@@ -11,7 +11,7 @@ from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.source.calls import Form
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
+from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
 
 SAMPLE: Final = 0.1
 """The value of a required argument for which the tables have no sample."""
@@ -88,7 +88,7 @@ def plans(
 
     Returns the resolver's reason where the call cannot be bound.
     """
-    bound = bind(call.api, arguments_of(call))
+    bound = bind_call(call.api, arguments_of(call))
     if isinstance(bound, Refusal):
         return "; ".join(reason.message for reason in bound.reasons)
     classes = derive.candidates(tables, call.api, target)

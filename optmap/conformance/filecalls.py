@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping, Sequence
+import copy
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,8 @@ from optmap.conformance.select import CheckError
 from optmap.mapping.model import Framework, Literal, MappingSet, Parameter
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import CallText, read_call
-from optmap.source.names import statements
 from optmap.source.text import Source, SourceError, read_source
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
+from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
 from optmap.translate.discover.sites import CallSite, Sites, find_sites
 from optmap.translate.findings import position
 from optmap.translate.options import Options
@@ -119,7 +119,7 @@ class _Reader:
         arguments = [
             CallArgument(item.form, item.name, value) for item, value in zip(self.text.arguments, values, strict=True)
         ]
-        bound = bind(self.site.api, arguments)
+        bound = bind_call(self.site.api, arguments)
         if isinstance(bound, Refusal):
             return bound
         given: dict[str, Literal] = {}
@@ -155,56 +155,11 @@ class _Reader:
         return (value.literal,) if value.known else None  # type: ignore[return-value]
 
     def _followed(self, node: ast.expr) -> ast.expr:
-        """The expression with each name replaced by its value, if the file binds the name exactly once, to a constant."""
-        names = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
-        known = {name: value for name in names if (value := self._constant(name)) is not None}
-        return _Replacer(known).visit(ast.parse(ast.unparse(node), mode="eval").body) if known else node
+        """A copy of the expression with constants in place of the names that surely hold them where it stands."""
+        names = (item for item in ast.walk(node) if isinstance(item, ast.Name))
+        constants = {id(item): value for item in names if (value := self._constant(item)) is not None}
+        return copy.deepcopy(node, dict(constants)) if constants else node
 
-    def _constant(self, name: str, depth: int = 0) -> ast.expr | None:
-        for scope in (*reversed(self.site.ancestors), self.source.tree):
-            if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module) and (
-                values := _bindings(scope, name)
-            ):
-                value = values[0]
-                if len(values) != 1 or value is None or depth > 8:
-                    return None
-                inner = self._constant(value.id, depth + 1) if isinstance(value, ast.Name) else value
-                return inner if inner is not None and read_value(inner).known else None
-        return None
-
-
-def _bindings(scope: ast.AST, name: str) -> list[ast.expr | None]:
-    """The values that a name is bound to in one scope; None for each binding other than a simple assignment."""
-    found: list[ast.expr | None] = []
-    if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
-        found += [None for item in ast.walk(scope.args) if isinstance(item, ast.arg) and item.arg == name]
-    for statement in statements(scope.body, same_scope=True):  # type: ignore[attr-defined]
-        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", statement)]
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and any(_is_name(item, name) for item in targets):
-            found.append(statement.value)
-        elif any(_is_name(item, name) and isinstance(item.ctx, ast.Store) for item in _expressions(statement)):
-            found.append(None)
-    return found
-
-
-def _expressions(statement: ast.AST) -> Sequence[Any]:
-    """The nodes of a statement except those of the statements inside it."""
-    found: list[ast.AST] = []
-    todo: list[ast.AST] = [statement]
-    while todo:
-        node = todo.pop()
-        found.append(node)
-        todo += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
-    return found
-
-
-def _is_name(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
-class _Replacer(ast.NodeTransformer):
-    def __init__(self, known: Mapping[str, ast.expr]) -> None:
-        self.known = known
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.known.get(node.id, node)
+    def _constant(self, node: ast.Name) -> ast.expr | None:
+        values, complete, _ = self.site.module.reaching(node)
+        return values[0] if complete and len(values) == 1 and read_value(values[0]).known else None

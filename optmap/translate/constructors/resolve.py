@@ -28,6 +28,7 @@ from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
 from optmap.mapping.plan import Constant, Given, Loss, Plan, choose
 from optmap.mapping.values import Value, write_literal
 from optmap.mapping.versions import key
+from optmap.source.bind import Problem, Signature, Unbound, bind
 from optmap.source.calls import Form
 from optmap.translate.constructors.reasons import SUBJECTS, Reason, Remedy, RemedyKind, Subject
 
@@ -117,7 +118,7 @@ def _resolve(
 ) -> Rewrite | Refusal:
     if not api.exists:
         return Refusal((Reason(INVALID_CALL, Subject.CALL, api.absence, table=str(api.at)),))
-    bound = bind(api, arguments)
+    bound = bind_call(api, arguments)
     if isinstance(bound, Refusal):
         return bound
     classes = candidates(tables, api, target)
@@ -142,51 +143,42 @@ def _resolve(
     return Rewrite(chosen, tuple(reasons))
 
 
-def bind(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
+def bind_call(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
     """Bind arguments to the signature as Python would; what Python or the API would reject is a Refusal."""
-    positional = [parameter for parameter in api.current if not parameter.keyword_only]
-    known = api.by_name
-    bound: dict[str, Given] = {}
+    found = bind(Signature(api.current, api.by_name), arguments)
+    given = [Given(item.parameter, item.value, item.index) for item in found.given.values() if item.index is not None]
+    reasons = _faults(api, arguments, found) if isinstance(found, Unbound) else []
+    reasons += _wrong_lengths(api, given)
+    return Refusal(tuple(reasons)) if reasons else tuple(given)
+
+
+def _faults(api: Api, arguments: Sequence[CallArgument], found: Unbound) -> list[Reason]:
+    """Why the arguments cannot be bound; what is missing is told once, at the end."""
+    at = str(api.at)
     reasons: list[Reason] = []
-    place = 0  # among the positional arguments, which Python binds in their own order
-    for index, argument in enumerate(arguments):
-        if argument.form is Form.EMPTY:
+    missing: list[str] = []
+    for kind, index, name in found.problems:
+        table = at
+        if kind is Problem.MISSING:
+            missing.append(str(name))
             continue
-        if argument.form in (Form.UNPACKED_LIST, Form.UNPACKED_MAPPING):
-            star = "*" if argument.form is Form.UNPACKED_LIST else "**"
+        if kind in (Problem.HIDDEN_LIST, Problem.HIDDEN_MAPPING):
+            star = "*" if kind is Problem.HIDDEN_LIST else "**"
             message = f"{star} hides which arguments {api.name} gets"
-            reasons.append(Reason(UNPACKED_ARGUMENTS, Subject.HIDDEN_ARGUMENTS, message, index, str(api.at)))
+            reasons.append(Reason(UNPACKED_ARGUMENTS, Subject.HIDDEN_ARGUMENTS, message, index, at))
             continue
-        if argument.name is None:
-            if place >= len(positional):
-                message = (
-                    f"{api.label} takes at most {len(positional)} positional arguments, found {_positionals(arguments)}"
-                )
-                reasons.append(Reason(INVALID_CALL, Subject.CALL, message, index, str(api.at)))
-                break
-            parameter = positional[place]
-            place += 1
-        elif argument.name in known:
-            parameter = known[argument.name]
+        if kind is Problem.TOO_MANY:
+            most = sum(not parameter.keyword_only for parameter in api.current)
+            count = sum(argument.name is None for argument in arguments)
+            message = f"{api.label} takes at most {most} positional arguments, found {count}"
+        elif kind is Problem.UNKNOWN_NAME:
+            message = _unknown(api, str(name))
         else:
-            reasons.append(Reason(INVALID_CALL, Subject.CALL, _unknown(api, argument.name), index, str(api.at)))
-            continue
-        if parameter.name in bound:
-            message = f"{api.name} gets {parameter.name} twice"
-            reasons.append(Reason(INVALID_CALL, Subject.CALL, message, index, str(parameter.at)))
-        else:
-            bound[parameter.name] = Given(parameter, argument.value, index)
-    hidden = any(reason.subject is Subject.HIDDEN_ARGUMENTS for reason in reasons)
-    absent = [parameter for parameter in api.current if parameter.required and parameter.name not in bound]
-    if absent and not hidden:
-        names = ", ".join(parameter.name for parameter in absent)
-        reasons.append(Reason(INVALID_CALL, Subject.CALL, f"{api.label} requires {names}", None, str(api.at)))
-    reasons += _wrong_lengths(api, bound)
-    return Refusal(tuple(reasons)) if reasons else tuple(bound.values())
-
-
-def _positionals(arguments: Sequence[CallArgument]) -> int:
-    return sum(argument.name is None for argument in arguments)
+            message, table = f"{api.name} gets {name} twice", str(api.by_name[str(name)].at)
+        reasons.append(Reason(INVALID_CALL, Subject.CALL, message, index, table))
+    if missing:
+        reasons.append(Reason(INVALID_CALL, Subject.CALL, f"{api.label} requires {', '.join(missing)}", None, at))
+    return reasons
 
 
 def _unknown(api: Api, name: str) -> str:
@@ -206,9 +198,9 @@ def _unknown(api: Api, name: str) -> str:
     return f"{api.label} has no argument {name!r}{hint}"
 
 
-def _wrong_lengths(api: Api, bound: dict[str, Given]) -> list[Reason]:
+def _wrong_lengths(api: Api, bound: Sequence[Given]) -> list[Reason]:
     reasons = []
-    for given in bound.values():
+    for given in bound:
         elements, ties = given.value.elements, given.parameter.ties
         if len(ties) > 1 and given.value.known and elements is None:
             message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {given.value.literal!r}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from optmap.diagnostics import DYNAMIC, OPTIMIZER_BY_NAME
 from optmap.mapping.around import Around, Factory
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.values import Value, read_value
-from optmap.source.names import Interest, collect
-from optmap.source.scopes import Names, Reference, Scope, chain_of
+from optmap.source.bind import Plain, Problem, Signature, Unbound, arguments_of, bind, signature_of
+from optmap.source.model import Reference
+from optmap.source.paths import root_of
+from optmap.source.syntax import chain_of, imported
 from optmap.source.text import Source
 from optmap.translate.constructors.as_text import GivenArgument, constructor
 from optmap.translate.discover.sites import Sites
@@ -38,12 +40,13 @@ def lookup_findings(
 class _Strings:
     def __init__(self, source: Source, sites: Sites, tables: MappingSet, options: Options) -> None:
         self.source = source
-        self.sites = sites
+        self.module = sites.module
         self.tables = tables
         self.options = options
 
     def findings(self, around: Around) -> Iterator[Finding]:
-        for reference in self.sites.names.references:
+        paths = [path for path, home in self.tables.modules_by_path.items() if home.framework in self.options.sources]
+        for reference in self.module.references(paths).references:
             yield from self._lookup(reference)
         body = self.source.body
         if b".compile(" in body and Framework.TENSORFLOW in self.options.sources:
@@ -56,24 +59,23 @@ class _Strings:
 
     def _lookup(self, reference: Reference) -> Iterator[Finding]:
         """`getattr(torch.optim, "Adam")`, `torch.optim.__dict__["Adam"]`, `tf.keras.optimizers.get("adam")`."""
-        paths = self.sites.names.paths(reference.chain, reference.scope, reference.node)
+        paths = self.module.paths(reference.node)
         found = self.tables.find(next(iter(paths)) or "") if len(paths) == 1 else None
         if found is None or found[0].framework not in self.options.sources:
             return
         module, rest = found
-        parents = reference.ancestors
-        parent = parents[-1] if parents else None
+        parent = self.module.parent(reference.node)
         named: _Named | None = None
         node: ast.AST | None = parent
         if isinstance(parent, ast.Call) and rest in ("get", "deserialize") and parent.func is reference.node:
-            named = self._identifier(_first(parent, "identifier", "config"))
+            named = self._identifier(_argument(parent))
         elif isinstance(parent, ast.Call) and not rest and getattr(parent.func, "id", "") == "getattr":
             name = parent.args[1] if len(parent.args) > 1 and parent.args[0] is reference.node else None
             named = self._member(module.paths[0], name)
-            node = self._constructed(parent, parents[-2] if len(parents) > 1 else None)
+            node = self._constructed(parent)
         elif isinstance(parent, ast.Subscript) and parent.value is reference.node and rest == "__dict__":
             named = self._member(module.paths[0], parent.slice)
-            node = self._constructed(parent, parents[-2] if len(parents) > 1 else None)
+            node = self._constructed(parent)
         if named is None or not isinstance(node, ast.expr):
             return
         if isinstance(node, ast.Call) and rest not in ("get", "deserialize") and node is not parent:
@@ -81,7 +83,8 @@ class _Strings:
             named = named._replace(arguments=given) if given is not None else named
         yield self._finding(node, named, self._model(node, named.api), frozenset({id(reference.node)}))
 
-    def _constructed(self, lookup: ast.expr, parent: ast.AST | None) -> ast.expr:
+    def _constructed(self, lookup: ast.expr) -> ast.expr:
+        parent = self.module.parent(lookup)
         return parent if isinstance(parent, ast.Call) and parent.func is lookup else lookup
 
     def _member(self, path: str, name: ast.expr | None) -> _Named | None:
@@ -111,44 +114,36 @@ class _Strings:
 
     def _compiled(self) -> Iterator[Finding]:
         """`model.compile("adam")` in a file that imports Keras."""
-        roots = self.tables.roots[Framework.TENSORFLOW]
-        calls = [
-            node
-            for node in self.source.nodes
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "compile"
-        ]
-        if not calls or not _imports(self.source, roots):
+        calls = [(node, self.module.parent(node)) for node in self.module.attributes("compile")]
+        if not calls or not self._imports(self.tables.roots[Framework.TENSORFLOW]):
             return
-        modules = _imported_names(self.source)
-        for call in calls:
-            assert isinstance(call.func, ast.Attribute)
-            chain = chain_of(call.func.value)
-            if chain is not None and chain[0] in modules:
+        for callee, call in calls:
+            root = root_of(callee)
+            if not isinstance(call, ast.Call) or call.func is not callee or self._is_imported(root):
                 continue  # re.compile("adam")
-            named = self._identifier(self._followed(_first(call, "optimizer")))
+            given = _argument(call)
+            values, complete, _ = self.module.reaching(given) if given is not None else ((), False, None)
+            named = self._identifier(values[0]) if complete and len(values) == 1 else None
             if named is not None:
+                chain = chain_of(callee.value)
                 yield self._finding(call, named, ".".join(chain) if chain else "model", frozenset())
 
-    def _followed(self, node: ast.expr | None) -> ast.expr | None:
-        """A name that the file binds once, to a string, stands for that string."""
-        if not isinstance(node, ast.Name):
-            return node
-        names = collect(self.source, Interest(frozenset(), (), string_hint="\0"), {node.id})
-        scope = next((item.scope for item in names.references if item.node is node), None)
-        owner = scope.owner(node.id) if scope is not None else None
-        bindings = owner.bindings[node.id] if owner is not None else []
-        return bindings[0].value if len(bindings) == 1 else None
+    def _imports(self, roots: Sequence[str]) -> bool:
+        imports = self.module.nodes(ast.Import, ast.ImportFrom)
+        return any(path.partition(".")[0] in roots for node in imports for _, _, path in imported(node))
+
+    def _is_imported(self, root: ast.Name | None) -> bool:
+        """Tell whether a name may stand for a module, or what a module has: a model is none of these."""
+        return root is not None and any(path is not None for path in self.module.paths(root))
 
     def _modules(self) -> Iterator[Finding]:
         """`getattr(torch, "optim")`: the module itself is looked up."""
-        names = self.sites.names
-        for node in self.source.nodes:
-            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "getattr" or len(node.args) < 2:
+        for name in self.module.names("getattr"):
+            node = self.module.parent(name)
+            if not isinstance(node, ast.Call) or node.func is not name or len(node.args) < 2:
                 continue
-            chain, text = chain_of(node.args[0]), _text(node.args[1])
-            if chain is None or text is None or not _bound_once(names, chain[0]):
-                continue
-            paths = names.paths(chain, names.module)
+            text = _text(node.args[1])
+            paths = self.module.paths(node.args[0]) if text is not None else frozenset()
             found = self.tables.find(f"{next(iter(paths))}.{text}") if len(paths) == 1 else None
             if found is not None and not found[1] and found[0].framework in self.options.sources:
                 message = f"{self._shown(node)} looks the module {found[0].name} up by name"
@@ -156,15 +151,13 @@ class _Strings:
 
     def _made(self, factory: Factory) -> Iterator[Finding]:
         """A library's function that constructs an optimizer by a short name."""
-        root = factory.path.partition(".")[0]
-        names = collect(self.source, Interest(frozenset({root}), (factory.path,), string_hint="\0"))
-        for reference in names.references:
-            parent = reference.ancestors[-1] if reference.ancestors else None
-            called = isinstance(parent, ast.Call) and parent.func is reference.node
-            if not called or names.paths(reference.chain, reference.scope, reference.node) != {factory.path}:
+        for reference in self.module.references([factory.path]).references:
+            parent = self.module.parent(reference.node)
+            if not isinstance(parent, ast.Call) or parent.func is not reference.node:
                 continue
-            assert isinstance(parent, ast.Call)
-            bound = _bind(factory, parent)
+            if self.module.paths(reference.node) != {factory.path}:
+                continue
+            bound = _bound(factory, parent)
             text = _text(bound[factory.name]) if factory.name in bound else dict(factory.takes)[factory.name]
             given = factory.gives.get(str(text).strip("'\"").lower())
             api = self.tables.apis.get(given[0]) if given is not None else None
@@ -214,11 +207,13 @@ def _text(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _first(call: ast.Call, *names: str) -> ast.expr | None:
-    """The first positional argument, or the keyword of one of the names."""
-    if call.args:
-        return call.args[0]
-    return next((item.value for item in call.keywords if item.arg in names), None)
+_LOOKUP: Final = signature_of("first=None, /, *more, identifier=None, config=None, optimizer=None, **others")
+
+
+def _argument(call: ast.Call) -> ast.expr | None:
+    """What a call looks up: its first argument, by position or by one of Keras' names."""
+    given = (bind(_LOOKUP, call).get(name) for name in ("first", "identifier", "config", "optimizer"))
+    return next((item.value for item in given if item is not None and item.index is not None), None)
 
 
 def _written(source: Source, name: str, node: ast.expr) -> GivenArgument:
@@ -232,41 +227,16 @@ def _read(text: str) -> Value:
 
 def _keywords(source: Source, call: ast.Call, api: Api) -> tuple[GivenArgument, ...] | None:
     """The arguments of a constructor call by keyword; None where * or ** hides some."""
-    hidden = any(isinstance(item, ast.Starred) for item in call.args) or any(not item.arg for item in call.keywords)
-    positional = [parameter.name for parameter in api.current if not parameter.keyword_only]
-    if hidden or len(call.args) > len(positional):
+    found = bind(Signature(api.current, api.by_name), call)
+    if isinstance(found, Unbound) and (found.hidden or any(item.kind is Problem.TOO_MANY for item in found.problems)):
         return None
-    pairs: list[tuple[str, ast.expr]] = list(zip(positional, call.args, strict=False))
-    pairs += [(str(item.arg), item.value) for item in call.keywords]
-    return tuple(_written(source, name, node) for name, node in pairs)
+    names = {item.index: item.parameter.name for item in found.given.values()}
+    arguments = enumerate(arguments_of(call))
+    return tuple(_written(source, str(names.get(place, name)), node) for place, (_, name, node) in arguments)
 
 
-def _bind(factory: Factory, call: ast.Call) -> dict[str, ast.expr]:
-    bound = {name: node for (name, _), node in zip(factory.takes, call.args, strict=False)}
-    return bound | {item.arg: item.value for item in call.keywords if item.arg is not None}
-
-
-def _imports(source: Source, roots: Sequence[str]) -> bool:
-    return any(
-        isinstance(node, ast.Import | ast.ImportFrom) and any(path.partition(".")[0] in roots for path in _paths(node))
-        for node in source.nodes
-    )
-
-
-def _paths(node: ast.Import | ast.ImportFrom) -> list[str]:
-    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-
-
-def _imported_names(source: Source) -> set[str]:
-    """What import statements of the file bind to modules and names: a model is none of these."""
-    return {
-        alias.asname or alias.name.partition(".")[0]
-        for node in source.nodes
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-
-
-def _bound_once(names: Names, name: str) -> bool:
-    scopes: list[Scope] = [scope for scope in names.scopes if name in scope.bindings]
-    return scopes == [names.module]
+def _bound(factory: Factory, call: ast.Call) -> dict[str, ast.expr]:
+    """What a call surely gives the parameters of a library's function."""
+    parameters = tuple(Plain(name, False, default is None) for name, default in factory.takes)
+    found = bind(Signature(parameters, {item.name: item for item in parameters}, True, True), call)
+    return {name: item.value for name, item in found.given.items() if item.index is not None}

@@ -14,7 +14,7 @@ from optmap.mapping.plan import Constant, FromArgument, Given, Plan, choose
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
 from optmap.source.text import Source
-from optmap.translate.constructors.resolve import Refusal, bind
+from optmap.translate.constructors.resolve import Refusal, bind_call
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.options import Options
 from optmap.translate.schedules.formula_text import write_formula
@@ -78,7 +78,7 @@ def _adviser(
     bound = read_schedule(source, schedule)
     if isinstance(bound, str):
         return None
-    given = bind(schedule.api, bound.arguments)
+    given = bind_call(schedule.api, bound.arguments)
     return None if isinstance(given, Refusal) else _Adviser(source, bound, given, optimizer, tables, options)
 
 

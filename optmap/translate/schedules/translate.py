@@ -14,7 +14,7 @@ from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
 from optmap.source.text import Source, SourceError
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
+from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
 from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite, Sites
@@ -73,7 +73,7 @@ def translate_schedule(
     bound = read_schedule(source, site)
     if isinstance(bound, str):
         return bound
-    given = bind(site.api, bound.arguments)
+    given = bind_call(site.api, bound.arguments)
     if isinstance(given, Refusal):
         return "; ".join(reason.message for reason in given.reasons)
     attach = attached(site.api)

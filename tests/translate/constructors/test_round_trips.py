@@ -20,7 +20,7 @@ from optmap.mapping.model import Api, Framework, Literal, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Plan, choose
 from optmap.mapping.values import Value, convert, literal_value, read_value, write_literal
 from optmap.source.calls import Form
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind
+from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import Status
@@ -99,7 +99,7 @@ def chosen(api: Api, arguments: Arguments, target: Framework, faithful: bool) ->
     given_arguments = [CallArgument(Form.KEYWORD, name, literal_value(value)) for name, value in arguments.items()]
     if api.parameters_argument is not None:
         given_arguments.append(CallArgument(Form.KEYWORD, api.parameters_argument.name, Value()))
-    bound = bind(api, given_arguments)
+    bound = bind_call(api, given_arguments)
     assert not isinstance(bound, Refusal), bound
     plan = choose(plans(TABLES, api, bound, candidates(TABLES, api, target)), faithful=faithful)
     return (plan, written(plan, given_arguments)) if plan is not None else None
