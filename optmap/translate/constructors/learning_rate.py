@@ -99,12 +99,20 @@ class _Describer:
             return RateObject(RateKind.LIST)
         if isinstance(node, ast.BinOp):
             return self.first((node.left, node.right))
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            return self.first([node.value])
         return self._call(node) if isinstance(node, ast.Call) else None
 
     def _call(self, node: ast.Call) -> RateObject | None:
-        chain = chain_of(node.func)
-        if chain is None:
-            return self.first([node.func.value]) if isinstance(node.func, ast.Attribute) else None
+        found = self._made(node, chain_of(node.func) or ())
+        if found is None and isinstance(node.func, ast.Attribute) and node.func.attr != "item":
+            return self.first([node.func.value])  # lr.astype(...)
+        return found
+
+    def _made(self, node: ast.Call, chain: tuple[str, ...]) -> RateObject | None:
+        """What a call of a class, of the framework's or numpy's functions, or of one of the file gives."""
+        if not chain:
+            return None
         paths = [path for path in self.module.paths(node.func) if path is not None]
         for path in paths:
             if path in _VARIABLES:

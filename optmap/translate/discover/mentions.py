@@ -60,6 +60,13 @@ class Member(NamedTuple):
         return self.rest.rpartition(".")[2]
 
     @property
+    def text(self) -> str:
+        """How messages name it: by the public name where there is one."""
+        if self.api is not None or self.is_other:
+            return f"{self.home.name}.{self.name}"
+        return f"{self.through if '.' in self.rest else self.home.name}.{self.rest}"
+
+    @property
     def is_schedule(self) -> bool:
         return self._is_among(self.home.schedules)
 
@@ -93,7 +100,7 @@ def mention_of(module: Module, reference: Reference, member: Member) -> Finding:
     if _is_chosen_at_run_time(module, node):
         return Finding(UNEDITABLE, "which class is constructed here is decided at run time", node)
     code, use = _use(module, node)
-    return Finding(code, f"{member.home.name}.{member.rest} {use}", node)
+    return Finding(code, f"{member.text} {use}", node)
 
 
 def mention_of_other(module: Module, tables: MappingSet, reference: Reference, member: Member) -> Finding | None:
@@ -110,7 +117,7 @@ def mention_of_other(module: Module, tables: MappingSet, reference: Reference, m
     if tables.api_at(f"{home.paths[0]}.{member.first}") is not None:
         return Finding(OTHER_MENTION, f"{text} is a member of a class that optmap does not look into", node)
     if member.name[0].isupper() and (member.holds_optimizers or member.name.endswith("Optimizer")):
-        message = f"no table describes {home.name}.{member.rest}{_nearest(tables, member)}"
+        message = f"no table describes {member.text}{_nearest(tables, member)}"
         return Finding(UNKNOWN_OPTIMIZER, message, node)
     return None
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from optmap.mapping.around import Pattern, Template
 from optmap.mapping.model import Api, same_value
 from optmap.mapping.values import Value, read_value
+from optmap.source.bind import Plain, Signature, bind
 from optmap.source.text import Source
 from optmap.translate.surroundings.uses import MemberUse
 
@@ -34,17 +35,13 @@ def shown(source: Source, node: ast.expr | ast.stmt) -> str | None:
     return text if len(text) <= _LONGEST and "#" not in text else None
 
 
-def arguments(source: Source, pattern: Pattern, call: ast.Call | None) -> dict[str, ast.expr]:
-    """Bind the arguments of a call to the pattern's signature, as far as they are written out."""
+def arguments_of(pattern: Pattern, call: ast.Call | None) -> dict[str, ast.expr]:
+    """What a call surely gives each parameter of the pattern's signature."""
     if call is None:
         return {}
-    bound: dict[str, ast.expr] = {}
-    for (name, _), node in zip(pattern.takes, call.args, strict=False):
-        if isinstance(node, ast.Starred):
-            break
-        bound[name] = node
-    known = {name for name, _ in pattern.takes}
-    return bound | {item.arg: item.value for item in call.keywords if item.arg in known and item.arg is not None}
+    parameters = tuple(Plain(name, False, default is None) for name, default in pattern.takes)
+    found = bind(Signature(parameters, {item.name: item for item in parameters}, True, True), call)
+    return {name: item.value for name, item in found.given.items() if item.index is not None}
 
 
 def message(source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, target: Api) -> str | None:
@@ -52,7 +49,7 @@ def message(source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, 
     templates = pattern.to.get(target.module.name) or pattern.to.get(str(target.framework))
     if not templates:
         return None
-    given = arguments(source, pattern, use.call)
+    given = arguments_of(pattern, use.call)
     texts = _texts(source, pattern, use, names, given)
     template = next((item for item in templates if _fits(item, pattern, given)), None)
     if template is None:

@@ -9,14 +9,14 @@ from typing import Final
 from optmap.diagnostics import CODES, Code
 from optmap.mapping.around import ANY, OPTIMIZER, Pattern
 from optmap.mapping.model import MappingSet
-from optmap.source.names import Interest, collect
-from optmap.source.scopes import Names, Reference, chain_of
+from optmap.source.model import Module, Reference
+from optmap.source.syntax import chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.objects import Held, KnownObject, Objects, holders
 from optmap.translate.discover.sites import Sites
 from optmap.translate.findings import Finding
 from optmap.translate.surroundings.gradients import is_gradient
-from optmap.translate.surroundings.messages import CodeNames, arguments, message
+from optmap.translate.surroundings.messages import CodeNames, arguments_of, message
+from optmap.translate.surroundings.objects import KnownObject, Objects, Role
 from optmap.translate.surroundings.uses import MemberUse, uses_of
 from optmap.translate.unit import Translation
 
@@ -54,38 +54,33 @@ class _Matcher:
         done: Sequence[Translation], tables: MappingSet,
     ) -> None:  # fmt: skip
         self.source = source
+        self.module = sites.module
         self.present = present
         self.done = done
         self.by_path = {path: pattern for pattern in patterns for path in pattern.paths}
-        frameworks = {pattern.framework for pattern in patterns}
-        roots = frozenset(root for framework in frameworks for root in tables.roots[framework])
-        optimizers = {id(site.node): Held(_REFUSED) for site in sites.calls}
-        optimizers |= {id(item.site.node): Held(OPTIMIZER, item.target.name) for item in done}
-        objects = {name for pattern in patterns for name in pattern.of}
-        classes = {path.rpartition(".")[2] for p in patterns if p.name in objects for path in p.paths}
-        followed = {*holders(source, optimizers, classes), "self", "cls"} | _compiling(source)
-        self.names: Names = collect(source, Interest(roots, tuple(self.by_path), string_hint="\0"), followed)
-        calls = dict(optimizers)
-        for reference in self.names.references:
-            pattern, call = self._path(reference)
-            if pattern is not None and call is not None:
-                calls[id(call)] = Held(pattern.name)
-        self.objects = Objects(source, self.names, calls)
+        roots = {root for pattern in patterns for root in tables.roots[pattern.framework]}
+        paths = [path for path in self.by_path if path.partition(".")[0] in roots]
+        self.references = [(item, *self._path(item)) for item in self.module.references(paths).references]
+        calls = {id(site.node): Role(_REFUSED) for site in sites.calls}
+        calls |= {id(item.site.node): Role(OPTIMIZER, item.target.name) for item in done}
+        calls |= {id(call): Role(pattern.name) for _, pattern, call in self.references if pattern and call}
+        self.objects = Objects(self.module, calls)
         self.taken: set[int] = set()
         """Nodes that the message about a call around them speaks of already."""
         self.said: dict[str, tuple[Finding, list[int]]] = {}
 
     def findings(self) -> Iterator[Finding]:
-        for reference in self.names.references:
-            pattern, call = self._path(reference)
+        for reference, pattern, call in self.references:
             if pattern is not None and call is not None:
                 self._function(pattern, call, reference)
             elif pattern is not None:
                 self._passed(pattern, reference)
-            elif id(reference.node) in self.taken:
-                continue
-            elif (found := self.objects.find(reference)) is not None and len(reference.chain) > found.length:
-                self._member(found, reference)
+        first = {member.partition(".")[0] for pattern in self.present if pattern.of for member in pattern.members}
+        nodes = [node for name in first for node in self.module.attributes(name)]
+        for node in sorted(nodes, key=lambda item: (item.lineno, item.col_offset, item.end_col_offset)):
+            found = self.objects.at(node.value)
+            if found is not None and id(node) not in self.taken:
+                self._member(found, node)
         for finding, lines in self.said.values():
             more = sorted(set(lines))[1:]
             also = f" (also on line{'s' * (len(more) > 1)} {', '.join(map(str, more))})" if more else ""
@@ -93,71 +88,69 @@ class _Matcher:
 
     def _path(self, reference: Reference) -> tuple[Pattern | None, ast.Call | None]:
         """The pattern whose function or class is called here, if it can be nothing else."""
-        paths = self.names.paths(reference.chain, reference.scope, reference.node)
+        paths = self.module.paths(reference.node)
         path = next(iter(paths)) if len(paths) == 1 else None
-        parent = reference.ancestors[-1] if reference.ancestors else None
+        parent = self.module.parent(reference.node)
         called = isinstance(parent, ast.Call) and parent.func is reference.node
         return self.by_path.get(path or ""), parent if called and isinstance(parent, ast.Call) else None
 
     def _function(self, pattern: Pattern, call: ast.Call, reference: Reference) -> None:
-        bound = arguments(self.source, pattern, call)
+        bound = arguments_of(pattern, call)
         optimizer: str | None = None
         for name, what in pattern.given.items():
             nodes = [*call.args, *(item.value for item in call.keywords)] if name == ANY else [bound.get(name)]
-            held = [(node, self._holds(node, what, reference)) for node in nodes if node is not None]
+            held = [(node, self._holds(node, what)) for node in nodes if node is not None]
             answers = [answer for _, answer in held]
             if not any(answer is not None for answer in answers):
                 return
             self.taken |= {id(node) for node, answer in held if answer is not None}
             optimizer = next((answer for answer in answers if answer), optimizer)
-        names = CodeNames(optimizer or self._optimizer(), _holder(call, reference.ancestors))
+        names = CodeNames(optimizer or self._optimizer(), _target(self.module, call))
         self._say(pattern, MemberUse("call", call, call=call), names, self.done[0], reference.node)
 
     def _passed(self, pattern: Pattern, reference: Reference) -> None:
         """A function or class that is handed to a call, such as functools.partial."""
-        parent = next((node for node in reversed(reference.ancestors) if not isinstance(node, ast.keyword)), None)
+        parent = next(node for node in self.module.ancestors(reference.node) if not isinstance(node, ast.keyword))
         if isinstance(parent, ast.Call) and not pattern.given and getattr(parent.func, "id", "") not in _TYPE_CHECKS:
             self._say(
                 pattern, MemberUse("read", reference.node), CodeNames(self._optimizer()), self.done[0], reference.node
             )
 
-    def _holds(self, node: ast.expr, what: str, reference: Reference) -> str | None:
+    def _holds(self, node: ast.expr, what: str) -> str | None:
         """The optimizer's name if the expression is one, or its learning rate; empty for a gradient; else None."""
         if what == "gradient":
-            return "" if is_gradient(node, (self.source.tree, *reference.ancestors)) else None
-        chain = chain_of(node)
-        found = self.objects.at(chain, reference.scope, reference.ancestors) if chain else None
-        if found is None or chain is None or not any(held.kind == OPTIMIZER for held in found.held):
-            return None
-        rest = chain[found.length :]
-        fits = len(rest) == 1 and rest[0] in _RATES if what == "rate" else not rest
-        return found.text if fits else None
+            return "" if is_gradient(self.module, node) else None
+        if what == "rate":
+            rate = isinstance(node, ast.Attribute) and node.attr in _RATES
+            found = self.objects.at(node.value) if rate and isinstance(node, ast.Attribute) else None
+        else:
+            found = self.objects.at(node)
+        return found.text if found is not None and OPTIMIZER in found.kinds else None
 
-    def _member(self, found: KnownObject, reference: Reference) -> None:
-        rest = reference.chain[found.length :]
-        kinds = {held.kind for held in found.held}
+    def _member(self, found: KnownObject, node: ast.Attribute) -> None:
+        """An attribute of a known object; the pattern that says most of it counts."""
+        chain = self._chain(node)
+        names = [item.attr for item in chain]
         matching = [
-            (pattern, len(member.split(".")))
+            (pattern, len(member))
             for pattern in self.present
-            if kinds.intersection(pattern.of)
-            for member in pattern.members
-            if tuple(member.split(".")) == rest[: member.count(".") + 1]
+            if found.kinds.intersection(pattern.of)
+            for member in (each.split(".") for each in pattern.members)
+            if names[: len(member)] == member
         ]
-        if not matching:
-            return
-        longest = max(length for _, length in matching)
-        for use in uses_of(reference, found.length + longest):
+        longest = max((length for _, length in matching), default=0)
+        for use in uses_of(self.module, chain[longest - 1]) if matching else ():
             pattern = next((p for p, length in matching if length == longest and _fits(p, use)), None)
-            if pattern is None or _in_step(pattern, reference):
+            if pattern is None or self._is_in_step(pattern, node):
                 continue
-            target = next((held.target for held in found.held if held.target is not None), None)
+            target = next((role.target for role in found.roles if role.target is not None), None)
             done = next((item for item in self.done if item.target.name == target), self.done[0])
-            own = found.text if OPTIMIZER in kinds else self._optimizer()
-            self._say(pattern, use, CodeNames(own, found.text), done, reference.node)
+            own = found.text if OPTIMIZER in found.kinds else self._optimizer()
+            self._say(pattern, use, CodeNames(own, found.text), done, node)
 
     def _optimizer(self) -> str:
         """What the file calls its optimizer, if it has one only."""
-        names = {_holder(item.site.node, item.site.ancestors) for item in self.done}
+        names = {_target(self.module, item.site.node) for item in self.done}
         return next(iter(names)) or "optimizer" if len(names) == 1 else "optimizer"
 
     def _say(self, pattern: Pattern, use: MemberUse, names: CodeNames, done: Translation, node: ast.expr) -> None:
@@ -172,38 +165,31 @@ class _Matcher:
             finding = Finding(diagnostic(pattern), text, use.node, str(pattern.at), covers=frozenset({id(node)}))
             self.said[text] = (finding, [use.node.lineno])
 
+    def _chain(self, node: ast.Attribute) -> list[ast.Attribute]:
+        """The attributes of a chain from a node outwards."""
+        found = [node]
+        while isinstance(parent := self.module.parent(found[-1]), ast.Attribute):
+            found.append(parent)
+        return found
+
+    def _is_in_step(self, pattern: Pattern, node: ast.expr) -> bool:
+        """`value_and_grad(forward, None, optimizer.parameters)` belongs to the training step."""
+        if pattern.members != ("parameters",):
+            return False
+        calls = (item for item in self.module.ancestors(node) if isinstance(item, ast.Call))
+        return any((chain_of(call.func) or ("",))[-1] in _STEP for call in calls)
+
 
 def _fits(pattern: Pattern, use: MemberUse) -> bool:
     wanted = pattern.use in ("any", use.kind)
     return wanted and (not pattern.keys or use.key in pattern.keys)
 
 
-def _in_step(pattern: Pattern, reference: Reference) -> bool:
-    """`value_and_grad(forward, None, optimizer.parameters)` belongs to the training step."""
-    if pattern.members != ("parameters",):
-        return False
-    calls = [node for node in reference.ancestors if isinstance(node, ast.Call)]
-    return any((chain_of(call.func) or ("",))[-1] in _STEP for call in calls)
-
-
-def _holder(call: ast.Call, ancestors: Sequence[ast.AST]) -> str | None:
+def _target(module: Module, call: ast.Call) -> str | None:
     """The name or attribute that a call is bound to."""
-    for parent in reversed(ancestors):
-        if parent is call:
-            continue
-        if isinstance(parent, ast.Assign) and parent.value is call and len(parent.targets) == 1:
-            chain = chain_of(parent.targets[0])
-        elif isinstance(parent, ast.AnnAssign | ast.NamedExpr) and parent.value is call:
-            chain = chain_of(parent.target)
-        else:
-            chain = None
-        return ".".join(chain) if chain else None
-    return None
-
-
-def _compiling(source: Source) -> set[str]:
-    """The first names of `model.compile(...)`."""
-    if b".compile(" not in source.body:
-        return set()
-    chains = [chain_of(node.func) for node in source.nodes if isinstance(node, ast.Call)]
-    return {chain[0] for chain in chains if chain is not None and len(chain) > 1 and chain[-1] == "compile"}
+    parent = module.parent(call)
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+        chain = chain_of(parent.targets[0])
+    else:
+        chain = chain_of(parent.target) if isinstance(parent, ast.AnnAssign | ast.NamedExpr) else None
+    return ".".join(chain) if chain else None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from optmap.source.scopes import Reference
-
-_GROUP = "group"
+from optmap.source.model import Module
 
 
 class MemberUse(NamedTuple):
@@ -27,22 +25,28 @@ class MemberUse(NamedTuple):
     operator: ast.operator | None = None
 
 
-def uses_of(reference: Reference, depth: int) -> list[MemberUse]:
-    """Return how the attribute that the first `depth` names of the reference lead to is used, once for each key."""
-    parents = list(reference.ancestors)
-    parent = parents[-1] if parents else None
-    if depth < len(reference.chain):
-        return [MemberUse("read", reference.node)]
-    if isinstance(parent, ast.Call) and parent.func is reference.node:
+def uses_of(module: Module, node: ast.expr) -> list[MemberUse]:
+    """How an attribute is used, once for each key."""
+    parent = module.parent(node)
+    if isinstance(parent, ast.Attribute):
+        return [MemberUse("read", _whole(module, parent))]
+    if isinstance(parent, ast.Call) and parent.func is node:
         return [MemberUse("call", parent, call=parent)]
-    if not isinstance(getattr(reference.node, "ctx", ast.Load()), ast.Load):
-        return [_written(reference.node, parent, "write")]
-    items = list(_items(reference.node, parents))
-    return items or [MemberUse("read", reference.node)]
+    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        return [_written(module, node, "write")]
+    return list(_items(module, node)) or [MemberUse("read", node)]
 
 
-def _written(node: ast.expr, parent: ast.AST | None, kind: str, key: str | None = None) -> MemberUse:
+def _whole(module: Module, node: ast.expr) -> ast.expr:
+    """The chain of attributes that begins with a node, as long as it goes."""
+    while isinstance(parent := module.parent(node), ast.Attribute):
+        node = parent
+    return node
+
+
+def _written(module: Module, node: ast.expr, kind: str, key: str | None = None) -> MemberUse:
     """The assignment of an expression; without a value where it is deleted or bound by a loop."""
+    parent = module.parent(node)
     if isinstance(parent, ast.Assign) and node in parent.targets:
         return MemberUse(kind, parent, key=key, target=node, value=parent.value)
     if isinstance(parent, ast.AnnAssign | ast.AugAssign) and parent.target is node and parent.value is not None:
@@ -51,54 +55,52 @@ def _written(node: ast.expr, parent: ast.AST | None, kind: str, key: str | None 
     return MemberUse(kind, node, key=key, target=node)
 
 
-def _items(node: ast.expr, parents: Sequence[ast.AST]) -> Iterator[MemberUse]:
+def _items(module: Module, node: ast.expr) -> Iterator[MemberUse]:
     """Uses of keys: `groups[0]["lr"]`, and `group["lr"]` in a loop or comprehension over the groups."""
-    parent, rest = parents[-1] if parents else None, parents[:-1]
+    parent = module.parent(node)
     if isinstance(parent, ast.Subscript) and parent.value is node:
-        outer, above = rest[-1] if rest else None, rest[-2] if len(rest) > 1 else None
+        outer = module.parent(parent)
         if isinstance(outer, ast.Subscript) and outer.value is parent and (key := _key(outer)) is not None:
-            yield _item(outer, above, key, parent.slice)
+            yield _item(module, outer, key, parent.slice)
         return
     if isinstance(parent, ast.Call) and parent.args[:1] == [node] and getattr(parent.func, "id", "") == "enumerate":
-        node, parent, rest = parent, rest[-1] if rest else None, rest[:-1]
+        node, parent = parent, module.parent(parent)
     if isinstance(parent, ast.For) and parent.iter is node:
-        yield from _in_loop(_last_name(parent.target), parent.body)
+        yield from _in_loop(module, _last_name(parent.target), parent)
     elif isinstance(parent, ast.comprehension) and parent.iter is node:
-        yield from _in_loop(_last_name(parent.target), rest[-1:])
-    elif parent is not None and isinstance(parent, ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
-        for generator in parent.generators:
-            if generator.iter is node:
-                yield from _in_loop(_last_name(generator.target), [parent])
+        yield from _in_loop(module, _last_name(parent.target), module.parent(parent))
 
 
-def _last_name(target: ast.expr) -> str | None:
+def _last_name(target: ast.expr) -> ast.Name | None:
     """The name of the group: the target itself, or the last of `i, group`."""
     last = target.elts[-1] if isinstance(target, ast.Tuple) and target.elts else target
-    return last.id if isinstance(last, ast.Name) else None
+    return last if isinstance(last, ast.Name) else None
 
 
-def _in_loop(name: str | None, body: Sequence[ast.AST]) -> Iterator[MemberUse]:
-    """Every `name["key"]` below: what is written, and what is read anywhere but in what is written to the same key."""
+def _in_loop(module: Module, target: ast.Name | None, loop: ast.AST | None) -> Iterator[MemberUse]:
+    """Every `name["key"]` inside: what is written, and what is read anywhere but in what is written to the same key."""
+    variable = module.variable(target) if target is not None else None
     written: dict[str, MemberUse] = {}
     read: dict[str, MemberUse] = {}
-    for top in body:
-        for parent in ast.walk(top):
-            for child in ast.iter_child_nodes(parent):
-                if not isinstance(child, ast.Subscript) or getattr(child.value, "id", None) != name:
-                    continue
-                key = _key(child)
-                if key is None:
-                    continue
-                use = _item(child, parent, key, None)
-                (written if use.kind == "item" else read).setdefault(key, use)
+    for use in variable.uses if variable is not None else ():
+        item = module.parent(use)
+        key = _key(item) if isinstance(item, ast.Subscript) and item.value is use else None
+        if (
+            key is None
+            or not isinstance(item, ast.Subscript)
+            or not any(each is loop for each in module.ancestors(use))
+        ):
+            continue
+        found = _item(module, item, key, None)
+        (written if found.kind == "item" else read).setdefault(key, found)
     yield from written.values()
     yield from (use for key, use in read.items() if key not in written)
 
 
-def _item(node: ast.Subscript, parent: ast.AST | None, key: str, index: ast.expr | None) -> MemberUse:
+def _item(module: Module, node: ast.Subscript, key: str, index: ast.expr | None) -> MemberUse:
     if isinstance(node.ctx, ast.Load):
         return MemberUse("read", node, key=key, index=index)
-    return _written(node, parent, "item", key)._replace(index=index)
+    return _written(module, node, "item", key)._replace(index=index)
 
 
 def _key(node: ast.Subscript) -> str | None:

@@ -1,0 +1,81 @@
+"""Which names and attributes of a file are surely optimizers, scalers or averaged models?"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from optmap.source.model import Module
+from optmap.source.paths import root_of
+from optmap.source.syntax import chain_of
+
+
+class Role(NamedTuple):
+    """What an object is: `optimizer`, or the name of the pattern of its class; `target` names a translated optimizer's class."""
+
+    kind: str
+    target: str | None = None
+
+
+class KnownObject(NamedTuple):
+    """What an expression surely holds, one role for each object that it may be, and what to call the optimizer in code."""
+
+    roles: tuple[Role, ...]
+    text: str
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(role.kind for role in self.roles)
+
+
+class Objects:
+    """Answers what expressions hold, given the calls (by id) that construct known objects."""
+
+    def __init__(self, module: Module, calls: Mapping[int, Role]) -> None:
+        self.module = module
+        self.calls = calls
+
+    def at(self, node: ast.expr) -> KnownObject | None:
+        """The object that a name or attribute stands for; None where it may be something else, but for None."""
+        chain = chain_of(node)
+        if chain is None:
+            return None
+        if isinstance(node, ast.Attribute) and node.attr == "optimizer":
+            found = self._compiled.get(self._model(node.value))
+            if found is not None:
+                return found
+        roles = self._roles(node) if self.module.variable(node) is not None else ()
+        return KnownObject(roles, ".".join(chain)) if roles else None
+
+    def _roles(self, node: ast.expr) -> tuple[Role, ...]:
+        """The roles of what an expression may hold; none as soon as one of its values is unknown."""
+        values, complete, _ = self.module.reaching(node)
+        objects = [item for item in values if not (isinstance(item, ast.Constant) and item.value is None)]
+        if not complete or not all(id(item) in self.calls for item in objects):
+            return ()
+        return tuple(dict.fromkeys(self.calls[id(item)] for item in objects))
+
+    @cached_property
+    def _compiled(self) -> Mapping[object, KnownObject | None]:
+        """The optimizer that `model.optimizer` is after `model.compile(optimizer)`; None where there are several."""
+        found: dict[object, KnownObject | None] = {}
+        for callee in self.module.attributes("compile"):
+            call, model = self.module.parent(callee), self._model(callee.value)
+            if not isinstance(call, ast.Call) or call.func is not callee or model is None:
+                continue
+            given = [*call.args[:1], *(item.value for item in call.keywords if item.arg == "optimizer")]
+            roles = self._roles(given[0]) if given else ()
+            known = KnownObject(roles, ".".join(chain_of(given[0]) or ("optimizer",))) if roles else None
+            before = found.setdefault(model, known)
+            if before is None or known is None or before.roles != known.roles:
+                found[model] = None
+        return found
+
+    def _model(self, node: ast.expr) -> object:
+        """What tells a model from others: its names, the first one with what it stands for."""
+        root = root_of(node)
+        if root is None:
+            return None
+        return self.module.self_class(root) or self.module.variable(root), *(chain_of(node) or ())
