@@ -85,4 +85,4 @@ def _is_free(module: Module, name: str, at: ast.AST) -> bool:
     """Tell whether a module-level import may bind the name without hiding anything or being hidden."""
     if module.bound(name, at) is not None or module.bound(name, module.tree) is not None:
         return False
-    return all(module.variable(node) is not None for node in module.names(name))
+    return not any(isinstance(node.ctx, ast.Load) for node in module.names(name))
