@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.options import Options
@@ -20,7 +21,7 @@ def _tables(extra: tuple[Path, ...]) -> MappingSet:
 
 def translate_source(
     text: str,
-    to: Framework | str = Framework.MINDSPORE,
+    to: Framework | str = DEFAULT,
     *,
     sources: Iterable[Framework | str] | None = None,
     faithful: bool = False,
@@ -49,7 +50,8 @@ def translate_source(
         ValueError: a framework is unknown, or a version malformed.
         MappingError: a table is invalid.
     """
-    target = Framework(to)
-    wanted = frozenset(map(Framework, sources)) if sources is not None else frozenset(Framework) - {target}
     tables = _tables(tuple(Path(item) for item in mappings)).at(versions or {})
+    target = tables.framework(to)
+    others = sources if sources is not None else {*tables.frameworks} - {target}
+    wanted = frozenset(map(tables.framework, others))
     return translate_bytes(text.encode(), tables, Options(target, wanted, faithful, params, rewrite_step=rewrite_step))

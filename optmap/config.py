@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from optmap.mapping.model import Framework
+from optmap.mapping.model import Framework, frameworks
 
 
 class ConfigError(Exception):
@@ -68,14 +69,20 @@ def read_settings(path: Path) -> Settings:
         raise ConfigError(f"{path}: [tool.optmap]: found {section!r}, expected a table")
     for key, value in section.items():
         _check(path, key, value)
+    mappings = tuple(path.parent / name for name in section.get("mappings", ()))
+    known = frameworks(mappings)
+    source = section.get("from")
+    if source != "auto":
+        _framework(path, source, known)
+    _check_versions(path, section.get("versions", {}), known)
     return Settings(
-        source=section.get("from"),
-        to=_framework(path, section.get("to")),
+        source=source,
+        to=_framework(path, section.get("to"), known),
         faithful=section.get("faithful", False),
         strict=section.get("strict", False),
         params=section.get("params"),
         exclude=tuple(section.get("exclude", ())),
-        mappings=tuple(path.parent / name for name in section.get("mappings", ())),
+        mappings=mappings,
         versions=dict(section.get("versions", {})),
     )
 
@@ -88,20 +95,17 @@ def _check(path: Path, key: str, value: Any) -> None:
     kind = _KEYS[key]
     if not isinstance(value, kind) or (kind is list and not all(isinstance(item, str) for item in value)):
         raise ConfigError(f"{path}: [tool.optmap] {key}: found {value!r}, expected {_EXPECTED[kind]}")
-    if key == "from" and value != "auto":
-        _framework(path, value)
-    if key == "versions":
-        _check_versions(path, value)
 
 
-def _check_versions(path: Path, chosen: dict[str, Any]) -> None:
+def _check_versions(path: Path, chosen: dict[str, Any], known: Mapping[str, Framework]) -> None:
     from optmap.mapping import versions
     from optmap.mapping.yamlnodes import nearest
 
+    packages = [package for item in known.values() for package in item.facts.packages]
     for package, version in chosen.items():
         where = f"{path}: [tool.optmap.versions]"
-        if package not in versions.PACKAGES:
-            raise ConfigError(f"{where}: unknown package {package!r}{nearest(package, versions.PACKAGES)}")
+        if package not in packages:
+            raise ConfigError(f"{where}: unknown package {package!r}{nearest(package, packages)}")
         if not isinstance(version, str):
             raise ConfigError(f'{where} {package}: found {version!r}, expected a string such as "1.13"')
         try:
@@ -110,11 +114,8 @@ def _check_versions(path: Path, chosen: dict[str, Any]) -> None:
             raise ConfigError(f"{where} {package}: {error}") from None
 
 
-def _framework(path: Path, value: str | None) -> Framework | None:
-    if value is None:
-        return None
-    try:
-        return Framework(value)
-    except ValueError:
-        expected = ", ".join(Framework)
-        raise ConfigError(f"{path}: [tool.optmap]: found framework {value!r}, expected one of {expected}") from None
+def _framework(path: Path, value: str | None, known: Mapping[str, Framework]) -> Framework | None:
+    if value is not None and value not in known:
+        expected = ", ".join(known)
+        raise ConfigError(f"{path}: [tool.optmap]: found framework {value!r}, expected one of {expected}")
+    return known[value] if value is not None else None

@@ -133,7 +133,7 @@ def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
     allowed = (
         "optmap.audit",
         "optmap.processes",
-        *(f"optmap.mapping.{each}" for each in ("model", "records", "versions")),
+        *(f"optmap.mapping.{each}" for each in ("frameworks", "model", "records", "versions")),
     )
     found = list(imports(PACKAGE / "audit" / f"{name}.py"))
     assert not [
@@ -143,7 +143,7 @@ def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
 
 def test_the_comparison_runs_nothing() -> None:
     allowed = ("__future__", "collections", "optmap.audit.results", "optmap.audit.signature.literal", "optmap.audit.signature",
-               "optmap.mapping.model", "optmap.mapping.versions")  # fmt: skip
+               "optmap.mapping.frameworks", "optmap.mapping.model", "optmap.mapping.versions")  # fmt: skip
     assert not [name for name in imports(PACKAGE / "audit" / "compare.py") if not under(name, *allowed)]
 
 

@@ -43,7 +43,7 @@ keras = "2.10"
 """
     assert read_settings(write(tmp_path, text)) == Settings(
         "torch",
-        Framework.TENSORFLOW,
+        Framework("tensorflow"),
         True,
         True,
         "net.trainable_params()",
@@ -143,7 +143,7 @@ def test_the_nearest_file_above_decides(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir()
     (tmp_path / "c").mkdir()
     assert find_settings(tmp_path / "a" / "b") == Settings(strict=True)
-    assert find_settings(tmp_path / "c") == Settings(to=Framework.TORCH)
+    assert find_settings(tmp_path / "c") == Settings(to=Framework("torch"))
 
 
 def test_directories_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:

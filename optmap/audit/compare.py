@@ -16,7 +16,8 @@ from optmap.audit.results import (
     Unverified,
 )
 from optmap.audit.signature import literal, same_source
-from optmap.mapping.model import Api, Framework, MappingSet, Module, Parameter
+from optmap.mapping.frameworks import Module
+from optmap.mapping.model import Api, Framework, MappingSet, Parameter
 from optmap.mapping.versions import holds
 
 
@@ -38,7 +39,7 @@ def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterato
 
 def modules_of(tables: MappingSet, framework: Framework) -> list[Module]:
     """The framework's modules, in table order."""
-    return [module for module in tables.modules.values() if module.framework is framework]
+    return [module for module in tables.modules.values() if module.framework == framework]
 
 
 def sections_of(tables: MappingSet, module: Module) -> list[Api]:

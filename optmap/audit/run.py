@@ -12,17 +12,11 @@ from typing import Any, Final
 
 from optmap.audit.compare import differences, modules_of, sections_of, unverified
 from optmap.audit.results import Audit, FrameworkAudit, Live, LiveModule, ModuleRequest, Request, read_modules
-from optmap.conformance.engines import ENGINES
 from optmap.mapping.model import PARAMETERS, Framework, MappingSet
 from optmap.processes import stderr_tail, worker_command
 
 LIMIT: Final = 180.0
 """Seconds that a worker may take to import its framework and inspect it."""
-_INFO: Final = {
-    Framework.TORCH: ENGINES["torch"],
-    Framework.TENSORFLOW: ENGINES["tensorflow"],
-    Framework.MINDSPORE: ENGINES["mindspore-real"],
-}
 
 
 class AuditError(Exception):
@@ -35,13 +29,17 @@ class AuditError(Exception):
 
 def audit(
     tables: MappingSet,
-    frameworks: Sequence[Framework] = tuple(Framework),
+    frameworks: Sequence[Framework] | None = None,
     interpreters: Mapping[Framework, str] | None = None,
     *,
     limit: float = LIMIT,
 ) -> Audit:
-    """Compare the frameworks' sections with their installation for this interpreter, or for the given interpreters."""
+    """Compare the frameworks' sections with their installation for this interpreter, or for the given interpreters.
+
+    Without `frameworks`, of all.
+    """
     chosen = interpreters or {}
+    frameworks = tuple(tables.frameworks.values()) if frameworks is None else frameworks
     with ThreadPoolExecutor(len(frameworks) or 1) as threads:
         asked = [
             threads.submit(_one, tables, framework, chosen.get(framework, sys.executable), limit)
@@ -76,7 +74,7 @@ def request_for(tables: MappingSet, framework: Framework) -> Request:
     ties = {PARAMETERS, "learning_rate"}
     marker_parameters = {row.name for api in apis for row in api.parameters if ties & set(row.ties)}
     return Request(
-        _INFO[framework].package,
+        framework.facts.packages[0],
         tuple(
             ModuleRequest(
                 module.name, module.paths[0], module.package, module.exclusive, module.others, module.schedules,
@@ -98,7 +96,8 @@ def inspect_installed(
         modules: dict[str, LiveModule] = read_modules(answer["modules"])
         return Live(answer["version"], modules)
     if answer["missing"]:
-        raise AuditError(f"{request.package} is not installed; {_INFO[framework].install}", installed=False)
+        install = framework.facts.install or f"pip install {request.package}"
+        raise AuditError(f"{request.package} is not installed; {install}", installed=False)
     raise AuditError(f"{request.package} cannot be imported: {answer['error']}")
 
 

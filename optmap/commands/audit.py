@@ -9,7 +9,15 @@ from typing import Final
 
 from optmap.audit.results import Audit, FrameworkAudit
 from optmap.audit.run import audit
-from optmap.commands.common import UsageError, choice, framework, interpreter, reports_usage_errors, tables
+from optmap.commands.common import (
+    UsageError,
+    choice,
+    framework,
+    interpreter,
+    known_frameworks,
+    reports_usage_errors,
+    tables,
+)
 from optmap.mapping.model import Framework
 from optmap.report.audit_reports import AUDIT_FORMATS
 
@@ -22,9 +30,10 @@ NOT_AUDITED: Final = 2
 def run(frameworks: Sequence[str], python: Sequence[str], format: str, mappings: tuple[Path, ...]) -> int:
     """Audit the named frameworks (all by default), print the report, and return the exit code."""
     choice(format, "--format", tuple(AUDIT_FORMATS))
-    named = list(dict.fromkeys(framework(name, "--framework") for name in frameworks))
-    chosen = named or list(Framework)
-    interpreters = {framework(name, "--python"): path for name, path in map(interpreter, python)}
+    known = known_frameworks(mappings)
+    named = list(dict.fromkeys(framework(name, "--framework", known) for name in frameworks))
+    chosen = named or list(known.values())
+    interpreters = {framework(name, "--python", known): path for name, path in map(interpreter, python)}
     unused = [name for name in interpreters if name not in chosen]
     if unused:
         raise UsageError(f"--python: found {unused[0]}, which --framework does not name")

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from optmap.commands.common import UsageError, choice, framework, interpreter, reports_usage_errors, settings, tables
+from optmap.commands.common import (
+    UsageError,
+    choice,
+    framework,
+    interpreter,
+    known_frameworks,
+    reports_usage_errors,
+    settings,
+    tables,
+)
 from optmap.conformance.api import check
 from optmap.conformance.results import Report
 from optmap.conformance.select import CheckError, read_setting
@@ -63,8 +72,9 @@ def run(request: Request) -> int:
 
 def _check(request: Request, progress: Progress) -> Report:
     configured = settings()
-    to = framework(request.to, "--to") if request.to else configured.to
-    sources = [framework(name, "--from") for name in request.sources if name != "auto"]
+    known = known_frameworks(request.mappings, configured)
+    to = framework(request.to, "--to", known) if request.to else configured.to
+    sources = [framework(name, "--from", known) for name in request.sources if name != "auto"]
     return check(
         request.optimizers,
         paths=_files(request.paths, configured.exclude),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Final, ParamSpec
@@ -11,7 +11,7 @@ from typing import Final, ParamSpec
 from optmap.config import ConfigError, Settings, find_settings
 from optmap.mapping import versions
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import Framework, MappingSet, frameworks
 from optmap.mapping.stored import MappingError
 
 P = ParamSpec("P")
@@ -42,30 +42,37 @@ def reports_usage_errors(run: Callable[P, int]) -> Callable[P, int]:
     return wrapped
 
 
-def framework(text: str, option: str) -> Framework:
+def known_frameworks(extra: tuple[Path, ...], configured: Settings | None = None) -> Mapping[str, Framework]:
+    """optmap's frameworks and the user's, by name. Raises MappingError, ConfigError."""
+    configured = configured if configured is not None else settings()
+    return frameworks((*configured.mappings, *extra))
+
+
+def framework(text: str, option: str, known: Mapping[str, Framework]) -> Framework:
     """Parse a framework's name; tf, keras and pytorch are accepted as well. Raises UsageError."""
+    aliases = {name: item for item in known.values() for name in (item, *item.facts.aliases)}
+    found = aliases.get(text.lower())
+    if found is not None:
+        return found
     from optmap.mapping.yamlnodes import nearest
 
-    names = {"tf": "tensorflow", "keras": "tensorflow", "pytorch": "torch"}
-    try:
-        return Framework(names.get(text.lower(), text.lower()))
-    except ValueError:
-        known = [*(["auto"] if option == "--from" else []), *Framework]
-        hint = nearest(text, known).partition("; expected")[0]
-        raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(known)}{hint}") from None
+    names = [*(["auto"] if option == "--from" else []), *known]
+    hint = nearest(text, names).partition("; expected")[0]
+    raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(names)}{hint}")
 
 
-def versioned(text: str, option: str) -> tuple[Framework, dict[str, str]]:
+def versioned(text: str, option: str, known: Mapping[str, Framework]) -> tuple[Framework, dict[str, str]]:
     """Parse `torch` or `torch==1.13` into the framework and the versions by package. Raises UsageError."""
     name, equals, version = text.partition("==")
-    found = framework(name.strip(), option)
+    found = framework(name.strip(), option, known)
     if not equals:
         return found, {}
     try:
         versions.key(version)
     except ValueError as error:
         raise UsageError(f"{option} {name}: {error}") from None
-    return found, {"keras" if name.strip().lower() == "keras" else found.value: version.strip()}
+    package, packages = name.strip().lower(), found.facts.packages
+    return found, {package if package in packages else packages[0]: version.strip()}
 
 
 def choice(text: str, option: str, known: tuple[str, ...]) -> str:

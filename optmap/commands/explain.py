@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from optmap.commands.common import UsageError, choice, reports_usage_errors, tables_at, versioned
+from optmap.commands.common import UsageError, choice, known_frameworks, reports_usage_errors, tables_at, versioned
 from optmap.commands.matrix import level, measured
 from optmap.mapping.derive import candidates, plan
+from optmap.mapping.frameworks import Gradients
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
 from optmap.mapping.plan import Plan
 from optmap.mapping.values import write_literal
@@ -35,9 +36,9 @@ class Uncovered(NamedTuple):
 def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
     """Print the comparison of a class, or of a learning-rate schedule, with its counterparts. Returns the exit code."""
     choice(format, "--format", ("text", "json"))
-    target, versions = versioned(to, "--to") if to else (None, {})
+    target, versions = versioned(to, "--to", known_frameworks(mappings)) if to else (None, {})
     loaded = tables_at(mappings, versions)
-    wanted = [target] if target else list(Framework)
+    wanted = [target] if target else list(loaded.frameworks.values())
     if not loaded.named(name):
         from optmap.commands.explain_schedule import explain
         from optmap.mapping.load import load_schedules
@@ -49,7 +50,7 @@ def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> i
     for api in apis:
         if not api.exists:
             raise UsageError(api.absence)
-    pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
+    pairs = [(api, target) for api in apis for target in wanted if target != api.framework]
     if not pairs:
         raise UsageError(f"{apis[0].name} belongs to {apis[0].framework}, expected another framework with --to")
     plans = [plan(loaded, api, (), each) for api, target in pairs for each in candidates(loaded, api, target)]
@@ -75,11 +76,6 @@ def find_apis(loaded: MappingSet, name: str) -> list[Api]:
     if not found:
         raise UsageError(f"unknown optimizer {name!r}{nearest(name, [*loaded.apis, *loaded.class_names])}")
     return found
-
-
-def advice(loaded: MappingSet, api: Api) -> str | None:
-    """The tables' advice for a class without a counterpart."""
-    return api.instead or loaded.algorithms[api.algorithm].instead
 
 
 def rows(loaded: MappingSet, source: Api, target: Api) -> list[Row]:
@@ -125,7 +121,9 @@ def _default_difference(parameter: Parameter, partner: Parameter) -> str:
 def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
     tie = parameter.ties[0]
     if tie == "parameters":
-        return f"{target.framework} takes the variables when gradients are applied"
+        if target.framework.facts.steps.gradients is Gradients.TAPE:
+            return f"{target.framework} takes the variables when gradients are applied"
+        return f"left out: {target.name} {target.framework.facts.parameters.left_out}"
     if tie in target.fixed:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]
@@ -222,14 +220,15 @@ def _sections(loaded: MappingSet, item: Plan) -> list[tuple[str, list[str]]]:
 def _uncovered(loaded: MappingSet, item: Uncovered) -> str:
     about = loaded.algorithms[item.api.algorithm].title
     lines = [f"## {item.api.label} -> {item.target}", "", f"No counterpart. {item.api.name}: {about}."]
-    instead = advice(loaded, item.api)
+    instead = loaded.instead(item.api, item.target)
     lines += ["", "Instead:", f"- {instead}"] if instead else []
     lines += ["", "Documentation:", f"- {item.api.docs}"] if item.api.docs else []
     return "\n".join(lines) + "\n"
 
 
 def _uncovered_as_dict(loaded: MappingSet, item: Uncovered) -> dict[str, Any]:
-    return {"source": item.api.name, "target": None, "framework": str(item.target), "instead": advice(loaded, item.api),
+    instead = loaded.instead(item.api, item.target)
+    return {"source": item.api.name, "target": None, "framework": str(item.target), "instead": instead,
             "rows": [], "causes": [], "elsewhere": [], "problems": []}  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def explain(schedules: MappingSet, name: str, wanted: Sequence[Framework], forma
     apis = schedules.named(name)
     if not apis:
         return None
-    pairs = [(api, target) for api in apis for target in wanted if target is not api.framework]
+    pairs = [(api, target) for api in apis for target in wanted if target != api.framework]
     if not pairs:
         raise UsageError(f"{apis[0].name} belongs to {apis[0].framework}, expected another framework with --to")
     found = [item for api, target in pairs for item in compare(schedules, api, target)]
@@ -56,7 +56,7 @@ def compare(schedules: MappingSet, source: Api, target: Framework) -> Iterator[C
     for api in counterparts:
         yield Comparison(source, target, api, tuple(_rows(source, api)), tuple(_notes(schedules, source, api)))
     if not counterparts:
-        advice = source.instead or schedules.algorithms[source.algorithm].instead
+        advice = schedules.instead(source, target)
         note = (
             advice
             or "A call is refused with the formula of its rates, or replaced by an attached function of that formula."

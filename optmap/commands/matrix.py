@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from optmap.commands.common import choice, reports_usage_errors, tables_at, versioned
+from optmap.commands.common import choice, known_frameworks, reports_usage_errors, tables_at, versioned
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.measured import Measured, measurements
 from optmap.mapping.model import Api, Framework, MappingSet
@@ -42,10 +42,12 @@ class Entry(NamedTuple):
 def run(source: str | None, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
     """Print the support matrix."""
     choice(format, "--format", ("text", "json"))
-    one, versions = versioned(source, "--from") if source else (None, {})
-    other, more = versioned(to, "--to") if to else (None, {})
+    known = known_frameworks(mappings)
+    one, versions = versioned(source, "--from", known) if source else (None, {})
+    other, more = versioned(to, "--to", known) if to else (None, {})
     loaded = tables_at(mappings, versions | more)
-    entries = matrix(loaded, [one] if one else list(Framework), [other] if other else list(Framework))
+    every = list(known.values())
+    entries = matrix(loaded, [one] if one else every, [other] if other else every)
     if format == "json":
         print(json.dumps({"version": 1, "pairs": [item._asdict() for item in entries]}, indent=2))
     elif sys.stdout.isatty():
@@ -62,7 +64,7 @@ def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework
         for source in sources
         for target in targets
         for api in loaded.apis.values()
-        if api.framework is source and target is not source and api.exists
+        if api.framework == source and target != source and api.exists
     ]
 
 
@@ -86,7 +88,7 @@ def _refused(item: Plan) -> str:
 
 def _absent(loaded: MappingSet, api: Api, target: Framework) -> str:
     """The statement that a class has no counterpart, with the tables' advice."""
-    instead = api.instead or loaded.algorithms[api.algorithm].instead
+    instead = loaded.instead(api, target)
     return f"no counterpart in {target}{f': {instead}' if instead else ''}"
 
 

@@ -10,11 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from optmap.commands.common import UsageError, choice, reports_usage_errors, settings, tables, versioned
+from optmap.commands.common import (
+    UsageError,
+    choice,
+    known_frameworks,
+    reports_usage_errors,
+    settings,
+    tables,
+    versioned,
+)
 from optmap.config import Settings
 from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.files import FoundFile, find_files
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.frameworks import DEFAULT
+from optmap.mapping.model import MappingSet
 from optmap.report import REPORTS
 from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_summary, unified_diff
 from optmap.translate.files import TranslatedFile, translate_content, translate_files
@@ -67,11 +76,12 @@ def run(request: Request) -> int:
 
 
 def _options(request: Request, configured: Settings) -> Options:
-    target, versions = versioned(request.to, "--to") if request.to else (configured.to or Framework.MINDSPORE, {})
+    known = known_frameworks(request.mappings, configured)
+    target, versions = versioned(request.to, "--to", known) if request.to else (configured.to or known[DEFAULT], {})
     given = request.source or configured.source or "auto"
-    sources = frozenset(Framework) - {target}
+    sources = frozenset(known.values()) - {target}
     if given != "auto":
-        source, chosen = versioned(given, "--from")
+        source, chosen = versioned(given, "--from", known)
         sources, versions = frozenset({source}), versions | chosen
     if target in sources:
         raise UsageError(f"found --from {target} and --to {target}, expected two different frameworks")

@@ -22,7 +22,9 @@ from optmap.conformance.select import CheckError, Direction, find_apis, table_ca
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trials
 from optmap.conformance.verdict import find_better
-from optmap.mapping.model import Framework, Literal, MappingSet
+from optmap.mapping.frameworks import DEFAULT
+from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.records import Literal
 from optmap.mapping.yamlnodes import nearest
 
 STEPS: Final = 100
@@ -80,7 +82,7 @@ def check(
         from optmap.mapping.load import load
 
         tables = load()
-    wanted = _directions(sources, to, everything)
+    wanted = _directions(tables, sources, to, everything)
     chosen = _scenarios(scenarios, seed)
     options = _options(steps, dtypes)
     settings = dict(hyperparameters or {})
@@ -90,10 +92,10 @@ def check(
     calls, refused = _calls(tables, named, files, everything, wanted, settings, taken, alone=bool(wishes.names))
     trials = Trials(tables, chosen, every_target=everything)
     found = trials.find(calls)
-    needed = {
-        framework.value for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
+    needed: set[str] = {
+        framework for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
     }
-    needed |= {api.framework.value for pair in rated for api in (pair.source, pair.target)}
+    needed |= {api.framework for pair in rated for api in (pair.source, pair.target)}
     engines = _engines(needed, require, interpreters or {})
     results, versions, failures = _run(found, rated, engines, options, list(require), _counter(progress, len(found)))
     if scenarios is None:
@@ -158,22 +160,22 @@ def _counter(progress: Callable[[int, int], None] | None, total: int) -> Progres
 
 
 def _directions(
-    sources: Iterable[Framework | str] | None, to: Framework | str | None, everything: bool
+    tables: MappingSet, sources: Iterable[Framework | str] | None, to: Framework | str | None, everything: bool
 ) -> list[Direction]:
     """The source frameworks of each target. Raises CheckError."""
-    targets = [_framework(to)] if to is not None else list(Framework) if everything else [Framework.MINDSPORE]
-    wanted = frozenset(map(_framework, sources)) if sources is not None else None
+    every = tables.frameworks.values()
+    targets = list(every) if to is None and everything else [_framework(tables, to or DEFAULT)]
+    wanted = frozenset(_framework(tables, name) for name in sources) if sources is not None else None
     if wanted is not None and len(targets) == 1 and targets[0] in wanted:
         raise CheckError(f"found {targets[0]} both as source and as target, expected two different frameworks")
-    found = [((frozenset(Framework) if wanted is None else wanted) - {target}, target) for target in targets]
+    found = [((frozenset(every) if wanted is None else wanted) - {target}, target) for target in targets]
     return [(frameworks, target) for frameworks, target in found if frameworks]
 
 
-def _framework(name: Framework | str) -> Framework:
-    try:
-        return Framework(name)
-    except ValueError:
-        raise CheckError(f"unknown framework {name!r}{nearest(str(name), Framework)}") from None
+def _framework(tables: MappingSet, name: str) -> Framework:
+    if name not in tables.frameworks:
+        raise CheckError(f"unknown framework {name!r}{nearest(name, tables.frameworks)}")
+    return tables.frameworks[name]
 
 
 def _scenarios(names: Iterable[str] | None, seed: int) -> dict[str, Scenario]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from optmap.mapping import derive
-from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
+from optmap.mapping.model import Api, Framework, MappingSet, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
+from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.source.calls import Form
 from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple, TypeGuard
 from optmap.conformance.levels import Level
 from optmap.conformance.rules.gradients import UNDECAYED
 from optmap.conformance.scenario import Scenario
-from optmap.mapping.model import Effect, Literal, Need
+from optmap.mapping.model import Effect, Need
 from optmap.mapping.plan import Cause, Plan
+from optmap.mapping.records import Literal
 
 
 class Expectation(NamedTuple):

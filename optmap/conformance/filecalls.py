@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from optmap.conformance.calls import Call, completed, sample
 from optmap.conformance.results import Refused
 from optmap.conformance.select import CheckError
-from optmap.mapping.model import Framework, Literal, MappingSet, Parameter
+from optmap.mapping.model import Framework, MappingSet, Parameter
+from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import CallText, read_call
 from optmap.source.text import Source, SourceError, read_source
@@ -53,7 +54,7 @@ def file_calls(
             used |= reader.used
         else:
             reasons = tuple(reason.message for reason in made.reasons)
-            refused.append(Refused(site.api.name, target.value, {}, origin, reasons))
+            refused.append(Refused(site.api.name, target, {}, origin, reasons))
     return calls, refused, used
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from optmap.conformance.levels import Divergence, Level
-from optmap.mapping.model import Literal
+from optmap.mapping.records import Literal
 
 
 class Verdict(StrEnum):

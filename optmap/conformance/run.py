@@ -61,7 +61,7 @@ def run_trials(
 
 def _excused(trial: Trial, options: RunOptions) -> Result:
     """The result of a trial that cannot be run according to the tables."""
-    return Result(trial.pair, trial.plan.target.framework.value, trial.scenario.name, options.dtypes[0], Mode.FORCED,
+    return Result(trial.pair, trial.plan.target.framework, trial.scenario.name, options.dtypes[0], Mode.FORCED,
                   options.steps_of(trial), None, Level.EQUIVALENT, (), Verdict.NOT_RUN, trial.pair.not_run)  # fmt: skip
 
 
@@ -98,14 +98,14 @@ class _Batch:
     def results(self) -> dict[int, list[Result]]:
         self._run_sources()
         found: dict[int, list[Result]] = {id(trial): [] for trial in self.trials}
-        for framework in Framework:
-            mine = [trial for trial in self.trials if trial.plan.target.framework is framework]
+        for framework in dict.fromkeys(trial.plan.target.framework for trial in self.trials):
+            mine = [trial for trial in self.trials if trial.plan.target.framework == framework]
             for engine in self._engines(framework) if mine else ():
                 self._run_targets(engine, mine, found)
         return found
 
     def _engines(self, framework: Framework) -> list[str]:
-        return [name for name in self.sessions if name == framework.value or name.startswith(f"{framework.value}-")]
+        return [name for name in self.sessions if name == framework or name.startswith(f"{framework}-")]
 
     def _free(self, trial: Trial) -> bool:
         return self.options.free and not trial.call.row
@@ -134,7 +134,7 @@ class _Batch:
                 if key not in jobs:
                     job = trial.source_job(self.options.steps_of(trial), dtype)
                     jobs[key] = replace(job, gradients=_first(gradients.get((trial.scenario.name, dtype)), job.steps))
-        self.sources |= zip(jobs, _ask(self.sessions, self.framework.value, jobs.values()), strict=True)
+        self.sources |= zip(jobs, _ask(self.sessions, self.framework, jobs.values()), strict=True)
 
     def _run_targets(self, engine: str, trials: Sequence[Trial], found: dict[int, list[Result]]) -> None:
         asked: list[tuple[Trial, str, Mode]] = []

@@ -70,7 +70,7 @@ def find_schedules(tables: MappingSet, name: str, sources: Collection[Framework]
         raise ScheduleError(f"unknown schedule {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
     found = [api for api in named if api.framework in sources]
     if not found:
-        owners = " and ".join(dict.fromkeys(api.framework.value for api in named))
+        owners = " and ".join(dict.fromkeys(api.framework for api in named))
         raise ScheduleError(f"{name!r} is {owners}'s, expected a schedule of {' or '.join(sorted(sources))}")
     return found
 
@@ -134,7 +134,7 @@ def pairs(
     for call in calls:
         made = translated(tables, schedules, call.api, call.given, target, RATE, PACE_OF_RUNS, known)
         if not isinstance(made, Translated):
-            refused.append(Refused(call.api.name, target.value, call.given, call.origin, made))
+            refused.append(Refused(call.api.name, target, call.given, call.origin, made))
             continue
         pair = Pair(call.api.name, made.target.name, call.given, made.arguments, call.origin, call.row, call.assumed)
         found.append(SchedulePair(pair, call.api, made.target, made.learning_rate, made.pace, made.formula))
@@ -146,9 +146,7 @@ def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session], st
     results: list[Result] = []
     for index, engine in _engine_jobs(found, sessions):
         pair = found[index]
-        source = _rates(
-            sessions, pair.source.framework.value, _job(pair, pair.source, pair.pair.hyperparameters, steps)
-        )
+        source = _rates(sessions, pair.source.framework, _job(pair, pair.source, pair.pair.hyperparameters, steps))
         target = _rates(sessions, engine, _job(pair, pair.target, pair.pair.arguments, steps))
         results.append(_result(pair, engine, source, target, steps))
     return results
@@ -156,7 +154,7 @@ def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session], st
 
 def _engine_jobs(found: Sequence[SchedulePair], sessions: Mapping[str, Session]) -> Iterator[tuple[int, str]]:
     for index, pair in enumerate(found):
-        own = pair.target.framework.value
+        own = pair.target.framework
         for engine in (own, f"{own}-real"):
             if engine in sessions:
                 yield index, engine

@@ -20,7 +20,8 @@ from optmap.conformance.schedule_check import (
 )
 from optmap.conformance.select import CheckError, Direction
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import OPTIMIZER, Literal, MappingSet
+from optmap.mapping.model import OPTIMIZER, MappingSet
+from optmap.mapping.records import Literal
 
 QUANTITIES: Final = ("steps_per_epoch", "total_steps")
 
@@ -77,7 +78,7 @@ def _table_calls(
         given = {name: value for name, value in wishes.settings.items() if wishes.names and name in api.by_name}
         if completed(api, given, wishes.steps) is None or schedules.algorithms[api.algorithm].no_rate is not None:
             reason = "its rates follow from a function, a metric or other schedules, of which there are no samples"
-            refused.append(Refused(api.name, target.value, {}, "", (reason,)))
+            refused.append(Refused(api.name, target, {}, "", (reason,)))
         else:
             calls += table_calls(api, wishes.steps, given)
     return calls, refused
@@ -111,12 +112,12 @@ def _file_calls(
         origin = f"{path}:{site.node.lineno}"
         made = schedules.make(site)
         if not isinstance(made, TranslatedSchedule):
-            refused.append(Refused(site.api.name, target.value, {}, origin, (made,)))
+            refused.append(Refused(site.api.name, target, {}, origin, (made,)))
             continue
         found, names = read_literals(source, site, read_call(source, site.node), wishes.settings, samples, origin)
         used |= names
         if isinstance(found, Refusal):
-            refused.append(Refused(site.api.name, target.value, {}, origin, ("it cannot be bound",)))
+            refused.append(Refused(site.api.name, target, {}, origin, ("it cannot be bound",)))
             continue
         given = completed(site.api, found.given, wishes.steps)
         leads = {row.name for row in site.api.current if row.ties in ((OPTIMIZER,), ("global_step",))}

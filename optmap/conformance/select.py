@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from optmap.conformance.calls import Call, default_call, rows
-from optmap.mapping.model import Api, Framework, Literal, MappingSet, Parameter
+from optmap.mapping.model import Api, Framework, MappingSet, Parameter
+from optmap.mapping.records import Literal
 from optmap.mapping.yamlnodes import nearest
 
 Direction: TypeAlias = tuple[frozenset[Framework], Framework]
@@ -26,7 +27,7 @@ def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) 
         raise CheckError(f"unknown optimizer {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
     found = [api for api in named if api.framework in frameworks]
     if not found:
-        owners = " and ".join(dict.fromkeys(api.framework.value for api in named))
+        owners = " and ".join(dict.fromkeys(api.framework for api in named))
         raise CheckError(f"{name!r} belongs to {owners}, expected a class of {' or '.join(sorted(frameworks))}")
     return found
 

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any, Final
 
 from optmap.conformance.calls import Call, arguments_of, canonical_values, choices, plans, target_arguments
+from optmap.conformance.engines import ENGINES
 from optmap.conformance.expect import describe
 from optmap.conformance.results import Pair, Refused
-from optmap.conformance.rules import build
+from optmap.conformance.rules import RULES, build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Plan, group_key
@@ -116,7 +117,7 @@ class Trials:
     def _refuse(self, call: Call, target: Framework) -> None:
         resolved = resolve(self.tables, call.api, arguments_of(call), target)
         reasons = tuple(reason.message for reason in resolved.reasons) if isinstance(resolved, Refusal) else ()
-        self.refused.append(Refused(call.api.name, target.value, dict(call.given), call.origin, reasons))
+        self.refused.append(Refused(call.api.name, target, dict(call.given), call.origin, reasons))
 
     def _pair(self, call: Call, plan: Plan, usual: Plan, faithful: Plan) -> Pair:
         return Pair(
@@ -146,8 +147,13 @@ class Trials:
 
 
 def _not_run(plan: Plan) -> str:
-    """The tables' reason why one of the classes cannot be run; empty where both can."""
-    return "; ".join(f"{api.name} {api.not_run}" for api in (plan.source, plan.target) if api.not_run)
+    """Why one of the classes cannot be run: the tables' reason, or that no engine runs its framework; empty where both can."""
+    both = (plan.source, plan.target)
+    reasons = [f"{api.name} {api.not_run}" for api in both if api.not_run]
+    reasons += [
+        f"{api.name} is {api.framework}'s, which no engine runs" for api in both if api.framework not in ENGINES
+    ]
+    return "; ".join(reasons)
 
 
 def _fits(trial: Trial) -> bool:
@@ -155,8 +161,8 @@ def _fits(trial: Trial) -> bool:
     source, target = trial.plan.source, trial.plan.target
     lazy = canonical_values(trial.call).get("lazy") is True
     if trial.scenario.sparse:
-        return lazy and Framework.TENSORFLOW not in (source.framework, target.framework)
-    if any(api.framework is Framework.TORCH and api.fixed.get("lazy") is True for api in (source, target)):
+        return lazy and all(ENGINES[api.framework].sparse for api in (source, target))
+    if any(api.fixed.get("lazy") is True and not api.framework.facts.takes_dense for api in (source, target)):
         return False  # torch.optim.SparseAdam rejects dense gradients
     return not trial.scenario.rate_factors or all(
         _takes_rates(api, arguments) for api, arguments in ((source, trial.call.given), (target, trial.pair.arguments))
@@ -168,7 +174,7 @@ def _takes_rates(api: Api, arguments: Mapping[str, Any]) -> bool:
     carrier = api.by_tie.get("learning_rate")
     if carrier is None:
         return False
-    if api.framework is not Framework.MINDSPORE:
+    if api.name not in RULES:
         return True
     try:
         build(api.name, {**arguments, carrier.name: [0.1, 0.1]})

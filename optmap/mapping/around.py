@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from optmap.mapping.model import Framework, Literal
-from optmap.mapping.records import Position, Record, added, key, own_key, place, store
+from optmap.mapping.model import Framework
+from optmap.mapping.records import Literal, Position, Record, added, key, own_key, place, store
 from optmap.mapping.stored import MappingError, stored
 
 FOLDER: Final = "around"
@@ -89,7 +89,7 @@ class Factory(Record):
 class PatternFile(Record, title="table"):
     """All that a file may hold."""
 
-    framework: Framework = key("the framework that the patterns belong to")
+    framework: Framework = key("the framework that the patterns belong to", given=str, read=Framework)
     patterns: dict[str, Pattern] = key("name -> pattern", default={})
     factories: dict[str, Factory] = key("import path -> function that constructs by a short name", default={})
 

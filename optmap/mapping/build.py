@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from optmap.mapping import versions
 from optmap.mapping.formula import Formula, context
+from optmap.mapping.frameworks import FOLDER, Module
 from optmap.mapping.model import (
     PARAMETERS,
     REQUIRED,
     Algorithm,
     Api,
+    Framework,
     Hyperparameter,
-    Literal,
     MappingSet,
-    Module,
     Parameter,
     TableFile,
     Trait,
 )
 from optmap.mapping.rate import LAST, STEP, RateError, read_rate
-from optmap.mapping.records import Position
+from optmap.mapping.records import Literal, Position
 from optmap.mapping.yamlnodes import Parsed, Problems, nearest, parse
 
 _INSISTS = {"float": (float, "a float"), "int": (int, "an int"), "bool": (bool, "true or false")}
@@ -32,7 +32,8 @@ _INSISTS = {"float": (float, "a float"), "int": (int, "an int"), "bool": (bool, 
 class Builder:
     """Collects parsed sections from several files, then resolves what they say of each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[str, Framework]) -> None:
+        self.frameworks = known
         self.problems = Problems()
         self.hyperparameters: dict[str, Hyperparameter] = {}
         self.traits: dict[str, Trait] = {}
@@ -45,7 +46,7 @@ class Builder:
     def add_directory(self, directory: Path) -> None:
         """Add the tables of a directory; one without tables is an error."""
         files = sorted(directory.glob("*.yaml")) if directory.is_dir() else []
-        if not files:
+        if not files and not (directory / FOLDER).is_dir():
             self.problems.add(Position(str(directory), 1, 1), "no table (*.yaml) found in this directory")
         contents = []
         for path in files:
@@ -70,12 +71,16 @@ class Builder:
             return first is at
 
         kinds: tuple[tuple[str, dict[str, Any]], ...] = (
-            ("hyperparameter", self.hyperparameters), ("trait", self.traits), ("module", self.modules)
-        )  # fmt: skip
+            ("hyperparameter", self.hyperparameters),
+            ("trait", self.traits),
+        )
         for kind, known in kinds:
             for name, item in self._entries(table, f"{kind}s"):
                 if fresh(kind, name, item.at):
                     known[name] = item.plain(name)
+        for name, item in self._entries(table, "modules"):
+            if fresh("module", name, item.at):
+                self._add_module(name, item)
         for name, item in self._entries(table, "parameter_lists"):
             if fresh("parameter list", name, item.at):
                 self.lists[name] = item.value
@@ -88,6 +93,16 @@ class Builder:
         for name, item in apis:
             if algorithm is not None and fresh("api", name, item.at):
                 self.sections[name] = (algorithm, item)
+
+    def _add_module(self, name: str, item: Parsed) -> None:
+        given: str = item.get("framework", "")
+        framework = self.frameworks.get(given)
+        if framework is not None:
+            self.modules[name] = framework.own(item.make(Module, name))
+        elif given:
+            self.problems.unknown(item.value["framework"].at, "framework", given, self.frameworks)
+        else:
+            self.problems.add(item.at, "module lacks 'framework'")
 
     def _entries(self, table: Parsed, key: str) -> list[tuple[str, Parsed]]:
         found = table.value.get(key)
@@ -119,6 +134,9 @@ class Builder:
             seen = {hyperparameter.name}
             needs = hyperparameter.inert_without
             self._check_size(hyperparameter)
+            for framework in hyperparameter.remedies:
+                if framework not in self.frameworks:
+                    self.problems.unknown(hyperparameter.at, "framework in 'remedies'", framework, self.frameworks)
             for value in hyperparameter.samples:
                 self._check_kind(hyperparameter, value, hyperparameter.at)
             if needs is not None:

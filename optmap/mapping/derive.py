@@ -17,7 +17,6 @@ from optmap.mapping.model import (
     PARAMETERS,
     Api,
     Framework,
-    Literal,
     MappingSet,
     Parameter,
     Required,
@@ -35,6 +34,7 @@ from optmap.mapping.plan import (
     Problem,
     TargetArgument,
 )
+from optmap.mapping.records import Literal
 from optmap.mapping.taken import Taker
 from optmap.mapping.values import Conversion, conversion
 
@@ -50,7 +50,7 @@ def candidates(tables: MappingSet, source: Api, target: Framework, *, attach: bo
     algorithms = (own, *(tables.algorithms[name] for name in own.alternatives))
     found = [
         api for algorithm in algorithms for api in algorithm.apis
-        if api.framework is target and api.exists
+        if api.framework == target and api.exists
         and (attach is None or (attached(api) is attach and "global_step" not in api.by_tie))
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda api: (api.not_run is not None, api.module.superseded)))

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from optmap.mapping.model import Literal, same_value
+from optmap.mapping.model import same_value
+from optmap.mapping.records import Literal
 from optmap.mapping.values import Value
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from optmap.mapping.model import Algorithm, Api, Hyperparameter, MappingSet, Module, Trait
+from optmap.mapping.frameworks import FOLDER, Module
+from optmap.mapping.model import Algorithm, Api, Framework, Hyperparameter, MappingSet, Trait, frameworks
 from optmap.mapping.records import Record, added, store
 from optmap.mapping.stored import MappingError, own_files, stored
 
@@ -21,8 +22,8 @@ def load(extra: Iterable[Path] = ()) -> MappingSet:
     """
     directories = tuple(extra)
     if not directories:
-        return stored("optimizers", "", load_files, plain, back)
-    return replace(load_files(own_files(), directories), extra=directories)
+        return stored("optimizers", "", OPTIMIZERS, plain, back, FOLDER)
+    return replace(OPTIMIZERS(own_files(), directories, directories), extra=directories)
 
 
 @lru_cache(maxsize=2)
@@ -32,16 +33,34 @@ def load_schedules(extra: tuple[Path, ...] = ()) -> MappingSet:
     Few files need them, so they are stored apart from the optimizers' tables. Raises MappingError.
     """
     directories = tuple(found for path in extra if (found := path / SCHEDULES).is_dir())
-    if not directories:
-        return stored("schedules", SCHEDULES, load_files, plain, back)
-    return load_files(own_files(SCHEDULES), directories)
+    if directories:
+        tables = load_files(own_files(SCHEDULES), directories, extra)
+    else:
+        tables = stored("schedules", SCHEDULES, load_files, plain, back)
+    return replace(tables, extra=extra)
 
 
-def load_files(files: Iterable[tuple[str, bytes]], directories: Iterable[Path] = ()) -> MappingSet:
-    """Load tables from YAML: (name, content) pairs, then directories. Raises MappingError."""
+def load_files(
+    files: Iterable[tuple[str, bytes]],
+    directories: Iterable[Path] = (),
+    extra: tuple[Path, ...] = (),
+    *,
+    own_modules: bool = False,
+) -> MappingSet:
+    """Load tables from YAML: (name, content) pairs, then directories, of the frameworks that `extra` brings, too.
+
+    With `own_modules` the frameworks' own are known, which hold optimizers.
+
+    Raises MappingError.
+    """
     from optmap.mapping.build import Builder
 
-    builder = Builder()
+    known = frameworks(extra)
+    builder = Builder(known)
+    if own_modules:
+        builder.modules |= {
+            name: item.own(module) for item in known.values() for name, module in item.facts.modules.items()
+        }
     builder.add_contents(list(files))
     for directory in directories:
         builder.add_directory(directory)
@@ -49,6 +68,10 @@ def load_files(files: Iterable[tuple[str, bytes]], directories: Iterable[Path] =
     if tables is None:
         raise MappingError(builder.problems.lines())
     return tables
+
+
+OPTIMIZERS: Final = partial(load_files, own_modules=True)
+"""Loads tables of optimizers."""
 
 
 class _Stored(Record):
@@ -75,10 +98,11 @@ def plain(tables: MappingSet) -> Any:
 def back(row: Any) -> MappingSet:
     """Make the tables of what `plain` returned."""
     found = _Stored.restore(row)
+    modules = {name: item._replace(framework=Framework(item.framework)) for name, item in found.modules.items()}
     members: dict[str, list[Api]] = {name: [] for name in found.algorithms}
     apis = {}
     for name, api in found.apis.items():
-        apis[name] = api._replace(module=found.modules[name.rpartition(".")[0]])
+        apis[name] = api._replace(module=modules[name.rpartition(".")[0]])
         members[api.algorithm].append(apis[name])
     algorithms = {name: item._replace(apis=tuple(members[name])) for name, item in found.algorithms.items()}
-    return MappingSet(found.hyperparameters, found.traits, found.modules, algorithms, apis)
+    return MappingSet(found.hyperparameters, found.traits, modules, algorithms, apis)

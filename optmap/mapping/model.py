@@ -1,23 +1,57 @@
 """What the tables say, as immutable records that remember the line they came from: every key of a table stands here once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from optmap.mapping import versions
-from optmap.mapping.records import Position, Record, added, derived, key, own_key, place
+from optmap.mapping.frameworks import Facts, Module, load_facts
+from optmap.mapping.records import Literal, Position, Record, added, derived, key, own_key, place
 
 
-class Framework(StrEnum):
-    """A framework whose optimizers the tables describe."""
+class _Own(type):
+    """optmap's own frameworks are what `Framework` runs over."""
 
-    TORCH = "torch"
-    TENSORFLOW = "tensorflow"
-    MINDSPORE = "mindspore"
+    def __iter__(cls) -> "Iterator[Framework]":
+        return iter(frameworks().values())
+
+
+class Framework(str, metaclass=_Own):
+    """A framework whose optimizers the tables describe: its name, with the facts of mappings/frameworks/.
+
+    `Framework("torch")` gives one of optmap's own; `MappingSet.frameworks` has those that the user's tables bring, too.
+    """
+
+    facts: Facts
+
+    def __new__(cls, name: str, facts: Facts | None = None) -> "Framework":
+        if facts is None:
+            found = name if isinstance(name, Framework) else frameworks().get(name)
+            if found is None:
+                raise ValueError(f"unknown framework {name!r}, expected one of {', '.join(frameworks())}")
+            return found
+        self = super().__new__(cls, name)
+        self.facts = facts
+        return self
+
+    def __getnewargs__(self) -> tuple[str, Facts]:  # type: ignore[override]
+        return str(self), self.facts
+
+    def own(self, module: Module) -> Module:
+        """A module as one of this framework."""
+        return module._replace(framework=self, package=module.package or self.facts.packages[0])
+
+
+@lru_cache(maxsize=8)
+def frameworks(extra: tuple[Path, ...] = ()) -> dict[str, Framework]:
+    """optmap's own frameworks and those of the directories, by name, in their order. Raises MappingError."""
+    own = frameworks() if extra else {}
+    made = {name: Framework(name, facts) for name, facts in load_facts(extra).items()}
+    return {name: own[name] if name in own and own[name].facts == item.facts else item for name, item in made.items()}
 
 
 class Effect(StrEnum):
@@ -46,8 +80,6 @@ class Accepts(StrEnum):
     BOOL = "bool"
     LIST = "list"
 
-
-Literal: TypeAlias = "bool | int | float | str | tuple[Literal, ...] | None"
 
 PARAMETERS: Final = "parameters"
 """The canonical name of the argument that holds the trainable parameters."""
@@ -104,7 +136,7 @@ class Hyperparameter(Record):
     also_neutral: tuple[Literal, ...] = key("other spellings of neutral, such as null", default=())
     inert_without: str | None = key("the hyperparameter without which it does nothing", default=None)
     remedy: str | None = key("what to do where a framework lacks it; {value} is the value given", default=None)
-    remedies: dict[Framework, str] = key(
+    remedies: dict[str, str] = key(
         "framework that lacks it -> what to do there; {value} is the value given", default={}
     )
     effect: Effect = key(
@@ -198,43 +230,6 @@ class Row(Parameter, title="parameter or include"):
 
     name: str = key("the name in the signature", default="")
     include: str | None = key("a list from `parameter_lists`, inserted here", default=None)
-
-
-class Module(Record):
-    """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups."""
-
-    name: str = own_key()
-    at: Position = place()
-    framework: Framework = key("the framework")
-    package: str = key(
-        "the package whose version counts; the framework's own by default",
-        choices=versions.PACKAGES, derive=lambda given: str(given["framework"]),
-    )  # fmt: skip
-    paths: tuple[str, ...] = key("every import path of the module; the first is written")
-    docs_template: str | None = key(
-        "address of a class's page; `{api}` and `{class}` stand for its full and its short name",
-        default=None,
-        name="docs",
-    )
-    pinned: dict[str, str] = key("import path -> the version whose classes it holds, whatever is installed", default={})
-    exclusive: bool = key("every class in the module is an optimizer", default=False)
-    others: tuple[str, ...] = key("members that are not optimizers", default=())
-    schedules: tuple[str, ...] = key("members that are learning-rate schedules or hold them", default=())
-    submodules: dict[str, tuple[str, ...]] = key(
-        "submodule -> classes of the module that it defines and whose names do not begin as its own does", default={}
-    )
-    group_keys: dict[str, tuple[str, ...]] = key(
-        "key of a parameter group -> the canonical names it may stand for", default={}
-    )
-    group_extras: dict[str, str] = key(
-        "other key of a parameter group -> what to do where a target has none", default={}
-    )
-    groups_take_all: bool = key("a parameter group takes every hyperparameter by its own name", default=False)
-    superseded: bool = key(
-        "what else there is of the framework no longer takes its classes: they come last", default=False
-    )
-    serves: tuple[str, ...] = key("modules of optimizers that the schedules of this module are made for", default=())
-    unserved: tuple[str, ...] = key("classes of those modules that take no schedule all the same", default=())
 
 
 class Earlier(Record):
@@ -389,7 +384,7 @@ class TableFile(Algorithm, title="table"):
     )
     hyperparameters: dict[str, Hyperparameter] = key("canonical hyperparameters", default={})
     traits: dict[str, Trait] = key("traits of update rules", default={})
-    modules: dict[str, Module] = key("modules that hold optimizers", default={})
+    modules: dict[str, Module] = key("modules that hold schedules, and those of the user's own tables", default={})
     parameter_lists: dict[str, tuple[Parameter, ...]] = key(
         "runs of parameters that several signatures share", default={}
     )
@@ -409,11 +404,28 @@ class MappingSet:
     extra: tuple[Path, ...] = field(default=(), compare=False)
     """The directories of the tables that came on top of optmap's own."""
 
+    @cached_property
+    def frameworks(self) -> dict[str, Framework]:
+        """Every framework that the tables describe, by name, in their order."""
+        return frameworks(self.extra)
+
+    def framework(self, name: str) -> Framework:
+        """Return a framework by its name. Raises ValueError."""
+        found = self.frameworks.get(name)
+        if found is None:
+            raise ValueError(f"unknown framework {name!r}, expected one of {', '.join(self.frameworks)}")
+        return found
+
     def at(self, chosen: Mapping[str, str]) -> "MappingSet":
         """The same tables for other versions of some packages."""
         if not chosen:
             return self
-        wanted = versions.with_keras(chosen)
+        joined = {
+            package: (item.facts.packages[0], version)
+            for item in self.frameworks.values()
+            for package, version in item.facts.joined.items()
+        }
+        wanted = versions.with_joined(chosen, joined)
         apis = {name: api.with_version(wanted.get(api.module.package)) for name, api in self.apis.items()}
         algorithms = {
             name: item._replace(apis=tuple(apis[api.name] for api in item.apis))
@@ -428,10 +440,34 @@ class MappingSet:
     @cached_property
     def roots(self) -> dict[Framework, tuple[str, ...]]:
         """The packages through which each framework's optimizers are imported."""
-        found: dict[Framework, dict[str, None]] = {framework: {} for framework in Framework}
+        found: dict[Framework, dict[str, None]] = {framework: {} for framework in self.frameworks.values()}
         for path, module in self.modules_by_path.items():
             found[module.framework][path.partition(".")[0]] = None
         return {framework: tuple(names) for framework, names in found.items()}
+
+    @cached_property
+    def conventional(self) -> dict[str, str]:
+        """What names mean by convention where nothing binds them."""
+        return {name: path for item in self.frameworks.values() for name, path in item.facts.names.items()}
+
+    @cached_property
+    def rate_objects(self) -> dict[str | None, str]:
+        """What the objects are that import paths make, where a learning rate may be one of them."""
+        rates = (item.facts.rates for item in self.frameworks.values())
+        return {path: what for each in rates for what, paths in each.objects.items() for path in paths}
+
+    def instead(self, api: Api, target: Framework) -> str | None:
+        """What to do where the target has no counterpart of a class.
+
+        Advice that names frameworks is for those that optmap's own tables had in mind, and for the ones that it names.
+        """
+        text = api.instead or self.algorithms[api.algorithm].instead
+        if text is None or target in frameworks():
+            return text
+        others = [item.facts for item in self.frameworks.values() if item not in (target, api.framework)]
+        named = {word for facts in others for word in (facts.framework, facts.title, *facts.aliases, *facts.names)}
+        pattern = rf"\b({'|'.join(map(re.escape, named))})\b"
+        return text if re.search(pattern, text, re.IGNORECASE) is None else None
 
     def find(self, path: str) -> tuple[Module, str] | None:
         """Split a dotted path into the optimizer module that it leads into and the rest, empty for the module itself."""
@@ -466,7 +502,7 @@ class MappingSet:
     def named(self, name: str) -> list[Api]:
         """Return the classes that a name may mean: a full name in any spelling, or a class name alone."""
         head, _, rest = name.partition(".")
-        path = f"{ {'tf': 'tensorflow', 'ms': 'mindspore'}.get(head, head) }.{rest}" if rest else name
+        path = f"{self.conventional.get(head, head)}.{rest}" if rest else name
         exact = self.apis.get(name) or self.api_at(path)
         return [exact] if exact else [api for api in self.apis.values() if api.class_name.lower() == name.lower()]
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from optmap.mapping.model import Api, Effect, Literal, Need, Parameter
+from optmap.mapping.model import Api, Effect, Need, Parameter
+from optmap.mapping.records import Literal
 from optmap.mapping.values import Conversion, Value
 
 if TYPE_CHECKING:

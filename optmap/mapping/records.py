@@ -32,8 +32,9 @@ from enum import Enum
 from functools import cache, partial
 from operator import itemgetter
 from types import UnionType
-from typing import Any, ClassVar, Final, NamedTuple, Self, dataclass_transform
+from typing import Any, ClassVar, Final, NamedTuple, Self, TypeAlias, dataclass_transform
 
+Literal: TypeAlias = "bool | int | float | str | tuple[Literal, ...] | None"
 _MISSING: Final = object()
 _PLAIN: Final = (str, bool, int, float)
 
@@ -83,7 +84,7 @@ class Field:
     def kind(self) -> Kind:
         """What may stand in YAML."""
         if self.known is None:
-            if isinstance(self.type, str) and "Literal" not in self.type:
+            if self.given is None and isinstance(self.type, str) and "Literal" not in self.type:
                 raise TypeError(f"found {self.type!r} in quotes, expected a type: records need types that are there")
             self.known = _kind(self.type if self.given is None else self.given, self.choices, self.or_one)
         return self.known
@@ -278,6 +279,8 @@ def _converter(kind: Kind, default: Any = None) -> Callable[[Any], Any] | None:
     if issubclass(form, Enum):
         members: Callable[[Any], Any] = form._value2member_map_.__getitem__
         return members
+    if issubclass(form, str):
+        return form  # type: ignore[no-any-return]
     return form.restore if issubclass(form, Record) else partial(tuple.__new__, form)
 
 

@@ -1,10 +1,11 @@
-"""The JSON Schema of a table file, generated from its record, for completion in editors."""
+"""The JSON Schemas of table files, generated from their records, for completion in editors."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Final
 
+from optmap.mapping.frameworks import FOLDER, Facts
 from optmap.mapping.model import TableFile
 from optmap.mapping.records import Field, Kind, Record, keys
 
@@ -16,19 +17,27 @@ _TYPES: Final[dict[Any, Any]] = {
 }
 
 
-def schema() -> dict[str, Any]:
-    """Return the schema of the optimizers' tables (JSON Schema draft 2020-12)."""
+FOLDERS: Final[dict[str, tuple[type[Record], str]]] = {
+    "": (TableFile, "Optimizer classes of one algorithm, every framework side by side."),
+    FOLDER: (Facts, "What the code has to know of a framework."),
+}
+"""The tables that have a schema, by their folder."""
+
+
+def schema(folder: str = "") -> dict[str, Any]:
+    """Return the schema of a folder's tables (JSON Schema draft 2020-12)."""
+    record, about = FOLDERS[folder]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "optmap mapping table",
-        "description": "Optimizer classes of one algorithm, every framework side by side.",
-        **record_schema(TableFile),
+        "title": f"optmap {record.record_name}" if folder else "optmap mapping table",
+        "description": about,
+        **record_schema(record),
     }
 
 
-def schema_text() -> str:
-    """Return the schema as the file `mappings/schema.json` holds it."""
-    return json.dumps(schema(), indent=2) + "\n"
+def schema_text(folder: str = "") -> str:
+    """Return the schema as the file `schema.json` of a folder of tables holds it."""
+    return json.dumps(schema(folder), indent=2) + "\n"
 
 
 def record_schema(record: type[Record]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-from optmap.mapping.model import Framework, Literal
-from optmap.mapping.records import Position, Record, added, derived, key, place, store
+from optmap.mapping.model import Framework
+from optmap.mapping.records import Literal, Position, Record, added, derived, key, place, store
 from optmap.mapping.stored import Contents, MappingError, stored
 
 
@@ -87,7 +87,6 @@ class Table(Record):
     callables: dict[str, tuple[Side, Side]] = added()
     values: dict[str, str] = added()
     bases: dict[str, tuple[Base, Base]] = added()
-    graph: Graph = added()
 
 
 @lru_cache(maxsize=4)
@@ -100,8 +99,12 @@ def load_table(source: Framework, target: Framework) -> Table:
         callables={one.path: (one, other) for one, other in sides},
         values={row[source]: row[target] for row in file.values if {source, target} <= row.keys()},
         bases={one.path: (one, other) for one, other in bases},
-        graph=file.graph,
     )
+
+
+def load_graph() -> Graph:
+    """Load what is known of TensorFlow 1 graphs. Raises MappingError."""
+    return load_file().graph
 
 
 @lru_cache(maxsize=1)

@@ -47,14 +47,20 @@ def own_files(folder: str = "") -> Contents:
 
 
 def stored(
-    name: str, folder: str, build: Callable[[Contents], T], plain: Callable[[Any], Any], back: Callable[[Any], T]
+    name: str,
+    folder: str,
+    build: Callable[[Contents], T],
+    plain: Callable[[Any], Any],
+    back: Callable[[Any], T],
+    also: str | None = None,
 ) -> T:
     """Return what `build` makes of a folder's tables, from its stored form where that is fresh.
 
-    `plain` returns what JSON can hold of it, and `back` makes it of that again.
+    `plain` returns what JSON can hold of it, and `back` makes it of that again. What is built depends on the tables of the
+    folder `also`, too.
     """
     contents = own_files(folder)
-    fresh = digest([*contents, ("code", _code().encode())])
+    fresh = digest([*contents, *(own_files(also) if also is not None else ()), ("code", _code().encode())])
     path = default_directory() / "stored" / f"{name}.json"
     with suppress(Exception):  # whatever is wrong with it, the tables themselves are there
         first, _, rest = path.read_bytes().partition(b"\n")

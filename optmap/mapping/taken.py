@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from optmap.mapping.canonical import PACE, Canonical, is_schedule
 from optmap.mapping.formula import Formula, Op, argument, call, each, literal, over, times
-from optmap.mapping.model import Accepts, Api, Literal, Parameter, same_value
+from optmap.mapping.model import Accepts, Api, Parameter, same_value
 from optmap.mapping.plan import Constant, FromArgument, Loss, Piece, Problem
+from optmap.mapping.records import Literal
 from optmap.mapping.values import Conversion, conversion
 
 _NUMBERS: Final = (Accepts.FLOAT, Accepts.FLOATS, Accepts.INT)

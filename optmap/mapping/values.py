@@ -9,7 +9,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from optmap.mapping.model import Accepts, Literal
+from optmap.mapping.model import Accepts
+from optmap.mapping.records import Literal
 
 
 class _Unknown:

@@ -7,12 +7,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-PACKAGES: Final = ("torch", "tensorflow", "keras", "mindspore")
-"""The packages whose versions can be chosen."""
-
-_KERAS_3_CAME_WITH: Final = "2.16"
-"""From this TensorFlow on `tf.keras` is Keras 3, which has versions of its own; before it the two are one."""
-
 _FORM: Final = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.-]?(?:a|b|rc|alpha|beta|dev|post)[.-]?\d*)?(?:\+[\w.]+)?")
 
 
@@ -37,10 +31,14 @@ def holds(version: str, since: str | None, until: str | None) -> bool:
     return (since is None or at >= key(since)) and (until is None or at < key(until))
 
 
-def with_keras(versions: Mapping[str, str]) -> dict[str, str]:
-    """Add the version of Keras that a version of TensorFlow brings: its own number up to 2.15."""
+def with_joined(versions: Mapping[str, str], joined: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Add the versions of packages that come with another one and have its number, up to a version of that.
+
+    So `tf.keras` is Keras 3, which has versions of its own, from TensorFlow 2.16 on; before it the two are one.
+    """
     found = dict(versions)
-    tensorflow = found.get("tensorflow")
-    if tensorflow is not None and key(tensorflow) < key(_KERAS_3_CAME_WITH):
-        found.setdefault("keras", tensorflow)
+    for package, (other, until) in joined.items():
+        number = found.get(other)
+        if number is not None and key(number) < key(until):
+            found.setdefault(package, number)
     return found

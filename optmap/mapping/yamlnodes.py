@@ -12,8 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import yaml
 
-from optmap.mapping.model import Literal
-from optmap.mapping.records import Field, Kind, Position, Record, keys
+from optmap.mapping.records import Field, Kind, Literal, Position, Record, keys
 
 R = TypeVar("R", bound=Record)
 

@@ -72,7 +72,11 @@ PASSES: Final[tuple[Pass, ...]] = (
     _Pass("schedules", lambda unit: bool(unit.sites.schedules), _schedules),
     _Pass("constructors", lambda unit: bool(unit.sites.calls or unit.sites.already), lambda: run_constructors),
     _Pass("surroundings", _surrounded, _surroundings),
-    _Pass("steps", lambda unit: bool(unit.sites.calls) and has_steps(unit.source.body), _steps),
+    _Pass(
+        "steps",
+        lambda unit: bool(unit.sites.calls) and has_steps(unit.source.body, unit.tables.frameworks.values()),
+        _steps,
+    ),
     _Pass("imports", lambda unit: bool(unit.sites.calls), lambda: run_imports),
 )
 

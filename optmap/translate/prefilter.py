@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -11,9 +11,6 @@ from optmap.diagnostics import DYNAMIC
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.findings import Finding
 
-_STEP: Final = re.compile(
-    rb"\.step\b|zero_grad|apply_gradients|minimize\b|\.compile\b|TrainOneStepCell|value_and_grad|\bModel\("
-)
 _MODULE_BY_NAME: Final = re.compile(rb"getattr\([^()]*['\"]optim")
 
 
@@ -24,11 +21,15 @@ def may_hold_optimizers(data: bytes, tables: MappingSet, sources: Collection[Fra
 
 def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework]) -> bool:
     """Tell whether a file may mention an optimizer by the name of its class or module."""
-    if b"ptim" not in data:  # optim, optimizers, AdamOptimizer
-        if Framework.MINDSPORE not in sources or b"mindspore" not in data:
-            return False
-        return any(name.encode() in data for name in tables.class_names)
-    return any(root.encode() in data for framework in sources for root in tables.roots[framework])
+    said = {word: word.encode() in data for framework in sources for word in framework.facts.words}
+    named = False
+    for framework in sources:
+        if any(root.encode() in data for root in tables.roots[framework]):
+            words = framework.facts.words
+            if not words or any(said[word] for word in words):
+                return True
+            named = named or framework.facts.class_names
+    return named and any(name.encode() in data for name in tables.class_names)
 
 
 def _names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
@@ -36,9 +37,8 @@ def _names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
 
     Keras' `model.compile("adam")` is one form, timm's `create_optimizer_v2(model, "adamw")` another.
     """
-    if Framework.TENSORFLOW in sources and b".compile(" in data and (b"keras" in data or b"tensorflow" in data):
-        return True
-    return Framework.TORCH in sources and b"create_optimizer_v2" in data
+    forms = (words for framework in sources for words in framework.facts.short_names)
+    return any(all(word.encode() in data for word in words) for words in forms)
 
 
 def looks_up_optimizers(data: bytes, mentions: Sequence[Finding], sources: Collection[Framework]) -> bool:
@@ -48,14 +48,21 @@ def looks_up_optimizers(data: bytes, mentions: Sequence[Finding], sources: Colle
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
 
 
-def has_steps(data: bytes) -> bool:
-    """Tell whether the file has a word that a training step is made of."""
-    return _STEP.search(data) is not None
-
-
 def has_surroundings(data: bytes, frameworks: Collection[Framework]) -> bool:
     """Tell whether the file has a word of the tables of what stands around an optimizer of one of the frameworks."""
     return any(word in data for framework in frameworks for word in _words().get(framework, ()))
+
+
+def has_steps(data: bytes, frameworks: Iterable[Framework]) -> bool:
+    """Tell whether the file may hold a training step of one of the frameworks."""
+    return (
+        _steps(tuple(word for framework in frameworks for word in framework.facts.steps.words)).search(data) is not None
+    )
+
+
+@lru_cache(maxsize=4)
+def _steps(words: tuple[str, ...]) -> re.Pattern[bytes]:
+    return re.compile("|".join(words).encode())
 
 
 @lru_cache(maxsize=1)

@@ -109,9 +109,9 @@ def audited(
         exec(compile(source, file, "exec"), vars(made))
         setattr(package, name.partition(".")[2], made)
     loaded = tables(table)
-    request = request_for(loaded, Framework.TORCH)
+    request = request_for(loaded, Framework("torch"))
     live = Live("1.5.0", read_modules(as_json(inspect_modules(read_request(as_json(request))))))
-    return list(differences(loaded, Framework.TORCH, live))
+    return list(differences(loaded, Framework("torch"), live))
 
 
 def as_json(value: object) -> object:

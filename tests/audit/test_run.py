@@ -15,11 +15,11 @@ from tests.audit.fakes import MIXED, OPTIM, TABLE, tables
 
 
 def run(program: str, table: str = TABLE, limit: float = 30.0) -> FrameworkAudit:
-    return audit(tables(table), [Framework.TORCH], {Framework.TORCH: program}, limit=limit).frameworks[0]
+    return audit(tables(table), [Framework("torch")], {Framework("torch"): program}, limit=limit).frameworks[0]
 
 
 def test_a_framework_that_fits_and_prints(fake_torch: str) -> None:
-    assert run(fake_torch) == FrameworkAudit(Framework.TORCH, "1.5.0", 2)
+    assert run(fake_torch) == FrameworkAudit(Framework("torch"), "1.5.0", 2)
 
 
 def test_the_version_is_compared_too(fake_torch: str) -> None:
@@ -94,7 +94,7 @@ def test_a_framework_that_cannot_be_imported(interpreter: Interpreter, error: st
 
 def test_a_framework_that_crashes_on_its_way_out_has_answered(interpreter: Interpreter) -> None:
     crash = "import atexit, os\n__version__ = '1.5.0'\natexit.register(os._exit, 7)"
-    assert run(interpreter(__init__=crash, optim=OPTIM, mixed=MIXED)) == FrameworkAudit(Framework.TORCH, "1.5.0", 2)
+    assert run(interpreter(__init__=crash, optim=OPTIM, mixed=MIXED)) == FrameworkAudit(Framework("torch"), "1.5.0", 2)
 
 
 def test_a_file_in_the_current_directory_is_never_run(

@@ -11,7 +11,7 @@ from optmap.conformance.api import _directions, check
 from optmap.conformance.levels import Level
 from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
 from optmap.conformance.select import CheckError
-from optmap.mapping.load import load_files
+from optmap.mapping.load import load, load_files
 from optmap.mapping.model import Framework
 from optmap.mapping.stored import own_files
 from optmap.mapping.values import Value
@@ -23,17 +23,20 @@ SPEED = "mindspore.experimental.optim.adamw.SpeedAdamW"
 
 
 def test_everything_is_every_direction() -> None:
-    found = {(source, target) for sources, target in _directions(None, None, True) for source in sources}
+    found = {(source, target) for sources, target in _directions(load(), None, None, True) for source in sources}
     assert found == set(permutations(Framework, 2))
 
 
 def test_one_target_where_it_is_named() -> None:
-    others = frozenset({Framework.TENSORFLOW, Framework.MINDSPORE})
-    assert _directions(None, "torch", True) == [(others, Framework.TORCH)]
-    assert _directions(None, None, False)[0][1] is Framework.MINDSPORE
-    assert [target for _, target in _directions(["torch"], None, True)] == [Framework.TENSORFLOW, Framework.MINDSPORE]
+    others = frozenset({Framework("tensorflow"), Framework("mindspore")})
+    assert _directions(load(), None, "torch", True) == [(others, Framework("torch"))]
+    assert _directions(load(), None, None, False)[0][1] is Framework("mindspore")
+    assert [target for _, target in _directions(load(), ["torch"], None, True)] == [
+        Framework("tensorflow"),
+        Framework("mindspore"),
+    ]
     with pytest.raises(CheckError, match="both as source and as target"):
-        _directions(["torch"], "torch", True)
+        _directions(load(), ["torch"], "torch", True)
 
 
 def report(*verdicts: tuple[Verdict, str]) -> Report:
@@ -79,9 +82,9 @@ def test_a_class_that_nobody_can_run_is_said_to_be_unmeasured() -> None:
                             b"    not_run: needs a device\n"))
         for name, data in own_files()
     ]  # fmt: skip
-    tables = load_files(contents)
+    tables = load_files(contents, own_modules=True)
     arguments = [CallArgument(Form.KEYWORD, "params", Value())]
-    found = resolve(tables, tables.apis["torch.optim.RAdam"], arguments, Framework.MINDSPORE)
+    found = resolve(tables, tables.apis["torch.optim.RAdam"], arguments, Framework("mindspore"))
     assert isinstance(found, Rewrite)
     (reason,) = [reason for reason in found.reasons if reason.code.id == "OM220"]
     assert reason.message == "mindspore.experimental.optim.RAdam needs a device"

@@ -39,7 +39,7 @@ UNKNOWN = {
 
 def given(text: str, path: Path, tables: MappingSet) -> tuple[object, tuple[str, ...]]:
     path.write_text(f"import torch\n{text}", encoding="utf-8")
-    (call,), refused, _ = file_calls(path, tables, {Framework.TORCH}, Framework.MINDSPORE, {})
+    (call,), refused, _ = file_calls(path, tables, {Framework("torch")}, Framework("mindspore"), {})
     assert not refused
     return call.given.get("lr"), call.assumed
 

@@ -29,7 +29,7 @@ def replayed(tables: MappingSet, name: str) -> list[tuple[str, set[str], float]]
     api = tables.api_at(f"tensorflow.keras.optimizers.legacy.{kind}")
     assert api is not None
     call = Call(api, {"learning_rate": 0.1, **json.loads(given)})
-    possible = plans(tables, call, Framework.MINDSPORE)
+    possible = plans(tables, call, Framework("mindspore"))
     assert not isinstance(possible, str), possible
     gradients = [{"weight": gradient} for gradient in RECORDED["gradients"]]
     found = []

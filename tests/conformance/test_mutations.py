@@ -88,15 +88,15 @@ def mutate(mutation: Mutation) -> MappingSet:
     else:
         section = section.replace(mutation.old, mutation.new, 1)
     files[mutation.file] = head + mark + section + gap + others
-    return load_files((name, text.encode()) for name, text in files.items())
+    return load_files(((name, text.encode()) for name, text in files.items()), own_modules=True)
 
 
 def check(tables: MappingSet, source: str) -> list[Result]:
     """What `optmap check --all` does for one class."""
     api = tables.apis[source]
     trials = Trials(tables, catalog(), every_target=True)
-    found = trials.find((call, Framework.MINDSPORE) for call in table_calls(tables, [api]))
-    engines = sessions(api.framework.value, "mindspore")
+    found = trials.find((call, Framework("mindspore")) for call in table_calls(tables, [api]))
+    engines = sessions(api.framework, "mindspore")
     return find_better(run_trials(found, engines, RunOptions(30, 30, ("float32", "float64"), free=False)))
 
 

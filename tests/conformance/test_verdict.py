@@ -12,15 +12,16 @@ from optmap.conformance.expect import Circumstances, Expectation, expectation
 from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
 from optmap.conformance.verdict import find_better, judge
-from optmap.mapping.model import Framework, Literal, MappingSet
+from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.plan import Plan
+from optmap.mapping.records import Literal
 
 SCENARIOS = catalog()
 
 
 def plan_of(tables: MappingSet, source: str, target: str, given: dict[str, Literal]) -> tuple[Call, Plan]:
     call = Call(tables.apis[source], given)
-    found = plans(tables, call, Framework.MINDSPORE)
+    found = plans(tables, call, Framework("mindspore"))
     assert not isinstance(found, str)
     return call, next(plan for plan in found if plan.target.name == target)
 

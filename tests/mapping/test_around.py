@@ -87,7 +87,7 @@ def test_each_gone_name_is_one_of_a_path() -> None:
             "either `paths` or `of`",
         ),
         ("framework: torch\npatterns: {a: {diagnostic: x, paths: [p], of: optimizer, about: y, to: {}}}", "either"),
-        ("framework: jax\npatterns: {}", "unknown value 'jax'"),
+        ("framework: jax\npatterns: {}", "unknown framework 'jax'"),
         ("framework: torch\npatterns: {a: {diagnostic: x, paths: [p], takes: 'a b', about: y, to: {}}}", "signature"),
         ("framework: torch\npattern: {}", "did you mean 'patterns'"),
     ],

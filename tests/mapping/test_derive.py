@@ -377,7 +377,7 @@ def test_adamw_is_not_corrected_for_bias(tables: MappingSet) -> None:
 
 
 def test_candidates_are_in_the_order_of_the_file_then_of_the_alternatives(tables: MappingSet) -> None:
-    found = candidates(tables, tables.apis["torch.optim.AdamW"], Framework.MINDSPORE)
+    found = candidates(tables, tables.apis["torch.optim.AdamW"], Framework("mindspore"))
     assert [api.name for api in found] == [
         "mindspore.nn.AdamWeightDecay",
         "mindspore.experimental.optim.AdamW",
@@ -391,7 +391,7 @@ def test_candidates_are_in_the_order_of_the_file_then_of_the_alternatives(tables
         "mindspore.mint.optim.Adam",
     ]
     assert (
-        candidates(tables, tables.apis["mindspore.nn.LazyAdam"], Framework.TENSORFLOW)[0].name
+        candidates(tables, tables.apis["mindspore.nn.LazyAdam"], Framework("tensorflow"))[0].name
         == "tf.keras.optimizers.Adam"
     )
 

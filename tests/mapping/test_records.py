@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from optmap.mapping.model import Literal
-from optmap.mapping.records import Position, Record, added, derived, key, own_key, place, store
+from optmap.mapping.records import Literal, Position, Record, added, derived, key, own_key, place, store
 from optmap.mapping.schema import record_schema
 from optmap.mapping.yamlnodes import Problems, parse
 

@@ -14,7 +14,7 @@ import pytest
 from optmap.mapping.model import Framework
 from optmap.mapping.steps import Side, load_table
 
-_PAIRS = ((Framework.TORCH, Framework.MINDSPORE), (Framework.TENSORFLOW, Framework.MINDSPORE))
+_PAIRS = ((Framework("torch"), Framework("mindspore")), (Framework("tensorflow"), Framework("mindspore")))
 
 
 def sides() -> Iterator[tuple[Framework, Side]]:
@@ -67,7 +67,7 @@ def at_path(framework: Framework, path: str) -> Any:
 def test_rows_have_the_live_names_order_and_defaults(framework: Framework, side: Side) -> None:
     found = live(framework, side.path)
     if found is None:
-        assert framework is Framework.TORCH
+        assert framework is Framework("torch")
         call_built_in(side)  # it has no signature to read
         return
     if any(item.any for item in side.parameters):
@@ -84,7 +84,7 @@ def call_built_in(side: Side) -> None:
     tensor = torch.ones(2, 3)
     samples = {"input": tensor, "tensors": [tensor, tensor], "data": [1.0], "ndarray": numpy.ones(3), "dim": 0, "start_dim": 0,
                "end_dim": -1, "dtype": None, "device": None, "requires_grad": False, "pin_memory": False}  # fmt: skip
-    function = at_path(Framework.TORCH, side.path)
+    function = at_path(Framework("torch"), side.path)
     names = [item.name for item in side.parameters]
     positional = sum(not item.keyword_only for item in side.parameters)
     values = [samples[name] for name in names]
@@ -121,7 +121,7 @@ def test_every_path_is_there(pair: tuple[Framework, Framework]) -> None:
 
 def test_a_changed_default_would_be_seen() -> None:
     side = next(side for _, side in SIDES if side.path == "torch.nn.Linear")
-    found = live(Framework.TORCH, side.path)
+    found = live(Framework("torch"), side.path)
     assert found is not None
     compare(side, found)
     wrong = side.parameters[2]._replace(default=False)

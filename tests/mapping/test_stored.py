@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from optmap.mapping import around, load, steps, stored
+from optmap.mapping import around, frameworks, load, steps, stored
 from optmap.mapping.records import store
 
 FAMILIES: dict[str, Any] = {
-    "optimizers": ("", load.load_files, load.plain, load.back),
+    "optimizers": ("", load.OPTIMIZERS, load.plain, load.back),
     "schedules": ("schedules", load.load_files, load.plain, load.back),
     "around": ("around", around.build, store, around.Around.restore),
     "steps": ("steps", steps.build, store, steps.StepsFile.restore),
+    "frameworks": ("frameworks", frameworks.build, store, frameworks.restore),
 }
 
 
@@ -98,10 +99,10 @@ def test_several_processes_write_at_once(own: Path) -> None:
         "import sys, pathlib\nfrom optmap.mapping import stored, steps\n"
         "stored.default_directory = lambda: pathlib.Path(sys.argv[1])\n"
         "from optmap.mapping.model import Framework\n"
-        "assert steps.load_table(Framework.TORCH, Framework.MINDSPORE).callables\n"
+        "assert steps.load_table(Framework('torch'), Framework('mindspore')).callables\n"
     )
     command = [sys.executable, "-c", program, str(own)]
     running = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(4)]
     assert [process.wait(timeout=60) for process in running] == [0] * 4
-    assert os.listdir(own / "stored") == ["steps.json"]
+    assert sorted(os.listdir(own / "stored")) == ["frameworks.json", "steps.json"]
     assert made("steps")[1] == []

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optmap.mapping.model import Accepts, Literal, same_value
+from optmap.mapping.model import Accepts, same_value
+from optmap.mapping.records import Literal
 from optmap.mapping.values import (
     UNKNOWN,
     Conversion,

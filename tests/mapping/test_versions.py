@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from optmap.mapping import versions
 from optmap.mapping.load import load
-from optmap.mapping.model import Api
+from optmap.mapping.model import Api, Framework
 from optmap.mapping.values import read_value
 
 TABLES = load()
@@ -94,12 +94,15 @@ def test_a_row_holds_from_since_up_to_until(since: list[int], until: list[int]) 
         assert versions.holds(point, first, last) == expected
 
 
+JOINED = {package: ("tensorflow", number) for package, number in Framework("tensorflow").facts.joined.items()}
+
+
 @pytest.mark.parametrize(
     ("tensorflow", "keras"), [("2.10", "2.10"), ("2.15.1", "2.15.1"), ("2.16", None), ("2.21.0", None)]
 )
 def test_tensorflow_brings_its_keras(tensorflow: str, keras: str | None) -> None:
-    assert versions.with_keras({"tensorflow": tensorflow}).get("keras") == keras
-    assert versions.with_keras({"tensorflow": tensorflow, "keras": "3.3"})["keras"] == "3.3"
+    assert versions.with_joined({"tensorflow": tensorflow}, JOINED).get("keras") == keras
+    assert versions.with_joined({"tensorflow": tensorflow, "keras": "3.3"}, JOINED)["keras"] == "3.3"
 
 
 def test_tables_at_a_version_change_apis_and_algorithms_together() -> None:

@@ -112,7 +112,7 @@ SOURCES = {
 
 @pytest.fixture
 def files(tables: MappingSet) -> list[tuple[str, FileResult]]:
-    options = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+    options = Options(Framework("mindspore"), frozenset({Framework("torch")}))
     return [(name, translate_bytes(data, tables, options)) for name, data in SOURCES.items()]
 
 

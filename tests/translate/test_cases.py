@@ -7,7 +7,7 @@ import pytest
 from optmap.commands.common import versioned
 from optmap.commands.translate import quantities
 from optmap.diagnostics import Diagnostic, Severity
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import Framework, MappingSet, frameworks
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
@@ -18,10 +18,10 @@ CASES = list(cases())
 
 
 def options_of(case: Case) -> Options:
-    target, versions = versioned(case.options.get("to", "mindspore"), "--to")
+    target, versions = versioned(case.options.get("to", "mindspore"), "--to", frameworks())
     sources = frozenset(Framework) - {target}
     if "from" in case.options:
-        source, chosen = versioned(case.options["from"], "--from")
+        source, chosen = versioned(case.options["from"], "--from", frameworks())
         sources, versions = frozenset({source}), versions | chosen
     known = quantities(case.options["set"].split()) if "set" in case.options else ()
     return Options(

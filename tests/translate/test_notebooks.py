@@ -19,7 +19,7 @@ from optmap.translate.results import FileResult
 from tests.properties import examples
 
 TABLES = load()
-OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH, Framework.TENSORFLOW}))
+OPTIONS = Options(Framework("mindspore"), frozenset({Framework("torch"), Framework("tensorflow")}))
 IMPORTS = "import torch\nimport torch.optim as optim\nfrom torch import nn"
 CALL = "opt = optim.SGD(net.parameters(), lr=0.1)"
 DONE = "opt = mindspore.nn.SGD(net.trainable_params(), learning_rate=0.1)"

@@ -18,8 +18,8 @@ from optmap.translate.passes import PASSES
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 
-TO_MINDSPORE = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
-TO_TORCH = Options(Framework.TORCH, frozenset({Framework.TENSORFLOW}))
+TO_MINDSPORE = Options(Framework("mindspore"), frozenset({Framework("torch")}))
+TO_TORCH = Options(Framework("torch"), frozenset({Framework("tensorflow")}))
 
 
 def calls(number: int) -> str:

@@ -343,29 +343,31 @@ PARAMS = "net.trainable_params()"
 @examples(250, UNHURRIED)
 @given(samples(of("torch.optim")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_torch_to_mindspore(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(sample, frame, newline, Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), faithful))
+    check(sample, frame, newline, Options(Framework("mindspore"), frozenset({Framework("torch")}), faithful))
 
 
 @examples(250, UNHURRIED)
 @given(samples(of("tf.keras.optimizers", "tf.compat.v1.train")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_tensorflow_to_mindspore(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(sample, frame, newline, Options(Framework.MINDSPORE, frozenset({Framework.TENSORFLOW}), faithful, PARAMS))
+    check(
+        sample, frame, newline, Options(Framework("mindspore"), frozenset({Framework("tensorflow")}), faithful, PARAMS)
+    )
 
 
 @examples(100, UNHURRIED)
 @given(samples(of("mindspore.nn", "mindspore.experimental.optim")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_mindspore_to_torch(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(sample, frame, newline, Options(Framework.TORCH, frozenset({Framework.MINDSPORE}), faithful))
+    check(sample, frame, newline, Options(Framework("torch"), frozenset({Framework("mindspore")}), faithful))
 
 
 @examples(60, UNHURRIED)
 @given(samples(of("torch.optim", "mindspore.nn")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
 def test_others_to_tensorflow(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(sample, frame, newline, Options(Framework.TENSORFLOW, frozenset({sample.api.framework}), faithful))
+    check(sample, frame, newline, Options(Framework("tensorflow"), frozenset({sample.api.framework}), faithful))
 
 
 PLAIN = of("torch.optim", "tf.keras.optimizers", "tf.compat.v1.train")
-MATCHED = [api for api in PLAIN if candidates(TABLES, api, Framework.MINDSPORE)]
+MATCHED = [api for api in PLAIN if candidates(TABLES, api, Framework("mindspore"))]
 
 
 def test_few_classes_have_no_counterpart() -> None:
@@ -378,7 +380,7 @@ def test_the_plain_call_of_every_class_is_translated(api: Api) -> None:
     values = {"params": "net.parameters()", "learning_rate": "0.1", "momentum": "0.9"}
     arguments = ", ".join(values[item.name] for item in api.current if item.required)
     sample = Sample(api.name, header, f"{callee.format(api.class_name)}({arguments})")
-    result = check(sample, FRAMES[0], "\n", Options(Framework.MINDSPORE, frozenset({api.framework}), False, PARAMS))
+    result = check(sample, FRAMES[0], "\n", Options(Framework("mindspore"), frozenset({api.framework}), False, PARAMS))
     assert [call.status for call in result.calls] == ["translated"]
 
 
@@ -401,7 +403,7 @@ def test_the_plain_call_of_every_class_is_translated(api: Api) -> None:
 )
 def test_nothing_is_skipped_silently(text: str) -> None:
     result = translate_bytes(
-        b"import torch\n" + text.encode(), TABLES, Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+        b"import torch\n" + text.encode(), TABLES, Options(Framework("mindspore"), frozenset({Framework("torch")}))
     )
     assert not result.changed
     assert any(item.severity is not Severity.INFO for item in result.diagnostics)
@@ -422,7 +424,7 @@ def test_nothing_is_skipped_silently(text: str) -> None:
 )
 def test_empty_displays_take_no_place(arguments: str) -> None:
     text = f"import torch\nx = torch.optim.SGD({arguments})\n".encode()
-    result = translate_bytes(text, TABLES, Options(Framework.MINDSPORE, frozenset({Framework.TORCH})))
+    result = translate_bytes(text, TABLES, Options(Framework("mindspore"), frozenset({Framework("torch")})))
     assert [call.status for call in result.calls] == ["translated"]
     call = calls_in(result.output, Counter(["SGD"]))[0]
     values = {keyword.arg or "params": ast.unparse(keyword.value) for keyword in call.keywords}
@@ -463,7 +465,7 @@ def test_odd_arguments(arguments: str) -> None:
     """Whatever stands there, it is translated or refused, and never by an exception or a failed proof."""
     text = f"import torch\ndef f():\n    x = torch.optim.Adam({arguments})\n".encode()
     for faithful in (False, True):
-        options = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), faithful)
+        options = Options(Framework("mindspore"), frozenset({Framework("torch")}), faithful)
         result = translate_bytes(text, TABLES, options)
         assert result.error is None
         assert result.calls

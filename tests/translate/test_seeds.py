@@ -35,7 +35,7 @@ opt = tf.compat.v1.train.AdamOptimizer(learning_rate=lr, epsilon=1e-8).minimize(
 
 
 def constructed(text: str, tables: MappingSet, params: str | None = None) -> tuple[str, list[str], dict[str, str]]:
-    options = Options(Framework.MINDSPORE, frozenset({Framework.TORCH, Framework.TENSORFLOW}), params=params)
+    options = Options(Framework("mindspore"), frozenset({Framework("torch"), Framework("tensorflow")}), params=params)
     result = translate_bytes(text.encode(), tables, options)
     calls = [node for node in ast.walk(ast.parse(result.output)) if isinstance(node, ast.Call)]
     names = [(ast.unparse(node.func), node) for node in calls]
@@ -64,7 +64,7 @@ def test_tensorflow_page(tables: MappingSet) -> None:
 
 def test_the_pages_misspelling_is_reported(tables: MappingSet) -> None:
     """torch has no AdaMax; the page's own code raises AttributeError."""
-    options = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+    options = Options(Framework("mindspore"), frozenset({Framework("torch")}))
     result = translate_bytes(TORCH_PAGE.format(name="AdaMax").encode(), tables, options)
     assert not result.changed
     assert [(item.code.id, item.line) for item in result.diagnostics] == [("OM209", 6)]

@@ -28,11 +28,14 @@ class EngineInfo(NamedTuple):
     package: str
     install: str
     in_process: bool = False
+    sparse: bool = True
 
 
 ENGINES: Final = {
     "torch": EngineInfo("optmap.conformance.engines.torch", "torch", "pip install torch"),
-    "tensorflow": EngineInfo("optmap.conformance.engines.tensorflow", "tensorflow", "pip install tensorflow-cpu"),
+    "tensorflow": EngineInfo(
+        "optmap.conformance.engines.tensorflow", "tensorflow", "pip install tensorflow-cpu", sparse=False
+    ),
     "mindspore": EngineInfo("optmap.conformance.engines.mindspore", "numpy", "pip install numpy", in_process=True),
     "mindspore-real": EngineInfo(
         "optmap.conformance.engines.mindspore_real", "mindspore", "pip install mindspore 'numpy<2'"

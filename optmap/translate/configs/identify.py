@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from optmap.mapping.model import Api, Framework, Literal, MappingSet
+from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.records import Literal
 from optmap.mapping.values import UNKNOWN, Value, literal_value, write_literal
 from optmap.translate.configs.entries import Entry, named
 from optmap.translate.configs.nodes import Node, literal
@@ -29,7 +30,7 @@ def identify(entry: Entry, tables: MappingSet, sources: Collection[Framework]) -
             return f"{entry.name} is {every[0].name} already, which is not among the frameworks to translate from"
         return f"no table describes {entry.name}"
     if entry.keras and len(_frameworks(apis)) > 1:
-        apis = [api for api in apis if api.framework is Framework.TENSORFLOW] or apis
+        apis = [api for api in apis if api.framework.facts.serialized] or apis
     fitting = [api for api in apis if _takes(api, entry)] if len(apis) > 1 else apis
     chosen = fitting or apis
     if len(_frameworks(chosen)) > 1:

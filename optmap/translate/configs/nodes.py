@@ -7,7 +7,7 @@ import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final, NamedTuple
 
-from optmap.mapping.model import Literal
+from optmap.mapping.records import Literal
 
 Scalar = str | int | float | bool | None
 

@@ -12,7 +12,6 @@ from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import Form
 from optmap.translate.constructors.reasons import RemedyKind
 from optmap.translate.constructors.resolve import CallArgument, Refusal, Rewrite, resolve
-from optmap.translate.parameters.groups import ACCESSORS
 
 
 class GivenArgument(NamedTuple):
@@ -54,7 +53,7 @@ def constructor(
     )
     if isinstance(resolved, Refusal):
         return Constructor(None, tuple(reason.message for reason in resolved.reasons))
-    trained = parameters or f"{model}.{ACCESSORS[target].trainable}()"
+    trained = parameters or f"{model}.{target.facts.parameters.trainable or 'parameters'}()"
     texts = [_argument(item, given, trained) for item in resolved.plan.arguments]
     return Constructor(f"{resolved.plan.target.name}({', '.join(texts)})", (), _warning(resolved))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.sites import CallSite
 
@@ -81,7 +81,7 @@ class _Describer:
     def __init__(self, site: CallSite, tables: MappingSet) -> None:
         self.module = site.module
         self.tables = tables
-        self.takes_lists = site.api.framework is Framework.MINDSPORE
+        self.takes_lists = site.api.framework.facts.rates.lists
         self.seen: set[int] = set()
 
     def first(self, nodes: Iterable[ast.expr]) -> RateObject | None:

@@ -123,7 +123,7 @@ def _resolve(
         return bound
     classes = candidates(tables, api, target)
     if not classes:
-        advice = api.instead or tables.algorithms[api.algorithm].instead
+        advice = tables.instead(api, target)
         message = f"{api.name} has no counterpart in {target}" + (f"; {advice}" if advice else "")
         return Refusal((Reason(NO_COUNTERPART, Subject.COUNTERPART, message, table=str(api.at)),))
     if serving is not None:

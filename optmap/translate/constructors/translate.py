@@ -18,7 +18,6 @@ from optmap.diagnostics import (
     UNEDITABLE,
     Code,
 )
-from optmap.mapping.model import Framework
 from optmap.mapping.plan import FromArgument, Inferred, Plan
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import Argument, CallText, comments_in, read_call
@@ -173,7 +172,7 @@ class CallTranslation:
         if (
             parameters is None
             or index is None
-            or not (parameters.entries or self.site.api.framework is Framework.MINDSPORE)
+            or not (parameters.entries or self.site.api.framework.facts.parameters.own_names)
         ):
             return None
         from optmap.translate.parameters.group_checks import unsayable
@@ -253,8 +252,10 @@ class CallTranslation:
         return None
 
     def _parameter_findings(self, parameters: ParametersArgument, at: Place) -> Iterator[Finding]:
-        if parameters.opaque:
-            shown = self._shown(parameters.opaque[0], self.flows.argument(self.site))
+        known = self.options.target.facts.parameters.trainable
+        opaque = [*parameters.opaque, *(() if known else parameters.accessors)]
+        if opaque:
+            shown = self._shown(opaque[0], self.flows.argument(self.site))
             why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
             text = f"see that it holds parameters of a {self.options.target} model"
             yield Finding(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", at)
@@ -263,10 +264,10 @@ class CallTranslation:
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Finding(NAMES_DIFFER, message, at)
-        if self.options.target is Framework.MINDSPORE:
+        if self.options.target.facts.parameters.rename is not None:
             from optmap.translate.parameters.name_clash import clash_message
 
-            clash = clash_message(self.source, self.site, parameters)
+            clash = clash_message(self.source, self.site, parameters, self.options.target)
             if clash is not None:
                 yield Finding(NAMES_CLASH, clash, at)
 

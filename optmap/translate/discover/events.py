@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import ast
-from enum import Enum, auto
 from typing import NamedTuple
 
+from optmap.mapping.frameworks import Kind
 from optmap.mapping.model import Framework
 from optmap.source.scopes import chain_of
 from optmap.translate.discover.sites import CallSite
 
 Block = list[ast.stmt]
-
-
-class Kind(Enum):
-    """What is done with an optimizer."""
-
-    ZERO_GRAD = auto()
-    STEP = auto()
-    SCALED_STEP = auto()
-    APPLY_GRADIENTS = auto()
-    MINIMIZE = auto()
-    COMPILE = auto()
-    CALL = auto()
-    TRAIN_ONE_STEP = auto()
-    MODEL = auto()
 
 
 class Holder(NamedTuple):
@@ -55,26 +41,14 @@ class Event(NamedTuple):
     site: CallSite
 
 
-METHODS = {
-    Framework.TORCH: {"zero_grad": Kind.ZERO_GRAD, "step": Kind.STEP},
-    Framework.TENSORFLOW: {
-        "apply_gradients": Kind.APPLY_GRADIENTS, "minimize": Kind.MINIMIZE, "apply": Kind.APPLY_GRADIENTS,
-    },
-    Framework.MINDSPORE: {},
-}  # fmt: skip
-
-
 def called_kind(call: ast.Call, optimizer: ast.expr, framework: Framework) -> Kind | None:
     """What a call does that is given the optimizer, or that calls it."""
     chain = chain_of(call.func) or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ("",))
-    method = isinstance(call.func, ast.Attribute)
-    if framework is Framework.MINDSPORE:
-        if call.func is optimizer:
-            return Kind.CALL
-        return {"TrainOneStepCell": Kind.TRAIN_ONE_STEP, "Model": Kind.MODEL}.get(chain[-1])
-    if framework is Framework.TENSORFLOW and method and chain[-1] == "compile":
-        return Kind.COMPILE
-    return Kind.SCALED_STEP if framework is Framework.TORCH and method and chain[-1] == "step" else None
+    steps = framework.facts.steps
+    if call.func is optimizer:
+        return steps.called
+    method = f".{chain[-1]}" if isinstance(call.func, ast.Attribute) else None
+    return steps.given.get(chain[-1]) or (steps.given.get(method) if method else None)
 
 
 def in_place(site: CallSite) -> Event | None:
@@ -84,7 +58,7 @@ def in_place(site: CallSite) -> Event | None:
         return None
     parent = parents[-1]
     if isinstance(parent, ast.Attribute) and len(parents) > 1:
-        kind = METHODS[site.api.framework].get(parent.attr)
+        kind = site.api.framework.facts.steps.methods.get(parent.attr)
         call = parents[-2]
         if kind is not None and isinstance(call, ast.Call) and call.func is parent:
             return Event(kind, call, tuple(parents[:-2]), None, site)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from optmap.source.names import Function, Interest, collect
 from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.events import METHODS, Event, Holder, called_kind, in_place
+from optmap.translate.discover.events import Event, Holder, called_kind, in_place
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.tracing import assigned, class_of, kept_as, parameter, passed, returned, values
 from optmap.translate.parameters.edits import read_parameters
@@ -258,8 +258,9 @@ class Finder:
             if not isinstance(call, ast.Call):
                 continue
             around = tuple(parents[:-1])
-            if len(rest) == 1 and call.func is reference.node and rest[0] in METHODS[site.api.framework]:
-                yield Event(METHODS[site.api.framework][rest[0]], call, around, holder, site)
+            methods = site.api.framework.facts.steps.methods
+            if len(rest) == 1 and call.func is reference.node and rest[0] in methods:
+                yield Event(methods[rest[0]], call, around, holder, site)
             elif not rest:
                 kind = called_kind(call, reference.node, site.api.framework)
                 if kind is not None:

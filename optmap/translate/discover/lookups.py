@@ -20,8 +20,6 @@ from optmap.translate.discover.sites import Sites
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 
-_KERAS = "tf.keras.optimizers"
-
 
 class _Named(NamedTuple):
     """A string that stands for a class, with what is known of the constructor's arguments."""
@@ -49,8 +47,9 @@ class _Strings:
         for reference in self.module.references(paths).references:
             yield from self._lookup(reference)
         body = self.source.body
-        if b".compile(" in body and Framework.TENSORFLOW in self.options.sources:
-            yield from self._compiled()
+        for framework in self.options.sources if b".compile(" in body else ():
+            if framework.facts.strings is not None:
+                yield from self._compiled(framework, framework.facts.strings)
         if b"getattr" in body:
             yield from self._modules()
         for factory in around.factories:
@@ -68,7 +67,7 @@ class _Strings:
         named: _Named | None = None
         node: ast.AST | None = parent
         if isinstance(parent, ast.Call) and rest in ("get", "deserialize") and parent.func is reference.node:
-            named = self._identifier(_argument(parent))
+            named = self._identifier(_argument(parent), module.name)
         elif isinstance(parent, ast.Call) and not rest and getattr(parent.func, "id", "") == "getattr":
             name = parent.args[1] if len(parent.args) > 1 and parent.args[0] is reference.node else None
             named = self._member(module.paths[0], name)
@@ -92,11 +91,11 @@ class _Strings:
         api = self.tables.api_at(f"{path}.{text}") if text else None
         return _Named(api) if api is not None else None
 
-    def _identifier(self, node: ast.expr | None) -> _Named | None:
+    def _identifier(self, node: ast.expr | None, module: str) -> _Named | None:
         """What Keras makes of a string in any case, or of {"class_name": ..., "config": {...}}."""
         if isinstance(node, ast.Dict):
             items = {_text(key): value for key, value in zip(node.keys, node.values, strict=True) if key is not None}
-            named = self._identifier(items.get("class_name"))
+            named = self._identifier(items.get("class_name"), module)
             config = items.get("config")
             if named is None or not isinstance(config, ast.Dict | None):
                 return None
@@ -108,14 +107,14 @@ class _Strings:
         text = _text(node)
         if text is None:
             return None
-        names = {api.class_name.lower(): api for api in self.tables.apis.values() if api.module.name == _KERAS}
+        names = {api.class_name.lower(): api for api in self.tables.apis.values() if api.module.name == module}
         api = names.get(text.lower())
         return _Named(api) if api is not None else None
 
-    def _compiled(self) -> Iterator[Finding]:
-        """`model.compile("adam")` in a file that imports Keras."""
+    def _compiled(self, framework: Framework, module: str) -> Iterator[Finding]:
+        """`model.compile("adam")` in a file that imports the framework; the classes are those of the module."""
         calls = [(node, self.module.parent(node)) for node in self.module.attributes("compile")]
-        if not calls or not self._imports(self.tables.roots[Framework.TENSORFLOW]):
+        if not calls or not self._imports(self.tables.roots[framework]):
             return
         for callee, call in calls:
             root = root_of(callee)
@@ -123,7 +122,7 @@ class _Strings:
                 continue  # re.compile("adam")
             given = _argument(call)
             values, complete, _ = self.module.reaching(given) if given is not None else ((), False, None)
-            named = self._identifier(values[0]) if complete and len(values) == 1 else None
+            named = self._identifier(values[0], module) if complete and len(values) == 1 else None
             if named is not None:
                 chain = chain_of(callee.value)
                 yield self._finding(call, named, ".".join(chain) if chain else "model", frozenset())

@@ -22,8 +22,8 @@ from optmap.diagnostics import (
     UNKNOWN_OPTIMIZER,
     Code,
 )
+from optmap.mapping.frameworks import Module as OptimizerModule
 from optmap.mapping.model import Api, Framework, MappingSet
-from optmap.mapping.model import Module as OptimizerModule
 from optmap.source.model import Module, Reference
 from optmap.translate.findings import Finding
 
@@ -130,7 +130,8 @@ def mention_of_string(node: ast.Constant, tables: MappingSet, sources: Collectio
     if not _DOTTED.fullmatch(text):
         return None
     first, _, rest = text.partition(".")
-    member = find_member(tables, f"tensorflow.{rest}" if first == "tf" else text)
+    means = tables.conventional.get(first, first)
+    member = find_member(tables, f"{means}.{rest}" if "." not in means else text)
     if member is None or member.home.framework not in sources:
         return None
     if partial and not member.rest:

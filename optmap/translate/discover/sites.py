@@ -18,12 +18,6 @@ from optmap.source.text import Source
 from optmap.translate.discover.mentions import Member, find_member, mention_of, mention_of_other, mention_of_string
 from optmap.translate.findings import Finding
 
-CONVENTIONAL: Final = {
-    "torch": "torch", "tf": "tensorflow", "tensorflow": "tensorflow", "keras": "keras", "mindspore": "mindspore",
-    "ms": "mindspore", "optim": "torch.optim",
-}  # fmt: skip
-"""What names mean by convention where nothing binds them."""
-
 WRAPPED: Final = "wrapped_optimizer"
 """The canonical name of the argument that holds the optimizer of a wrapper."""
 
@@ -99,7 +93,7 @@ def roots(tables: MappingSet, frameworks: Collection[Framework]) -> frozenset[st
 def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework], target: Framework) -> Sites:
     """Find every call and mention of an optimizer of the source frameworks."""
     wanted = frozenset(sources) | {target}
-    unbound = frozenset(CONVENTIONAL)
+    unbound = frozenset(tables.conventional)
     if _STAR.search(source.body):
         unbound |= tables.class_names
     prefixes = tuple(path for path, home in tables.modules_by_path.items() if home.framework in wanted)
@@ -190,7 +184,8 @@ class _Finder:
             if member is not None and member.api is not None:
                 self._starred(reference, member)
                 return
-        member = self._member(".".join((CONVENTIONAL[first], *rest))) if first in CONVENTIONAL else None
+        means = self.tables.conventional.get(first)
+        member = self._member(".".join((means, *rest))) if means is not None else None
         if member is not None and member.api is not None and member.home.framework in self.sources:
             name = ".".join(reference.chain)
             message = f"{name} looks like {member.api.name}, but nothing in the file binds {first!r}"
@@ -199,7 +194,9 @@ class _Finder:
     def _starred(self, reference: Reference, member: Member) -> None:
         """A name that nothing but `from m import *` may bind."""
         others = [path for path in self.module.stars() if self.tables.find(path) != (member.home, "")]
-        foreign = [path for path in others if path.partition(".")[0] not in roots(self.tables, list(Framework))]
+        foreign = [
+            path for path in others if path.partition(".")[0] not in roots(self.tables, self.tables.frameworks.values())
+        ]
         if member.home.framework not in self.sources:
             self._call(reference, member, self.already)
         elif foreign:

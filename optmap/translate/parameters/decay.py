@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from optmap.mapping.model import Framework
+from optmap.mapping.frameworks import Parameters, fill
 from optmap.mapping.plan import Plan
 from optmap.source.calls import CallText
 from optmap.source.changes import Change
@@ -20,14 +20,6 @@ from optmap.source.text import Source
 from optmap.translate.constructors.reasons import Reason, RemedyKind, Subject
 
 _LONGEST: Final = 120
-
-_TORCH: Final = (
-    "give torch two groups: spared = {{id(p) for m in {model}.modules() if isinstance(m, "
-    "(torch.nn.modules.batchnorm._NormBase, torch.nn.LayerNorm, torch.nn.GroupNorm)) for p in m.parameters(recurse=False)}}, "
-    'then [{{"params": [p for p in {model}.parameters() if id(p) not in spared]{decay}}}, '
-    '{{"params": [p for p in {model}.parameters() if id(p) in spared], "weight_decay": 0.0}}] '
-    "in place of {parameters}"
-)
 
 
 def parameters_text(source: Source, call: CallText, index: int, changes: Sequence[Change]) -> str | None:
@@ -40,34 +32,34 @@ def exact_advice(reason: Reason, plan: Plan, parameters: str | None, weight_deca
     """Replace the general advice on MindSpore's decay filter by the code that reproduces the source's decay."""
     if reason.subject is not Subject.DECAY_FILTER:
         return reason
-    advice = _advice(plan, parameters, weight_decay)
+    advice = _advice(plan.target.framework.facts.parameters, parameters, weight_decay)
+    if advice is None:
+        return reason
     other = reason.statement if reason.remedy is None or reason.remedy.kind is RemedyKind.DIFFERENCE else reason.message
     return reason._replace(statement=f"{other}. To decay what the source decays, {advice}", remedy=None)
 
 
-def _advice(plan: Plan, parameters: str | None, weight_decay: str | None) -> str:
-    if plan.target.framework is Framework.MINDSPORE:
-        if parameters is None:
-            return 'pass one group, [{"params": [...]}], in place of the list of parameters'
-        return f'write [{{"params": {_as_list(parameters)}}}] in place of {parameters}'
-    if plan.target.framework is Framework.TORCH:
-        model = _model(parameters)
-        decay = f', "weight_decay": {weight_decay}' if weight_decay is not None else ""
-        return _TORCH.format(model=model or "model", decay=decay, parameters=parameters or "the parameters")
-    return (
-        'call the optimizer\'s exclude_from_weight_decay(var_names=["beta", "gamma"]) before it is used: Keras calls the '
-        "parameters of its normalization layers so too"
+def _advice(target: Parameters, parameters: str | None, weight_decay: str | None) -> str | None:
+    if target.spare is None or (parameters is None and target.spare_any is not None):
+        return target.spare_any
+    text = parameters or "the parameters"
+    return fill(
+        target.spare,
+        parameters=text,
+        list=_as_list(text, target.trainable),
+        model=_model(parameters, target.trainable) or "model",
+        decay=f', "weight_decay": {weight_decay}' if weight_decay is not None else "",
     )
 
 
-def _as_list(text: str) -> str:
+def _as_list(text: str, trainable: str) -> str:
     """A group takes a list: from what can be run over once only, MindSpore trains nothing, and says nothing."""
-    known = text.endswith(".trainable_params()") and "(" not in text.removesuffix("()") and " " not in text
+    known = text.endswith(f".{trainable}()") and "(" not in text.removesuffix("()") and " " not in text
     return text if known or (text.startswith("[") and text.endswith("]")) else f"list({text})"
 
 
-def _model(text: str | None) -> str | None:
+def _model(text: str | None, trainable: str) -> str | None:
     """The one model behind `net.parameters()`, or behind a filter of them."""
-    models = set(re.findall(r"(?<![\w.)\]])((?:\w+\.)+)parameters\(\)", text or ""))
-    whole = (text or "").count(".parameters()")
+    models = set(re.findall(rf"(?<![\w.)\]])((?:\w+\.)+){trainable}\(\)", text or ""))
+    whole = (text or "").count(f".{trainable}()")
     return models.pop().rstrip(".") if len(models) == 1 and whole == 1 else None

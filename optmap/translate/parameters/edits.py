@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
+from optmap.mapping.frameworks import Parameters
 from optmap.mapping.model import Framework
 from optmap.mapping.plan import Plan, group_key
 from optmap.source.calls import comments_in
@@ -13,7 +14,7 @@ from optmap.source.changes import Change, Rename, Replace
 from optmap.source.templates import Template, template
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Groups
-from optmap.translate.parameters.groups import ACCESSORS, GroupEntry, Lost
+from optmap.translate.parameters.groups import GroupEntry, Lost
 from optmap.translate.parameters.reader import Reader
 
 _Node = TypeVar("_Node", bound=ast.expr)
@@ -77,12 +78,14 @@ class _Changes:
         self.source = source
         self.found = found
         self.plan = plan
+        self.old = plan.source.framework.facts.parameters
+        self.new = plan.target.framework.facts.parameters
         self.optimizer = optimizer
         self.changes: list[Change] = []
 
     def run(self) -> None:
         rewritten = [call for call in self.found.filters if self._filter(call)]
-        if self.plan.target.framework is Framework.MINDSPORE:
+        if self.new.lists:
             for node in _different(self.found.lazy):
                 if isinstance(node, ast.GeneratorExp):
                     self._listed(node)
@@ -102,13 +105,12 @@ class _Changes:
 
     def _must_stay_list(self, call: ast.Call) -> bool:
         """MindSpore's `trainable_params()` is a list, torch's `parameters()` can be run over once."""
-        between = (self.plan.source.framework, self.plan.target.framework)
-        if between != (Framework.MINDSPORE, Framework.TORCH) or self.source.parents[id(call)] is self.optimizer:
+        if self.old.one_pass or not self.new.one_pass or self.source.parents[id(call)] is self.optimizer:
             return False
         from optmap.source.variables import Variables
         from optmap.translate.parameters.one_pass import needs_list
 
-        listed = isinstance(call.func, ast.Attribute) and call.func.attr == ACCESSORS[Framework.MINDSPORE].trainable
+        listed = isinstance(call.func, ast.Attribute) and call.func.attr == self.old.trainable
         return listed and needs_list(self.source, call, lambda: Variables(self.source), self.optimizer)
 
     def _listed(self, node: ast.GeneratorExp) -> None:
@@ -123,10 +125,10 @@ class _Changes:
         self.changes.append(Replace(node, template(f"{text}]", **slots)))
 
     def _accessor(self, call: ast.Call) -> None:
-        old, new = ACCESSORS[self.plan.source.framework], ACCESSORS[self.plan.target.framework]
+        old, new = self.old, self.new
         assert isinstance(call.func, ast.Attribute)
         named = call.func.attr == old.named and any(call is other for other in self.found.accessors)
-        if named and self.plan.target.framework is Framework.MINDSPORE:
+        if named and new.own_names:
             text = f"((parameter.name, parameter) for parameter in $model.{new.trainable}())"
             self.changes.append(Replace(call, template(text, model=call.func.value)))
         else:
@@ -147,7 +149,7 @@ class _Changes:
 
     def _filter(self, call: ast.Call) -> bool:
         """`filter(lambda p: p.requires_grad, X.parameters())` asks for what trainable_params() returns: keep X's call."""
-        if self.plan.source.framework is not Framework.TORCH or not _is_trainable_filter(call):
+        if self.new.flag is not None or not self.new.trainable or not _is_trainable_filter(call, self.old):
             return False
         if comments_in(self.source, self.source.start(call), self.source.end(call)):
             return False
@@ -161,22 +163,20 @@ def _different(nodes: Iterable[_Node]) -> list[_Node]:
 
 def uses_names(found: ParametersArgument, framework: Framework) -> bool:
     """Tell whether parameters are picked by name, which differs between frameworks."""
-    named = ACCESSORS[framework].named
+    named = framework.facts.parameters.named
     named_calls = (call for call in found.accessors if isinstance(call.func, ast.Attribute) and call.func.attr == named)
     return found.name_attribute or (found.picks and any(named_calls))
 
 
-def _is_trainable_filter(call: ast.Call) -> bool:
+def _is_trainable_filter(call: ast.Call, names: Parameters) -> bool:
     if not (isinstance(call.func, ast.Name) and call.func.id == "filter" and len(call.args) == 2 and not call.keywords):
         return False
     test, items = call.args
-    if not (
-        isinstance(test, ast.Lambda) and isinstance(test.body, ast.Attribute) and test.body.attr == "requires_grad"
-    ):
+    if not (isinstance(test, ast.Lambda) and isinstance(test.body, ast.Attribute) and test.body.attr == names.flag):
         return False
-    names = [argument.arg for argument in test.args.args]
-    is_item = isinstance(test.body.value, ast.Name) and names == [test.body.value.id]
+    bound = [argument.arg for argument in test.args.args]
+    is_item = isinstance(test.body.value, ast.Name) and bound == [test.body.value.id]
     is_accessor = (
-        isinstance(items, ast.Call) and isinstance(items.func, ast.Attribute) and items.func.attr == "parameters"
+        isinstance(items, ast.Call) and isinstance(items.func, ast.Attribute) and items.func.attr == names.trainable
     )
     return is_item and is_accessor

@@ -12,7 +12,7 @@ from optmap.source.text import Source
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.discover.sites import CallSite, Sites
 from optmap.translate.findings import Finding, Place
-from optmap.translate.parameters.groups import ACCESSORS, GroupEntry
+from optmap.translate.parameters.groups import GroupEntry
 
 
 def unsayable(
@@ -23,9 +23,11 @@ def unsayable(
     if plan.target.parameters_argument is None:
         return None
     picked = _picked_by_attribute(node, plan.source.framework)
-    if picked is not None and plan.target.framework is Framework.TORCH:
-        named = ACCESSORS[Framework.TORCH].named
-        message = f"{ast.unparse(picked)} is None in torch, whose parameters do not know their names; pick them from {named}()"
+    target = plan.target.framework
+    if picked is not None and not target.facts.parameters.own_names:
+        named = target.facts.parameters.named
+        message = f"{ast.unparse(picked)} is None in {target}, whose parameters do not know their names"
+        message += f"; pick them from {named}()" if named is not None else ""
         return Finding(NAME_ATTRIBUTE, message, at)
     for entry in entries:
         if "learning_rate" in group_ties(plan.source, entry.key, plan.switched):
@@ -38,7 +40,7 @@ def unsayable(
 
 def _picked_by_attribute(node: ast.expr, source: Framework) -> ast.Attribute | None:
     """`p.name` where p runs over parameters: MindSpore's parameters have names."""
-    if source is not Framework.MINDSPORE:
+    if not source.facts.parameters.own_names:
         return None
     for inner in ast.walk(node):
         names = set(_bound(inner))

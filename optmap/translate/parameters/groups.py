@@ -6,24 +6,9 @@ import ast
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from optmap.mapping.model import Framework
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 
-
-class Accessors(NamedTuple):
-    """The methods of a model that give its trainable parameters, with or without names; `also` are read as the first."""
-
-    trainable: str
-    named: str | None
-    also: tuple[str, ...] = ()
-
-
-ACCESSORS: Final = {
-    Framework.TORCH: Accessors("parameters", "named_parameters"),
-    Framework.MINDSPORE: Accessors("trainable_params", "parameters_and_names", ("get_parameters",)),
-    Framework.TENSORFLOW: Accessors("trainable_variables", None, ("trainable_weights",)),
-}
 PASS_ON: Final = ("list", "tuple", "iter", "chain", "reversed", "from_iterable")
 """Functions whose arguments are, or hold, what they return."""
 LOOP_ONLY: Final = ("enumerate", "sorted", "zip")

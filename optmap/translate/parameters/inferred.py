@@ -13,10 +13,6 @@ from optmap.source.scopes import Names, Reference, Scope, chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.lifetime import last_use, lifetime
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.parameters.groups import ACCESSORS
-
-_TENSORFLOW = ACCESSORS[Framework.TENSORFLOW]
-_VARIABLES = (_TENSORFLOW.trainable, *_TENSORFLOW.also)
 
 
 class Failure(NamedTuple):
@@ -51,7 +47,9 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
             failure = None if use.here else _unusable(source, site, use)
             if failure is not None:
                 return failure
-        accessor = ACCESSORS[target].trainable
+        accessor = target.facts.parameters.trainable
+        if not accessor:
+            return Failure(f"{target.facts.models.called} gives them in no way that is known")
         texts[" + ".join(f"{'.'.join(use.chain)}.{accessor}()" for use in group)] = None
     if not texts:
         return Failure("the file does not show which model it trains")
@@ -86,7 +84,7 @@ def _holder(parent: ast.AST | None, node: ast.expr) -> tuple[str, ...] | None:
 
 def _direct(source: Source, call: ast.Call, site: CallSite) -> list[list[_Use]] | Failure:
     names = _collect(source, _roots_in(call))
-    found = [use._replace(here=True) for use in _variables(call, names, site.node)]
+    found = [use._replace(here=True) for use in _variables(call, names, site.node, _given(site))]
     return [found] if found else Failure("the file does not show which model it trains")
 
 
@@ -108,7 +106,7 @@ def _through_holder(source: Source, holder: tuple[str, ...], site: CallSite) -> 
     every = _collect(source, roots | _roots_behind(source, roots))
     uses = []
     for call, optimizer in calls:
-        found = _variables(call, every, optimizer)
+        found = _variables(call, every, optimizer, _given(site))
         if not found:
             return Failure(f"what it trains on {source.line_name(call.lineno)} cannot be read off")
         uses.append([use._replace(until=until) for use in found])
@@ -164,7 +162,13 @@ def _call_of(reference: Reference, holder: tuple[str, ...]) -> ast.Call | None:
     return None
 
 
-def _variables(call: ast.Call, names: Names, optimizer: ast.expr) -> list[_Use]:
+def _given(site: CallSite) -> tuple[str, ...]:
+    """The attributes of models that give the variables."""
+    names = site.api.framework.facts.parameters
+    return (names.trainable, *names.also)
+
+
+def _variables(call: ast.Call, names: Names, optimizer: ast.expr, given: Sequence[str]) -> list[_Use]:
     """Return the models whose variables the call trains, several where their variables are added up."""
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if method == "compile" and isinstance(call.func, ast.Attribute) and _is_optimizer(call, optimizer, names):
@@ -177,10 +181,10 @@ def _variables(call: ast.Call, names: Names, optimizer: ast.expr) -> list[_Use]:
             and pairs.func.id == "zip"
             and len(pairs.args) == 2
         ):
-            return _trained(pairs.args[1], names)
+            return _trained(pairs.args[1], names, given)
     if method == "minimize":
         variables = _argument(call, 1, "var_list")
-        return _trained(variables, names) if variables is not None else []
+        return _trained(variables, names, given) if variables is not None else []
     return []
 
 
@@ -210,25 +214,25 @@ def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
     return call.args[position] if plain and position < len(call.args) else None
 
 
-def _trained(node: ast.expr, names: Names) -> list[_Use]:
+def _trained(node: ast.expr, names: Names, given: Sequence[str]) -> list[_Use]:
     """Models behind `X.trainable_variables`, sums of those, or a name that was assigned one of them."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _trained(node.left, names), _trained(node.right, names)
+        left, right = _trained(node.left, names, given), _trained(node.right, names, given)
         return left + right if left and right else []
-    if isinstance(node, ast.Attribute) and node.attr in _VARIABLES:
+    if isinstance(node, ast.Attribute) and node.attr in given:
         return _models(node.value, names)
     if isinstance(node, ast.Name):
-        return _assigned(node, names)
+        return _assigned(node, names, given)
     return []
 
 
-def _assigned(node: ast.Name, names: Names) -> list[_Use]:
+def _assigned(node: ast.Name, names: Names, given: Sequence[str]) -> list[_Use]:
     reference = next((item for item in names.references if item.node is node), None)
     owner = reference.scope.owner(node.id) if reference else None
     bindings = owner.bindings[node.id] if owner else []
     if len(bindings) != 1 or bindings[0].value is None or isinstance(bindings[0].value, ast.Name):
         return []
-    return _trained(bindings[0].value, names)
+    return _trained(bindings[0].value, names, given)
 
 
 def _models(node: ast.expr, names: Names) -> list[_Use]:

@@ -10,7 +10,6 @@ from optmap.mapping.model import Api
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.findings import Finding, Place
-from optmap.translate.parameters.groups import ACCESSORS
 
 _SAME: Final = ("list", "tuple", "iter")
 """Builtins that return what they are given, as far as an optimizer is concerned."""
@@ -21,12 +20,13 @@ def left_out(source: Source, node: ast.expr, at: Place, api: Api, target: Api) -
     """Say that the parameters were left out; a warning where they may be but some of a model's."""
     text = source.text(source.start(node), source.end(node))
     shown = text if len(text) <= _LONGEST and "\n" not in text and "\r" not in text else "the parameters argument"
+    said = target.framework.facts.parameters
     if _is_whole_model(node, api):
-        message = f"{shown} was left out: {target.name} is given the variables with their gradients"
+        message = f"{shown} was left out: {target.name} {said.left_out}"
         return Finding(PARAMETERS_ELSEWHERE, message, at)
     message = (
-        f"{shown} was left out, which may be some of a model's parameters, or groups of them: {target.name} updates whatever "
-        "it is given; give those variables alone to apply_gradients, or set trainable = False on the others"
+        f"{shown} was left out, which may be some of a model's parameters, or groups of them: {target.name} "
+        f"{said.left_out_some}"
     )
     return Finding(PARAMETERS_PICKED, message, at)
 
@@ -38,7 +38,7 @@ def _is_whole_model(node: ast.expr, api: Api) -> bool:
     if isinstance(node.func, ast.Name) and node.func.id in _SAME and len(node.args) == 1 and not node.keywords:
         return _is_whole_model(node.args[0], api)
     chain = chain_of(node.func)
-    names = ACCESSORS[api.framework]
+    names = api.framework.facts.parameters
     if chain is None or node.args or node.keywords or chain[-1] not in (names.trainable, *names.also):
         return False
     model = [name for name in chain[:-1] if name not in ("self", "module")]

@@ -9,24 +9,27 @@ from __future__ import annotations
 import ast
 from itertools import combinations
 
+from optmap.mapping.frameworks import fill
+from optmap.mapping.model import Framework
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.edits import ParametersArgument
 
 
-def clash_message(source: Source, site: CallSite, found: ParametersArgument) -> str | None:
+def clash_message(source: Source, site: CallSite, found: ParametersArgument, target: Framework) -> str | None:
     """Say how the parameters of the several models that one optimizer is given get names of their own."""
-    models = _models(source, site, found)
-    if not models:
+    rename, join = target.facts.parameters.rename, target.facts.parameters.join
+    models = _models(source, site, found) if rename is not None else []
+    if not models or rename is None:
         return None
     *first, last = models
-    renamed = f"call {last}.update_parameters_name({f'{last}.'!r})"
-    if len(first) > 1:
-        renamed = f"call {models[1]}.update_parameters_name({f'{models[1]}.'!r}) and so on for all but one"
+    several = len(first) > 1
+    one = models[1] if several else last
+    renamed = f"call {fill(rename, model=one, prefix=repr(f'{one}.'))}{' and so on for all but one' if several else ''} before"
     return (
-        f"the optimizer is given parameters of {', '.join(first)} and {last}; MindSpore takes no two of one name, and models "
-        f"that stand apart name equal layers alike: {renamed} before, or make the models parts of one Cell"
+        f"the optimizer is given parameters of {', '.join(first)} and {last}; {target.facts.title} takes no two of one name, "
+        f"and models that stand apart name equal layers alike: {renamed}{f', or {join}' if join is not None else ''}"
     )
 
 

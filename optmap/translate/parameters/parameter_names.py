@@ -8,12 +8,6 @@ from typing import Final
 
 from optmap.mapping.model import Framework
 
-_CALLED: Final = {
-    Framework.MINDSPORE: {"weight": "gamma", "bias": "beta"},
-    Framework.TORCH: {"gamma": "weight", "beta": "bias"},
-}
-"""The last part of the name of a normalization layer's scale and shift in the source, and in the target (torch 2.13,
-MindSpore 2.10). Other layers' weight and bias have the same name in both, but for MindSpore's nn.Embedding."""
 _SHOWN: Final = 4
 
 
@@ -22,10 +16,10 @@ def names_message(literals: Sequence[str], target: Framework, attribute: bool = 
 
     `attribute` says that the parameters are asked for their own name, which only MindSpore's have.
     """
-    called = _CALLED.get(target, {})
+    named, called = target.facts.parameters.named, target.facts.parameters.scales
     says = []
-    if attribute and target is Framework.TORCH:
-        says.append("a parameter's name is not in its attribute name, which is None, but in named_parameters()")
+    if attribute and named is not None and not target.facts.parameters.own_names:
+        says.append(f"a parameter's name is not in its attribute name, which is None, but in {named}()")
     others = []
     for literal in literals:
         found = re.fullmatch(rf"(.*?)({'|'.join(called)})", literal) if called else None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from optmap.mapping.model import Framework
 from optmap.source.text import Source
 from optmap.translate.parameters.groups import (
-    ACCESSORS,
     LOOP_ONLY,
     PASS_ON,
     GroupEntry,
@@ -46,7 +45,7 @@ class Reader:
     ) -> None:
         self.source = source
         self.framework = framework
-        self.names = ACCESSORS[framework]
+        self.names = framework.facts.parameters
         self.variables = variables
         self.blocked = blocked or {}
         self.entries: list[GroupEntry] = []
@@ -187,7 +186,7 @@ class Reader:
 
     def note_names(self, node: ast.expr) -> None:
         """MindSpore's parameters carry their name as an attribute, torch's do not."""
-        if self.framework is Framework.MINDSPORE:
+        if self.names.own_names:
             self.name_attribute |= any(
                 isinstance(item, ast.Attribute) and item.attr == "name" for item in ast.walk(node)
             )

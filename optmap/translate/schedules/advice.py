@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from optmap.mapping.canonical import PACE, Canonical, Context, attached, canonical_values
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Formula, Op, context, literal, plus
-from optmap.mapping.model import OPTIMIZER, Framework, MappingSet
+from optmap.mapping.frameworks import fill
+from optmap.mapping.model import OPTIMIZER, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan, choose
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
@@ -93,6 +94,7 @@ class _Adviser:
         self.optimizer = optimizer
         self.tables = tables
         self.target = options.target
+        self.facts = options.target.facts.schedules
         self.attached = attached(bound.site.api)
         self.known = dict(context_of(options).known)
         self.names: dict[str, str] = {}
@@ -118,9 +120,9 @@ class _Adviser:
         else:
             counter = self._counter()
             found = self.by_hand(counter)
-            if found is None or self.target is not Framework.TORCH:
+            if found is None or self.facts.function is None:
                 return None
-            first, name, text = found.first, "torch.optim.lr_scheduler.LambdaLR", f"lambda {counter}: {found.factor}"
+            first, name, text = found.first, self.facts.function, f"lambda {counter}: {found.factor}"
         return Attachable(first, name, text, tuple(self._nodes_in(text)))
 
     def passable(self, pace: str | None) -> Attachable | str:
@@ -129,8 +131,8 @@ class _Adviser:
         if pace is not None:
             self.known[PACE] = Value()
             self.names[PACE] = pace
-        if self.bound.site.api.algorithm == "multi_step":
-            return self._piecewise()
+        if self.bound.site.api.algorithm == "multi_step" and self.facts.steps is not None:
+            return self._piecewise(self.facts.steps)
         found = self._plans(False, frozenset({PACE} if pace is not None else ()) | {"learning_rate"})
         plan = choose(found, faithful=False)
         if plan is not None:
@@ -140,7 +142,7 @@ class _Adviser:
         name = self.bound.site.api.name
         return "; ".join(dict.fromkeys(problems)) or f"{name} has no counterpart that is passed as a learning rate"
 
-    def _piecewise(self) -> Attachable | str:
+    def _piecewise(self, api: str) -> Attachable | str:
         """The steps of a MultiStepLR one by one."""
         values = canonical_values(self.tables, self.bound.site.api, self.given, Context(self.known))
         places, rate, strength = values["milestones"], values.get("learning_rate"), values["decay_rate"]
@@ -159,7 +161,7 @@ class _Adviser:
             factor = self._text(strength, tight=True)
             rates.append(f"{self._text(first, tight=True)} * {factor}" + (f" ** {power}" if power > 1 else ""))
         text = f"boundaries=[{limits}], values=[{', '.join(rates)}]"
-        return Attachable("", "tf.keras.optimizers.schedules.PiecewiseConstantDecay", text, tuple(self._nodes_in(text)))
+        return Attachable("", api, text, tuple(self._nodes_in(text)))
 
     def _values(self) -> dict[str, Formula]:
         return canonical_values(self.tables, self.bound.site.api, self.given, Context(self.known))
@@ -272,26 +274,32 @@ class _Adviser:
         return rate_text(call, rate, self._text)
 
     def _by_hand(self) -> str | None:
-        counter = self._counter() if not self.attached and self.target is Framework.TORCH else None
+        only = self.facts.only == "attached"
+        counter = self._counter() if not self.attached and only else None
         found = self.by_hand(counter)
         if found is None:
             return None
         if self.attached:
             return self._set_by_hand(found)
-        if self.target is Framework.TORCH:
-            made = f"torch.optim.lr_scheduler.LambdaLR(optimizer, lambda {counter}: {found.factor})"
+        if only:
+            made = f"{self.facts.function}(optimizer, lambda {counter}: {found.factor})"
             return f"Give the optimizer lr={found.first}, attach {made} and call its step() after every step of the optimizer"
-        if self.target is Framework.MINDSPORE:
+        if self.target.facts.rates.lists:
             return f"Pass a list with the rate of every step: [{found.rate} for step in range(total_steps)]"
         return self._steps(found)
 
-    def _set_by_hand(self, found: RateText) -> str:
+    def _rate_of_optimizer(self) -> str:
+        return fill(self.facts.rate or "", optimizer=self._optimizer_text())
+
+    def _set_by_hand(self, found: RateText) -> str | None:
         """How to go on without an attached schedule."""
-        name = self._optimizer_text()
-        if self.target is Framework.MINDSPORE:
-            made = f"{_LAMBDA}({name}, lambda calls: {found.factor})"
+        if self.facts.function is not None:
+            made = f"{self.facts.function}({self._optimizer_text()}, lambda calls: {found.factor})"
             return f"Give the optimizer lr={found.first} and attach {made} instead"
-        text = f"In place of its step(), set {name}.learning_rate = {found.rate}, where calls counts them, this one included"
+        if self.facts.rate is None:
+            return None
+        rate = self._rate_of_optimizer()
+        text = f"In place of its step(), set {rate} = {found.rate}, where calls counts them, this one included"
         text += "; set it with calls = 0 first" if self.bound.site.api.algorithm in _FROM_THE_START else ""
         cycles = self._values().get("cycle_momentum")
         return text if cycles is None or cycles.number is False else f"{text}. It cycles the momentum, too"
@@ -300,12 +308,12 @@ class _Adviser:
         """A list of MindSpore as a piecewise constant schedule of Keras, where its length is known."""
         values = self._values()
         total, pace = values.get("total_steps"), values.get(PACE)
-        if total is None or pace is None:
+        if total is None or pace is None or self.facts.steps is None:
             return None
         length, every = (self._text(item, tight=True) for item in (total, pace))
         rates = f"[{found.rate} for step in range(0, {length}, {every})]"
         places = f"[step - 1 for step in range({every}, {length}, {every})]"
-        return f"Pass tf.keras.optimizers.schedules.PiecewiseConstantDecay({places}, {rates})"
+        return f"Pass {self.facts.steps}({places}, {rates})"
 
     def _optimizer_text(self) -> str:
         node = optimizer_node(self.bound.site)

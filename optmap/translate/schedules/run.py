@@ -6,12 +6,13 @@ An optimizer and what sets its learning rate stand or fall together: the bonds b
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optmap.diagnostics import SCHEDULE_MEMBER, SCHEDULE_REFUSED, SCHEDULER
 from optmap.mapping.canonical import attached
+from optmap.mapping.frameworks import fill
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Serving
 from optmap.translate.discover.sites import CallSite, Sites
@@ -25,13 +26,6 @@ from optmap.translate.unit import Bond, Outcome, Rewritten, Tied, Translation, U
 
 if TYPE_CHECKING:
     from optmap.translate.schedules.attach import Taken
-
-_ABSENT: Final = {
-    "state_dict": "keep scheduler.last_epoch and the learning rates yourself",
-    "load_state_dict": "set scheduler.last_epoch and the learning rates yourself",
-    "print_lr": "print scheduler.get_last_lr()",
-}
-"""Members of torch's attached schedules that MindSpore's lack, and what to do instead."""
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
@@ -129,9 +123,10 @@ class Schedules:
             else:
                 problem = self._broken_sequence(schedule)
                 made = problem or translate_schedule(self.source, self.sites, schedule, self.tables, self.options)
-                if isinstance(made, str) and self.options.target is Framework.TORCH and not attached(schedule.api):
+                only = self.options.target.facts.schedules.only
+                if isinstance(made, str) and only == "attached" and not attached(schedule.api):
                     made = self._moved(schedule) or made
-                if isinstance(made, str) and self.options.target is Framework.TENSORFLOW and self._may_pass(schedule):
+                if isinstance(made, str) and only == "passed" and self._may_pass(schedule):
                     made = self._passed(schedule)
                 whole = self.inside.get(at)
                 if isinstance(made, str) and whole is not None and whole.api.algorithm == "sequential":
@@ -165,17 +160,15 @@ class Schedules:
         return pass_schedule(self.source, self.sites, self.ties, schedule, self.tables, self.options)
 
     def _broken_sequence(self, schedule: CallSite) -> str | None:
-        """A sequence is made of schedules that the file shows; MindSpore cannot switch to a MultiStepLR."""
+        """A sequence is made of schedules that the file shows, and not every framework can switch to any."""
         if schedule.api.algorithm != "sequential":
             return None
         found = self.ties.parts(schedule)
         if not found:
             return "the schedules that it is made of are not written out in this file"
-        later = [part for part in found[1:] if part.api.algorithm == "multi_step"]
-        if later and self.options.target is Framework.MINDSPORE:
-            line = later[0].node.lineno
-            return f"MindSpore's SequentialLR cannot switch to a MultiStepLR (line {line}): that raises AttributeError"
-        return None
+        unswitched = self.options.target.facts.schedules.unswitched
+        later = next((part for part in found[1:] if part.api.algorithm in unswitched), None)
+        return fill(unswitched[later.api.algorithm], line=str(later.node.lineno)) if later is not None else None
 
     def whole_of(self, optimizer: CallSite) -> AttachedGroup | None:
         """The attached schedules that decide which class an optimizer becomes; None where there is none to be kept."""
@@ -210,7 +203,7 @@ class Schedules:
         """The classes that take what has to be attached in place of a schedule that is left as it is."""
         target = self.options.target
         module = next(
-            (api.module for api in self.tables.apis.values() if api.framework is target and attached(api)), None
+            (api.module for api in self.tables.apis.values() if api.framework == target and attached(api)), None
         )
         whole = self.by_optimizer.get(id(optimizer.node))
         if module is None or whole is None:
@@ -291,12 +284,13 @@ class Schedules:
         """What to report of translated schedules, and of uses of them that the target does not know."""
         for made in done:
             yield from made.findings
-            if self.options.target is not Framework.MINDSPORE or not attached(made.target):
+            lacking = self.options.target.facts.schedules.lacking
+            if not lacking or not attached(made.target):
                 continue
             for reference in self.ties.uses_of(made.site):
                 member = reference.chain[1] if len(reference.chain) > 1 else ""
-                if member in _ABSENT:
-                    message = f"{made.target.name} has no {member}; {_ABSENT[member]}"
+                if member in lacking:
+                    message = f"{made.target.name} has no {member}; {lacking[member]}"
                     yield Finding(SCHEDULE_MEMBER, message, reference.node, str(made.target.at))
 
 

@@ -98,7 +98,7 @@ def translate_schedule(
 def no_counterpart(tables: MappingSet, api: Api, target: Framework, attach: bool) -> str:
     """Say that the target has no such schedule, and what to do."""
     how = "that is attached to an optimizer" if attach else "that is passed as a learning rate"
-    advice = api.instead or tables.algorithms[api.algorithm].instead
+    advice = tables.instead(api, target)
     return f"{api.name} has no counterpart in {target} {how}" + (f"; {advice}" if advice else "")
 
 
@@ -165,13 +165,14 @@ def _findings(bound: Bound, plan: Plan) -> list[Finding]:
         found.append(Finding(DEPRECATED_TARGET, message, call, str(target.at)))
     if target.note:
         found.append(Finding(API_NOTE, f"{target.name}: {target.note}", call, str(target.at)))
-    if target.framework is Framework.MINDSPORE:
+    given = target.framework.facts.schedules.given
+    if given is not None:
         for name in ("lr_lambda", "scale_fn"):
             node = next((item.node for item in bound.call.arguments if item.name == name), None)
             if node is None and name == "lr_lambda" and target.by_name.get(name) and len(bound.call.arguments) > 1:
                 node = bound.call.arguments[1].node
             if node is not None and not _is_arithmetic(node):
-                message = f"{target.name} calls {name} with a float32 tensor, {bound.site.api.name} with an int"
+                message = f"{target.name} calls {name} with {given}, {bound.site.api.name} with an int"
                 found.append(Finding(SCHEDULE_FUNCTION, message, node, str(target.at)))
     return found
 

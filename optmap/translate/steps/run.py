@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from optmap.diagnostics import STEP, STEP_NOT_PLAIN
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.frameworks import Gradients, Kind
+from optmap.mapping.model import MappingSet
 from optmap.source.names import Function
 from optmap.source.text import Source
-from optmap.translate.discover.events import Event, Kind
+from optmap.translate.discover.events import Event
 from optmap.translate.discover.holders import Finder, everything
 from optmap.translate.discover.sites import CallSite, Sites
 from optmap.translate.findings import Finding, Place, offset_of, position
@@ -133,16 +134,15 @@ class _Steps:
         for event in self.events:
             lonely = not any(_around(event) is place for place in functions)
             if event.kind is Kind.ZERO_GRAD and lonely and id(event.ancestors[-1]) not in gone:
-                name = {Framework.MINDSPORE: "MindSpore", Framework.TENSORFLOW: "TensorFlow"}[self.options.target]
-                message = (
-                    f"left as it is, because no step stands in the same function; {name} has no gradients to clear"
-                )
+                message = "left as it is, because no step stands in the same function"
+                if self.options.target.facts.steps.gradients is not Gradients.RECORDED:
+                    message += f"; {self.options.target.facts.title} has no gradients to clear"
                 self.findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
 
     def _tape(self, event: Event) -> None:
         from optmap.translate.steps.read.tape import TapeReader
 
-        reader = TapeReader(self.source, self.finder, self.events, event)
+        reader = TapeReader(self.source, self.finder, self.events, event, self.options.target)
         try:
             plan = reader.read()
             self._check_company(event)
@@ -175,38 +175,37 @@ class _Steps:
         return True
 
     def _shown(self, event: Event) -> str:
-        """The replacement of a step in another framework than MindSpore."""
+        """The replacement of a step where no function gives gradients."""
         if event.kind not in (Kind.STEP, Kind.SCALED_STEP) or event.holder is None:
             return shown_step(self.source, event, self.options.target)
         reader = StepReader(self.source, self.finder, self.events, event)
         return shown_torch_step(self.source, reader, self.options.target)
 
     def _step(self, event: Event) -> None:
-        target = self.options.target
-        if target is not Framework.MINDSPORE and event.holder is not None and self._other(event):
+        steps = self.options.target.facts.steps
+        written = event.kind in steps.written
+        if steps.gradients is not Gradients.FUNCTION and event.holder is not None and self._other(event):
             return
-        if self.options.rewrite_step and event.kind is Kind.MINIMIZE and target is Framework.MINDSPORE:
+        if self.options.rewrite_step and event.kind is Kind.MINIMIZE and written:
             self.minimized.append(event)
             return
-        if (
-            self.options.rewrite_step
-            and event.kind is Kind.APPLY_GRADIENTS
-            and target is Framework.MINDSPORE
-            and event.holder
-        ):
+        if self.options.rewrite_step and event.kind is Kind.APPLY_GRADIENTS and written and event.holder:
             self._tape(event)
             return
-        rewritable = event.kind in (Kind.STEP, Kind.SCALED_STEP) and target is Framework.MINDSPORE
-        if not rewritable or event.holder is None:
-            code = STEP_NOT_PLAIN if self.options.rewrite_step else STEP
-            self.findings.append(Finding(code, self._shown(event), event.call))
+        if not (event.kind in (Kind.STEP, Kind.SCALED_STEP) and written) or event.holder is None:
+            code, text = STEP, self._shown(event)
+            if self.options.rewrite_step:
+                code = STEP_NOT_PLAIN
+                name = self.options.target.facts.title
+                text = text if steps.written else f"left as it is, because steps of {name} are not written yet; {text}"
+            self.findings.append(Finding(code, text, event.call))
             return
         reader = StepReader(self.source, self.finder, self.events, event)
         try:
             plan = reader.read()
             self._check_company(event)
         except NotPlain as reason:
-            text = shown_plan(self.source, reader, reason)
+            text = shown_plan(self.source, reader, self.options.target, reason)
             if self.options.rewrite_step:
                 self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call))
             else:
@@ -215,7 +214,7 @@ class _Steps:
         if self.options.rewrite_step:
             self.plans.append((plan, event))
         else:
-            text = shown_plan(self.source, reader)
+            text = shown_plan(self.source, reader, self.options.target)
             self.findings.append(Finding(STEP, f"{text} (--rewrite-step writes it)", event.call))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from optmap.mapping.around import Pattern, Template
@@ -44,11 +45,19 @@ def arguments_of(pattern: Pattern, call: ast.Call | None) -> dict[str, ast.expr]
     return {name: item.value for name, item in found.given.items() if item.index is not None}
 
 
-def message(source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, target: Api) -> str | None:
-    """Return the message for a use of the pattern; None where the target needs nothing in its place."""
-    templates = pattern.to.get(target.module.name) or pattern.to.get(str(target.framework))
+def message(
+    source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, target: Api, told: Collection[str] = frozenset()
+) -> str | None:
+    """Return the message for a use of the pattern; None where the target needs nothing in its place.
+
+    `told` are the frameworks for which the pattern says what replaces it.
+    """
+    what = shown(source, use.node) or shown(source, use.target or use.node)
+    subject = f"{what}: " if what else ""
+    templates = pattern.to.get(target.module.name) or pattern.to.get(target.framework)
     if not templates:
-        return None
+        unknown = f"{subject}{pattern.about}; no table says what replaces it in {target.framework}"
+        return None if target.framework in told else unknown
     given = arguments_of(pattern, use.call)
     texts = _texts(source, pattern, use, names, given)
     template = next((item for item in templates if _fits(item, pattern, given)), None)
@@ -56,9 +65,7 @@ def message(source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, 
         return None
     if use.value is not None and use.target is not None:
         texts["value"] = _new_value(source, use, fill(template.current or "", texts) or texts.get("value", "value"))
-    what = shown(source, use.node) or shown(source, use.target or use.node)
     code = f": {fill(template.code, texts)}" if template.code else ""
-    subject = f"{what}: " if what else ""
     return f"{subject}{pattern.about}; {fill(template.say, texts)}{code}"
 
 

@@ -56,6 +56,7 @@ class _Matcher:
         self.source = source
         self.module = sites.module
         self.present = present
+        self.tables = tables
         self.done = done
         self.by_path = {path: pattern for pattern in patterns for path in pattern.paths}
         roots = {root for pattern in patterns for root in tables.roots[pattern.framework]}
@@ -154,7 +155,9 @@ class _Matcher:
         return next(iter(names)) or "optimizer" if len(names) == 1 else "optimizer"
 
     def _say(self, pattern: Pattern, use: MemberUse, names: CodeNames, done: Translation, node: ast.expr) -> None:
-        text = message(self.source, pattern, use, names, done.target)
+        modules = self.tables.modules
+        told = {modules[name].framework if name in modules else name for name in pattern.to}
+        text = message(self.source, pattern, use, names, done.target, told)
         if text is None:
             return
         if text in self.said:

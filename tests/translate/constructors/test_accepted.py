@@ -76,7 +76,10 @@ def network() -> Any:
 def test_real_classes_accept_the_translated_calls(faithful: bool, tables: MappingSet) -> None:
     body = "".join(f"def make{number}(net):\n    return {call}\n" for number, call in enumerate(CALLS))
     options = Options(
-        Framework.MINDSPORE, frozenset({Framework.TORCH, Framework.TENSORFLOW}), faithful, "net.trainable_params()"
+        Framework("mindspore"),
+        frozenset({Framework("torch"), Framework("tensorflow")}),
+        faithful,
+        "net.trainable_params()",
     )
     result = translate_bytes(f"import tensorflow as tf\nimport torch\n{body}".encode(), tables, options)
     translated = [call for call in result.calls if call.status is Status.TRANSLATED]

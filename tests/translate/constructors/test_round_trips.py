@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.load import load
-from optmap.mapping.model import Api, Framework, Literal, Parameter
+from optmap.mapping.model import Api, Framework, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Plan, choose
+from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, convert, literal_value, read_value, write_literal
 from optmap.source.calls import Form
 from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
@@ -148,7 +149,7 @@ def test_plans_there_and_back(call: tuple[Api, Framework, dict[str, Literal]], f
 
 
 MODELS = {
-    Framework.TORCH: "net.parameters()", Framework.MINDSPORE: "net.trainable_params()", Framework.TENSORFLOW: "",
+    Framework("torch"): "net.parameters()", Framework("mindspore"): "net.trainable_params()", Framework("tensorflow"): "",
 }  # fmt: skip
 IMPORTS = "import mindspore\nimport tensorflow as tf\nimport torch\n"
 

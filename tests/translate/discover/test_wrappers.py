@@ -50,7 +50,7 @@ FREE = {
 
 
 def translated(text: str, tables: MappingSet) -> FileResult:
-    options = Options(Framework.TORCH, frozenset({Framework.MINDSPORE}))
+    options = Options(Framework("torch"), frozenset({Framework("mindspore")}))
     return translate_bytes(text.encode(), tables, options)
 
 

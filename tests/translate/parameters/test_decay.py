@@ -82,7 +82,7 @@ def test_the_group_to_write_decays_what_torch_decays(name: str, parameters: str,
     source = (
         f"import torch\noptimizer = torch.optim.{name}({parameters}, lr=0.1, weight_decay=0.5{MORE.get(name, '')})\n"
     )
-    output, message = translate(source, Framework.MINDSPORE, tables)
+    output, message = translate(source, Framework("mindspore"), tables)
     advice = re.search(r"write (.+) in place of (.+)$", message)
     assert advice is not None
     assert output.count(advice[2]) == 1
@@ -95,7 +95,7 @@ def test_the_group_to_write_decays_what_torch_decays(name: str, parameters: str,
 def test_the_groups_to_write_spare_what_mindspore_spares(name: str, tables: MappingSet) -> None:
     more = f"learning_rate=0.1, weight_decay=0.5{MORE.get(name, '')}"
     source = f"import mindspore\noptimizer = mindspore.nn.{name}(net.trainable_params(), {more})\n"
-    output, message = translate(source, Framework.TORCH, tables)
+    output, message = translate(source, Framework("torch"), tables)
     advice = re.search(r"two groups: (spared = .+), then (\[.+\]) in place of (.+)$", message)
     assert advice is not None
     assert output.count(advice[3]) == 1
@@ -108,7 +108,7 @@ def test_the_groups_to_write_spare_what_mindspore_spares(name: str, tables: Mapp
 
 def test_what_keras_has_is_named(tables: MappingSet) -> None:
     source = "import mindspore\noptimizer = mindspore.nn.AdamWeightDecay(net.trainable_params(), weight_decay=0.5)\n"
-    _, message = translate(source, Framework.TENSORFLOW, tables)
+    _, message = translate(source, Framework("tensorflow"), tables)
     assert 'exclude_from_weight_decay(var_names=["beta", "gamma"])' in message
 
 
@@ -118,7 +118,7 @@ def test_what_keras_has_is_named(tables: MappingSet) -> None:
     'torch.optim.SGD([{"params": net.parameters()}], lr=0.1, weight_decay=0.5)',
 ])  # fmt: skip
 def test_no_advice_without_decay_or_with_groups(source: str, tables: MappingSet) -> None:
-    options = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+    options = Options(Framework("mindspore"), frozenset({Framework("torch")}))
     result = translate_bytes(f"import torch\noptimizer = {source}\n".encode(), tables, options)
     assert result.changed
     assert not any("decay" in item.message for item in result.diagnostics)

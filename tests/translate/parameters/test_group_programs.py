@@ -18,7 +18,7 @@ from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from tests.properties import examples
 
-OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+OPTIONS = Options(Framework("mindspore"), frozenset({Framework("torch")}))
 TABLES = load(())
 VARIABLES = ("a", "b", "c")
 

@@ -17,7 +17,7 @@ from optmap.translate.pipeline import translate_bytes
 torch = pytest.importorskip("torch", reason="torch is not installed")
 mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
 
-OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}))
+OPTIONS = Options(Framework("mindspore"), frozenset({Framework("torch")}))
 END = "optimizer = torch.optim.SGD(groups, lr=0.25, weight_decay=0.5)\n"
 SOURCES = {
     "variable": 'groups = [{"params": net.body.parameters(), "lr": 0.125}, dict(params=net.head.parameters(), weight_decay=0.0)]\n',

@@ -95,7 +95,7 @@ def test_the_attached_schedule_has_the_rates_of_the_passed_one(call: str, tables
     expected = real(*read(call), STEPS)
     optimizer = next(text for lead, text in OPTIMIZERS.items() if call.startswith(lead)).format(call)
     source = f"import tensorflow as tf\nimport mindspore\nopt = {optimizer}\nopt.minimize(loss, global_step=step)\n"
-    options = Options(Framework.TORCH, frozenset(Framework) - {Framework.TORCH}, params="net.parameters()")
+    options = Options(Framework("torch"), frozenset(Framework) - {Framework("torch")}, params="net.parameters()")
     result = translate_bytes(source.encode(), tables, options)
     written = [line for line in result.output.decode().splitlines() if "torch" in line or line == "import math"]
     space: dict[str, Any] = {"net": torch.nn.Linear(2, 2)}
@@ -114,7 +114,7 @@ def test_a_formula_of_names_has_the_rates(call: str, numbers: list[str], shown: 
     expected = real(*read(call.format(*numbers)), STEPS)
     names = [f"n{place}" for place in range(len(numbers))]
     program = f"import mindspore\nopt = mindspore.nn.SGD(net.trainable_params(), {call.format(*names)})\n"
-    options = Options(Framework.TORCH, frozenset({Framework.MINDSPORE}))
+    options = Options(Framework("torch"), frozenset({Framework("mindspore")}))
     result = translate_bytes(program.encode(), tables, options)
     text = result.output.decode()
     assert shown in text
@@ -159,7 +159,9 @@ def test_the_passed_schedule_has_the_rates_of_the_attached_one(call: str, every:
     space: dict[str, Any] = {}
     exec(program, space)
     space["train"](torch.nn.Linear(2, 2), range(7), seen)
-    result = translate_bytes(program.encode(), tables, Options(Framework.TENSORFLOW, frozenset({Framework.TORCH})))
+    result = translate_bytes(
+        program.encode(), tables, Options(Framework("tensorflow"), frozenset({Framework("torch")}))
+    )
     smooth = call.startswith(("Polynomial", "CosineAnnealingWarm"))
     if smooth and every > 1:
         assert any(item.code.id == "OM312" for item in result.diagnostics)
@@ -194,7 +196,9 @@ def test_the_formula_that_is_advised_has_the_rates(call: str, tables: MappingSet
         space["opt"].step()
         space["scheduler"].step()
         seen.append(space["opt"].param_groups[0]["lr"])
-    result = translate_bytes(program.encode(), tables, Options(Framework.TENSORFLOW, frozenset({Framework.TORCH})))
+    result = translate_bytes(
+        program.encode(), tables, Options(Framework("tensorflow"), frozenset({Framework("torch")}))
+    )
     message = next(item.message for item in result.diagnostics if item.code.id == "OM312")
     passed = re.search(r"Pass learning_rate=(.*) to the optimizer", message)
     if passed is not None:

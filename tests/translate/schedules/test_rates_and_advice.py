@@ -20,11 +20,11 @@ from tests.conformance.test_schedules import K, N, T, real
 SCHEDULES = load_schedules()
 
 
-def translated(tables: MappingSet, call: str, target: Framework = Framework.MINDSPORE, total: int = 120) -> Any:
+def translated(tables: MappingSet, call: str, target: str = "mindspore", total: int = 120) -> Any:
     """The schedule that the translator makes of one, as (name, arguments); or the message that refuses it."""
     text = f"import tensorflow as tf\nimport mindspore\nx = {OPTIMIZERS[call.partition('.')[0]].format(call)}\n"
     sources = frozenset(Framework) - {target}
-    options = Options(target, sources, params="net.trainable_params()", quantities=(("total_steps", total),))
+    options = Options(Framework(target), sources, params="net.trainable_params()", quantities=(("total_steps", total),))
     result = translate_bytes(text.encode(), tables, options)
     for node in ast.walk(ast.parse(result.output)):
         if isinstance(node, ast.Call) and result.changed:
@@ -52,7 +52,7 @@ OPTIMIZERS = {"tf": "tf.keras.optimizers.Adam({})", "mindspore": "mindspore.nn.A
 def test_the_translation_gives_the_rates_of_the_source(
     row: str, source: str, arguments: dict[str, Any], tables: MappingSet
 ) -> None:
-    to = Framework.TENSORFLOW if source.startswith(N) else Framework.MINDSPORE
+    to = Framework("tensorflow") if source.startswith(N) else Framework("mindspore")
     call = f"{source}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
     name, given = translated(tables, call, to)
     left, right = real(source, arguments), real(name, given)
@@ -74,7 +74,7 @@ def test_the_horizon_is_not_the_length_of_the_list() -> None:
 def test_another_formula_is_refused(tables: MappingSet) -> None:
     """TF-COS-4: linear_cosine_decay is not CosineDecayLR."""
     text = b"import tensorflow as tf\ntf.compat.v1.train.AdamOptimizer(tf.compat.v1.train.linear_cosine_decay(0.1, s, 9))\n"
-    options = Options(Framework.MINDSPORE, frozenset({Framework.TENSORFLOW}), params="p")
+    options = Options(Framework("mindspore"), frozenset({Framework("tensorflow")}), params="p")
     result = translate_bytes(text, tables, options)
     assert not result.changed
     assert any("no counterpart" in item.message for item in result.diagnostics)
@@ -107,7 +107,7 @@ def test_the_list_that_is_advised_has_the_rates(source: str, arguments: dict[str
 def test_the_function_that_is_advised_has_the_rates(source: str, arguments: dict[str, Any], tables: MappingSet) -> None:
     call = f"{source}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
     text = f"import tensorflow as tf\nmodel.compile(tf.keras.optimizers.Adam({call}))\n"
-    options = Options(Framework.TORCH, frozenset({Framework.TENSORFLOW}), params="p")
+    options = Options(Framework("torch"), frozenset({Framework("tensorflow")}), params="p")
     message = " ".join(item.message for item in translate_bytes(text.encode(), tables, options).diagnostics)
     shown = re.search(
         r"lr=(\S+), attach torch.optim.lr_scheduler.LambdaLR\(optimizer, (lambda step: .*)\) and call", message

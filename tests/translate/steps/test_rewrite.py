@@ -23,7 +23,7 @@ from optmap.translate.pipeline import translate_bytes
 from tests.translate.test_seeds import TORCH_PAGE
 
 PAGE = TORCH_PAGE.format(name="SGD")
-OPTIONS = Options(Framework.MINDSPORE, frozenset({Framework.TORCH}), rewrite_step=True)
+OPTIONS = Options(Framework("mindspore"), frozenset({Framework("torch")}), rewrite_step=True)
 
 
 def changes_of(text: str, tables: MappingSet) -> tuple[Source, list[Change]]:

@@ -235,8 +235,8 @@ FAITHFUL = ("AdamW",)
 
 
 def translated(text: str, tables: MappingSet, *, faithful: bool = False) -> FileResult:
-    sources = frozenset({Framework.TORCH, Framework.TENSORFLOW})
-    options = Options(Framework.MINDSPORE, sources, faithful, rewrite_step=True)
+    sources = frozenset({Framework("torch"), Framework("tensorflow")})
+    options = Options(Framework("mindspore"), sources, faithful, rewrite_step=True)
     return translate_bytes(text.encode(), tables, options)
 
 

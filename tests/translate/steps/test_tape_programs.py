@@ -95,7 +95,7 @@ for x, y in data * 3:
 
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_taped_steps_train_as_before(name: str, tables: MappingSet) -> None:
-    options = Options(Framework.MINDSPORE, frozenset({Framework.TENSORFLOW}), faithful=True, rewrite_step=True)
+    options = Options(Framework("mindspore"), frozenset({Framework("tensorflow")}), faithful=True, rewrite_step=True)
     result = translate_bytes(PROGRAMS[name].encode(), tables, options)
     assert "OM403" in {item.code.id for item in result.diagnostics}, [item.message for item in result.diagnostics]
     text = result.output.decode()

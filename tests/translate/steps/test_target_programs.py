@@ -80,7 +80,7 @@ def number(loss):
     return float(loss.asnumpy())
 data = [(mindspore.Tensor(x), mindspore.Tensor(y)) for x, y in data]
 """
-HEADERS = {Framework.TORCH: TORCH, Framework.TENSORFLOW: TENSORFLOW, Framework.MINDSPORE: MINDSPORE}
+HEADERS = {Framework("torch"): TORCH, Framework("tensorflow"): TENSORFLOW, Framework("mindspore"): MINDSPORE}
 FROM_MINDSPORE = {
     "aux": """
 import mindspore as ms
@@ -254,10 +254,10 @@ fit(make_model())
 """,
 }
 PAIRS = [
-    *((Framework.MINDSPORE, Framework.TORCH, name, text) for name, text in FROM_MINDSPORE.items()),
-    *((Framework.MINDSPORE, Framework.TENSORFLOW, name, text) for name, text in FROM_MINDSPORE.items()),
-    *((Framework.TENSORFLOW, Framework.TORCH, name, text) for name, text in FROM_TENSORFLOW.items()),
-    *((Framework.TORCH, Framework.TENSORFLOW, name, text) for name, text in FROM_TORCH.items()),
+    *((Framework("mindspore"), Framework("torch"), name, text) for name, text in FROM_MINDSPORE.items()),
+    *((Framework("mindspore"), Framework("tensorflow"), name, text) for name, text in FROM_MINDSPORE.items()),
+    *((Framework("tensorflow"), Framework("torch"), name, text) for name, text in FROM_TENSORFLOW.items()),
+    *((Framework("torch"), Framework("tensorflow"), name, text) for name, text in FROM_TORCH.items()),
 ]
 
 
@@ -266,12 +266,12 @@ PAIRS = [
 )
 def test_steps_train_as_before(source: Framework, target: Framework, name: str, text: str, tables: MappingSet) -> None:
     # The faithful counterparts are TensorFlow 1 optimizers, which do not take the variables of Keras 3.
-    options = Options(target, frozenset({source}), faithful=target is Framework.TORCH, rewrite_step=True)
+    options = Options(target, frozenset({source}), faithful=target is Framework("torch"), rewrite_step=True)
     result = translate_bytes(text.encode(), tables, options)
     assert "OM403" in {item.code.id for item in result.diagnostics}, [item.message for item in result.diagnostics]
     rewritten = result.output.decode()
     assert f"import {source}" not in rewritten
-    knows = TRAINING if (source, target) == (Framework.MINDSPORE, Framework.TENSORFLOW) else ""
+    knows = TRAINING if (source, target) == (Framework("mindspore"), Framework("tensorflow")) else ""
     before = numbers(printed(source, DATA + HEADERS[source] + text))
     after = numbers(printed(target, DATA + HEADERS[target] + knows + rewritten))
     assert len(before) >= 18

@@ -19,12 +19,8 @@ from optmap.translate.steps.names.calls import Stays, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.tensors import TensorRewriter
 
-_MODES = {"train": "set_train", "eval": "set_train", "parameters": "trainable_params"}
-_LACKING = {
-    "train": "set_train()", "eval": "set_train(False)", "parameters": "trainable_params()",
-    "named_parameters": "parameters_and_names()", "modules": "cells_and_names()", "named_modules": "cells_and_names()",
-}  # fmt: skip
-"""Methods of torch's models that MindSpore's do not have."""
+_PLAIN = ("train", "eval", "parameters")
+"""Methods of torch's models whose counterparts do the same."""
 _NUMPY_TYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
 
 
@@ -45,6 +41,8 @@ class NameRewriter:
         self.roots = frame_roots(tables, pair[0])
         targets = frame_roots(tables, pair[1])
         self.conventional = str(pair[1])
+        self.called = pair[1].facts.models.called
+        self.methods = pair[1].facts.models.methods.get(pair[0], {})
         extra = {"functools", "_functools", *(f"_{root}" for root in targets), *targets}
         self.names: Names = collect(
             source, Interest(self.roots | targets | {"numpy"}, tuple(self.roots), string_hint="\0"), extra
@@ -211,9 +209,9 @@ class NameRewriter:
                 if {id(call), id(call.func)} & (self.done | self.changes.touched.keys()):
                     continue
                 bare = not call.args and not call.keywords
-                if (rest[0] in _MODES and bare) or rest[0] == "train":
+                if rest[0] in self.methods and ((rest[0] in _PLAIN and bare) or rest[0] == "train"):
                     assert isinstance(call.func, ast.Attribute)
-                    self.changes.rename_to(call.func, _MODES[rest[0]])
+                    self.changes.rename_to(call.func, self.methods[rest[0]].partition("(")[0])
                     self.done.update(id(inner) for inner in ast.walk(call) if bare)
                     outer = self.source.parents[id(call)]
                     if rest[0] == "eval":
@@ -222,10 +220,10 @@ class NameRewriter:
                         self.changes.replace(call, template("iter($call)", call=call))  # a list in MindSpore
         for node in self.source.nodes:
             method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            if method not in _LACKING or not isinstance(node, ast.Call) or id(node) in self.done:
+            if method not in self.methods or not isinstance(node, ast.Call) or id(node) in self.done:
                 continue
             if not {id(node), id(node.func)} & self.changes.touched.keys():
-                self.changes.stay(node, f".{method}(): a model of MindSpore has {_LACKING[method]}")
+                self.changes.stay(node, f".{method}(): {self.called} has {self.methods[method]}")
 
     def _made(self) -> list[Holder]:
         """The variables that hold nothing but a model of the file's own classes, or one of the table's."""

@@ -6,10 +6,11 @@ import ast
 from collections.abc import Sequence
 from typing import Final
 
+from optmap.mapping.frameworks import Kind
 from optmap.source.flow import binds, reads
 from optmap.source.names import Function
 from optmap.source.scopes import chain_of
-from optmap.translate.discover.events import Event, Kind
+from optmap.translate.discover.events import Event
 from optmap.translate.steps.read.plan import (
     GROUND,
     HARMLESS,

@@ -10,8 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from optmap.mapping.model import Framework
-from optmap.mapping.steps import Graph, GraphFunction, load_table
+from optmap.mapping.steps import Graph, GraphFunction, load_graph
 from optmap.source.names import Interest, collect
 from optmap.source.scopes import Names, chain_of
 from optmap.source.text import Source
@@ -38,7 +37,7 @@ class _Reader:
     def __init__(self, source: Source, site: CallSite) -> None:
         self.source = source
         self.site = site
-        self.table: Graph = load_table(Framework.TENSORFLOW, Framework.MINDSPORE).graph
+        self.table: Graph = load_graph()
         self.names: Names = everything(source)
         found = collect(source, Interest(frozenset({"tensorflow"}), ("tensorflow",), string_hint="\0"))
         self.paths: dict[int, str] = {}

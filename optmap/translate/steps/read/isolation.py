@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
+from optmap.mapping.frameworks import Kind
 from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.flow import expressions, same_scope
 from optmap.source.names import Function
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.events import Holder, Kind
+from optmap.translate.discover.events import Holder
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.steps.read.clips import clips_between
 from optmap.translate.steps.read.forward import ForwardReading

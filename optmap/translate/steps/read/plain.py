@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from contextlib import suppress
 
+from optmap.mapping.frameworks import Kind
 from optmap.source.flow import binds
 from optmap.source.scopes import chain_of
-from optmap.translate.discover.events import Kind
 from optmap.translate.steps.read.interface import InterfaceReading
 from optmap.translate.steps.read.plan import FIELDS, NotPlain, Plan, block_of, is_backward, receiver
 

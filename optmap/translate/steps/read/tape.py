@@ -6,7 +6,7 @@ Models are called as they are: where Keras is told `training=True`, MindSpore's 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.model import Framework
@@ -14,7 +14,8 @@ from optmap.source.edits import rest_of_line
 from optmap.source.flow import binds, reads
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
-from optmap.translate.parameters.groups import ACCESSORS
+from optmap.translate.discover.events import Event
+from optmap.translate.discover.holders import Finder
 from optmap.translate.parameters.inferred import infer_parameters
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.read.interface import InterfaceReading
@@ -26,7 +27,11 @@ _VARIABLES: Final = ("trainable_variables", "trainable_weights")
 class TapeReader(InterfaceReading):
     """Reads one training step around an `optimizer.apply_gradients(...)`."""
 
-    target: Framework = Framework.MINDSPORE
+    def __init__(
+        self, source: Source, finder: Finder, events: Sequence[Event], event: Event, target: Framework
+    ) -> None:
+        super().__init__(source, finder, events, event)
+        self.target = target
 
     def read(self) -> Plan:
         """Raises NotPlain."""
@@ -139,7 +144,7 @@ class TapeReader(InterfaceReading):
     def _check_trained(self, model: tuple[str, ...]) -> None:
         """The new optimizer must hold what the old one was given."""
         for site in self.holder.sites:
-            wanted = f"{'.'.join(model)}.{ACCESSORS[self.target].trainable}()"
+            wanted = f"{'.'.join(model)}.{self.target.facts.parameters.trainable}()"
             if infer_parameters(self.source, site, self.target) != wanted:
                 raise NotPlain(f"the optimizer may train something else than {'.'.join(model)}")
 
@@ -181,15 +186,15 @@ class TapeReader(InterfaceReading):
             changes.drop(node, next(word for word in node.keywords if word.arg == "training"))
 
 
-def report_rest(source: Source, changes: NameChanges, done: Collection[int]) -> None:
+def report_rest(source: Source, changes: NameChanges, done: Collection[int], target: Framework) -> None:
     """Say what else of the file is Keras's way to call models and to name their variables."""
     for node in source.nodes:
         if id(node) in done or id(node) in changes.touched:
             continue
         if isinstance(node, ast.Call) and any(word.arg == "training" for word in node.keywords):
-            changes.stay(node, "training=...: a model of MindSpore has a mode, set_train()")
+            changes.stay(node, f"training=...: {target.facts.models.mode}")
         elif isinstance(node, ast.Attribute) and node.attr in _VARIABLES:
-            changes.stay(node, f".{node.attr}: a model of MindSpore has trainable_params()")
+            changes.stay(node, f".{node.attr}: {target.facts.models.called} has {target.facts.parameters.trainable}()")
 
 
 def _model(node: ast.expr) -> tuple[str, ...] | None:

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from optmap.mapping.frameworks import Gradients, Kind
 from optmap.mapping.model import Framework
 from optmap.source.flow import binds, flow
 from optmap.source.scopes import chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.events import Event, Kind
+from optmap.translate.discover.events import Event
 from optmap.translate.discover.holders import Finder
 from optmap.translate.steps.read.history import Carried
 from optmap.translate.steps.read.isolation import evaluates
@@ -39,12 +40,8 @@ class Step(NamedTuple):
 
 def can_rewrite(event: Event, target: Framework) -> bool:
     """Tell whether there is a reader for such a step."""
-    if event.holder is None or target is Framework.MINDSPORE:
-        return False
-    return (event.kind, target) in (
-        (Kind.STEP, Framework.TENSORFLOW),
-        (Kind.APPLY_GRADIENTS, Framework.TORCH),
-    ) or event.kind is Kind.CALL
+    steps = target.facts.steps
+    return event.holder is not None and steps.gradients is not Gradients.FUNCTION and event.kind in steps.written
 
 
 def read_step(source: Source, finder: Finder, events: Sequence[Event], event: Event, target: Framework) -> Step:
@@ -53,10 +50,10 @@ def read_step(source: Source, finder: Finder, events: Sequence[Event], event: Ev
     if event.kind is Kind.CALL:
         reader = CalledReader(source, finder, events, event, target)
         called = reader.read()
-        model = _one_model(reader) if target is Framework.TENSORFLOW else ()
+        model = _one_model(reader) if target.facts.steps.gradients is Gradients.TAPE else ()
         return Step(event, event.holder.text, model, called)
     if event.kind is Kind.APPLY_GRADIENTS:
-        taped = TapeForTorch(source, finder, events, event)
+        taped = TapeForTorch(source, finder, events, event, target)
         plan = taped.read()
         return Step(event, plan.holder.text, (), None, plan, taped)
     stepped = StepForTape(source, finder, events, event)
@@ -80,8 +77,6 @@ def _one_model(reader: CalledReader | StepForTape) -> Chain:
 
 class TapeForTorch(TapeReader):
     """A gradient tape whose forward part is to stand without it: torch records what is before it, too."""
-
-    target = Framework.TORCH
 
     def _interface(self) -> ast.stmt:
         bound = {name for item in self.region for name in binds(item)}

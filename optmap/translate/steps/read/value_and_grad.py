@@ -9,21 +9,20 @@ import ast
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from optmap.mapping.frameworks import Gradients, Kind
 from optmap.mapping.model import Framework
 from optmap.source.calls import comments_in
 from optmap.source.flow import binds, same_scope
 from optmap.source.names import Function
 from optmap.source.scopes import Scope, chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.events import Event, Kind
+from optmap.translate.discover.events import Event
 from optmap.translate.discover.holders import Finder
 from optmap.translate.discover.tracing import assigned, class_of
-from optmap.translate.parameters.groups import ACCESSORS
 from optmap.translate.steps.read.history import Carried
 from optmap.translate.steps.read.isolation import AroundReading
 from optmap.translate.steps.read.plan import FUNCTIONS, NotPlain, block_of, deleted, shown
 
-_PATHS: Final = ("mindspore.value_and_grad", "mindspore.ops.value_and_grad")
 _PARAMETERS: Final = ("fn", "grad_position", "weights", "has_aux", "return_ids")
 
 
@@ -57,7 +56,8 @@ class CalledReader(AroundReading):
         self, source: Source, finder: Finder, events: Sequence[Event], event: Event, target: Framework
     ) -> None:
         super().__init__(source, finder, events, event)
-        self.target = target
+        self.own = event.site.api.framework
+        self.recorded = target.facts.steps.gradients is Gradients.RECORDED
 
     def read(self) -> Called:
         """Raises NotPlain."""
@@ -148,8 +148,10 @@ class CalledReader(AroundReading):
 
     def _checked(self, made: Made) -> Made:
         chain = chain_of(made.call.func)
-        if chain is None or self._path(chain, made.scope) not in _PATHS:
-            raise NotPlain(f"{shown(made.call.func)} (line {made.call.lineno}) is not MindSpore's value_and_grad")
+        if chain is None or self._path(chain, made.scope) not in self.own.facts.steps.functions:
+            raise NotPlain(
+                f"{shown(made.call.func)} (line {made.call.lineno}) is not {self.own.facts.title}'s value_and_grad"
+            )
         return made
 
     def _path(self, chain: tuple[str, ...], scope: Scope) -> str | None:
@@ -201,11 +203,11 @@ class CalledReader(AroundReading):
             chain[0] == "self" or scope.owner(chain[0]) is self._owner(chain[0])
         ):
             return
-        mine = _resolved(weights, scope)
+        mine = _resolved(weights, scope, self.own)
         for site in self.holder.sites:
             there = next((item for item in self.names.scopes if item.node is site.scope.node), None)
             passed = given_parameters(site.node, site.api.parameters_argument)
-            if there is None or passed is None or mine is None or mine != _resolved(passed, there):
+            if there is None or passed is None or mine is None or mine != _resolved(passed, there, self.own):
                 raise NotPlain(f"{shown(weights)} may be other parameters than those of {self.holder.text}")
 
     def _function(self, made: Made, node: ast.expr, results: int) -> tuple[ast.FunctionDef, str]:
@@ -227,7 +229,7 @@ class CalledReader(AroundReading):
         for decorator in function.decorator_list:
             inner = chain_of(decorator.func if isinstance(decorator, ast.Call) else decorator)
             path = self._path(inner, self.finder.scopes[id(function)]) if inner is not None else None
-            if path is None or not path.startswith("mindspore."):
+            if path is None or not path.startswith(f"{self.own}."):
                 raise NotPlain(f"{function.name} has the decorator {shown(decorator)}")
         self._check_results(function, results)
         return function, shown(node)
@@ -243,10 +245,10 @@ class CalledReader(AroundReading):
             raise NotPlain(f"{function.name} does not plainly return a loss")
 
     def _check_history(self, call: ast.Call, function: ast.FunctionDef, targets: tuple[str, ...]) -> None:
-        carried = Carried(self, targets, recorded=self.target is Framework.TORCH)
+        carried = Carried(self, targets, recorded=self.recorded)
         for item in (*call.args, *(word.value for word in call.keywords)):
             carried.check(item)
-        if self.target is not Framework.TORCH:
+        if not self.recorded:
             return  # a tape records nothing that is computed before
         passed = {item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg)}
         carried.body(function.body, self.finder.scopes[id(function)], passed)
@@ -261,19 +263,19 @@ def given_parameters(call: ast.Call, parameter: object) -> ast.expr | None:
 def bare_accessor(node: ast.expr, framework: Framework) -> bool:
     """`net.trainable_params()`, `net.parameters()`."""
     chain = chain_of(node.func) if isinstance(node, ast.Call) and not node.args and not node.keywords else None
-    return chain is not None and len(chain) > 1 and chain[-1] == ACCESSORS[framework].trainable
+    return chain is not None and len(chain) > 1 and chain[-1] == framework.facts.parameters.trainable
 
 
-def _resolved(node: ast.expr, scope: Scope) -> tuple[str, int] | None:
+def _resolved(node: ast.expr, scope: Scope, framework: Framework) -> tuple[str, int] | None:
     """`net.trainable_params()`, directly or by a name that is bound to it alone, and whose variable `net` is."""
     if isinstance(node, ast.Name):
         owner = scope.owner(node.id)
         values = [binding.value for binding in owner.bindings[node.id]] if owner is not None else []
         if owner is None or len(values) != 1 or values[0] is None or isinstance(values[0], ast.Name):
             return None
-        return _resolved(values[0], owner)
+        return _resolved(values[0], owner, framework)
     chain = chain_of(node.func) if isinstance(node, ast.Call) else None
-    if chain is None or not bare_accessor(node, Framework.MINDSPORE):
+    if chain is None or not bare_accessor(node, framework):
         return None
     owner = scope.owner(chain[0]) if chain[0] != "self" else None
     return ".".join(chain), id(owner)

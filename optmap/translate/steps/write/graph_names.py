@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from optmap.mapping.model import Framework
-from optmap.mapping.steps import load_table
+from optmap.mapping.steps import load_graph
 from optmap.source.text import Source
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.steps.read.graph import read_graph
@@ -16,7 +15,7 @@ def graph_parameters(source: Source, site: CallSite) -> str | None:
     try:
         plan = read_graph(source, site)
         # What can be read may still be given what cannot be written; the constructor must not be translated alone then.
-        table = load_table(Framework.TENSORFLOW, Framework.MINDSPORE).graph
+        table = load_graph()
         GraphWriter(source, plan, table, "mindspore", "grad_fn", "grads", "loss").write()
     except NotPlain:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import MappingSet
-from optmap.mapping.steps import load_table
+from optmap.mapping.steps import load_graph
 from optmap.source.changes import Change
 from optmap.source.model import Module
 from optmap.source.names import Function
@@ -45,7 +45,7 @@ def rewrite_steps(
     for reader in readers:
         reader.drop_flags(changes)
     if readers:
-        report_rest(source, changes, names.done)
+        report_rest(source, changes, names.done, options.target)
     rewritten = list(changes.changes)
     needed, gone = list(changes.needed), list(changes.gone)
     gone += (head.func for head in heads if isinstance(head, ast.Call))
@@ -106,7 +106,7 @@ def rewrite_graph(
         raise NotPlain("the file binds 'mindspore' to something else")
     module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(source.tree)
     chosen = (free("grad_fn", used), free("grads", used, keep=True), free("loss", used, keep=True))
-    table = load_table(*pair).graph
+    table = load_graph()
     written = GraphWriter(source, plan, table, module, *chosen).write()
     done = list(written.done)
     done += [site.node for site in sites.calls]

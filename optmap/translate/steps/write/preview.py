@@ -9,12 +9,12 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
+from optmap.mapping.frameworks import Kind, fill
 from optmap.mapping.model import Framework
 from optmap.source.flow import flow, targets
 from optmap.source.names import Function
 from optmap.source.text import Source
-from optmap.translate.discover.events import Event, Kind
-from optmap.translate.parameters.groups import ACCESSORS
+from optmap.translate.discover.events import Event
 from optmap.translate.steps.read.plain import StepReader
 from optmap.translate.steps.read.plan import Accumulates, NotPlain
 from optmap.translate.steps.write.makers import makers
@@ -37,23 +37,25 @@ class Sketch(NamedTuple):
     update: str = ""
 
 
-def shown_plan(source: Source, reader: StepReader, reason: NotPlain | None = None) -> str:
-    """The replacement of a torch step in MindSpore, or of what makes it not plain."""
+def shown_plan(source: Source, reader: StepReader, target: Framework, reason: NotPlain | None = None) -> str:
+    """The replacement of a torch step where a function gives gradients, or of what makes it not plain."""
     closure = _closure(source, reader)
     if closure is not None:
-        return _write(closure, Framework.MINDSPORE)
-    sketch = _read(reader)
+        return _write(closure, target)
+    steps = target.facts.steps
+    clips = tuple(clip.call(steps.ops, "grads") for clip in reader.clips) if steps.ops is not None else ()
+    sketch = _read(reader)._replace(between=clips)
     if reader.event.kind is Kind.SCALED_STEP and isinstance(reader.event.call.func, ast.Attribute):
         scaler = _text(reader.event.call.func.value)
-        update = f"if mindspore.amp.all_finite(grads): {sketch.optimizer}(grads)"
+        update = f"if {steps.finite}(grads): {fill(steps.update, optimizer=sketch.optimizer)}"
         sketch = sketch._replace(between=(f"grads = {scaler}.unscale(grads)", *sketch.between), update=update)
     if isinstance(reason, Accumulates):
-        return _accumulated(source, sketch)
-    return _write(sketch, Framework.MINDSPORE)
+        return _accumulated(source, sketch, target)
+    return _write(sketch, target)
 
 
 def shown_torch_step(source: Source, reader: StepReader, target: Framework) -> str:
-    """The replacement of a torch step in another framework than MindSpore."""
+    """The replacement of a torch step where no function gives gradients."""
     closure = _closure(source, reader)
     if closure is not None:
         return _write(closure, target)
@@ -77,7 +79,6 @@ def _read(reader: StepReader) -> Sketch:
         reader.holder.text,
         tuple(reader.arguments),
         tuple(reader.returned),
-        tuple(clip.call("mindspore.ops", "grads") for clip in reader.clips),
     )
 
 
@@ -86,14 +87,13 @@ def _free(text: str) -> str:
     return "loss" if re.search(r"\bloss\b", text) is None else "loss_value"
 
 
-def _accumulated(source: Source, sketch: Sketch) -> str:
+def _accumulated(source: Source, sketch: Sketch, target: Framework) -> str:
     """Gradients are values: what torch sums up in parameters, a variable of the program sums up."""
     total = "summed_grads" if source.mentions("total") and _uses_name(source, "total") else "total"
     summed = f"{total} = grads if {total} is None else tuple(a + b for a, b in zip({total}, grads))"
-    whole = _mindspore(sketch._replace(update=summed)).replace("and in its place", "in place of the backward pass")
-    return (
-        f"{whole}, in place of the step `{sketch.optimizer}({total})`, and where gradients are cleared `{total} = None`"
-    )
+    whole = _write(sketch._replace(update=summed), target).replace("and in its place", "in place of the backward pass")
+    update = fill(target.facts.steps.update.replace("grads", total), optimizer=sketch.optimizer)
+    return f"{whole}, in place of the step `{update}`, and where gradients are cleared `{total} = None`"
 
 
 @lru_cache(maxsize=1)
@@ -137,36 +137,25 @@ def shown_step(source: Source, event: Event, target: Framework) -> str:
 
 
 def _write(sketch: Sketch, target: Framework) -> str:
-    if target is Framework.MINDSPORE:
-        return _mindspore(sketch)
-    forward = "; ".join(sketch.forward) or f"{sketch.loss} = ..."
-    if target is Framework.TORCH:
-        return (
-            f"the step becomes `{sketch.optimizer}.zero_grad()`, `{forward}`, `{sketch.loss}.backward()`, "
-            f"`{sketch.optimizer}.step()`"
-        )
-    variables = f"{sketch.model}.{ACCESSORS[Framework.TENSORFLOW].trainable}"
-    return (
-        f"the step becomes `with tf.GradientTape() as tape: {forward}`, then "
-        f"`grads = tape.gradient({sketch.loss}, {variables})`, "
-        f"`{sketch.optimizer}.apply_gradients(zip(grads, {variables}))`"
-    )
-
-
-def _mindspore(sketch: Sketch) -> str:
-    given, rest = ", ".join(sketch.arguments), "".join(f", {name}" for name in sketch.returned)
-    body = (
-        "; ".join((*sketch.forward, f"return {sketch.loss}{rest}")) if sketch.forward else f"return {sketch.loss}{rest}"
-    )
+    steps = target.facts.steps
+    if steps.becomes is None:
+        return f"the step has to be written as {target.facts.title} has it"
+    rest = "".join(f", {name}" for name in sketch.returned)
     free = "scaled_loss" if "loss" in sketch.returned else "loss"
     loss = sketch.loss if sketch.loss.isidentifier() else free
-    targets = f"({loss}{rest})" if rest else loss
-    aux = ", has_aux=True" if rest else ""
-    call, update = f"{targets}, grads = grad_fn({given})", sketch.update or f"{sketch.optimizer}(grads)"
-    return (
-        f"the step becomes `def forward_fn({given}): {body}`, "
-        f"`grad_fn = mindspore.value_and_grad(forward_fn, None, {sketch.optimizer}.parameters{aux})`, "
-        f"and in its place `{'; '.join((call, *sketch.between, update))}`"
+    return fill(
+        steps.becomes,
+        forward="; ".join(sketch.forward) or f"{sketch.loss} = ...",
+        loss=sketch.loss,
+        model=sketch.model,
+        optimizer=sketch.optimizer,
+        given=", ".join(sketch.arguments),
+        and_given="".join(f", {name}" for name in sketch.arguments),
+        body="; ".join((*sketch.forward, f"return {sketch.loss}{rest}")),
+        results=f"({loss}{rest})" if rest else loss,
+        more=steps.more if rest else "",
+        between="".join(f"{item}; " for item in sketch.between),
+        update=sketch.update or fill(steps.update, optimizer=sketch.optimizer),
     )
 
 
@@ -176,16 +165,11 @@ def _compiled(event: Event, target: Framework, optimizer: str) -> str:
     loss = _argument(event.call, "loss", 1)
     shown = _text(loss) if loss is not None and not isinstance(loss, ast.Constant) else "loss_fn"
     metrics = _argument(event.call, "metrics", 2)
-    if target is Framework.MINDSPORE:
-        more = f", metrics={_text(metrics)}" if metrics is not None else ""
-        return (
-            f"compile and fit become `mindspore.train.Model({model}, {shown}, {optimizer}{more})` and its "
-            "`train(epochs, dataset)`; the model and the loss must be MindSpore's, too"
-        )
-    return (
-        f"compile and fit become a loop: `for x, y in dataset: {optimizer}.zero_grad(); loss = {shown}({model}(x), y); "
-        f"loss.backward(); {optimizer}.step()`; the model and the loss must be torch's, too"
-    )
+    more = f", metrics={_text(metrics)}" if metrics is not None else ""
+    if target.facts.steps.compiled is not None:
+        return fill(target.facts.steps.compiled, model=model, loss=shown, optimizer=optimizer, metrics=more)
+    sketch = Sketch((f"loss = {shown}({model}(x), y)",), "loss", model, optimizer)
+    return f"compile and fit become a loop over the dataset; {_write(sketch, target)}"
 
 
 def _cell(event: Event, target: Framework, optimizer: str) -> str:
@@ -196,10 +180,10 @@ def _cell(event: Event, target: Framework, optimizer: str) -> str:
         return f"{_write(sketch, target)}, where {network} gives the loss, as it does in the TrainOneStepCell"
     loss = _argument(event.call, "loss_fn", 1)
     shown = _text(loss) if loss is not None else "loss_fn"
-    if target is Framework.TENSORFLOW:
-        return f"the Model becomes `{network}.compile(optimizer={optimizer}, loss={shown})` and `{network}.fit(...)`"
+    if target.facts.steps.model is not None:
+        return fill(target.facts.steps.model, model=network, loss=shown, optimizer=optimizer)
     sketch = Sketch((f"loss = {shown}({network}(x), y)",), "loss", network, optimizer)
-    return f"its train(...) is a loop over the dataset in torch; {_write(sketch, target)}"
+    return f"its train(...) is a loop over the dataset in {target}; {_write(sketch, target)}"
 
 
 def _sketch(source: Source, event: Event, optimizer: str) -> Sketch:

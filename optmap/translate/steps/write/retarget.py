@@ -25,22 +25,6 @@ from optmap.translate.steps.read.targets import Chain, Step, model_calls
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.splice import Splicer, Words
 
-_METHODS: Final = {
-    (Framework.MINDSPORE, Framework.TORCH): {
-        "set_train": "a model of torch has train() and eval()", "trainable_params": "a model of torch has parameters()",
-        "asnumpy": "a tensor of torch has detach().numpy()",
-    },
-    (Framework.MINDSPORE, Framework.TENSORFLOW): {
-        "set_train": "a Keras model is given training=True or False",
-        "trainable_params": "a Keras model has trainable_variables", "asnumpy": "a tensor of TensorFlow has numpy()",
-    },
-    (Framework.TENSORFLOW, Framework.TORCH): {"numpy": "a loss of torch that carries gradients has item() and detach()"},
-    (Framework.TORCH, Framework.TENSORFLOW): {
-        "train": "a Keras model is given training=True or False", "eval": "a Keras model is given training=True or False",
-        "item": "a tensor of TensorFlow has numpy()", "detach": "tf.stop_gradient",
-    },
-}  # fmt: skip
-"""Methods of the source's models and tensors that the target's lack, and what there is."""
 _SILENT: Final = frozenset(
     {"trainable_variables", "trainable_weights", "summary", "build", "load_weights", "save_weights"}
 )
@@ -99,17 +83,18 @@ class _Retarget:
 
     def _words(self, step: Step) -> Words | None:
         made = ""
-        if self.target is Framework.TENSORFLOW:
+        path = self.target.facts.steps.tape
+        if path is not None:
             at = step.event.ancestors[-1]
             assert isinstance(at, ast.expr | ast.stmt)
-            spelling = spell_path(Module.of(self.source), "tensorflow.GradientTape", "tf", at)
+            spelling = spell_path(Module.of(self.source), path, self.target.facts.called(path), at)
             if spelling is None:
                 return None
             if spelling.needs is not None:
                 self.needed.append(spelling.needs)
             made = spelling.text
         tape, gradients, loss = (free(name, self.used, keep=True) for name in ("tape", "grads", "loss"))
-        return Words(tape, gradients, loss, made)
+        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable)
 
     def _write(self, step: Step, words: Words) -> None:
         if step.reader is not None:
@@ -133,7 +118,8 @@ class _Retarget:
 
     def _mode(self, step: Step) -> str:
         """A torch model is in training mode from the start, others are not: say so where the file does not set the mode."""
-        if self.target is not Framework.TORCH:
+        start = self.target.facts.models.start
+        if start is None:
             return ""
         if step.called is not None and b"set_train" not in self.source.body:
             said = "the file never calls set_train()"
@@ -141,7 +127,7 @@ class _Retarget:
             said = "its model is not told training=True"
         else:
             return ""
-        return f"; {said}, so that it trains in inference mode, while a torch model starts in training mode: see train(), eval()"
+        return f"; {said}, so that it trains in inference mode, while {start}"
 
     def _used_elsewhere(self, plan: Plan, model: Chain) -> bool:
         """Tell whether the file may call a Keras model outside the step, where it is not in training mode by itself."""
@@ -209,15 +195,15 @@ class _Retarget:
         for reference in names.references:
             if id(reference.node) not in known and _is_of(names, reference, roots):
                 yield reference.node, None
-        words = _METHODS[framework, self.target]
-        flags = framework is Framework.TENSORFLOW
+        models, flag = self.target.facts.models, framework.facts.models.flag
+        words = models.lacking.get(framework, {})
         for node in self.source.nodes:
             if not isinstance(node, ast.Call) or id(node) in known or id(node) in self.touched:
                 continue
             if isinstance(node.func, ast.Attribute) and node.func.attr in words:
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"
-            elif flags and any(word.arg == "training" for word in node.keywords):
-                yield node, "training=...: a model of torch has train() and eval()"
+            elif flag is not None and any(word.arg == flag for word in node.keywords):
+                yield node, f"{flag}=...: {models.mode}"
 
 
 def _is_of(names: Names, reference: Reference, roots: frozenset[str]) -> bool:

@@ -9,12 +9,10 @@ import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from optmap.mapping.model import Framework
 from optmap.source.calls import Form, read_call
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
-from optmap.translate.parameters.groups import ACCESSORS
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.targets import Step
 from optmap.translate.steps.read.value_and_grad import Called
@@ -22,12 +20,16 @@ from optmap.translate.steps.write.forward import run_of
 
 
 class Words(NamedTuple):
-    """The names that a step is written with; `made` is how `tf.GradientTape` is spelled, empty for torch."""
+    """The names that a step is written with.
+
+    `made` is how the gradient tape is spelled, empty where there is none; `variables` what a model gives its variables by.
+    """
 
     tape: str
     gradients: str
     loss: str
     made: str
+    variables: str = ""
 
 
 class Splicer:
@@ -94,7 +96,7 @@ class Splicer:
         self.changes.append(Replace(statement, Template(text)))
 
     def _variables(self) -> str:
-        return f"{'.'.join(self.step.model)}.{ACCESSORS[Framework.TENSORFLOW].trainable}"
+        return f"{'.'.join(self.step.model)}.{self.words.variables}"
 
     def _gradient(self, gradients: str, loss: str) -> str:
         return f"{gradients} = {self.words.tape}.gradient({loss}, {self._variables()})"

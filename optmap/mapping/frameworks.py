@@ -1,0 +1,232 @@
+"""What the code has to know of a framework, from mappings/frameworks/*.yaml: one file each, and nothing of it in the code.
+
+Texts are clauses of messages; what stands in braces in them is filled in by `fill`. A fact that is left out is one that
+the framework does not have, or that optmap does not know: the message then goes without it, and nothing is written for it.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from optmap.mapping.records import Position, Record, key, own_key, place, store
+from optmap.mapping.stored import Contents, MappingError, stored
+
+if TYPE_CHECKING:
+    from optmap.mapping.model import Framework
+
+FOLDER: Final = "frameworks"
+"""The folder of the frameworks' facts, in a directory of tables."""
+DEFAULT: Final = "mindspore"
+"""The framework that is translated to where none is named."""
+ANY: Final = "any"
+"""In a mapping by modules, every module that has no entry of its own."""
+
+
+class Gradients(StrEnum):
+    """How a training step comes by its gradients."""
+
+    RECORDED = "recorded"
+    TAPE = "tape"
+    FUNCTION = "function"
+
+
+class Kind(StrEnum):
+    """What is done with an optimizer."""
+
+    ZERO_GRAD = "zero_grad"
+    STEP = "step"
+    SCALED_STEP = "scaled_step"
+    APPLY_GRADIENTS = "apply_gradients"
+    MINIMIZE = "minimize"
+    COMPILE = "compile"
+    CALL = "call"
+    TRAIN_ONE_STEP = "train_one_step"
+    MODEL = "model"
+    UPDATE = "update"
+
+
+class Parameters(Record, title="parameters"):
+    """How models give their parameters, and what optimizers ask of them."""
+
+    trainable: str = key("what a model gives its trainable parameters by", default="")
+    also: tuple[str, ...] = key("what gives the same under another name", default=())
+    named: str | None = key("the method that gives them with their names", default=None)
+    one_pass: bool = key("what they are given in can be iterated over once only", default=False)
+    flag: str | None = key("the attribute that says whether a parameter is trained, where all are given", default=None)
+    lists: bool = key("a group takes its parameters in a list, and no iterator", default=False)
+    own_names: bool = key("a parameter has its name in its attribute `name`", default=False)
+    rename: str | None = key("the call that tells equal names apart, where no two may be equal", default=None)
+    join: str | None = key("what does so as well", default=None)
+    scales: dict[str, str] = key("last part of a name elsewhere -> that of a normalization layer here", default={})
+    spare: str | None = key("how to decay what the source decays, given {parameters}, {list}, {model}", default=None)
+    spare_any: str | None = key("the same where the parameters cannot be quoted", default=None)
+    left_out: str = key("what is said of a class that takes no parameters", default="takes none of them")
+    left_out_some: str = key("the same where they may be some of a model's", default="updates what it is given")
+    shown_by: str | None = key("what to do so that a file shows what an optimizer trains", default=None)
+
+
+class Rates(Record, title="rates"):
+    """What a learning rate may be beside a number."""
+
+    objects: dict[str, tuple[str, ...]] = key("what it is -> the import paths that make it", default={})
+    lists: bool = key("a list with a rate for each step", default=False)
+    method: str | None = key("the method of the user's own schedules that gives the rate", default=None)
+    of_list: dict[str, str] = key("module -> what takes the place of a list", default={})
+    of_class: dict[str, str] = key("module -> what becomes of a class of the user's own", default={})
+
+
+class Schedules(Record, title="schedules"):
+    """How learning-rate schedules come to an optimizer."""
+
+    only: str | None = key("the one way, where there is one", choices=("attached", "passed"), default=None)
+    function: str | None = key("the attached schedule that takes a function", default=None)
+    steps: str | None = key("the schedule that is passed and takes a rate for each interval", default=None)
+    rate: str | None = key("how the rate of {optimizer} is set by hand", default=None)
+    given: str | None = key("what functions are called with, where it is no int", default=None)
+    lacking: dict[str, str] = key("member that attached schedules elsewhere have -> what to do", default={})
+    unswitched: dict[str, str] = key("algorithm that no sequence can switch to -> why, after its {line}", default={})
+
+
+class Models(Record, title="models"):
+    """Models and tensors, as far as training steps touch them."""
+
+    called: str = key("what a model is called in messages", default="a model")
+    mode: str | None = key("how a model is put into training mode", default=None)
+    flag: str | None = key("the keyword that tells a call whether it is for training", default=None)
+    start: str | None = key("what is said where models are in training mode from the start", default=None)
+    methods: dict[str, dict[str, str]] = key("framework -> method of its models -> the call here", default={})
+    lacking: dict[str, dict[str, str]] = key("framework -> method that is lacking here -> what there is", default={})
+
+
+class Steps(Record, title="steps"):
+    """What is done with optimizers in training, and how a step is written."""
+
+    gradients: Gradients | None = key("how a step comes by its gradients", default=None)
+    words: tuple[str, ...] = key("patterns of which a file with a step has one", default=())
+    methods: dict[str, Kind] = key("method of an optimizer -> what it does", default={})
+    given: dict[str, Kind] = key("what is given an optimizer (methods begin with a dot) -> what it does", default={})
+    called: Kind | None = key("what calling the optimizer does", default=None)
+    written: tuple[Kind, ...] = key("what of other frameworks optmap can rewrite to this one's steps", default=())
+    tape: str | None = key("the import path of the gradient tape", default=None)
+    functions: tuple[str, ...] = key("the import paths of the function that makes a gradient function", default=())
+    ops: str | None = key("the module of the functions that clip gradients", default=None)
+    finite: str | None = key("the function that tells whether gradients are finite", default=None)
+    becomes: str | None = key("what a step becomes", default=None)
+    more: str = key("what is written for {more} where a step returns more than a loss", default="")
+    update: str = key("how the optimizer is given gradients", default="{optimizer}(grads)")
+    compiled: str | None = key("what becomes of a Keras model's compile and fit", default=None)
+    model: str | None = key("what becomes of a model that trains by itself", default=None)
+
+
+class Module(Record):
+    """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups."""
+
+    name: str = own_key()
+    at: Position = place()
+    framework: "Framework" = key("the framework, but in the file of one", given=str, default="")
+    package: str = key("the package whose version counts; the framework's own by default", default="")
+    paths: tuple[str, ...] = key("every import path of the module; the first is written")
+    docs_template: str | None = key(
+        "address of a class's page; `{api}` and `{class}` stand for its full and its short name",
+        default=None,
+        name="docs",
+    )
+    pinned: dict[str, str] = key("import path -> the version whose classes it holds, whatever is installed", default={})
+    exclusive: bool = key("every class in the module is an optimizer", default=False)
+    others: tuple[str, ...] = key("members that are not optimizers", default=())
+    schedules: tuple[str, ...] = key("members that are learning-rate schedules or hold them", default=())
+    submodules: dict[str, tuple[str, ...]] = key(
+        "submodule -> classes of the module that it defines and whose names do not begin as its own does", default={}
+    )
+    group_keys: dict[str, tuple[str, ...]] = key(
+        "key of a parameter group -> the canonical names it may stand for", default={}
+    )
+    group_extras: dict[str, str] = key(
+        "other key of a parameter group -> what to do where a target has none", default={}
+    )
+    groups_take_all: bool = key("a parameter group takes every hyperparameter by its own name", default=False)
+    superseded: bool = key(
+        "what else there is of the framework no longer takes its classes: they come last", default=False
+    )
+    serves: tuple[str, ...] = key("modules of optimizers that the schedules of this module are made for", default=())
+    unserved: tuple[str, ...] = key("classes of those modules that take no schedule all the same", default=())
+
+
+class Facts(Record, title="framework"):
+    """A framework."""
+
+    framework: str = key("the name that tables and options call it")
+    title: str = key("the name for people")
+    rank: int = key("its place among the frameworks; last without", default=99)
+    aliases: tuple[str, ...] = key("other names for the command line", default=())
+    packages: tuple[str, ...] = key("the packages whose versions can be chosen")
+    joined: dict[str, str] = key("package -> version of the first from which it has versions of its own", default={})
+    names: dict[str, str] = key("name that stands for a path by convention", default={})
+    words: tuple[str, ...] = key("a file that mentions optimizers has one of these, or any text without", default=())
+    class_names: bool = key("the name of a class is such a word, too", default=False)
+    short_names: tuple[tuple[str, ...], ...] = key("words that together name optimizers by short names", default=())
+    strings: str | None = key("the module whose classes `model.compile` takes by name", default=None)
+    serialized: bool = key("configurations with class_name and config are its own", default=False)
+    takes_dense: bool = key("classes that update the rows of sparse gradients alone take dense ones, too", default=True)
+    install: str | None = key("the command that installs it", default=None)
+    modules: dict[str, Module] = key("modules that hold its optimizers", default={})
+    parameters: Parameters = key("models' parameters", default=Parameters())
+    rates: Rates = key("learning rates", default=Rates())
+    schedules: Schedules = key("learning-rate schedules", default=Schedules())
+    models: Models = key("models and tensors", default=Models())
+    steps: Steps = key("training steps", default=Steps())
+    at: Position = place()
+
+    def called(self, path: str) -> str:
+        """The name that stands for the package of a path by convention."""
+        package = path.partition(".")[0]
+        return next((name for name, meant in self.names.items() if meant == package), package)
+
+
+def fill(template: str, **texts: str) -> str:
+    """Put texts in place of the words in braces that have one; other braces are code."""
+    return re.sub(r"\{(\w+)\}", lambda match: texts.get(match[1], match[0]), template)
+
+
+def for_module(texts: Mapping[str, str], module: str) -> str | None:
+    """The entry of a module in a mapping by modules."""
+    return texts.get(module, texts.get(ANY))
+
+
+@lru_cache(maxsize=8)
+def load_facts(extra: tuple[Path, ...] = ()) -> dict[str, Facts]:
+    """The facts of optmap's own frameworks, then those in the folder `frameworks` of each directory, in their order.
+
+    A later file replaces an earlier one of its framework. Raises MappingError.
+    """
+    found = stored("frameworks", FOLDER, build, store, restore)
+    for directory in extra:
+        files = sorted((directory / FOLDER).glob("*.yaml"))
+        found = {**found, **build([(str(path), path.read_bytes()) for path in files])} if files else found
+    return dict(sorted(found.items(), key=lambda item: item[1].rank))
+
+
+def build(contents: Contents) -> dict[str, Facts]:
+    """Build facts from YAML files given as (name, content). Raises MappingError."""
+    from optmap.mapping.yamlnodes import Problems, parse
+
+    problems = Problems()
+    found: dict[str, Facts] = {}
+    for name, data in contents:
+        parsed = parse(data, name, Facts, problems)
+        if parsed is None or parsed.broken:
+            continue
+        facts = parsed.make(Facts)
+        if facts.framework in found:
+            problems.add(facts.at, f"framework {facts.framework!r} is already defined at {found[facts.framework].at}")
+        found[facts.framework] = facts
+    if problems.found:
+        raise MappingError(problems.lines())
+    return found
+
+
+def restore(rows: dict[str, Any]) -> dict[str, Facts]:
+    return {name: Facts.restore(row) for name, row in rows.items()}
