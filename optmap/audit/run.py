@@ -36,7 +36,7 @@ def audit(
 ) -> Audit:
     """Compare the frameworks' sections with their installation for this interpreter, or for the given interpreters.
 
-    Without `frameworks`, of all.
+    Without `frameworks`, all are compared.
     """
     chosen = interpreters or {}
     frameworks = tuple(tables.frameworks.values()) if frameworks is None else frameworks

@@ -49,7 +49,7 @@ def known_frameworks(extra: tuple[Path, ...], configured: Settings | None = None
 
 
 def framework(text: str, option: str, known: Mapping[str, Framework]) -> Framework:
-    """Parse a framework's name; tf, keras and pytorch are accepted as well. Raises UsageError."""
+    """Parse the name of a known framework; its aliases are accepted as well. Raises UsageError."""
     aliases = {name: item for item in known.values() for name in (item, *item.facts.aliases)}
     found = aliases.get(text.lower())
     if found is not None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from optmap.conformance.engines import ENGINES
 from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Refused, Result, Verdict
 from optmap.conformance.schedule_jobs import Rates, ScheduleJob
@@ -132,6 +133,10 @@ def pairs(
     refused: list[Refused] = []
     known = {TOTAL: steps, **quantities}
     for call in calls:
+        absent = next((name for name in (call.api.framework, target) if name not in ENGINES), None)
+        if absent is not None:
+            refused.append(Refused(call.api.name, target, call.given, call.origin, (f"no engine runs {absent}",)))
+            continue
         made = translated(tables, schedules, call.api, call.given, target, RATE, PACE_OF_RUNS, known)
         if not isinstance(made, Translated):
             refused.append(Refused(call.api.name, target, call.given, call.origin, made))

@@ -147,11 +147,11 @@ class Trials:
 
 
 def _not_run(plan: Plan) -> str:
-    """Why one of the classes cannot be run: the tables' reason, or that no engine runs its framework; empty where both can."""
+    """Why one of the classes cannot be run, by the tables or for want of an engine; empty where both can."""
     both = (plan.source, plan.target)
     reasons = [f"{api.name} {api.not_run}" for api in both if api.not_run]
     reasons += [
-        f"{api.name} is {api.framework}'s, which no engine runs" for api in both if api.framework not in ENGINES
+        f"{api.name} belongs to {api.framework}, which no engine runs" for api in both if api.framework not in ENGINES
     ]
     return "; ".join(reasons)
 
@@ -163,14 +163,14 @@ def _fits(trial: Trial) -> bool:
     if trial.scenario.sparse:
         return lazy and all(ENGINES[api.framework].sparse for api in (source, target))
     if any(api.fixed.get("lazy") is True and not api.framework.facts.takes_dense for api in (source, target)):
-        return False  # torch.optim.SparseAdam rejects dense gradients
+        return False
     return not trial.scenario.rate_factors or all(
         _takes_rates(api, arguments) for api, arguments in ((source, trial.call.given), (target, trial.pair.arguments))
     )
 
 
 def _takes_rates(api: Api, arguments: Mapping[str, Any]) -> bool:
-    """Whether the class accepts a changing learning rate; for MindSpore's classes the numpy rules decide."""
+    """Whether the class accepts a changing learning rate; where a numpy rule describes the class, the rule decides."""
     carrier = api.by_tie.get("learning_rate")
     if carrier is None:
         return False

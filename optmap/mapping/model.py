@@ -46,10 +46,14 @@ class Framework(str, metaclass=_Own):
         return module._replace(framework=self, package=module.package or self.facts.packages[0])
 
 
-@lru_cache(maxsize=8)
 def frameworks(extra: tuple[Path, ...] = ()) -> dict[str, Framework]:
     """optmap's own frameworks and those of the directories, by name, in their order. Raises MappingError."""
-    own = frameworks() if extra else {}
+    return _frameworks(extra)
+
+
+@lru_cache(maxsize=8)
+def _frameworks(extra: tuple[Path, ...]) -> dict[str, Framework]:
+    own = _frameworks(()) if extra else {}
     made = {name: Framework(name, facts) for name, facts in load_facts(extra).items()}
     return {name: own[name] if name in own and own[name].facts == item.facts else item for name, item in made.items()}
 

@@ -61,6 +61,10 @@ def _surroundings() -> Run:
     return run
 
 
+def _stepped(unit: Unit) -> bool:
+    return has_steps(unit.source.body, unit.tables.frameworks.values())
+
+
 def _steps() -> Run:
     from optmap.translate.steps.run import run
 
@@ -72,11 +76,7 @@ PASSES: Final[tuple[Pass, ...]] = (
     _Pass("schedules", lambda unit: bool(unit.sites.schedules), _schedules),
     _Pass("constructors", lambda unit: bool(unit.sites.calls or unit.sites.already), lambda: run_constructors),
     _Pass("surroundings", _surrounded, _surroundings),
-    _Pass(
-        "steps",
-        lambda unit: bool(unit.sites.calls) and has_steps(unit.source.body, unit.tables.frameworks.values()),
-        _steps,
-    ),
+    _Pass("steps", lambda unit: bool(unit.sites.calls) and _stepped(unit), _steps),
     _Pass("imports", lambda unit: bool(unit.sites.calls), lambda: run_imports),
 )
 

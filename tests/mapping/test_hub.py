@@ -85,7 +85,7 @@ def test_what_stands_around_the_call_is_told() -> None:
     found = translate(TORCH_STEP, "optax")
     parameters, clip, step = messages(found)
     assert parameters.endswith("was left out: optax.adam is given the parameters by init() and update()")
-    assert clip.endswith("torch clips the gradients stored in the parameters; no table says what replaces it in optax")
+    assert clip.endswith("torch clips the gradients that the parameters hold; no table says what replaces it in optax")
     assert step.startswith("OM401 the step becomes `def loss_fn(params, x, y): loss = ")
     assert "`updates, state = opt.update(grads, state, params)`" in step
     assert foreign(found, TORCH_STEP) == []

@@ -22,7 +22,10 @@ class Engine(Protocol):
 
 
 class EngineInfo(NamedTuple):
-    """An engine's module, the package that it needs, and the command that installs the package."""
+    """An engine's module, the package that it needs, and the command that installs the package.
+
+    `sparse` says whether it trains on sparse gradients.
+    """
 
     module: str
     package: str

@@ -50,17 +50,6 @@ class RateObject(NamedTuple):
         return _TEXTS[self.kind].format(self.name)
 
 
-_VARIABLES: Final = {
-    **dict.fromkeys(("tensorflow.Variable", "tensorflow.compat.v1.Variable"), "a tf.Variable"),
-    **dict.fromkeys(("tensorflow.constant", "tensorflow.convert_to_tensor"), "a TensorFlow tensor"),
-    **dict.fromkeys(("tensorflow.placeholder", "tensorflow.compat.v1.placeholder"), "a TensorFlow placeholder"),
-    **dict.fromkeys(("tensorflow.get_variable", "tensorflow.compat.v1.get_variable"), "a TensorFlow variable"),
-    "keras.Variable": "a keras.Variable",
-    **dict.fromkeys(("torch.tensor", "torch.Tensor", "torch.as_tensor", "torch.scalar_tensor"), "a torch tensor"),
-    **dict.fromkeys(("mindspore.Tensor", "mindspore.tensor", "mindspore.Parameter"), "a MindSpore tensor"),
-    **dict.fromkeys(("mindspore.common.tensor.Tensor", "mindspore.common.Tensor"), "a MindSpore tensor"),
-    **dict.fromkeys(("mindspore.common.parameter.Parameter", "mindspore.common.Parameter"), "a MindSpore tensor"),
-}
 _ARRAYS: Final = frozenset(
     ("array", "asarray", "linspace", "arange", "concatenate", "full", "ones", "zeros", "geomspace")
 )
@@ -115,8 +104,8 @@ class _Describer:
             return None
         paths = [path for path in self.module.paths(node.func) if path is not None]
         for path in paths:
-            if path in _VARIABLES:
-                return RateObject(RateKind.FRAMEWORK_VALUE, _VARIABLES[path])
+            if path in self.tables.rate_objects:
+                return RateObject(RateKind.FRAMEWORK_VALUE, self.tables.rate_objects[path])
             if self._is_schedule(path):
                 return RateObject(RateKind.SCHEDULE, ".".join(chain))
         owner = self.module.definition(node.func)

@@ -238,10 +238,9 @@ class CallTranslation:
             found = graph_parameters(self.source, self.site) or found
         if not isinstance(found, Failure) or self.options.params is not None:
             return self.options.params if isinstance(found, Failure) else found
-        remedy = found.remedy or (
-            "use the optimizer with one model in this file (apply_gradients, minimize with var_list, compile)"
-        )
-        message = f"{plan.target.name} needs the parameters, but {found.reason}: {remedy}, or pass --params EXPR"
+        remedy = found.remedy or self.site.api.framework.facts.parameters.shown_by
+        advice = f"{remedy}, or pass --params EXPR" if remedy is not None else "pass --params EXPR"
+        message = f"{plan.target.name} needs the parameters, but {found.reason}: {advice}"
         return Finding(NO_PARAMETERS, message, self.site.node)
 
     def _weight_decay(self, call: CallText) -> str | None:

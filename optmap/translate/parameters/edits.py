@@ -127,6 +127,8 @@ class _Changes:
     def _accessor(self, call: ast.Call) -> None:
         old, new = self.old, self.new
         assert isinstance(call.func, ast.Attribute)
+        if not new.trainable:
+            return
         named = call.func.attr == old.named and any(call is other for other in self.found.accessors)
         if named and new.own_names:
             text = f"((parameter.name, parameter) for parameter in $model.{new.trainable}())"

@@ -23,7 +23,6 @@ from optmap.translate.schedules.owners import optimizer_node, rate_node
 from optmap.translate.schedules.rates import RateText, rate_text
 from optmap.translate.schedules.translate import Bound, context_of, read_schedule
 
-_LAMBDA: Final = "mindspore.experimental.optim.lr_scheduler.LambdaLR"
 _OWN: Final = {"math", "min", "max", "sum", "milestone"}
 """Names that formulas use for something of their own."""
 _FROM_THE_START: Final = ("sequential", "linear_ramp", "constant_factor", "lambda", "cyclic", "one_cycle")
@@ -270,7 +269,7 @@ class _Adviser:
             return None
         if self._mentioned() & {*_OWN, counter, *(node.name for node in rate.nodes() if node.op is Op.NAMED)}:
             return None
-        self.names |= {STEP: counter, LAST: f"{self._optimizer_text()}.learning_rate"}
+        self.names |= {STEP: counter, LAST: self._rate_of_optimizer()}
         return rate_text(call, rate, self._text)
 
     def _by_hand(self) -> str | None:

@@ -209,7 +209,9 @@ class NameRewriter:
                 if {id(call), id(call.func)} & (self.done | self.changes.touched.keys()):
                     continue
                 bare = not call.args and not call.keywords
-                if rest[0] in self.methods and ((rest[0] in _PLAIN and bare) or rest[0] == "train"):
+                if rest[0] not in self.methods:
+                    continue
+                if (rest[0] in _PLAIN and bare) or rest[0] == "train":
                     assert isinstance(call.func, ast.Attribute)
                     self.changes.rename_to(call.func, self.methods[rest[0]].partition("(")[0])
                     self.done.update(id(inner) for inner in ast.walk(call) if bare)
