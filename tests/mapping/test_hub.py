@@ -85,7 +85,7 @@ def test_what_stands_around_the_call_is_told() -> None:
     found = translate(TORCH_STEP, "optax")
     parameters, clip, step = messages(found)
     assert parameters.endswith("was left out: optax.adam is given the parameters by init() and update()")
-    assert clip.endswith("torch clips the gradients that the parameters hold; no table says what replaces it in optax")
+    assert clip.endswith("torch clips the gradients stored in the parameters; no table says what replaces it in optax")
     assert step.startswith("OM401 the step becomes `def loss_fn(params, x, y): loss = ")
     assert "`updates, state = opt.update(grads, state, params)`" in step
     assert foreign(found, TORCH_STEP) == []
@@ -127,7 +127,7 @@ def test_the_commands_know_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_check_says_that_nothing_runs_it() -> None:
     report = check(["optax.adam"], to="mindspore", tables=TABLES, scenarios=["softmax-2x2"], dtypes=["float32"])
     assert {result.verdict for result in report.results} == {Verdict.NOT_RUN}
-    assert {result.reason for result in report.results} == {"optax.adam is optax's, which no engine runs"}
+    assert {result.reason for result in report.results} == {"optax.adam belongs to optax, which no engine runs"}
 
 
 @pytest.mark.parametrize(

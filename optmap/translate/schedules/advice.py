@@ -269,7 +269,11 @@ class _Adviser:
             return None
         if self._mentioned() & {*_OWN, counter, *(node.name for node in rate.nodes() if node.op is Op.NAMED)}:
             return None
-        self.names |= {STEP: counter, LAST: self._rate_of_optimizer()}
+        self.names[STEP] = counter
+        if context(LAST) in rate.nodes():
+            if self.facts.rate is None:
+                return None
+            self.names[LAST] = self._rate_of_optimizer()
         return rate_text(call, rate, self._text)
 
     def _by_hand(self) -> str | None:
