@@ -11,6 +11,8 @@ from optmap.source.order import Order
 from optmap.source.symbols import Index
 from optmap.source.syntax import chain_of, imported
 
+_LONG: Final = 200
+"""Characters of a string that is too long for a path."""
 _LONGEST: Final = 8
 """Names in a path through aliases; longer ones are given up."""
 
@@ -103,8 +105,8 @@ def mentions(index: Index, prefixes: Collection[str], unbound: Collection[str], 
     wanted: dict[tuple[str, ...], bool] = {}
     starts = tuple(f"{prefix}." for prefix in prefixes)
     found: list[Reference] = []
-    for scope in index.scopes:
-        for name in names & scope.uses.keys():
+    for name in names & index.mentioned.keys():
+        for scope in index.mentioned[name]:
             for root in scope.uses[name]:
                 node, chain = _whole(index.parents, root)
                 if chain not in wanted:
@@ -112,7 +114,8 @@ def mentions(index: Index, prefixes: Collection[str], unbound: Collection[str], 
                 if wanted[chain]:
                     found.append(Reference(node, chain))
     found.sort(key=lambda item: position(item.node))
-    strings = [node for node in index.kinds[ast.Constant] if hint and _is_dotted(node.value, hint)]
+    texts = [node for node in index.kinds[ast.Constant] if isinstance(node.value, str)] if hint else []
+    strings = [node for node in texts if hint in node.value and "." in node.value and len(node.value) < _LONG]
     return Mentions(tuple(found), tuple(sorted(strings, key=position)))
 
 
@@ -128,7 +131,3 @@ def _whole(parents: dict[int, ast.AST], root: ast.Name) -> tuple[ast.expr, tuple
 def _leads(chain: tuple[str, ...], possible: dict[str, set[str]], starts: tuple[str, ...]) -> bool:
     known = possible.get(chain[0])
     return known is None or any(f"{'.'.join((path, *chain[1:]))}.".startswith(starts) for path in known)
-
-
-def _is_dotted(value: object, hint: str) -> bool:
-    return isinstance(value, str) and hint in value and "." in value and len(value) < 200

@@ -18,15 +18,18 @@ from optmap.diagnostics import (
     UNEDITABLE,
     Code,
 )
-from optmap.mapping.plan import FromArgument, Inferred, Plan
+from optmap.mapping.model import PARAMETERS
+from optmap.mapping.plan import Inferred, Plan
 from optmap.mapping.values import Value, read_value
-from optmap.source.calls import Argument, CallText, comments_in, read_call
+from optmap.source.bind import Signature, bind
+from optmap.source.calls import CallText, read_call
 from optmap.source.changes import Change, Replace
 from optmap.source.text import SourceError
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.constructors.reasons import Reason, Subject, at_changing_rate
 from optmap.translate.constructors.resolve import CallArgument, Groups, Refusal, Rewrite, Serving, resolve
 from optmap.translate.constructors.rewrite import call_template
+from optmap.translate.constructors.safety import unsafe_edit
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place
@@ -69,7 +72,8 @@ class CallTranslation:
         except SourceError as error:
             return self._refused(UNEDITABLE, f"{self.site.api.name}: {error.message}", self.site.node)
         values = [read_value(argument.node) for argument in call.arguments]
-        parameters, index = self._parameters(call)
+        index = self._given(call, PARAMETERS)
+        parameters = self.flows.parameters(self.site, call.arguments[index].node) if index is not None else None
         if parameters is not None and parameters.unreadable is not None:
             return self._refused(
                 GROUP_KEY, "a parameter group has keys that are not written out", self._at(call, index)
@@ -78,7 +82,9 @@ class CallTranslation:
             CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
         ]
         if self.tied.refusal is not None:
-            return self._refused(SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, self._rate_index(call)))
+            return self._refused(
+                SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, self._given(call, "learning_rate"))
+            )
         resolved, serving, given_up = self._served(arguments, parameters.groups if parameters else None)
         if isinstance(resolved, Refusal):
             from optmap.translate.parameters.own_words import in_own_words
@@ -131,31 +137,24 @@ class CallTranslation:
             serving=serving,
         )  # fmt: skip
 
-    def _rate_index(self, call: CallText) -> int | None:
-        rates = (i for i, item in enumerate(call.arguments) if "learning_rate" in self._ties(item, i))
-        return next(rates, None)
-
-    def _parameters(self, call: CallText) -> tuple[ParametersArgument | None, int | None]:
-        parameter = self.site.api.parameters_argument
-        if parameter is None:
-            return None, None
-        for index, argument in enumerate(call.arguments):
-            if argument.name == parameter.name or (argument.name is None and index == 0):
-                return self.flows.parameters(self.site, argument.node), index
-        return None, None
+    def _given(self, call: CallText, *ties: str) -> int | None:
+        """The place of the argument that gives one of some hyperparameters."""
+        found = bind(Signature(self.site.api.current, self.site.api.by_name), call.arguments).given.values()
+        wanted = (item.index for item in found if not set(ties).isdisjoint(item.parameter.ties))
+        return next((index for index in wanted if index is not None), None)
 
     def _schedule(self, call: CallText, resolved: Rewrite) -> Finding | None:
-        for index, argument in enumerate(call.arguments):
-            if "learning_rate" in self._ties(argument, index):
-                what = learning_rate_object(self.site, argument.node, self.tables)
-                if what is not None:
-                    message = f"the learning rate is {what.text}, which {resolved.plan.target.name} cannot take"
-                    from optmap.translate.constructors.rate_list import rate_list_advice
+        index = self._given(call, "learning_rate")
+        argument = call.arguments[index] if index is not None else None
+        what = learning_rate_object(self.site, argument.node, self.tables) if argument is not None else None
+        if argument is None or what is None:
+            return None
+        from optmap.translate.constructors.rate_list import rate_list_advice
 
-                    framework, target = self.site.api.framework, resolved.plan.target
-                    advice = rate_list_advice(self.source, what, argument.node, framework, target)
-                    return Finding(SCHEDULE_ARGUMENT, message + advice, argument.span)
-        return None
+        target = resolved.plan.target
+        advice = rate_list_advice(self.source, what, argument.node, self.site.api.framework, target)
+        message = f"the learning rate is {what.text}, which {target.name} cannot take{advice}"
+        return Finding(SCHEDULE_ARGUMENT, message, argument.span)
 
     def _group_rate(self, found: ParametersArgument, serving: Serving) -> Finding | None:
         """A schedule that is attached sets the rate of every group, one that was passed that of the others."""
@@ -182,12 +181,6 @@ class CallTranslation:
             self.source, self.sites, self.site, self.tables, plan, argument.node, argument.span, parameters.entries
         )
 
-    def _ties(self, argument: Argument, index: int) -> Sequence[str]:
-        api = self.site.api
-        if argument.name is not None:
-            return api.by_name[argument.name].ties if argument.name in api.by_name else ()
-        return api.current[index].ties if index < len(api.current) else ()
-
     def _rewrite(
         self, call: CallText, values: list[Value], resolved: Rewrite,
         parameters: ParametersArgument | None, index: int | None,
@@ -201,7 +194,7 @@ class CallTranslation:
         if spelling is None:
             root = plan.target.module.paths[0].partition(".")[0]
             return self._refused(NAME_TAKEN, f"the file binds {root!r} to something else", self.site.node)
-        refusal = self._unsafe(call, resolved)
+        refusal = unsafe_edit(self.source, self.site, call, plan, self.optimizers)
         if refusal is not None:
             return CallOutcome((refusal,))
         own = Replace(call.node, call_template(self.source, call, values, plan, spelling.text, inferred))
@@ -245,10 +238,9 @@ class CallTranslation:
 
     def _weight_decay(self, call: CallText) -> str | None:
         """The text of the call's weight decay; None where it is left out."""
-        for index, argument in enumerate(call.arguments):
-            if {"l2", "decoupled_decay"} & set(self._ties(argument, index)):
-                return self.source.text(argument.value_span.start, argument.value_span.end)
-        return None
+        index = self._given(call, "l2", "decoupled_decay")
+        span = call.arguments[index].value_span if index is not None else None
+        return self.source.text(span.start, span.end) if span is not None else None
 
     def _parameter_findings(self, parameters: ParametersArgument, at: Place) -> Iterator[Finding]:
         known = self.options.target.facts.parameters.trainable
@@ -277,24 +269,3 @@ class CallTranslation:
         text = text if len(text) <= 40 and len(text.splitlines()) == 1 else "part of the argument"
         inside = argument is None or self.source.start(argument) <= start <= end <= self.source.end(argument)
         return text if inside else f"{text} on line {node.lineno}"
-
-    def _unsafe(self, call: CallText, resolved: Rewrite) -> Finding | None:
-        """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
-        if comments_in(self.source, call.callee.start, call.callee.end):
-            return Finding(UNEDITABLE, "there is a comment inside the name of the class", self.site.node)
-        for item in resolved.plan.dropped:
-            node = call.arguments[item.index].node
-            inside = list(ast.walk(node))
-            if any(id(inner) in self.optimizers for inner in inside):
-                message = f"{item.parameter.name} would be dropped, but it constructs an optimizer"
-                return Finding(UNEDITABLE, message, self._at(call, item.index))
-            if any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in inside):
-                message = f"{item.parameter.name} would be dropped, but it assigns or awaits"
-                return Finding(UNEDITABLE, message, self._at(call, item.index))
-        pieces = [piece for argument in resolved.plan.arguments for piece in argument.pieces]
-        wanted = {str(piece.conversion) for piece in pieces if isinstance(piece, FromArgument)} - {"none"}
-        taken = [name for name in sorted(wanted) if not self.site.module.is_builtin(name, self.site.node)]
-        if taken:
-            message = f"the builtin {taken[0]} is needed, but the file binds that name to something else"
-            return Finding(NAME_TAKEN, message, self.site.node)
-        return None

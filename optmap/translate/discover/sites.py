@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +19,6 @@ from optmap.translate.findings import Finding
 
 WRAPPED: Final = "wrapped_optimizer"
 """The canonical name of the argument that holds the optimizer of a wrapper."""
-
-_STAR: Final = re.compile(rb"\bimport\s*\(?\s*\*")
 
 
 class CallSite(NamedTuple):
@@ -93,12 +90,11 @@ def roots(tables: MappingSet, frameworks: Collection[Framework]) -> frozenset[st
 def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework], target: Framework) -> Sites:
     """Find every call and mention of an optimizer of the source frameworks."""
     wanted = frozenset(sources) | {target}
-    unbound = frozenset(tables.conventional)
-    if _STAR.search(source.body):
-        unbound |= tables.class_names
+    module = Module.of(source)
+    unbound = frozenset(tables.conventional) | (tables.class_names if module.stars() else frozenset())
     prefixes = tuple(path for path, home in tables.modules_by_path.items() if home.framework in wanted)
-    finder = _Finder(Module.of(source), tables, frozenset(sources), target)
-    found = finder.module.references(prefixes, unbound=unbound, hint="optim")
+    finder = _Finder(module, tables, frozenset(sources), target)
+    found = module.references(prefixes, unbound=unbound, hint="optim")
     for reference in found.references:
         finder.reference(reference)
     for node in found.strings:
@@ -108,7 +104,7 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
     if _Lazy not in source.memo or source.memo[_Lazy].given != given:
         source.memo[_Lazy] = _Lazy(*given)
     return Sites(
-        finder.module, tuple(finder.calls), tuple(finder.already), tuple(finder.schedules), tuple(finder.mentions),
+        module, tuple(finder.calls), tuple(finder.already), tuple(finder.schedules), tuple(finder.mentions),
         frozenset(finder.constructing), source.memo[_Lazy],
     )  # fmt: skip
 
