@@ -1,9 +1,10 @@
-"""The table behind --rewrite-step against the live signatures of the frameworks that it names."""
+"""The table behind --rewrite-step, and the inner modules of optimizers, against the frameworks that they name."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Iterator
 from functools import reduce
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from optmap.mapping.model import Framework
+from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.steps import Side, load_table
 
 _PAIRS = ((Framework("torch"), Framework("mindspore")), (Framework("tensorflow"), Framework("mindspore")))
@@ -127,3 +128,32 @@ def test_a_changed_default_would_be_seen() -> None:
     wrong = side.parameters[2]._replace(default=False)
     with pytest.raises(AssertionError, match="bias"):
         compare(side._replace(parameters=(*side.parameters[:2], wrong, *side.parameters[3:])), found)
+
+
+INNER = {
+    Framework.TORCH: ("torch.optim",),
+    Framework.MINDSPORE: ("mindspore.nn.optim", "mindspore.experimental.optim", "mindspore.mint.optim"),
+    Framework.TENSORFLOW: ("tensorflow.python.training", "keras.src.optimizers"),
+}
+
+
+@pytest.mark.parametrize("framework", list(INNER), ids=str)
+def test_submodules_hold_the_public_classes(framework: Framework, tables: MappingSet) -> None:
+    """What is translated under the path of an inner module is the very class that the public module exports."""
+    seen = 0
+    for root in INNER[framework]:
+        for module in pkgutil.iter_modules(at_path(framework, root).__path__, f"{root}."):
+            if module.name.endswith("_test"):
+                continue
+            try:
+                members = vars(importlib.import_module(module.name))
+            except ImportError:
+                continue  # parts that need other packages
+            for name, member in members.items():
+                api = tables.api_at(f"{module.name}.{name}")
+                if api is not None:
+                    seen += 1
+                    assert member is at_path(framework, f"{api.module.paths[0]}.{api.class_name}"), (
+                        f"{module.name}.{name}"
+                    )
+    assert seen > 10

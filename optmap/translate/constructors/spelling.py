@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from optmap.mapping.model import Api
+from optmap.source.bindings import position
 from optmap.source.model import Binding, Module, Variable
 from optmap.source.syntax import imported
 from optmap.translate.discover.sites import CallSite
@@ -55,18 +56,26 @@ def _reusable(module: Module, path: str, at: ast.expr | ast.stmt) -> list[tuple[
 
     An import among the module's own statements has surely run by the time of a use that stands below it.
     """
-    leading = [
+    names, imports = path.split("."), _imports(module)
+    modules = [".".join(names[:end]) for end in range(len(names) - 1, 0, -1)]
+    return [
         (local, leads)
-        for statement in module.nodes(ast.Import, ast.ImportFrom)
-        if module.parent(statement) is module.tree
-        for _, local, leads in imported(statement)
-        if f"{path}.".startswith(f"{leads}.") and _is_before(statement, at)
+        for leads in (*modules, path)
+        for local, statement in imports.get(leads, ())
+        if position(statement) < position(at)
     ]
-    return sorted(leading, key=lambda item: (item[1] == path, -item[1].count(".")))
 
 
-def _is_before(statement: ast.stmt, at: ast.expr | ast.stmt) -> bool:
-    return (statement.lineno, statement.col_offset) < (at.lineno, at.col_offset)
+def _imports(module: Module) -> dict[str, list[tuple[str, ast.stmt]]]:
+    """The names that the module's own import statements bind, by what they stand for."""
+    memo = module.source.memo
+    found: dict[str, list[tuple[str, ast.stmt]]] | None = memo.get(_imports)
+    if found is None:
+        found = memo[_imports] = {}
+        for statement in module.nodes(ast.Import, ast.ImportFrom):
+            for _, local, leads in imported(statement) if module.parent(statement) is module.tree else ():
+                found.setdefault(leads, []).append((local, statement))
+    return found
 
 
 def _paths(module: Module, variable: Variable) -> set[str | None]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from optmap.source.bindings import position
 from optmap.source.model import Module
 
 
@@ -68,7 +70,9 @@ def _items(module: Module, node: ast.expr) -> Iterator[MemberUse]:
     if isinstance(parent, ast.For) and parent.iter is node:
         yield from _in_loop(module, _last_name(parent.target), parent)
     elif isinstance(parent, ast.comprehension) and parent.iter is node:
-        yield from _in_loop(module, _last_name(parent.target), module.parent(parent))
+        whole = module.parent(parent)
+        assert isinstance(whole, ast.expr)
+        yield from _in_loop(module, _last_name(parent.target), whole)
 
 
 def _last_name(target: ast.expr) -> ast.Name | None:
@@ -77,24 +81,27 @@ def _last_name(target: ast.expr) -> ast.Name | None:
     return last if isinstance(last, ast.Name) else None
 
 
-def _in_loop(module: Module, target: ast.Name | None, loop: ast.AST | None) -> Iterator[MemberUse]:
+def _in_loop(module: Module, target: ast.Name | None, loop: ast.For | ast.expr) -> Iterator[MemberUse]:
     """Every `name["key"]` inside: what is written, and what is read anywhere but in what is written to the same key."""
     variable = module.variable(target) if target is not None else None
     written: dict[str, MemberUse] = {}
     read: dict[str, MemberUse] = {}
-    for use in variable.uses if variable is not None else ():
+    for use in _within(variable.uses, loop) if variable is not None else ():
         item = module.parent(use)
         key = _key(item) if isinstance(item, ast.Subscript) and item.value is use else None
-        if (
-            key is None
-            or not isinstance(item, ast.Subscript)
-            or not any(each is loop for each in module.ancestors(use))
-        ):
+        if key is None or not isinstance(item, ast.Subscript):
             continue
         found = _item(module, item, key, None)
         (written if found.kind == "item" else read).setdefault(key, found)
     yield from written.values()
     yield from (use for key, use in read.items() if key not in written)
+
+
+def _within(uses: Sequence[ast.expr], node: ast.For | ast.expr) -> Sequence[ast.expr]:
+    """Of places in the order of the text, those inside a node."""
+    last = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
+    first = bisect_left(uses, position(node), key=position)
+    return uses[first : bisect_left(uses, last, lo=first, key=position)]
 
 
 def _item(module: Module, node: ast.Subscript, key: str, index: ast.expr | None) -> MemberUse:
