@@ -93,8 +93,9 @@ def _file_calls(
     from optmap.translate.constructors.resolve import Refusal
     from optmap.translate.ignore import ignored_lines
     from optmap.translate.options import Options
-    from optmap.translate.schedules.run import Schedules
     from optmap.translate.schedules.translate import TranslatedSchedule
+    from optmap.translate.schedules.translations import translate_schedules
+    from optmap.translate.unit import Unit
 
     sources, target = direction
     source, sites = read_file(path, tables, sources, target)
@@ -102,15 +103,14 @@ def _file_calls(
         return [], [], set()
     numbers = tuple((name, wishes.settings.get(name, wishes.steps)) for name in QUANTITIES)
     options = Options(target, sources, quantities=numbers)  # type: ignore[arg-type]
-    ignored = [line for line, codes in ignored_lines(source).items() if not codes]
     samples = partial(sample, steps=wishes.steps)
-    schedules = Schedules(source, sites, tables, options, {}, ignored)
+    schedules = translate_schedules(Unit(source, sites, tables, options, ignored_lines(source)), {})
     calls: list[ScheduleCall] = []
     refused: list[Refused] = []
     used: set[str] = set()
     for site in schedules.calls:
         origin = f"{path}:{site.node.lineno}"
-        made = schedules.make(site)
+        made = schedules.of(site)
         if not isinstance(made, TranslatedSchedule):
             refused.append(Refused(site.api.name, target, {}, origin, (made,)))
             continue
@@ -122,7 +122,7 @@ def _file_calls(
         given = completed(site.api, found.given, wishes.steps)
         leads = {row.name for row in site.api.current if row.ties in ((OPTIMIZER,), ("global_step",))}
         assumed = tuple(text for text in found.assumed if text.partition("=")[0] not in leads)
-        if given is None or schedules.tables.algorithms[site.api.algorithm].no_rate is not None:
+        if given is None or schedules.unit.tables.algorithms[site.api.algorithm].no_rate is not None:
             continue  # nothing of it can be computed without running the file
         calls.append(ScheduleCall(site.api, given, origin, assumed=assumed))
     return calls, refused, used

@@ -9,144 +9,143 @@ import ast
 from typing import NamedTuple
 
 from optmap.diagnostics import SCHEDULE_PASSED
-from optmap.mapping.model import Api, MappingSet
+from optmap.mapping.model import Api
 from optmap.source.changes import Change, Delete, Replace
-from optmap.source.edits import rest_of_line, starts_line
-from optmap.source.scopes import chain_of
+from optmap.source.edits import rest_of_line
+from optmap.source.model import Module, Variable
 from optmap.source.templates import Template
-from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell
-from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.options import Options
 from optmap.translate.schedules.advice import passable
-from optmap.translate.schedules.attach import unstable
-from optmap.translate.schedules.owners import Ties, optimizer_node, rate_node
+from optmap.translate.schedules.attach import has_own_lines
+from optmap.translate.schedules.owners import Ownership, also_used, optimizer_node, rate_node
 from optmap.translate.schedules.pace import find_pace
-from optmap.translate.schedules.translate import TranslatedSchedule
+from optmap.translate.schedules.stability import Stability
+from optmap.translate.schedules.translate import TranslatedSchedule, no_name
+from optmap.translate.unit import Unit
+
+_UNSEEN = (
+    "how many steps the optimizer makes between two calls of its step() cannot be seen; pass --set steps_per_epoch=N"
+)
 
 
-class _Uses(NamedTuple):
-    """The statement that binds a schedule, those that step it, and where its name is seen."""
+class _Statements(NamedTuple):
+    """The statement that binds a schedule, and the one that calls its step()."""
 
     binding: ast.stmt
-    steps: list[ast.stmt]
-    region: ast.AST
+    step: ast.stmt
 
 
 def pass_schedule(
-    source: Source, sites: Sites, ties: Ties, schedule: CallSite, tables: MappingSet, options: Options
+    unit: Unit, ownership: Ownership, stability: Stability, schedule: CallSite
 ) -> TranslatedSchedule | str:
     """Pass to the optimizer what takes the schedule's place; a clause that says why where that cannot be."""
-    optimizers = ties.find(schedule).optimizers
+    module = ownership.module
+    optimizers = ownership.find(schedule).optimizers
     rate = rate_node(optimizers[0])
-    attached_to = optimizer_node(schedule)
-    if len(optimizers) != 1 or rate is None or attached_to is None:
+    if len(optimizers) != 1 or rate is None:
         return "its optimizer does not show one learning rate"
     if not isinstance(rate, ast.Constant | ast.Name | ast.Attribute):
         return f"the learning rate on line {rate.lineno} is neither a number nor a name"
-    uses = _uses(source, ties, schedule)
-    if isinstance(uses, str):
-        return uses
-    pace = find_pace(source, uses.region, schedule.node, ast.unparse(attached_to), uses.steps)
-    quantities = dict(options.quantities)
-    nodes: list[ast.expr] = []
-    text = None
-    if pace is not None and pace.loader is None:
-        quantities["steps_per_epoch"] = 1
-    elif pace is not None and "steps_per_epoch" not in quantities and pace.loader is not None:
-        nodes.append(pace.loader)
-        text = f"len({pace.loader.id})"
-    elif "steps_per_epoch" not in quantities:
-        return "how many steps the optimizer makes between two calls of its step() cannot be seen; pass --set steps_per_epoch=N"
-    given = options._replace(quantities=tuple(sorted(quantities.items())))
-    found = passable(source, schedule, optimizers[0], tables, given, text)
+    statements = _statements(module, schedule)
+    if isinstance(statements, str):
+        return statements
+    quantities = dict(unit.options.quantities)
+    loader = _loader(module, schedule, optimizers[0], statements.step, quantities)
+    if isinstance(loader, str):
+        return loader
+    text = f"len({loader.id})" if loader is not None else None
+    given = unit.options._replace(quantities=tuple(sorted(quantities.items())))
+    found = passable(unit.source, schedule, optimizers[0], unit.tables, given, text)
     if isinstance(found, str):
         return found
-    nodes += found.nodes
-    reason = unstable(ties, source, schedule, nodes, optimizers, before=optimizers[0].node)
+    nodes = [*([loader] if loader is not None else []), *found.nodes]
+    reason = stability.unstable(schedule, nodes, optimizers, before=optimizers[0].node)
     if reason is not None:
         return reason
+    api = unit.tables.apis[found.api]
     counted = text or str(quantities["steps_per_epoch"])
     every = "every step" if counted == "1" else f"every {counted} steps"
-    made = _made(source, sites, schedule, tables.apis[found.api], found.arguments, rate, uses)
-    if isinstance(made, str):
-        return made
     message = (
         f"{found.api} counts the optimizer's steps by itself: it does what one step() after {every} did, which is gone"
     )
-    return made._replace(findings=(Finding(SCHEDULE_PASSED, message, schedule.node, str(made.target.at)),))
+    finding = Finding(SCHEDULE_PASSED, message, schedule.node, str(api.at))
+    return _passed(unit, schedule, api, found.arguments, rate, statements, finding)
 
 
-def _made(
-    source: Source, sites: Sites, schedule: CallSite, api: Api, arguments: str, rate: ast.expr, uses: _Uses
+def _loader(
+    module: Module, schedule: CallSite, optimizer: CallSite, step: ast.stmt, quantities: dict[str, int]
+) -> ast.Name | str | None:
+    """The name whose length is the number of steps between two calls of step(); None where `quantities` then has it."""
+    node = optimizer_node(schedule)
+    variable = module.variable(node) if node is not None else None
+    held = variable is not None and module.holder(optimizer.node) is variable and _is_bound_once(variable)
+    pace = find_pace(module, variable, schedule.node, step) if variable is not None and held else None
+    if pace is not None and pace.loader is None:
+        quantities["steps_per_epoch"] = 1
+    if not held:
+        return "its optimizer is not bound to one name"
+    if "steps_per_epoch" in quantities:
+        return None
+    return pace.loader if pace is not None and pace.loader is not None else _UNSEEN
+
+
+def _passed(
+    unit: Unit, schedule: CallSite, api: Api, arguments: str, rate: ast.expr, statements: _Statements, finding: Finding
 ) -> TranslatedSchedule | str:
+    source = unit.source
     spelling = spell(schedule, api)
     if spelling is None:
-        return f"the file binds {api.module.paths[0].partition('.')[0]!r} to something else"
+        return no_name(api)
     changes: list[Change] = [Replace(rate, Template(f"{spelling.text}({arguments})"))]
-    for statement in (uses.binding, *uses.steps):
-        if not _stands_alone(source, statement):
+    for statement in statements:
+        if not has_own_lines(source, statement):
             return f"the statement on line {statement.lineno} does not stand alone"
         rest = rest_of_line(source, source.end(statement))
         noted = source.text(rest.start, rest.end).strip()  # a comment that speaks of the statement
         changes.append(Replace(statement, Template("pass")) if noted else Delete(statement))
     needed = (spelling.needs,) if spelling.needs is not None else ()
-    return TranslatedSchedule(schedule, api, tuple(changes), needed, ())
+    return TranslatedSchedule(schedule, api, tuple(changes), needed, (finding,))
 
 
-def _uses(source: Source, ties: Ties, schedule: CallSite) -> _Uses | str:
-    """The statements that go with the schedule; a clause where it is used for more than its step()."""
-    binding = source.parents[id(schedule.node)]
-    targets = binding.targets if isinstance(binding, ast.Assign) else []
-    chain = chain_of(targets[0]) if len(targets) == 1 else None
-    if (
-        chain is None
-        or not isinstance(binding, ast.Assign)
-        or len(chain) > 2
-        or (len(chain) == 2 and chain[0] != "self")
-    ):
+def _statements(module: Module, schedule: CallSite) -> _Statements | str:
+    """The statements that go with a schedule; a clause where it is used for more than its step()."""
+    binding = module.parent(schedule.node)
+    variable = module.holder(schedule.node)
+    if not isinstance(binding, ast.Assign) or variable is None or not _is_own(module, binding.targets[0]):
         return "it is not bound to a name whose uses can be seen"
-    name = ".".join(chain)
+    name = ast.unparse(binding.targets[0])
+    if not _is_bound_once(variable):
+        return f"{name} is bound more than once"
     steps = []
-    region = schedule.scope.node
-    if len(chain) == 1:
-        nodes = [_root(item.node) for item in ties.uses_of(schedule)]
-    else:
-        region = next((item for item in reversed(schedule.ancestors) if isinstance(item, ast.ClassDef)), region)
-        nodes = [item for item in ast.walk(region) if isinstance(item, ast.Attribute) and chain_of(item) == chain]
-    for node in nodes:
-        if node is targets[0]:
-            continue
-        statement = _step(source, node)
-        if statement is None:
-            return f"{name} is also used on line {node.lineno}, which expects what it is now"
-        steps.append(statement)
+    for use in variable.uses:
+        step = _step(module, use)
+        if step is None or not _is_own(module, use):
+            return also_used(name, use)
+        steps.append(step)
     if len(steps) != 1:
         return f"{name}.step() is not called at one place of this file, but at {len(steps) or 'none'}"
-    return _Uses(binding, steps, region)
+    return _Statements(binding, steps[0])
 
 
-def _root(node: ast.expr) -> ast.expr:
-    """The name that a chain of attributes begins with."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node
+def _is_bound_once(variable: Variable) -> bool:
+    return len([item for item in variable.bindings if not item.is_none]) == 1
 
 
-def _step(source: Source, node: ast.AST) -> ast.stmt | None:
+def _is_own(module: Module, node: ast.expr) -> bool:
+    """Tell whether a node is a name outside of class bodies, or an attribute of self."""
+    if isinstance(node, ast.Attribute):
+        return module.self_class(node.value) is not None
+    return isinstance(node, ast.Name) and not isinstance(module.scope(node), ast.ClassDef)
+
+
+def _step(module: Module, node: ast.expr) -> ast.stmt | None:
     """The statement that is nothing but a call of the node's step()."""
-    member = source.parents[id(node)]
-    call = source.parents[id(member)]
-    statement = source.parents.get(id(call))
-    plain = isinstance(member, ast.Attribute) and member.attr == "step" and isinstance(call, ast.Call)
-    if plain and call.func is member and not call.args and not call.keywords and isinstance(statement, ast.Expr):  # type: ignore[attr-defined]
-        return statement
-    return None
-
-
-def _stands_alone(source: Source, statement: ast.stmt) -> bool:
-    """Tell whether a statement has its lines for itself, but for a comment."""
-    rest = rest_of_line(source, source.end(statement))
-    tail = source.text(rest.start, rest.end).strip()
-    return starts_line(source, source.start(statement)) and (not tail or tail.startswith("#"))
+    member = module.parent(node)
+    call = module.parent(member) if member is not None else None
+    statement = module.parent(call) if call is not None else None
+    if not isinstance(member, ast.Attribute) or member.attr != "step" or not isinstance(call, ast.Call):
+        return None
+    plain = call.func is member and not call.args and not call.keywords
+    return statement if plain and isinstance(statement, ast.Expr) else None

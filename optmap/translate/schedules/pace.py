@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from optmap.source.text import Source
+from optmap.source.bindings import position
+from optmap.source.model import Module, Variable
 
-_WRAPPERS: Final = ("enumerate", "tqdm")
 _LEAVE: Final = (ast.Break, ast.Continue, ast.Return, ast.Raise)
+_BOUND: Final = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Call)
+_DISPLAYS: Final = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred)
 
 
 class Pace(NamedTuple):
@@ -18,66 +21,85 @@ class Pace(NamedTuple):
     loader: ast.Name | None = None
 
 
-def find_pace(
-    source: Source, region: ast.AST, schedule: ast.Call, optimizer: str, steps: Sequence[ast.stmt]
-) -> Pace | None:
-    """The pace of a schedule whose step() is called by these statements; None where the file does not prove it.
+def find_pace(module: Module, optimizer: Variable, schedule: ast.Call, step: ast.stmt) -> Pace | None:
+    """The pace of a schedule whose only call of step() is this statement; None where the file does not prove it.
 
-    `region` is where the name of the optimizer is seen, `schedule` the call that makes the schedule.
+    `optimizer` is what the call that makes the schedule attaches it to.
     """
-    moves = list(_optimizer_steps(source, region, schedule, optimizer))
-    if len(moves) != 1 or len(steps) != 1:
+    steps = list(_optimizer_steps(module, optimizer, schedule))
+    made = steps[0] if len(steps) == 1 else None
+    outer = _in_block_of(module, step, made) if made is not None else None
+    if made is None or outer is None:
         return None
-    block = _block(source, steps[0])
-    if moves[0] in block:
-        first, last = block.index(moves[0]), block.index(steps[0])
-        return Pace() if first < last and not any(map(_leaves, block[first:last])) else None
-    loop = next(
-        (item for item in block if isinstance(item, ast.For) and any(n is moves[0] for n in ast.walk(item))), None
-    )
-    if loop is None or loop.orelse or _leaves(loop) or not _always(source, moves[0], loop):
+    block, last = module.block(step)
+    between = block[module.block(outer)[1] : last]
+    if not between or _holds(module, _LEAVE if outer is made else (ast.Continue,), *between):
         return None
-    loader = _iterated(loop.iter)
-    return Pace(loader) if loader is not None and block.index(loop) < block.index(steps[0]) else None
+    if outer is made:
+        return Pace()
+    if not isinstance(outer, ast.For) or outer.orelse or _holds(module, _LEAVE, outer):
+        return None
+    loader = _iterated(module, outer.iter)
+    return Pace(loader) if loader is not None and _runs_always(module, made, outer) else None
 
 
-def _optimizer_steps(source: Source, region: ast.AST, schedule: ast.Call, optimizer: str) -> Iterator[ast.stmt]:
-    """The statements that step the optimizer; one that is in no block for whatever may step it, such as a function."""
-    for node in ast.walk(region):
-        if not isinstance(node, ast.Call) or node is schedule:
-            continue
-        given = [*node.args, *(item.value for item in node.keywords)]
-        if any(isinstance(item, ast.Name | ast.Attribute) and ast.unparse(item) == optimizer for item in given):
-            yield ast.Pass()
-        elif ast.unparse(node.func) == f"{optimizer}.step":
-            parent = source.parents[id(node)]
-            yield parent if isinstance(parent, ast.Expr) else ast.Pass()
+def _optimizer_steps(module: Module, optimizer: Variable, schedule: ast.Call) -> Iterator[ast.stmt | None]:
+    """The statements that step an optimizer; None for each place that lets other code step it."""
+    for use in optimizer.uses:
+        around = module.parent(use)
+        outer = module.parent(around) if isinstance(around, ast.keyword | ast.Attribute) else around
+        if isinstance(around, ast.Attribute):
+            statement = module.parent(outer) if isinstance(outer, ast.Call) and outer.func is around else None
+            if around.attr == "step":
+                yield statement if isinstance(statement, ast.Expr) else None
+        elif outer is not schedule and isinstance(
+            outer, _BOUND if _is_returned(module, use) else (*_BOUND, *_DISPLAYS)
+        ):
+            yield None
 
 
-def _block(source: Source, statement: ast.stmt) -> list[ast.stmt]:
-    """The list of statements that one stands in."""
-    parent = source.parents[id(statement)]
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(parent, name, None)
-        if isinstance(block, list) and any(item is statement for item in block):
-            return block
-    return [statement]
+def _is_returned(module: Module, node: ast.expr) -> bool:
+    return isinstance(module.statement(node), ast.Return)
 
 
-def _leaves(node: ast.AST) -> bool:
-    return any(isinstance(item, _LEAVE) for item in ast.walk(node))
+def _in_block_of(module: Module, statement: ast.stmt, other: ast.stmt) -> ast.stmt | None:
+    """The statement that stands in the same block as one, and is or holds another."""
+    block, _ = module.block(statement)
+    found: ast.stmt | None = other
+    while found is not None and module.block(found)[0] is not block:
+        found = module.enclosing(found, ast.stmt)
+    return found
 
 
-def _always(source: Source, statement: ast.stmt, loop: ast.For) -> bool:
-    """Tell whether each turn of the loop runs the statement once."""
-    parent = source.parents[id(statement)]
+def _holds(module: Module, kinds: tuple[type[ast.AST], ...], *statements: ast.stmt) -> bool:
+    """Tell whether statements that follow each other hold a node of one of the kinds."""
+    nodes = module.nodes(*kinds)
+    place = bisect_left(nodes, position(statements[0]), key=position)
+    end = statements[-1].end_lineno, statements[-1].end_col_offset
+    return place < len(nodes) and position(nodes[place]) < end
+
+
+def _runs_always(module: Module, statement: ast.stmt, loop: ast.For) -> bool:
+    """Tell whether each turn of a loop runs a statement once."""
+    parent = module.parent(statement)
     while isinstance(parent, ast.With):
-        parent = source.parents[id(parent)]
+        parent = module.parent(parent)
     return parent is loop
 
 
-def _iterated(node: ast.expr) -> ast.Name | None:
+def _iterated(module: Module, node: ast.expr) -> ast.Name | None:
     """The name of what a loop runs over, through enumerate() and tqdm()."""
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _WRAPPERS and node.args:
+    while isinstance(node, ast.Call) and node.args and _keeps_length(module, node.func):
         node = node.args[0]
     return node if isinstance(node, ast.Name) else None
+
+
+def _keeps_length(module: Module, function: ast.expr) -> bool:
+    """Tell whether a function gives as many items as it is given; a `tqdm` that nothing binds is taken for the package's."""
+    if not isinstance(function, ast.Name):
+        return False
+    variable = module.variable(function)
+    if variable is None:
+        return function.id in ("enumerate", "tqdm")
+    paths = module.paths(function)
+    return bool(paths) and all(path is not None and path.startswith("tqdm") and path.endswith("tqdm") for path in paths)

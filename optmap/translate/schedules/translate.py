@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeAlias
 
 from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
 from optmap.mapping.canonical import Context, attached
@@ -13,21 +14,27 @@ from optmap.mapping.plan import FromArgument, Plan, choose
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
+from optmap.source.model import Module
 from optmap.source.text import Source, SourceError
 from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
 from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.spelling import NewImport, spell
-from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
+from optmap.translate.schedules.owners import Ownership, argument
+from optmap.translate.unit import Unit
 
-_COUNTERS: Final = ("get_global_step", "get_or_create_global_step")
 _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
 """Builtins that take a tensor of one element for a number."""
 
 
+Taken: TypeAlias = Mapping[tuple[int, str], str]
+"""The optimizer that each new name of a schedule belongs to, by the id of the scope's node and the name."""
+
+
 class TranslatedSchedule(NamedTuple):
-    """A translated schedule call; `moves` unless it stays where it is."""
+    """A translated schedule call; `moves` unless it stays where it is, and `names` are new names for it."""
 
     site: CallSite
     target: Api
@@ -35,6 +42,7 @@ class TranslatedSchedule(NamedTuple):
     needed: tuple[NewImport, ...]
     findings: tuple[Finding, ...]
     moves: bool = True
+    names: Taken = {}
 
 
 class Bound(NamedTuple):
@@ -66,10 +74,9 @@ def read_schedule(source: Source, site: CallSite) -> Bound | str:
     return Bound(site, call, values, arguments)
 
 
-def translate_schedule(
-    source: Source, sites: Sites, site: CallSite, tables: MappingSet, options: Options
-) -> TranslatedSchedule | str:
+def translate_schedule(unit: Unit, ownership: Ownership, site: CallSite) -> TranslatedSchedule | str:
     """Translate a schedule call; a clause that says why where it cannot be."""
+    source, tables, target = unit.source, unit.tables, unit.options.target
     bound = read_schedule(source, site)
     if isinstance(bound, str):
         return bound
@@ -77,22 +84,28 @@ def translate_schedule(
     if isinstance(given, Refusal):
         return "; ".join(reason.message for reason in given.reasons)
     attach = attached(site.api)
-    classes = candidates(tables, site.api, options.target, attach=attach)
+    classes = candidates(tables, site.api, target, attach=attach)
     if not classes:
-        return no_counterpart(tables, site.api, options.target, attach)
-    found = plans(tables, site.api, given, classes, known=context_of(options))
+        return no_counterpart(tables, site.api, target, attach)
+    found = plans(tables, site.api, given, classes, known=context_of(unit.options))
     plan = choose(found, faithful=False)
     if plan is None:
         return "; ".join(dict.fromkeys(_problem_text(problem.message, problem.remedy) for problem in found[0].problems))
-    reason = uncounted(source, bound) or _unsafe(source, bound, plan)
+    reason = uncounted(ownership, bound) or _unsafe(source, bound, plan)
     if reason is not None:
         return reason
     spelling = spell(site, plan.target)
     if spelling is None:
-        return f"the file binds {plan.target.module.paths[0].partition('.')[0]!r} to something else"
+        return no_name(plan.target)
     change = Replace(site.node, call_template(source, bound.call, bound.values, plan, spelling.text, None))
     needed = (spelling.needs,) if spelling.needs is not None else ()
-    return TranslatedSchedule(site, plan.target, (change,), needed, tuple(_findings(bound, plan)), moves=False)
+    findings = tuple(_findings(ownership.module, bound, plan))
+    return TranslatedSchedule(site, plan.target, (change,), needed, findings, moves=False)
+
+
+def no_name(api: Api) -> str:
+    """Say that the file leaves no name for the package of a class."""
+    return f"the file binds {api.module.paths[0].partition('.')[0]!r} to something else"
 
 
 def no_counterpart(tables: MappingSet, api: Api, target: Framework, attach: bool) -> str:
@@ -106,42 +119,29 @@ def _problem_text(message: str, remedy: str | None) -> str:
     return f"{message}; {remedy}" if remedy else message
 
 
-def uncounted(source: Source, bound: Bound) -> str | None:
+def uncounted(ownership: Ownership, bound: Bound) -> str | None:
     """TensorFlow 1 counts the steps in a variable that the file has to hand to the optimizer; others count by themselves."""
     parameter = bound.site.api.by_tie.get("global_step")
-    if parameter is None:
+    counter = argument(bound.site, parameter.name) if parameter is not None else None
+    if counter is None or ownership.counter(counter) in ownership.counters:
         return None
-    positional = [item.name for item in bound.site.api.current]
-    names = [item.name or positional[place] for place, item in enumerate(bound.call.arguments)]
-    counter = bound.call.arguments[names.index(parameter.name)].node
-    wanted = _counter_text(counter)
-    for node in source.nodes:
-        method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-        if isinstance(node, ast.Call) and method in ("minimize", "apply_gradients"):
-            found = [item.value for item in node.keywords if item.arg == "global_step"] or node.args[1:2]
-            if any(_counter_text(item) == wanted for item in found):
-                return None
-    return f"the file does not show that {ast.unparse(counter)} counts the optimizer's steps (minimize(..., global_step=...))"
-
-
-def _counter_text(node: ast.expr) -> str:
-    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-    return _COUNTERS[0] if name in _COUNTERS else ast.unparse(node)
+    text = ast.unparse(counter)
+    return f"the file does not show that {text} counts the optimizer's steps (minimize(..., global_step={text}))"
 
 
 def _unsafe(source: Source, bound: Bound, plan: Plan) -> str | None:
     """Edits that would lose a comment or an effect are refused."""
     if comments_in(source, bound.call.callee.start, bound.call.callee.end):
         return "there is a comment inside the name of the schedule"
-    for argument in plan.arguments:
-        piece = argument.pieces[0]
-        if argument.parameter.accepts is Accepts.INT and isinstance(piece, FromArgument):
+    for given in plan.arguments:
+        piece = given.pieces[0]
+        if given.parameter.accepts is Accepts.INT and isinstance(piece, FromArgument):
             leaves = piece.formula.arguments() if piece.formula is not None else []
             indices = {piece.index, *(leaf.index for leaf in leaves)}
             if any(
                 _is_quotient(bound.call.arguments[index].node) for index in indices if not bound.values[index].known
             ):
-                name = argument.parameter.name
+                name = given.parameter.name
                 return f"{plan.target.name} accepts {name} only as an int, found an expression that gives a float"
     for item in plan.dropped:
         node = bound.call.arguments[item.index].node
@@ -157,7 +157,7 @@ def _is_quotient(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
 
 
-def _findings(bound: Bound, plan: Plan) -> list[Finding]:
+def _findings(module: Module, bound: Bound, plan: Plan) -> list[Finding]:
     target, call = plan.target, bound.site.node
     found = []
     if target.deprecated:
@@ -171,29 +171,33 @@ def _findings(bound: Bound, plan: Plan) -> list[Finding]:
             node = next((item.node for item in bound.call.arguments if item.name == name), None)
             if node is None and name == "lr_lambda" and target.by_name.get(name) and len(bound.call.arguments) > 1:
                 node = bound.call.arguments[1].node
-            if node is not None and not _is_arithmetic(node):
+            if node is not None and not _is_arithmetic(module, node):
                 message = f"{target.name} calls {name} with {given}, {bound.site.api.name} with an int"
                 found.append(Finding(SCHEDULE_FUNCTION, message, node, str(target.at)))
     return found
 
 
-def _is_arithmetic(node: ast.expr) -> bool:
+def _is_arithmetic(module: Module, node: ast.expr) -> bool:
     """Tell whether a function only does with its argument what a tensor of one element can do as well."""
     if isinstance(node, ast.Constant) and node.value is None:
         return True
     if isinstance(node, ast.List | ast.Tuple):
-        return all(map(_is_arithmetic, node.elts))
+        return all(_is_arithmetic(module, item) for item in node.elts)
     if not isinstance(node, ast.Lambda):
         return False
     names = {item.arg for item in node.args.args}
     for inner in ast.walk(node.body):
         if isinstance(inner, ast.Subscript | ast.JoinedStr | ast.Lambda | ast.comprehension):
             return False
-        if isinstance(inner, ast.Call):
-            module = inner.func.value if isinstance(inner.func, ast.Attribute) else None
-            is_math = isinstance(module, ast.Name) and module.id == "math"
-            builtin = isinstance(inner.func, ast.Name) and inner.func.id in _EXACT
-            uses = any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(inner))
-            if uses and not is_math and not builtin:
-                return False
+        parts = ast.walk(inner) if isinstance(inner, ast.Call) and not _takes_tensors(module, inner.func) else ()
+        if any(isinstance(part, ast.Name) and part.id in names for part in parts):
+            return False
     return True
+
+
+def _takes_tensors(module: Module, function: ast.expr) -> bool:
+    """Tell whether a function is one of math, or a builtin, that takes a tensor of one element for a number."""
+    if isinstance(function, ast.Name) and module.is_builtin(function.id, function):
+        return function.id in _EXACT
+    paths = module.paths(function)
+    return bool(paths) and all(path is not None and path.startswith("math.") for path in paths)
