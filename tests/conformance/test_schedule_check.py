@@ -38,7 +38,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, name: str, right: bytes, wrong: bytes
     assert right in files[name]
     files[name] = files[name].replace(right, wrong)
     tables = load.load_files(files.items())
-    monkeypatch.setattr("optmap.translate.schedules.run.load_schedules", lambda extra: tables)
+    monkeypatch.setattr("optmap.translate.schedules.translations.load_schedules", lambda extra: tables)
 
 
 def test_a_wrong_table_fails(monkeypatch: pytest.MonkeyPatch) -> None:
