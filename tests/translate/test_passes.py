@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from optmap.translate.options import Options
 from optmap.translate.passes import PASSES
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
+from tests.translate.work import work
 
 TO_MINDSPORE = Options(Framework("mindspore"), frozenset({Framework("torch")}))
 TO_TORCH = Options(Framework("torch"), frozenset({Framework("tensorflow")}))
@@ -117,7 +117,7 @@ def test_a_schedule_and_every_optimizer_that_it_is_passed_to(tables: MappingSet)
     result = translate_bytes(text.encode(), tables, TO_TORCH)
     assert not result.changed
     messages = {item.line: item.message for item in result.diagnostics if item.severity.value == "error"}
-    assert "it is the learning rate on line 6, too, where the call is not translated" in messages[4]
+    assert "it is also the learning rate of the call on line 6, which is not translated" in messages[4]
     assert "no counterpart" in messages[6]
 
 
@@ -125,21 +125,7 @@ def test_a_schedule_and_every_optimizer_that_it_is_passed_to(tables: MappingSet)
 def test_time_grows_linearly(program: Any, tables: MappingSet) -> None:
     """Twice the calls take twice the work, counted in calls of functions."""
     translate_bytes(program(5).encode(), tables, TO_MINDSPORE)
-    small, large = (_work(program(number).encode(), tables) for number in (40, 80))
+    small, large = (
+        work(partial(translate_bytes, program(number).encode(), tables, TO_MINDSPORE)) for number in (40, 80)
+    )
     assert large < 2.2 * small
-
-
-def _work(data: bytes, tables: MappingSet) -> int:
-    counted = 0
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal counted
-        counted += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        translate_bytes(data, tables, TO_MINDSPORE)
-    finally:
-        sys.setprofile(before)
-    return counted

@@ -78,7 +78,8 @@ def _math(module: Module, optimizers: tuple[CallSite, ...]) -> list[NewImport] |
     imported = [item for item in bindings if item.how is How.IMPORT and item.path == "math"]
     if None not in seen and len(imported) == len(bindings):
         return []
-    if bindings or module.names("math") or module.bound("math", at=module.tree) is not None:
+    strange = any(module.variable(node) is None for node in module.names("math"))
+    if bindings or strange or module.bound("math", at=module.tree) is not None:
         return "the file binds 'math' to something else"
     return [NewImport("math", "math")]
 
