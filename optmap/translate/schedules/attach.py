@@ -23,7 +23,7 @@ from optmap.translate.findings import Finding
 from optmap.translate.schedules.advice import attachable
 from optmap.translate.schedules.owners import Ownership
 from optmap.translate.schedules.stability import Stability
-from optmap.translate.schedules.translate import Taken, TranslatedSchedule, no_name, read_schedule, uncounted
+from optmap.translate.schedules.translate import Taken, TranslatedSchedule, no_name, read_schedule, shadowed, uncounted
 from optmap.translate.unit import Unit
 
 
@@ -57,6 +57,9 @@ def attach_schedule(
     spelling = spell(schedule, api)
     if spelling is None:
         return no_name(api)
+    reason = shadowed(module, f"f({made.arguments})", optimizers)
+    if reason is not None:
+        return reason
     imports = _math(module, optimizers) if "math." in made.arguments else []
     places = _places(source, module, optimizers, taken)
     if isinstance(imports, str) or isinstance(places, str):

@@ -22,7 +22,7 @@ from optmap.translate.schedules.attach import has_own_lines
 from optmap.translate.schedules.owners import Ownership, also_used, optimizer_node, rate_node
 from optmap.translate.schedules.pace import find_pace
 from optmap.translate.schedules.stability import Stability
-from optmap.translate.schedules.translate import TranslatedSchedule, no_name
+from optmap.translate.schedules.translate import TranslatedSchedule, no_name, shadowed
 from optmap.translate.unit import Unit
 
 _UNSEEN = (
@@ -98,6 +98,9 @@ def _passed(
     spelling = spell(schedule, api)
     if spelling is None:
         return no_name(api)
+    reason = shadowed(Module.of(source), f"f({arguments})", [schedule])
+    if reason is not None:
+        return reason
     changes: list[Change] = [Replace(rate, Template(f"{spelling.text}({arguments})"))]
     for statement in statements:
         if not has_own_lines(source, statement):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
 from optmap.mapping.canonical import Context, attached
 from optmap.mapping.derive import candidates, plans
+from optmap.mapping.formula import Op
 from optmap.mapping.model import Accepts, Api, Framework, MappingSet
-from optmap.mapping.plan import FromArgument, Plan, choose
+from optmap.mapping.plan import FromArgument, Inferred, Plan, choose
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
@@ -27,6 +28,8 @@ from optmap.translate.unit import Unit
 
 _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
 """Builtins that take a tensor of one element for a number."""
+_CALLED: Final = frozenset(("min", "max", "sum", "len", "float", "bool"))
+"""Builtins that formulas and conversions call."""
 
 
 Taken: TypeAlias = Mapping[tuple[int, str], str]
@@ -91,7 +94,7 @@ def translate_schedule(unit: Unit, ownership: Ownership, site: CallSite) -> Tran
     plan = choose(found, faithful=False)
     if plan is None:
         return "; ".join(dict.fromkeys(_problem_text(problem.message, problem.remedy) for problem in found[0].problems))
-    reason = uncounted(ownership, bound) or _unsafe(source, bound, plan)
+    reason = uncounted(ownership, bound) or _unsafe(source, ownership.module, bound, plan)
     if reason is not None:
         return reason
     spelling = spell(site, plan.target)
@@ -101,6 +104,14 @@ def translate_schedule(unit: Unit, ownership: Ownership, site: CallSite) -> Tran
     needed = (spelling.needs,) if spelling.needs is not None else ()
     findings = tuple(_findings(ownership.module, bound, plan))
     return TranslatedSchedule(site, plan.target, (change,), needed, findings, moves=False)
+
+
+def shadowed(module: Module, text: str, at: Sequence[CallSite]) -> str | None:
+    """Say which builtin that a new text calls means something else at one of the calls; None where none does."""
+    nodes = [node for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Call)]
+    called = sorted({node.func.id for node in nodes if isinstance(node.func, ast.Name)} & _CALLED)
+    name = next((item for item in called if any(not module.is_builtin(item, site.node) for site in at)), None)
+    return f"the builtin {name} is needed, but the file binds that name to something else" if name is not None else None
 
 
 def no_name(api: Api) -> str:
@@ -129,8 +140,8 @@ def uncounted(ownership: Ownership, bound: Bound) -> str | None:
     return f"the file does not show that {text} counts the optimizer's steps (minimize(..., global_step={text}))"
 
 
-def _unsafe(source: Source, bound: Bound, plan: Plan) -> str | None:
-    """Edits that would lose a comment or an effect are refused."""
+def _unsafe(source: Source, module: Module, bound: Bound, plan: Plan) -> str | None:
+    """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
     if comments_in(source, bound.call.callee.start, bound.call.callee.end):
         return "there is a comment inside the name of the schedule"
     for given in plan.arguments:
@@ -147,7 +158,17 @@ def _unsafe(source: Source, bound: Bound, plan: Plan) -> str | None:
         node = bound.call.arguments[item.index].node
         if any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
             return f"{item.parameter.name} would be dropped, but it assigns or awaits"
-    return None
+    called = sorted(_called(bound, plan) & _CALLED)
+    return shadowed(module, ", ".join(f"{name}(0)" for name in called), [bound.site]) if called else None
+
+
+def _called(bound: Bound, plan: Plan) -> set[str]:
+    """The functions that new arguments call, to convert what is not known."""
+    pieces = [piece for argument in plan.arguments for piece in argument.pieces if not isinstance(piece, Inferred)]
+    formulas = [piece.formula for piece in pieces if piece.formula is not None]
+    found = {node.name for formula in formulas for node in formula.nodes() if node.op is Op.CALL}
+    copied = [piece for piece in pieces if isinstance(piece, FromArgument) and not bound.values[piece.index].known]
+    return found | {str(piece.conversion) for piece in copied}
 
 
 def _is_quotient(node: ast.expr) -> bool:
