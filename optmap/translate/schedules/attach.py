@@ -20,9 +20,9 @@ from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.schedules.advice import attachable
 from optmap.translate.schedules.owners import Ownership
 from optmap.translate.schedules.stability import Stability
+from optmap.translate.schedules.substitutes import read_call_of
 from optmap.translate.schedules.translate import Taken, TranslatedSchedule, no_name, read_schedule, shadowed, uncounted
 from optmap.translate.unit import Unit
 
@@ -45,7 +45,8 @@ def attach_schedule(
     """
     source, module = unit.source, ownership.module
     optimizers = ownership.find(schedule).optimizers
-    made = attachable(source, schedule, unit.tables, unit.options)
+    call = read_call_of(unit, schedule, None)
+    made = call.attachable() if call is not None else None
     if made is None:
         return None
     bound = read_schedule(source, schedule)

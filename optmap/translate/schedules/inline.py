@@ -17,11 +17,11 @@ from optmap.source.templates import Template
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.schedules.advice import passable
 from optmap.translate.schedules.attach import has_own_lines
 from optmap.translate.schedules.owners import Ownership, also_used, optimizer_node, rate_node
 from optmap.translate.schedules.pace import find_pace
 from optmap.translate.schedules.stability import Stability
+from optmap.translate.schedules.substitutes import read_call_of
 from optmap.translate.schedules.translate import TranslatedSchedule, no_name, shadowed
 from optmap.translate.unit import Unit
 
@@ -57,7 +57,8 @@ def pass_schedule(
         return loader
     text = f"len({loader.id})" if loader is not None else None
     given = unit.options._replace(quantities=tuple(sorted(quantities.items())))
-    found = passable(unit.source, schedule, optimizers[0], unit.tables, given, text)
+    call = read_call_of(unit._replace(options=given), schedule, optimizers[0])
+    found = call.passable(text) if call is not None else "its arguments cannot be read"
     if isinstance(found, str):
         return found
     nodes = [*([loader] if loader is not None else []), *found.nodes]

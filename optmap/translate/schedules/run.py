@@ -106,8 +106,7 @@ def _refusal(room: Translations, schedule: CallSite, reason: str, optimizer: Cal
     whole = room.wholes.get(id(schedule.node))
     shown = None
     if whole is None or whole.api.algorithm != "sequential":
-        parts, unit = room.ownership.parts(schedule), room.unit
-        shown = advice(unit.source, schedule, optimizer, unit.tables, unit.options, parts)
+        shown = advice(room.unit, schedule, optimizer, room.ownership.parts(schedule))
     return f"the schedule {schedule.api.name} is left as it is: {reason}" + (f". {shown}" if shown else "")
 
 
