@@ -131,9 +131,9 @@ def test_a_changed_default_would_be_seen() -> None:
 
 
 INNER = {
-    Framework.TORCH: ("torch.optim",),
-    Framework.MINDSPORE: ("mindspore.nn.optim", "mindspore.experimental.optim", "mindspore.mint.optim"),
-    Framework.TENSORFLOW: ("tensorflow.python.training", "keras.src.optimizers"),
+    Framework("torch"): ("torch.optim",),
+    Framework("mindspore"): ("mindspore.nn.optim", "mindspore.experimental.optim", "mindspore.mint.optim"),
+    Framework("tensorflow"): ("tensorflow.python.training", "keras.src.optimizers"),
 }
 
 
