@@ -172,6 +172,14 @@ def display_items(source: Source, node: ast.Tuple | ast.List | ast.Dict) -> Item
 
 def read_call(source: Source, node: ast.Call) -> CallText:
     """Find the exact extent of a call's callee and arguments. Raises SourceError where text and tree disagree."""
+    known: dict[int, CallText] = source.memo.setdefault(read_call, {})
+    found = known.get(id(node))
+    if found is None or found.node is not node:
+        found = known[id(node)] = _read_call(source, node)
+    return found
+
+
+def _read_call(source: Source, node: ast.Call) -> CallText:
     callee = Span(source.start(node.func), source.end(node.func))
     closing = source.end(node) - 1
     opening = _open_bracket(source, callee.end, closing)

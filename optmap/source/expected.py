@@ -130,9 +130,10 @@ class Expected:
             raise Different(error.message, change) from None
         self.kept.append(parsed.body)
         own = change.node if isinstance(change, Replace) else None
-        for node in ast.walk(ast.Module(parsed.body, [])):
-            if isinstance(node, ast.Name) and (slot := parsed.slots.get(node.id)) is not None:
-                self.slots[id(node)] = (slot, level + 1 if slot is own else 0)
+        for node in parsed.nodes():
+            if isinstance(node, ast.Name):
+                if (slot := parsed.slots.get(node.id)) is not None:
+                    self.slots[id(node)] = (slot, level + 1 if slot is own else 0)
             elif isinstance(node, ast.stmt):
                 self.new.add(id(node))
         return parsed.body

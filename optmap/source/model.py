@@ -67,7 +67,7 @@ class Module:
         self.tree = source.tree
         self._mentions: dict[tuple[frozenset[str], frozenset[str], str], Mentions] = {}
         self._sorted: dict[tuple[type[ast.AST], ...], tuple[Any, ...]] = {}
-        self._indices: dict[str, dict[str, tuple[Any, ...]]] = {}
+        self._indices: dict[type[ast.AST], dict[str, Sequence[Any]]] = {}
 
     @property
     def source(self) -> Source:
@@ -182,19 +182,22 @@ class Module:
 
     def names(self, name: str) -> tuple[ast.Name, ...]:
         """Every Name of that spelling, whatever variable it stands for; assigned and deleted ones as well."""
-        return self._by("names", ast.Name, "id").get(name, ())
+        return self._by(ast.Name, "id", name)
 
     def attributes(self, name: str) -> tuple[ast.Attribute, ...]:
         """Every attribute of that name, of whatever object."""
-        return self._by("attributes", ast.Attribute, "attr").get(name, ())
+        return self._by(ast.Attribute, "attr", name)
 
-    def _by(self, what: str, kind: type[ast.AST], field: str) -> dict[str, tuple[Any, ...]]:
-        if what not in self._indices:
-            found: dict[str, list[Any]] = {}
+    def _by(self, kind: type[ast.AST], field: str, name: str) -> tuple[Any, ...]:
+        """The nodes of a class whose field holds a name; what nobody asks for is never sorted."""
+        if kind not in self._indices:
+            groups: dict[str, Sequence[Any]] = self._indices.setdefault(kind, {})
             for node in self._index.kinds.get(kind, ()):
-                found.setdefault(getattr(node, field), []).append(node)
-            self._indices[what] = {name: tuple(sorted(nodes, key=_extent)) for name, nodes in found.items()}
-        return self._indices[what]
+                groups.setdefault(getattr(node, field), []).append(node)  # type: ignore[attr-defined]
+        found = self._indices[kind].get(name, ())
+        if not isinstance(found, tuple):
+            found = self._indices[kind][name] = tuple(sorted(found, key=_extent))
+        return found
 
     def references(self, prefixes: Collection[str], *, unbound: Collection[str] = (), hint: str = "") -> Mentions:
         """Every name or chain that may stand for a path below the prefixes, before order and scopes are looked at.

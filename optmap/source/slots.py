@@ -59,6 +59,8 @@ class SlotWriter:
         if not slots:
             text = self.render(pieces, expression=expression)
             return [Edit(span.start, span.end, text)] if text != self.source.text(span.start, span.end) else []
+        if len(pieces) == 1 and not isinstance(slots[0], ast.GeneratorExp) and span == span_of(self.source, slots[0]):
+            return []
         spans = [span if slot is node else bracketed(self.source, slot, span) for slot in slots]
         bounds = [span.start, *(at for found in spans for at in found), span.end]
         if any(before > after for before, after in pairwise(bounds)):
@@ -83,6 +85,8 @@ class SlotWriter:
 
 def _gap(source: Source, start: int, end: int, text: str) -> list[Edit]:
     """Turn what stands between two slots into a text; what both begin with stays."""
+    if start == end and not text:
+        return []
     old, new = _WORD.findall(source.text(start, end)), _WORD.findall(text)
     count = 0
     while count < min(len(old), len(new)) and old[count] == new[count]:

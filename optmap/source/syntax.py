@@ -10,6 +10,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 BLOCKS: Final = ("body", "handlers", "orelse", "finalbody", "cases")
 """The fields of a node that hold statements, or what holds statements."""
+_ATOMS: Final = frozenset(
+    ("ctx", "op", "ops", "id", "attr", "arg", "conversion", "is_async", "kind", "level", "module", "simple", "type_comment")
+)  # fmt: skip
+"""Fields that hold no nodes, or nodes that all places share."""
+_FIELDS: Final[dict[type[ast.AST], tuple[str, ...]]] = {ast.Constant: (), ast.MatchSingleton: ()}
 
 
 def chain_of(node: ast.AST) -> tuple[str, ...] | None:
@@ -22,6 +27,37 @@ def chain_of(node: ast.AST) -> tuple[str, ...] | None:
         return None
     names.append(node.id)
     return tuple(reversed(names))
+
+
+def inner(node: ast.AST) -> list[ast.AST]:
+    """A node and all below it, as `ast.walk` orders them, but contexts, which tell nothing."""
+    found = [node]
+    for item in found:  # grows while it is walked
+        for name in _FIELDS.get(item.__class__) or fields_of(item):
+            value = getattr(item, name, None)
+            if value.__class__ is list:
+                found += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST):
+                found.append(value)
+    return found
+
+
+def fields_of(node: ast.AST) -> tuple[str, ...]:
+    """The fields of a node that may hold nodes, but for contexts and operators."""
+    found = _FIELDS.get(node.__class__)
+    if found is None:
+        found = _FIELDS[node.__class__] = tuple(name for name in node._fields if name not in _ATOMS)
+    return found
+
+
+def children(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes directly below a node but contexts and operators."""
+    for name in fields_of(node):
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            yield value
+        elif value.__class__ is list:
+            yield from (each for each in value if isinstance(each, ast.AST))
 
 
 def imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[int, str, str]]:
@@ -72,3 +108,9 @@ def default_of(arguments: ast.arguments, name: str) -> ast.expr | None:
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     ]
     return next((default for item, default in pairs if item.arg == name), None)
+
+
+def is_alias(parent: ast.AST | None, node: ast.expr) -> bool:
+    """`nn = torch.nn` only gives a module another name; it goes or stays with its uses."""
+    own = isinstance(parent, ast.Assign) and parent.value is node
+    return own and all(isinstance(target, ast.Name) for target in parent.targets)  # type: ignore[union-attr]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from optmap.source.text import SourceError
@@ -14,7 +14,7 @@ Block: TypeAlias = tuple[ast.stmt, ...]
 Piece: TypeAlias = str | ast.expr | Block
 """A stretch of text, an expression of the old tree, or statements of the old tree that stand on lines of their own."""
 
-_SLOT: Final = re.compile(r"\$(\w+)")
+_SLOT: Final = re.compile(r"\$(\w*)")
 _PLACE: Final = "_slot_of_a_template_"
 _ATOMS: Final = (
     ast.Name, ast.JoinedStr, ast.Attribute, ast.Call, ast.Subscript,
@@ -46,13 +46,10 @@ class Template(NamedTuple):
         """The text and the old nodes in order; templates in slots are taken apart as well."""
         if not self.slots:
             return (self.text,) if self.text else ()
-        found: list[Piece] = []
-        for piece in self._pieces():
-            if isinstance(piece, str) and found and isinstance(found[-1], str):
-                found[-1] += piece
-            elif piece != "":
-                found.append(piece)
-        return tuple(found)
+        name, slot = self.slots[0]
+        if self.text == f"${name}":
+            return slot.pieces if isinstance(slot, Template) else (slot,)
+        return _joined(self._pieces())
 
     def _pieces(self) -> Iterator[Piece]:
         slots, position = dict(self.slots), 0
@@ -74,7 +71,7 @@ def template(text: str, **slots: ast.expr | Sequence[ast.stmt] | Template) -> Te
 
 def copied(node: ast.expr) -> Template:
     """The template of an expression that stays what it is."""
-    return Template("$node", (("node", node),))
+    return Template("$", (("", node),))
 
 
 class Given(NamedTuple):
@@ -107,9 +104,21 @@ class CallTemplate(NamedTuple):
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        texts = [f"{item.lead}$a{index}" for index, item in enumerate(self.arguments)]
-        values = ((f"a{index}", item.value) for index, item in enumerate(self.arguments))
-        return Template(f"$callee({', '.join(texts)})", (("callee", self.callee), *values)).pieces
+        found = [*self.callee.pieces, "("]
+        for index, item in enumerate(self.arguments):
+            found += ", " * (index > 0) + item.lead, *item.value.pieces
+        return _joined((*found, ")"))
+
+
+def _joined(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """Pieces with neighbouring stretches of text put together."""
+    found: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and found and isinstance(found[-1], str):
+            found[-1] += piece
+        elif piece != "":
+            found.append(piece)
+    return tuple(found)
 
 
 class Parsed(NamedTuple):
@@ -117,6 +126,17 @@ class Parsed(NamedTuple):
 
     body: list[ast.stmt]
     slots: dict[str, ast.expr | Block]
+
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree but contexts."""
+        found: list[ast.AST] = [*self.body]
+        for node in found:  # grows while it is walked
+            for value in node.__dict__.values():
+                if value.__class__ is list:
+                    found += [item for item in value if isinstance(item, ast.AST)]
+                elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                    found.append(value)
+        return found
 
 
 def parse(pieces: Sequence[Piece], *, expression: bool) -> Parsed:

@@ -226,7 +226,7 @@ class CallTranslation:
 
         found = infer_parameters(self.source, self.site, self.options.target)
         if isinstance(found, Failure) and self.options.rewrite_step and b".minimize" in self.source.body:
-            from optmap.translate.steps.write.graph_names import graph_parameters
+            from optmap.translate.steps.write.graph import graph_parameters
 
             found = graph_parameters(self.source, self.site) or found
         if not isinstance(found, Failure) or self.options.params is not None:

@@ -1,69 +1,110 @@
-"""Variables that hold optimizers, and what is done with them."""
+"""What is done with an optimizer in training."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from optmap.mapping.frameworks import Kind
 from optmap.mapping.model import Framework
-from optmap.source.scopes import chain_of
+from optmap.source.model import Module, Variable
+from optmap.translate.discover.holders import Holder, Search, uses_of
 from optmap.translate.discover.sites import CallSite
+from optmap.translate.discover.trained import Chain, seen
 
-Block = list[ast.stmt]
+
+def done_with(module: Module, optimizer: ast.expr, framework: Framework) -> Iterator[tuple[Kind, ast.Call]]:
+    """What the place that an optimizer stands in does with it: `X.step()`, `X(grads)`, `model.compile(optimizer=X)`."""
+    parent = module.parent(optimizer)
+    if isinstance(parent, ast.keyword):
+        parent = module.parent(parent)
+    if isinstance(parent, ast.Attribute):
+        call, kind = module.parent(parent), framework.facts.steps.methods.get(parent.attr)
+        if kind is not None and isinstance(call, ast.Call) and call.func is parent:
+            yield kind, call
+    elif isinstance(parent, ast.Call):
+        kind = _called_kind(parent, optimizer, framework)
+        if kind is not None:
+            yield kind, parent
 
 
-class Holder(NamedTuple):
-    """A variable that holds an optimizer and nothing else: `optimizer`, `self.optimizer`, or a function's parameter.
-
-    `place` is the function, class or module whose variable it is. `doubt` says why it may hold something else. `models`
-    are the variables there whose parameters it trains; None where they cannot be named.
-    """
-
-    chain: tuple[str, ...]
-    place: ast.AST
-    sites: tuple[CallSite, ...]
-    doubt: str | None = None
-    models: tuple[tuple[str, ...], ...] | None = None
-
-    @property
-    def text(self) -> str:
-        return ".".join(self.chain)
+def _called_kind(call: ast.Call, optimizer: ast.expr, framework: Framework) -> Kind | None:
+    """What a call does that is given the optimizer, or that calls it."""
+    steps = framework.facts.steps
+    if call.func is optimizer:
+        return steps.called
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    method = steps.given.get(f".{name}") if isinstance(call.func, ast.Attribute) else None
+    return steps.given.get(name) or method
 
 
 class Event(NamedTuple):
-    """One use of an optimizer: the call, and the nodes around it, outermost first. Without a holder it is used in place."""
+    """One use of an optimizer. Without a holder it is used where it is constructed."""
 
     kind: Kind
     call: ast.Call
-    ancestors: tuple[ast.AST, ...]
     holder: Holder | None
     site: CallSite
 
 
-def called_kind(call: ast.Call, optimizer: ast.expr, framework: Framework) -> Kind | None:
-    """What a call does that is given the optimizer, or that calls it."""
-    chain = chain_of(call.func) or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ("",))
-    steps = framework.facts.steps
-    if call.func is optimizer:
-        return steps.called
-    method = f".{chain[-1]}" if isinstance(call.func, ast.Attribute) else None
-    return steps.given.get(chain[-1]) or (steps.given.get(method) if method else None)
+class Training(NamedTuple):
+    """What a file does with its translated optimizers: who holds them, and every use for training in the text's order."""
+
+    module: Module
+    holders: tuple[Holder, ...]
+    events: tuple[Event, ...]
 
 
-def in_place(site: CallSite) -> Event | None:
-    """`X(...).minimize(loss)`, `model.compile(optimizer=X(...))` and their like: the optimizer gets no name."""
-    parents = [node for node in site.ancestors[:-1] if not isinstance(node, ast.keyword)]
-    if not parents:
-        return None
-    parent = parents[-1]
-    if isinstance(parent, ast.Attribute) and len(parents) > 1:
-        kind = site.api.framework.facts.steps.methods.get(parent.attr)
-        call = parents[-2]
-        if kind is not None and isinstance(call, ast.Call) and call.func is parent:
-            return Event(kind, call, tuple(parents[:-2]), None, site)
-    if isinstance(parent, ast.Call):
-        kind = called_kind(parent, site.node, site.api.framework)
-        if kind is not None:
-            return Event(kind, parent, tuple(parents[:-1]), None, site)
-    return None
+def read_training(module: Module, sites: Sequence[CallSite]) -> Training:
+    """Find the holders of translated optimizers, and what is done with them."""
+    holders = Search(module, sites).run()
+    events = [event for holder in holders for event in _held(module, holder)]
+    for site in sites:
+        events += (Event(*found, None, site) for found in done_with(module, site.node, site.api.framework))
+    events.sort(key=lambda event: (event.call.end_lineno or 0, event.call.end_col_offset or 0))
+    return Training(module, tuple(holders), tuple(events))
+
+
+def _held(module: Module, holder: Holder) -> Iterator[Event]:
+    site = holder.sites[0]
+    for use in uses_of(module, holder.variable):
+        for kind, call in done_with(module, use, site.api.framework):
+            yield Event(kind, call, holder, site)
+
+
+def model_uses(training: Training, made: Iterable[Variable] = ()) -> Iterator[ast.expr]:
+    """Every place that speaks of a model which the file `made` or an optimizer trains, under whatever name it is passed on."""
+    module = training.module
+    parts: dict[Variable, set[Chain]] = {variable: set() for variable in made}
+    for holder in training.holders:
+        for chain in holder.models or ():
+            least = 2 if chain[0] == "self" else 1
+            variable = _model_variable(module, chain[:least], holder.place)
+            if variable is not None:
+                parts.setdefault(variable, set()).add(chain[least:])
+    found = [Holder(variable, ()) for variable in parts]
+    Search(module, ()).follow(found)
+    for item in found:
+        for use in uses_of(module, item.variable):
+            yield use
+            yield from (node for rest in parts.get(item.variable, ()) for node in _part(module, use, rest))
+
+
+def _part(module: Module, node: ast.expr, rest: Chain) -> Iterator[ast.expr]:
+    """`model.head` around `model`, for the rest `head`."""
+    for name in rest:
+        outer = module.parent(node)
+        if not isinstance(outer, ast.Attribute) or outer.attr != name:
+            return
+        node = outer
+    if rest:
+        yield node
+
+
+def _model_variable(module: Module, chain: Chain, place: ast.AST) -> Variable | None:
+    """The variable of `model` or `self.model` as seen from a place."""
+    if len(chain) == 1:
+        return seen(module, chain[0], place)
+    owner = place if isinstance(place, ast.ClassDef) else module.class_of(place)
+    return module.attribute_of(owner, chain[1]) if owner is not None else None

@@ -12,7 +12,7 @@ from optmap.translate.findings import Finding
 
 
 class StepOutcome(NamedTuple):
-    """What to say of the steps, and how they change. `gone` are references to the source framework that go away.
+    """What is reported of the steps, and how they change. `gone` are references to the source framework that go away.
 
     `settled` are calls that other passes have findings for, and that a rewritten step made obsolete.
     """

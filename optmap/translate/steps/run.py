@@ -1,33 +1,31 @@
-"""Training steps of translated optimizers: each is said, and with --rewrite-step the plain ones are rewritten.
+"""Training steps of translated optimizers: each is reported, and with --rewrite-step the plain ones are rewritten.
 
 Nothing here is imported unless a file has a translated call and mentions what a step is made of.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optmap.diagnostics import STEP, STEP_NOT_PLAIN
 from optmap.mapping.frameworks import Gradients, Kind
-from optmap.mapping.model import MappingSet
-from optmap.source.names import Function
-from optmap.source.text import Source
-from optmap.translate.discover.events import Event
-from optmap.translate.discover.holders import Finder, everything
-from optmap.translate.discover.sites import CallSite, Sites
+from optmap.source.model import Module
+from optmap.translate.discover.events import Event, read_training
+from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place, offset_of, position
-from optmap.translate.options import Options
 from optmap.translate.steps.outcome import StepOutcome
-from optmap.translate.steps.read.plain import StepReader
-from optmap.translate.steps.read.plan import NotPlain, Plan
+from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.step import begin
+from optmap.translate.steps.read.torch_step import plan_of, read_torch_step
+from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.preview import shown_plan, shown_step, shown_torch_step
 from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit
 
 if TYPE_CHECKING:
-    from optmap.translate.steps.read.tape import TapeReader
-    from optmap.translate.steps.read.targets import Step as OtherStep
+    from optmap.translate.steps.read.targets import Retargeted
+
+_TORCH: tuple[Kind, ...] = (Kind.STEP, Kind.SCALED_STEP)
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
@@ -36,8 +34,7 @@ def run(unit: Unit, before: Outcome) -> Outcome:
         return before
     veto = before.vetoes.get(STEPS)
     options = unit.options if veto is None else unit.options._replace(rewrite_step=False)
-    sites = [item.site for item in before.optimizers]
-    outcome = _Steps(unit.source, unit.sites, sites, unit.tables, options).run()
+    outcome = _Steps(unit._replace(options=options), [item.site for item in before.optimizers]).run()
     settled = {unit.source.start(node) for node in outcome.settled}
     after = before._replace(
         findings=tuple(item for item in before.findings if offset_of(unit.source, item.node) not in settled),
@@ -51,172 +48,159 @@ def run(unit: Unit, before: Outcome) -> Outcome:
 
 
 class _Steps:
-    def __init__(
-        self, source: Source, sites: Sites, replaced: Sequence[CallSite], tables: MappingSet, options: Options
-    ) -> None:
-        self.source = source
-        self.sites = sites
+    """The steps of one file, each reported or, where it is plain, put aside to be rewritten with the others."""
+
+    def __init__(self, unit: Unit, replaced: Sequence[CallSite]) -> None:
+        self.unit = unit
+        self.source = unit.source
+        self.target = unit.options.target
+        self.rewrite = unit.options.rewrite_step
         self.replaced = replaced
-        self.tables = tables
-        self.options = options
-        self.finder = Finder(source, everything(source), replaced)
-        self.events = self.finder.events()
+        self.training = read_training(Module.of(unit.source), replaced)
         self.findings: list[Finding] = []
-        self.plans: list[tuple[Plan, Event]] = []
+        self.plans: list[Plan] = []
         self.minimized: list[Event] = []
-        self.tapes: list[TapeReader] = []
-        self.others: list[OtherStep] = []
+        self.others: list[Retargeted] = []
 
     def run(self) -> StepOutcome:
-        for event in self._steps():
+        for event in self._events():
             self._step(event)
-        if self.options.rewrite_step:
-            self._forgotten()
+        if self.rewrite:
+            self._report_clearing()
         if self.others:
             from optmap.translate.steps.write.retarget import rewrite_steps as rewrite_others
 
-            return rewrite_others(
-                self.source, self.sites, self.tables, self.options, self.finder, self.others, self.findings
-            )
-        outcome = self._graph()
-        if outcome is not None:
-            return outcome
-        if not self.plans:
-            return StepOutcome(self.findings)
-        from optmap.translate.steps.write.mindspore import rewrite_steps
+            return rewrite_others(self.unit, self.training, self.others, self.findings)
+        outcome = self._graph() if self.minimized else None
+        if outcome is None and self.plans:
+            from optmap.translate.steps.write.mindspore import rewrite_steps
 
-        return rewrite_steps(
-            self.source, self.sites, self.tables, self.options, self.finder, self.plans, self.findings, self.tapes
-        )
+            return rewrite_steps(self.unit, self.training, self.plans, self.findings)
+        return outcome or StepOutcome(self.findings)
+
+    def _events(self) -> Sequence[Event]:
+        """One event for each step: what only clears gradients belongs to the step beside it."""
+        events = self.training.events
+        return [event for event in events if event.kind is not Kind.ZERO_GRAD] or events[:1]
+
+    def _step(self, event: Event) -> None:
+        """Report a step, or put it aside to be rewritten."""
+        steps = self.target.facts.steps
+        written = event.kind in steps.written
+        if steps.gradients is not Gradients.FUNCTION and event.holder is not None and self._retargeted(event):
+            return
+        if written and self.rewrite and event.kind is Kind.MINIMIZE:
+            self.minimized.append(event)
+        elif written and self.rewrite and event.kind is Kind.APPLY_GRADIENTS and event.holder is not None:
+            self._tape(event)
+        elif written and event.kind in _TORCH and event.holder is not None:
+            self._torch(event)
+        elif self.rewrite:
+            reason = (
+                ""
+                if steps.written
+                else f"left as it is, because steps of {self.target.facts.title} are not written yet; "
+            )
+            self.findings.append(Finding(STEP_NOT_PLAIN, reason + self._shown(event), event.call))
+        else:
+            self.findings.append(Finding(STEP, self._shown(event), event.call))
+
+    def _torch(self, event: Event) -> None:
+        step, refusal = read_torch_step(begin(self.source, self.training, event))
+        refusal = refusal or self._company()
+        if refusal is None and self.rewrite:
+            self.plans.append(plan_of(step))
+        else:
+            self._report(event, shown_plan(step, self.target, refusal), refusal)
+
+    def _tape(self, event: Event) -> None:
+        from optmap.translate.steps.read.tape import read_tape
+
+        try:
+            plan = read_tape(begin(self.source, self.training, event), self.target)
+            self._check_company()
+            self.plans.append(plan)
+        except NotPlain as error:
+            self._report(event, shown_step(self.training.module, event, self.target), error.reason)
+
+    def _retargeted(self, event: Event) -> bool:
+        """Read a step whose target is torch or TensorFlow; False where there is no reader for it."""
+        from optmap.translate.steps.read.targets import can_rewrite, read_retargeted
+
+        if not can_rewrite(event, self.target):
+            return False
+        refusal = None
+        try:
+            step = read_retargeted(begin(self.source, self.training, event), self.target)
+            self._check_company()
+            if self.rewrite:
+                self.others.append(step)
+                return True
+        except NotPlain as error:
+            refusal = error.reason
+        self._report(event, self._shown(event), refusal)
+        return True
+
+    def _report(self, event: Event, text: str, refusal: Reason | None) -> None:
+        """Show what a step becomes, and why it is not rewritten."""
+        if self.rewrite:
+            finding = Finding(STEP_NOT_PLAIN, f"left as it is, because {refusal}; {text}", event.call)
+        else:
+            finding = Finding(STEP, f"{text} ({refusal or '--rewrite-step writes it'})", event.call)
+        self.findings.append(finding)
+
+    def _shown(self, event: Event) -> str:
+        """The replacement of a step, as far as it can be told."""
+        if event.kind not in _TORCH or event.holder is None:
+            return shown_step(self.training.module, event, self.target)
+        return shown_torch_step(begin(self.source, self.training, event), self.target)
 
     def _graph(self) -> StepOutcome | None:
         """Rewrite a TensorFlow 1 graph that one optimizer minimizes; None where there is none that is plain."""
-        if not self.minimized:
-            return None
-        from optmap.translate.steps.read.graph import read_graph
+        from optmap.translate.steps.read.session import read_graph
         from optmap.translate.steps.write.mindspore import rewrite_graph
 
         first = self.minimized[0]
         try:
-            if len(self.events) > 1:
-                raise NotPlain("the file trains in several places")
-            self._check_company(first)
+            if len(self.training.events) > 1:
+                raise NotPlain(Why.SEVERAL_PLACES)
+            self._check_company()
             graph = read_graph(self.source, first.site), first
-            return rewrite_graph(
-                self.source, self.sites, self.tables, self.options, self.finder, graph, list(self.findings)
-            )
-        except NotPlain as reason:
+            return rewrite_graph(self.unit, self.training, graph, list(self.findings))
+        except NotPlain as error:
             for event in self.minimized:
-                text = shown_step(self.source, event, self.options.target)
-                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call))
+                self._report(event, shown_step(self.training.module, event, self.target), error.reason)
             return None
 
-    def _steps(self) -> Iterable[Event]:
-        """One event for each step: what only clears gradients belongs to the step beside it."""
-        if any(event.kind is not Kind.ZERO_GRAD for event in self.events):
-            return [event for event in self.events if event.kind is not Kind.ZERO_GRAD]
-        return self.events[:1]
+    def _check_company(self) -> None:
+        """Raises NotPlain where an optimizer of the file stays what it was."""
+        reason = self._company()
+        if reason is not None:
+            raise NotPlain(reason)
 
-    def _check_company(self, event: Event) -> None:
-        """Models and losses change for the whole file, so no optimizer of it may stay what it was. Raises NotPlain."""
-        done = {id(site.node) for site in self.replaced}
-        left: list[Place] = [site.node for site in self.sites.calls if id(site.node) not in done]
-        left += [item.node for item in self.sites.mentions if id(item.node) in self.sites.constructing]
-        if left:
-            line, _ = position(self.source, offset_of(self.source, left[0]))
-            raise NotPlain(f"an optimizer of the same file was not translated (line {line})")
+    def _company(self) -> Reason | None:
+        """Why no step can be rewritten: models and losses change for the whole file, so every optimizer must."""
+        done, sites = {id(site.node) for site in self.replaced}, self.unit.sites
+        left: list[Place] = [site.node for site in sites.calls if id(site.node) not in done]
+        left += [item.node for item in sites.mentions if id(item.node) in sites.constructing]
+        if not left:
+            return None
+        line, _ = position(self.source, offset_of(self.source, left[0]))
+        return because(Why.NOT_TRANSLATED, line=line)
 
-    def _forgotten(self) -> None:
+    def _report_clearing(self) -> None:
         """Gradients that are cleared far from any step: what stays there would be an error."""
-        gone = {id(node) for plan, _ in self.plans for node in plan.gone}
-        gone |= {id(node) for step in self.others if step.plan is not None for node in step.plan.gone}
-        functions = [_around(event) for event in self.events if event.kind is not Kind.ZERO_GRAD]
-        for event in self.events:
-            lonely = not any(_around(event) is place for place in functions)
-            if event.kind is Kind.ZERO_GRAD and lonely and id(event.ancestors[-1]) not in gone:
+        module, events = self.training.module, self.training.events
+        gone = [node for plan in self._plans() for node in plan.gone]
+        functions = [module.function_of(item.call) for item in events if item.kind is not Kind.ZERO_GRAD]
+        for event in events:
+            around, statement = module.function_of(event.call), module.statement(event.call)
+            lonely = not any(around is place for place in functions)
+            if event.kind is Kind.ZERO_GRAD and lonely and not any(statement is node for node in gone):
                 message = "left as it is, because no step stands in the same function"
-                if self.options.target.facts.steps.gradients is not Gradients.RECORDED:
-                    message += f"; {self.options.target.facts.title} has no gradients to clear"
+                if self.target.facts.steps.gradients is not Gradients.RECORDED:
+                    message += f"; {self.target.facts.title} has no gradients to clear"
                 self.findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
 
-    def _tape(self, event: Event) -> None:
-        from optmap.translate.steps.read.tape import TapeReader
-
-        reader = TapeReader(self.source, self.finder, self.events, event, self.options.target)
-        try:
-            plan = reader.read()
-            self._check_company(event)
-        except NotPlain as reason:
-            text = shown_step(self.source, event, self.options.target)
-            self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call))
-            return
-        self.plans.append((plan, event))
-        self.tapes.append(reader)
-
-    def _other(self, event: Event) -> bool:
-        """Read a step whose target is torch or TensorFlow; False where there is no reader for it."""
-        from optmap.translate.steps.read.targets import can_rewrite, read_step
-
-        if not can_rewrite(event, self.options.target):
-            return False
-        wanted = self.options.rewrite_step
-        text = self._shown(event)
-        try:
-            step = read_step(self.source, self.finder, self.events, event, self.options.target)
-            self._check_company(event)
-        except NotPlain as reason:
-            code, text = (STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}") if wanted else (STEP, text)
-            self.findings.append(Finding(code, text if wanted else f"{text} ({reason})", event.call))
-            return True
-        if wanted:
-            self.others.append(step)
-        else:
-            self.findings.append(Finding(STEP, f"{text} (--rewrite-step writes it)", event.call))
-        return True
-
-    def _shown(self, event: Event) -> str:
-        """The replacement of a step where no function gives gradients."""
-        if event.kind not in (Kind.STEP, Kind.SCALED_STEP) or event.holder is None:
-            return shown_step(self.source, event, self.options.target)
-        reader = StepReader(self.source, self.finder, self.events, event)
-        return shown_torch_step(self.source, reader, self.options.target)
-
-    def _step(self, event: Event) -> None:
-        steps = self.options.target.facts.steps
-        written = event.kind in steps.written
-        if steps.gradients is not Gradients.FUNCTION and event.holder is not None and self._other(event):
-            return
-        if self.options.rewrite_step and event.kind is Kind.MINIMIZE and written:
-            self.minimized.append(event)
-            return
-        if self.options.rewrite_step and event.kind is Kind.APPLY_GRADIENTS and written and event.holder:
-            self._tape(event)
-            return
-        if not (event.kind in (Kind.STEP, Kind.SCALED_STEP) and written) or event.holder is None:
-            code, text = STEP, self._shown(event)
-            if self.options.rewrite_step:
-                code = STEP_NOT_PLAIN
-                name = self.options.target.facts.title
-                text = text if steps.written else f"left as it is, because steps of {name} are not written yet; {text}"
-            self.findings.append(Finding(code, text, event.call))
-            return
-        reader = StepReader(self.source, self.finder, self.events, event)
-        try:
-            plan = reader.read()
-            self._check_company(event)
-        except NotPlain as reason:
-            text = shown_plan(self.source, reader, self.options.target, reason)
-            if self.options.rewrite_step:
-                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}; {text}", event.call))
-            else:
-                self.findings.append(Finding(STEP, f"{text} ({reason})", event.call))
-            return
-        if self.options.rewrite_step:
-            self.plans.append((plan, event))
-        else:
-            text = shown_plan(self.source, reader, self.options.target)
-            self.findings.append(Finding(STEP, f"{text} (--rewrite-step writes it)", event.call))
-
-
-def _around(event: Event) -> ast.AST | None:
-    return next((node for node in reversed(event.ancestors) if isinstance(node, Function)), None)
+    def _plans(self) -> list[Plan]:
+        return [*self.plans, *(step.plan for step in self.others if step.plan is not None)]

@@ -23,6 +23,7 @@ class NameChanges:
     gone: list[ast.expr] = field(default_factory=list)
     needed: list[NewImport] = field(default_factory=list)
     stays: list[tuple[ast.expr, str | None]] = field(default_factory=list)
+    staying: set[int] = field(default_factory=set)
     notes: list[tuple[ast.expr, Side]] = field(default_factory=list)
 
     def replace(self, node: ast.expr, new: Template | CallTemplate) -> None:
@@ -54,3 +55,8 @@ class NameChanges:
 
     def stay(self, node: ast.expr, reason: str | None) -> None:
         self.stays.append((node, reason))
+        self.staying.add(id(node))
+
+    def leaves(self, node: ast.expr) -> bool:
+        """Tell whether an expression stays as it is."""
+        return id(node) in self.staying

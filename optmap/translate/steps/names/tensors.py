@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from string import Formatter
 
 from optmap.source.calls import comments_in
-from optmap.source.names import Function
-from optmap.source.scopes import chain_of
+from optmap.source.model import How, Module, Variable
+from optmap.source.syntax import chain_of, inner
 from optmap.source.templates import template
 from optmap.source.text import Source
-from optmap.translate.discover.holders import Finder
 from optmap.translate.steps.names.changes import NameChanges
-from optmap.translate.steps.names.numbers import wants_number
 
 _DEVICES = ("cpu", "cuda", "mps")
 _UNKNOWN_METHODS = ("cuda", "cpu", "detach", "requires_grad_")
@@ -21,7 +21,7 @@ _TENSOR_METHODS = (
     "squeeze", "view", "reshape", "flatten",
 )  # fmt: skip
 """Methods of a tensor that give a tensor."""
-Spell = Callable[[str, "ast.AST | None", ast.expr], "str | None"]
+Spell = Callable[[str, ast.expr], "str | None"]
 
 
 class TensorRewriter:
@@ -30,37 +30,92 @@ class TensorRewriter:
     def __init__(
         self,
         source: Source,
-        finder: Finder,
+        module: Module,
         changes: NameChanges,
         done: set[int],
         recorded: Iterable[ast.AST],
         spell: Spell,
     ) -> None:
         self.source = source
-        self.finder = finder
+        self.module = module
         self.changes = changes
         self.done = done
-        self.recorded = {id(inner) for node in recorded for inner in ast.walk(node)}
+        self.recorded = {id(item) for node in recorded for item in inner(node)}
+        self.tensors: set[Variable] = set()
         self.spell = spell
 
-    def run(self, tensors: set[tuple[ast.AST, str]], constructs: Collection[int]) -> None:
-        """`tensors` are (function, name) pairs that hold tensors of the target, `constructs` ids of models' functions."""
-        known = self._tensors(tensors)
-        self._methods(known)
-        self._numbers(known)
-        self._sizes(known, constructs)
+    def run(self, tensors: Iterable[Variable], constructs: Collection[int]) -> None:
+        """`tensors` hold tensors of the target, `constructs` are the ids of models' functions."""
+        self.tensors.update(tensors)
+        self._spread()
+        self._methods()
+        self._numbers()
+        self._sizes(constructs)
 
-    def _numbers(self, known: set[tuple[ast.AST, str]]) -> None:
+    def _spread(self) -> None:
+        """Find the variables that are assigned what is computed from known tensors, or what the table makes of them."""
+        users: dict[Variable, list[Variable]] = {}
+        for node in self.module.nodes(ast.Assign, ast.AugAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+            variable = self.module.variable(node.target if isinstance(node, ast.AugAssign) else target or node)
+            if variable is None or len(variable.chain) > 1:
+                continue
+            for origin in self._origins(node.value):
+                if isinstance(origin, ast.Call):
+                    self.tensors.add(variable)
+                elif (used := self.module.variable(origin)) is not None:
+                    users.setdefault(used, []).append(variable)
+        stack = list(self.tensors)
+        while stack:
+            new = set(users.pop(stack.pop(), ())) - self.tensors
+            self.tensors |= new
+            stack += new
+
+    def _origins(self, node: ast.expr) -> Iterator[ast.Name | ast.Call]:
+        """What makes an expression a tensor if it is one itself: names, and calls that are known to make tensors."""
+        stack = [node]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, ast.BinOp):
+                stack += (node.left, node.right)
+            elif isinstance(node, ast.Name) or self.changes.makes(node, ("tensor", "cat", "stack")):
+                yield node  # type: ignore[misc]
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in _TENSOR_METHODS
+            ):
+                stack.append(node.func.value)
+
+    def _is_tensor(self, node: ast.expr) -> bool:
+        return any(
+            isinstance(item, ast.Call) or self.module.variable(item) in self.tensors for item in self._origins(node)
+        )
+
+    def _numbers(self) -> None:
         """MindSpore's tensors take no format specification, and `round` no digits: numbers are made of them."""
-        functions = _functions(self.source.tree)
-        for node in self.source.nodes:
-            for value, kind in wants_number(node):
-                if not self._computes_tensor(value, functions.get(id(node), self.source.tree), known):
+        for node in self.module.nodes(ast.FormattedValue, ast.Call):
+            for value, kind in self._formatted(node):
+                if not self._is_tensor(value):
                     continue
                 if id(value) in self.done or id(value) in self.changes.touched or not self._stands_there(value):
                     self.changes.stay(value, f"it is formatted as a number; write {kind}(...)")
                     continue
                 self.changes.replace(value, template(f"{kind}($value)", value=value))
+
+    def _formatted(self, node: ast.FormattedValue | ast.Call) -> Iterator[tuple[ast.expr, str]]:
+        """The expressions that a node turns into text as numbers, or rounds, each with the kind of number."""
+        if isinstance(node, ast.FormattedValue):
+            if isinstance(node.format_spec, ast.JoinedStr):
+                last = node.format_spec.values[-1] if node.format_spec.values else None
+                yield node.value, _kind(str(last.value) if isinstance(last, ast.Constant) else "")
+        elif isinstance(node.func, ast.Name) and len(node.args) == 2:
+            if node.func.id in ("round", "format") and self.module.is_builtin(node.func.id, node):
+                yield node.args[0], "float"
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+            text = node.func.value.value if isinstance(node.func.value, ast.Constant) else None
+            if isinstance(text, str):
+                yield from _fields(text, node)
 
     def _stands_there(self, node: ast.expr) -> bool:
         """Tell whether the text at a node's place is the node's: inside f-strings, not every Python knows the place."""
@@ -70,84 +125,52 @@ class TensorRewriter:
         except (SyntaxError, ValueError, IndexError):
             return False
 
-    def _sizes(self, known: set[tuple[ast.AST, str]], constructs: Collection[int]) -> None:
+    def _sizes(self, constructs: Collection[int]) -> None:
         """`x.size(0)` and `x.size()`: what torch computes, MindSpore keeps in `shape`; its `size` is a number."""
-        functions = _functions(self.source.tree)
-        for node in self.source.nodes:
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "size":
+        for function in self.module.attributes("size"):
+            node = self.module.parent(function)
+            if not isinstance(node, ast.Call) or node.func is not function or id(node) in self.done:
                 continue
-            place = functions.get(id(node), self.source.tree)
-            fixed = not node.keywords and len(node.args) <= 1 and all(_is_index(item) for item in node.args)
-            if id(node) in self.done or not fixed:
+            if node.keywords or len(node.args) > 1 or not all(_is_index(item) for item in node.args):
                 continue
-            sure = id(place) in constructs or self._computes_tensor(node.func.value, place, known)
-            if not sure or comments_in(self.source, self.source.end(node.func.value), self.source.end(node)):
+            place = self.module.enclosing(node, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+            sure = id(place) in constructs or self._is_tensor(function.value)
+            if not sure or comments_in(self.source, self.source.end(function.value), self.source.end(node)):
                 self.changes.stay(node, f"{ast.unparse(node)[:40]}: a tensor of MindSpore has .shape")
-                continue
-            if node.args:
-                self.changes.replace(node, template("$x.shape[$index]", x=node.func.value, index=node.args[0]))
+            elif node.args:
+                self.changes.replace(node, template("$x.shape[$index]", x=function.value, index=node.args[0]))
             else:
-                self.changes.replace(node, template("$x.shape", x=node.func.value))
+                self.changes.replace(node, template("$x.shape", x=function.value))
 
-    def _tensors(self, known: set[tuple[ast.AST, str]]) -> set[tuple[ast.AST, str]]:
-        """Add the names that are assigned what is computed from known tensors, or what the table makes of them."""
-        functions = _functions(self.source.tree)
-        assigned = [
-            (functions[id(node)], node.targets[0].id, node.value)
-            for node in self.source.nodes
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-        ]
-        assigned += [
-            (functions[id(node)], node.target.id, node.value)
-            for node in self.source.nodes
-            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
-        ]
-        before = -1
-        while before != (before := len(known)):
-            for place, name, value in assigned:
-                if self._computes_tensor(value, place, known):
-                    known.add((place, name))
-        return known
-
-    def _computes_tensor(self, node: ast.expr, place: ast.AST, known: set[tuple[ast.AST, str]]) -> bool:
-        if isinstance(node, ast.BinOp):
-            return self._computes_tensor(node.left, place, known) or self._computes_tensor(node.right, place, known)
-        if isinstance(node, ast.Call):
-            made = self.changes.makes(node, ("tensor", "cat", "stack"))
-            detached = isinstance(node.func, ast.Attribute) and node.func.attr in _TENSOR_METHODS
-            return made or (detached and self._computes_tensor(node.func.value, place, known))  # type: ignore[attr-defined]
-        return isinstance(node, ast.Name) and (place, node.id) in known
-
-    def _methods(self, tensors: set[tuple[ast.AST, str]]) -> None:
+    def _methods(self) -> None:
         """`x.detach().cpu().numpy()` and what else is asked of tensors; devices, which MindSpore sets for the whole program."""
-        functions = _functions(self.source.tree)
         edited: set[int] = set()
-        for node in self.source.nodes:
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or id(node) in edited:
-                continue
-            if id(node) in self.done:
+        for node in self.module.nodes(ast.Call):
+            if not isinstance(node.func, ast.Attribute) or id(node) in edited or id(node) in self.done:
                 continue
             root, words = _peel(node, self._is_device)
             edited.update(id(item) for item in _calls(node, len(words)))
-            if not words:
-                if node.func.attr in _UNKNOWN_METHODS and not node.args and id(node) not in self.changes.touched:
-                    self.changes.stay(node, f".{node.func.attr}()")
-                continue
-            known = isinstance(root, ast.Name) and (functions.get(id(node)), root.id) in tensors
-            numeric = words[-1] == "numpy" and ("detach" in words or "cpu" in words)
-            placed = all(word in ("to", "cuda") for word in words)
-            if id(node) in self.recorded and "detach" in words and not numeric:
-                self._detach(node, root, functions.get(id(node)))
-            elif numeric or (known and words == ["numpy"]):
-                self.changes.replace(node, template("$x.asnumpy()", x=root))
-            elif placed or (known and words[-1] != "numpy"):
-                self.changes.replace(node, template("$x", x=root))
-            elif words[-1] != "numpy":
-                self.changes.stay(node, f".{words[-1]}()")
+            if words:
+                self._chain(node, root, words)
+            elif node.func.attr in _UNKNOWN_METHODS and not node.args and id(node) not in self.changes.touched:
+                self.changes.stay(node, f".{node.func.attr}()")
 
-    def _detach(self, node: ast.Call, root: ast.expr, function: ast.AST | None) -> None:
+    def _chain(self, node: ast.Call, root: ast.expr, words: list[str]) -> None:
+        known = isinstance(root, ast.Name) and self.module.variable(root) in self.tensors
+        numeric = words[-1] == "numpy" and ("detach" in words or "cpu" in words)
+        placed = all(word in ("to", "cuda") for word in words)
+        if id(node) in self.recorded and "detach" in words and not numeric:
+            self._detach(node, root)
+        elif numeric or (known and words == ["numpy"]):
+            self.changes.replace(node, template("$x.asnumpy()", x=root))
+        elif placed or (known and words[-1] != "numpy"):
+            self.changes.replace(node, template("$x", x=root))
+        elif words[-1] != "numpy":
+            self.changes.stay(node, f".{words[-1]}()")
+
+    def _detach(self, node: ast.Call, root: ast.expr) -> None:
         """`x.detach()` where gradients are recorded becomes `stop_gradient(x)`."""
-        callee = self.spell("mindspore.ops.stop_gradient", function, node)
+        callee = self.spell("mindspore.ops.stop_gradient", node)
         if callee is None:
             self.changes.stay(node, ".detach()")
             return
@@ -162,15 +185,11 @@ class TensorRewriter:
             return chain is not None and (chain[-1] == "device" or chain[-1].endswith("_device"))
         if not isinstance(node, ast.Name):
             return False
-        bindings = {
-            id(binding): binding for scope in self.finder.names.scopes for binding in scope.bindings.get(node.id, ())
-        }.values()
+        variable = self.module.variable(node)
+        bindings = variable.bindings if variable is not None else ()
         return (bool(bindings) or node.id == "device") and all(
-            (isinstance(binding.node, ast.arg) and node.id == "device")
-            or (
-                isinstance(binding.value, ast.Call)
-                and chain_of(binding.value.func) in (("torch", "device"), ("device",))
-            )
+            (binding.how is How.PARAMETER and node.id == "device")
+            or (isinstance(binding.value, ast.Call) and self.module.paths(binding.value.func) == {"torch.device"})
             or (
                 binding.value is not None and isinstance(binding.value, ast.Constant) and self._is_device(binding.value)
             )
@@ -211,15 +230,21 @@ def _calls(node: ast.Call, count: int) -> list[ast.Call]:
     return found
 
 
-def _functions(tree: ast.Module) -> dict[int, ast.AST]:
-    """The innermost function or module around each node, by the node's id."""
-    found: dict[int, ast.AST] = {}
+def _fields(text: str, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
+    """The arguments of `text.format(...)` whose fields have a specification."""
+    keywords = {word.arg: word.value for word in call.keywords}
+    count = 0
+    with suppress(ValueError):
+        for _, name, specification, _ in Formatter().parse(text):
+            if name is None:
+                continue
+            key = name or str(count)
+            count += not name
+            if specification and key.isdecimal() and int(key) < len(call.args):
+                yield call.args[int(key)], _kind(specification)
+            elif specification and key in keywords:
+                yield keywords[key], _kind(specification)
 
-    def visit(node: ast.AST, around: ast.AST) -> None:
-        found[id(node)] = around
-        inner = node if isinstance(node, Function | ast.Lambda) else around
-        for child in ast.iter_child_nodes(node):
-            visit(child, inner)
 
-    visit(tree, tree)
-    return found
+def _kind(specification: str) -> str:
+    return "int" if specification.endswith(("d", "x", "X", "b", "o", "c")) else "float"

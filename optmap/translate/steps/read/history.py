@@ -10,129 +10,115 @@ import ast
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from optmap.source.flow import binds, flow, same_scope
-from optmap.source.names import Function
-from optmap.source.scopes import Scope, chain_of
+from optmap.source.flow import flow
+from optmap.source.model import How, Variable
+from optmap.source.paths import root_of
+from optmap.source.syntax import inner
 from optmap.translate.steps.read.forward import DATA_METHODS
-from optmap.translate.steps.read.plan import HARMLESS, NotPlain, Reading, shown
+from optmap.translate.steps.read.step import Step, shown
+from optmap.translate.steps.reasons import NotPlain, Why
 
 _METHODS: Final = DATA_METHODS | {"asnumpy", "item", "tolist", "read", "keys", "batch", "shuffle", "split", "copy"}
 _MADE_ONCE: Final = ("__init__", "build")
 
 
-class Carried:
-    """Looks for values with a history. `own` are the names that the step itself binds, in the scope of its function.
+class History:
+    """Looks for values with a history. `own` are the names that the step itself binds, in its function.
 
     Where nothing is `recorded` of what comes before, variables have none.
     """
 
-    def __init__(self, reading: Reading, own: Collection[str], *, recorded: bool = True) -> None:
-        self.recorded = recorded
-        self.reading = reading
-        self.scopes = reading.finder.scopes
+    def __init__(self, step: Step, own: Collection[str], *, recorded: bool = True) -> None:
+        self.step = step
+        self.module = step.module
         self.own = own
-        self.scope = self.scopes[id(reading.function)]
-        self.seen: set[tuple[int, str]] = set()
+        self.recorded = recorded
+        self.seen: set[Variable | ast.AST] = set()
 
-    def check(self, node: ast.AST, scope: Scope | None = None) -> None:
+    def check(self, node: ast.AST) -> None:
         """Raises NotPlain where a value that the expression computes, or reads, may carry gradients."""
-        scope = scope or self.scope
-        called = {id(item.func) for item in ast.walk(node) if isinstance(item, ast.Call)}
-        for item in ast.walk(node):
+        for item in inner(node):
             if isinstance(item, ast.Call):
-                self._call(item, scope)
-            elif isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load) and id(item) not in called:
-                self.name(item.id, scope, item)
-            elif isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load) and id(item) not in called:
-                self._attribute(item)
+                self._call(item)
+            elif isinstance(item, ast.Name | ast.Attribute) and not self._is_called(item):
+                self._read(item)
 
-    def body(self, statements: Sequence[ast.stmt], scope: Scope, passed: Collection[str] = ()) -> None:
+    def body(self, statements: Sequence[ast.stmt], passed: Collection[str] = ()) -> None:
         """Check what statements find in their scope, or around it: the models and functions that they call are theirs.
 
         What is `passed` to them has been looked at.
         """
-        nodes = [node for statement in statements for node in ast.walk(statement)]
+        nodes = [node for statement in statements for node in inner(statement)]
         called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-        roots = {model[0] for model in self.reading.holder.models or ()} | {"self"}
+        roots = {model[0] for model in self.step.models} | {"self"}
         for use in flow(statements).needed:
             if use.name not in passed and not (use.called and use.name in called | roots):
-                at = next(node for node in nodes if isinstance(node, ast.Name) and node.id == use.name)
-                self.name(use.name, scope, at)
-        functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+                self._name(next(node for node in nodes if isinstance(node, ast.Name) and node.id == use.name))
         for node in nodes:
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and id(node) not in functions:
-                self._attribute(node)
+            if isinstance(node, ast.Attribute) and not self._is_called(node):
+                self._read(node)
 
-    def name(self, name: str, scope: Scope, at: ast.AST) -> None:
+    def _is_called(self, node: ast.AST) -> bool:
+        call = self.module.parent(node)
+        return isinstance(call, ast.Call) and call.func is node
+
+    def _read(self, node: ast.Name | ast.Attribute) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self._name(node) if isinstance(node, ast.Name) else self._attribute(node)
+
+    def _name(self, node: ast.Name) -> None:
         """Check every value that the file gives a name."""
-        owner = scope.owner(name)
-        if not self.recorded or owner is None or (id(owner), name) in self.seen:
+        variable = self.module.variable(node)
+        if not self.recorded or variable is None or variable in self.seen:
             return
-        self.seen.add((id(owner), name))
-        if name in self.own and owner is self.scope.owner(name):
-            raise NotPlain(f"{name} (line {_line(at)}) comes from an earlier step and may carry its gradients in torch")
-        bindings = [binding for binding in owner.bindings[name] if not binding.harmless]
-        if all(binding.path is not None or isinstance(binding.node, Function | ast.ClassDef) for binding in bindings):
-            return
-        for statement in same_scope(getattr(owner.node, "body", [])):
-            if not isinstance(statement, ast.stmt) or name not in binds(statement):
-                continue
-            if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign) and statement.value is not None:
-                self.check(statement.value, owner)
-            elif isinstance(statement, ast.For) and name in binds(statement.target):
-                self._models(statement.iter)
+        self.seen.add(variable)
+        if node.id in self.own and variable is self.step.variable(node.id):
+            raise NotPlain(Why.FROM_EARLIER_STEP, name=node.id, line=node.lineno)
+        for binding in variable.bindings:
+            if binding.loop is not None and binding.value is not None:
+                self._models(binding.value)
+            elif binding.value is not None and binding.how is not How.WITH:
+                self.check(binding.value)
 
     def _attribute(self, node: ast.Attribute) -> None:
         """`self.x` that a method gives a new value may hold what an earlier step computed."""
-        chain = chain_of(node)
-        if not self.recorded or chain is None or chain[0] != "self" or len(chain) < 2:
+        if not self.recorded or self.module.self_class(node.value) is None:
             return
-        for place in (item for item in self.reading.source.nodes if isinstance(item, ast.ClassDef)):
-            for method in (item for item in place.body if isinstance(item, Function) and item.name not in _MADE_ONCE):
-                for inner in ast.walk(method):
-                    stored = isinstance(inner, ast.Attribute) and not isinstance(inner.ctx, ast.Load)
-                    if stored and isinstance(inner, ast.Attribute) and chain_of(inner) == chain[:2]:
-                        raise NotPlain(
-                            f"{'.'.join(chain[:2])} is set on line {inner.lineno} and may carry gradients in torch"
-                        )
+        variable = self.module.variable(node)
+        for binding in variable.bindings if variable is not None else ():
+            method = self.module.function_of(binding.target)
+            if isinstance(binding.target, ast.Attribute) and method is not None and method.name not in _MADE_ONCE:
+                line = binding.target.lineno
+                raise NotPlain(Why.SET_ON_SELF, attribute=f"self.{node.attr}", line=line)
 
-    def _call(self, call: ast.Call, scope: Scope) -> None:
+    def _call(self, call: ast.Call) -> None:
         self._models(call.func)
-        chain = chain_of(call.func)
-        owner = scope.owner(chain[0]) if chain is not None else None
-        nodes = (
-            [binding.node for binding in owner.bindings[chain[0]]] if owner is not None and chain is not None else []
-        )
-        imported = owner is not None and chain is not None and None not in {b.path for b in owner.bindings[chain[0]]}
-        if imported or (chain is not None and owner is None and chain[0] in HARMLESS):
+        root = root_of(call.func)
+        variable = self.module.variable(root) if root is not None else None
+        if variable is not None and all(item.how is How.IMPORT for item in variable.bindings):
+            return
+        if isinstance(call.func, ast.Name) and self.step.is_harmless(call.func):
             return
         if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
-            if chain is not None and chain[0] != "self":
-                self.name(chain[0], scope, call)
+            if root is not None and self.module.self_class(root) is None:
+                self._name(root)
             return  # what it is a method of is looked at like any other part
-        if chain is not None and len(chain) == 1 and len(nodes) == 1 and isinstance(nodes[0], ast.ClassDef):
-            return
-        if chain is not None and len(chain) == 1 and len(nodes) == 1 and isinstance(nodes[0], ast.FunctionDef):
-            self._function(nodes[0])
-            return
-        raise NotPlain(f"{shown(call)} (line {call.lineno}) may compute with a model: it would be recorded, too")
+        made = self.module.definition(call.func) if isinstance(call.func, ast.Name) else None
+        if isinstance(made, ast.FunctionDef):
+            self._function(made)
+        elif not isinstance(made, ast.ClassDef):
+            raise NotPlain(Why.MAY_COMPUTE, call=shown(call), line=call.lineno)
 
     def _function(self, function: ast.FunctionDef) -> None:
         """A function of the file gives back no gradients where nothing that it calls does."""
-        key = (id(function), "")
-        if key not in self.seen:
-            self.seen.add(key)
-            for node in ast.walk(function):
+        if function not in self.seen:
+            self.seen.add(function)
+            for node in inner(function):
                 if isinstance(node, ast.Call):
-                    self._call(node, self.scopes[id(function)])
+                    self._call(node)
 
     def _models(self, node: ast.AST) -> None:
-        for item in ast.walk(node):
-            chain = chain_of(item) if isinstance(item, ast.Attribute | ast.Name) else None
-            for model in self.reading.holder.models or ():
-                if chain is not None and chain[: len(model)] == model:
-                    raise NotPlain(f"{'.'.join(model)} computes on line {_line(item)}: it would be recorded, too")
-
-
-def _line(node: ast.AST) -> int:
-    return getattr(node, "lineno", 0)
+        for item in inner(node):
+            model = self.step.model_of(item) if isinstance(item, ast.Attribute | ast.Name) else None
+            if model is not None:
+                raise NotPlain(Why.MODEL_COMPUTES, model=".".join(model), line=getattr(item, "lineno", 0))

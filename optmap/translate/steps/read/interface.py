@@ -3,222 +3,239 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from optmap.source.flow import Loop, Use, binds, flow, same_scope
-from optmap.source.names import Function
-from optmap.source.scopes import chain_of
-from optmap.translate.steps.read.isolation import AroundReading
-from optmap.translate.steps.read.plan import FIELDS, NotPlain, changes, heads, in_order
+from optmap.source.flow import Loop, Use, binds, certain, flow, heads
+from optmap.source.model import How
+from optmap.source.paths import root_of
+from optmap.source.syntax import Function, chain_of, inner, parameters
+from optmap.translate.steps.read.forward import prepares
+from optmap.translate.steps.read.step import Interface, Step, deleted, within
+from optmap.translate.steps.reasons import NotPlain, Why
 
 _NOT_TENSORS: Final = frozenset(
     {"len", "int", "float", "str", "range", "size", "item", "tolist", "numpy", "dim", "numel", "time", "bool", "sum", "max",
      "min"}
 )  # fmt: skip
 """Functions and methods whose results may be no tensors: value_and_grad takes nothing else alone beside the loss."""
+_DEFINED: Final = (How.DEFINITION, How.IMPORT)
+_DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
-class InterfaceReading(AroundReading):
-    """Chooses the interface of the forward function."""
+def choose_interface(step: Step) -> Step:
+    """Choose where the forward function goes, what it is given and what it must give back, as far as that can be told."""
+    arguments: list[str] = []
+    returned: list[str] = []
+    refusal, hoist = None, None
+    try:
+        hoist = _choose(step, arguments, returned)
+    except NotPlain as error:
+        refusal = error.reason
+    return step._replace(interface=Interface(hoist, tuple(arguments), tuple(returned), refusal))
 
-    def _interface(self) -> ast.stmt:
-        """Choose where the forward function goes, what it is given and what it must give back."""
-        assert self.backward is not None
-        body: list[ast.stmt] = [*self.region, *([] if self.loss else [self.backward])]
-        needed = flow(body).needed
-        sure = flow(body).sure
-        bound = {name for item in self.region for name in binds(item)}
-        scope = self.finder.scopes[id(self.function)]
-        for name in bound:
-            if name in scope.elsewhere:
-                raise NotPlain(f"{name} is global or nonlocal")
-        self._foreign(needed)
-        changed = {name for item in self.region for name in changes(item) - binds(item) if "." not in name}
-        if grown := sorted((changed & {use.name for use in needed if not use.called}) - {"self"}):
-            raise NotPlain(f"{grown[0]} is changed in the forward part, but made outside of it")
-        hoist, over = self._hoist(needed)
-        outside = hoist is self.function
-        local = {use.name for use in needed if scope.owner(use.name) is scope}
-        for use in needed:
-            plain = use.name in local and not use.called and self._is_variable(use.name) and not over
-            if use.name in over or use.name in bound or plain or (outside and use.name in local):
-                if self._has_value(use.name):
-                    self._add(self.arguments, use.name)
-                elif outside or use.name in bound:
-                    raise NotPlain(f"{use.name} may have no value before the step")
-        wanted = self._used_outside(bound)
-        carried = {use.name for use in needed} & bound
-        for item in self.region:
-            for name in in_order(item, bound):
-                keep = name in wanted or name in carried or (self.function is self.source.tree and name in sure)
-                if name != self.loss and keep:
-                    if name not in sure and name not in self.arguments:
-                        raise NotPlain(f"{name} is used after the step, but not always bound in it")
-                    self._add(self.returned, name)
-        if self.returned and not any(self._is_tensor(name) for name in self.returned):
-            raise NotPlain(
-                f"{', '.join(self.returned)} would have to be given back beside the loss, and none of them is surely a "
-                "tensor, which value_and_grad insists on"
-            )
-        return hoist
 
-    def _has_value(self, name: str) -> bool:
-        """Tell whether the name is surely bound where the step begins: passing it on must not be an error."""
-        scope = self.finder.scopes[id(self.function)]
-        if any(isinstance(binding.node, ast.arg) for binding in scope.bindings.get(name, ())):
-            return True
-        path = self.event.ancestors[self._depth() : -1]
-        if any(isinstance(node, ast.For | ast.With) and name in heads(node) for node in path):
-            return True
-        assert self.backward is not None
-        first = self.head or (self.region[0] if self.region else self.backward)
-        blocks = [self.function.body, *(getattr(node, field, []) for node in path for field in FIELDS)]  # type: ignore[attr-defined]
-        around = {id(node) for node in path}
-        for block in blocks:
-            holds = [item for item in block if id(item) in around or item is first]
-            before = block[: block.index(holds[0])] if holds else []
-            if name in flow(before).sure or any(
-                isinstance(item, Function | ast.ClassDef | ast.Import | ast.ImportFrom) and name in binds(item)
-                for item in before
-            ):
-                return True
+def check_interface(step: Step) -> Step:
+    """Raises NotPlain where no interface could be chosen."""
+    if step.interface.refusal is not None:
+        raise NotPlain(step.interface.refusal)
+    return step
+
+
+def _choose(step: Step, arguments: list[str], returned: list[str]) -> ast.stmt:
+    """Fill in the lists and return the statement that the forward function goes before. Raises NotPlain."""
+    assert step.backward is not None
+    needed, sure = flow([*step.region, *([] if step.loss else [step.backward])])
+    bound = {name for item in step.region for name in step.effects.binds(item)}
+    for name in sorted(bound):
+        if not step.is_local(name):
+            raise NotPlain(Why.GLOBAL, name=name)
+    check_computed_inside(step, needed)
+    _check_changed(step, needed)
+    hoist, loop = _hoist(step, needed)
+    outside = hoist is step.function
+    before = _bound_before(step)
+    for use in dict.fromkeys(needed):
+        inside = use.name in bound
+        varies = loop is not None and _is_bound_in(step, use.name, loop)
+        local = step.is_local(use.name)
+        plain = local and not use.called and _is_variable(step, use.name) and loop is None
+        if varies or inside or plain or (outside and local):
+            if use.name in before:
+                _add(arguments, use.name)
+            elif outside or inside:
+                raise NotPlain(Why.NO_VALUE, name=use.name)
+    carried = {use.name for use in needed} & bound
+    for name in _in_order(step.region, bound):
+        kept = name in carried or (step.function is step.module.tree and name in sure) or _is_used_outside(step, name)
+        if name != step.loss and kept:
+            if name not in sure and name not in arguments:
+                raise NotPlain(Why.NOT_ALWAYS_BOUND, name=name)
+            _add(returned, name)
+    if returned and not any(_is_tensor(step, name) for name in returned):
+        raise NotPlain(Why.NO_TENSOR, names=", ".join(returned))
+    return hoist
+
+
+def _add(found: list[str], name: str) -> None:
+    if name not in found:
+        found.append(name)
+
+
+def _in_order(statements: Sequence[ast.stmt], names: set[str]) -> list[str]:
+    """The names in the order in which the statements bind them."""
+    nodes = (node for statement in statements for node in inner(statement) if isinstance(node, ast.Name))
+    return [node.id for node in nodes if not isinstance(node.ctx, ast.Load) and node.id in names]
+
+
+def _check_changed(step: Step, needed: Sequence[Use]) -> None:
+    effects = [step.effects.effect(item) for item in step.region]
+    changed = {name for item in effects for name in item.changes - item.binds if "." not in name}
+    if grown := sorted((changed & {use.name for use in needed if not use.called}) - {"self"}):
+        raise NotPlain(Why.CHANGED_OUTSIDE, name=grown[0])
+
+
+def check_computed_inside(step: Step, needed: Sequence[Use]) -> None:
+    """Refuse where a value that the loss depends on is computed nearby, but outside the block. Raises NotPlain."""
+    loop = _loop(step)
+    if loop is None and step.function is step.module.tree:
+        return
+    found: dict[ast.stmt, str] = {}
+    for name in sorted({use.name for use in needed if not use.called}):
+        variable = step.variable(name)
+        for item in variable.bindings if variable is not None else ():
+            statement = step.module.statement(item.target)
+            if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
+                found.setdefault(statement, name)
+    for statement, name in sorted(found.items(), key=lambda item: (item[0].lineno, item[0].col_offset)):
+        near = step.home(statement) is step.function and (loop is None or step.inside(statement, loop.body))
+        own = any(statement is item for item in (*step.region, *step.block))
+        before = statement.lineno < step.block[0].lineno
+        if near and before and not own and not prepares(step, statement):
+            raise NotPlain(Why.COMPUTED_OUTSIDE, name=name, line=statement.lineno)
+
+
+def _loop(step: Step) -> Loop | None:
+    """The innermost loop of the function around the step."""
+    return next((node for node in step.around() if isinstance(node, Loop)), None)
+
+
+def _is_bound_in(step: Step, name: str, loop: Loop) -> bool:
+    """Tell whether a loop binds a name of the function."""
+    variable = step.variable(name)
+    if variable is None or variable.scope is not step.function:
         return False
+    return any(step.inside(item.target, [loop]) for item in variable.bindings if item.how is not How.PARAMETER)
 
-    @staticmethod
-    def _add(found: list[str], name: str) -> None:
-        if name not in found:
-            found.append(name)
 
-    def _is_variable(self, name: str) -> bool:
-        owner = self._owner(name)
-        nodes = [binding.node for binding in owner.bindings[name]] if owner else []
-        return not any(isinstance(node, Function | ast.ClassDef | ast.Import | ast.ImportFrom) for node in nodes)
+def _bound_before(step: Step) -> frozenset[str]:
+    """The names of the function that surely have a value where the forward part begins."""
+    arguments = getattr(step.function, "args", None)
+    sure = frozenset(item.arg for item in parameters(arguments)) if arguments is not None else frozenset[str]()
+    path = [step.anchor, *within(step.module, step.anchor, step.function)]
+    for item in reversed([node for node in path if isinstance(node, ast.stmt)]):
+        block, place = step.module.block(item)
+        sure = certain(block[:place], sure)
+        defined = (other for other in block[:place] if isinstance(other, _DEFINITIONS))
+        sure |= {name for other in defined for name in binds(other)}
+        if isinstance(item, ast.For | ast.With) and item is not step.anchor:
+            sure |= heads(item)
+    return sure
 
-    def _is_tensor(self, name: str, seen: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a name that the forward part binds surely holds a tensor, or tensors."""
-        values = [item.value for item in self.region if isinstance(item, ast.Assign) and name in binds(item)]
-        return name not in seen and any(self._makes_tensor(value, seen | {name}) for value in values)
 
-    def _makes_tensor(self, node: ast.expr, seen: frozenset[str]) -> bool:
-        if isinstance(node, ast.Call):
-            return self._gives_tensor(node, seen)
-        if isinstance(node, ast.BinOp):
-            return self._makes_tensor(node.left, seen) or self._makes_tensor(node.right, seen)
-        if isinstance(node, ast.Subscript):
-            return self._makes_tensor(node.value, seen)
-        return isinstance(node, ast.Name) and self._is_tensor(node.id, seen)
+def _is_variable(step: Step, name: str) -> bool:
+    variable = step.variable(name)
+    return variable is None or not any(item.how in _DEFINED for item in variable.bindings)
 
-    def _gives_tensor(self, call: ast.Call, seen: frozenset[str]) -> bool:
-        """Models do, the framework's functions, methods of tensors, and objects that are given tensors, as losses are."""
-        chain = chain_of(call.func)
-        word = call.func.attr if isinstance(call.func, ast.Attribute) else chain[-1] if chain else ""
-        if word in _NOT_TENSORS:
+
+def _is_used_outside(step: Step, name: str) -> bool:
+    """Tell whether something outside the forward part reads or deletes a name that the forward part binds."""
+    assert step.backward is not None
+    variable = step.variable(name)
+    if variable is None:
+        return False
+    mine = (*step.region, step.backward)
+    grown = (item.target for item in variable.bindings if item.how is How.AUGMENTED)
+    return any(not step.inside(node, mine) for node in (*variable.uses, *grown, *deleted(step, name)))
+
+
+def _hoist(step: Step, needed: Sequence[Use]) -> tuple[ast.stmt, Loop | None]:
+    """The statement before which the function is defined, and the outermost loop that it leaves."""
+    assert step.backward is not None
+    hoist: ast.stmt = step.region[0] if step.region else step.backward
+    left: Loop | None = None
+    fixed = {step.holder.chain[0], *(model[0] for model in step.models)}
+    for node in step.around():
+        if isinstance(node, Loop):
+            if any(_is_bound_in(step, name, node) for name in fixed) or _sets_attributes(step, node):
+                return hoist, left
+            hoist = left = node
+    if isinstance(step.function, ast.FunctionDef) and _can_leave(step, step.function, needed):
+        return step.function, left
+    return hoist, left
+
+
+def _sets_attributes(step: Step, loop: Loop) -> bool:
+    """Tell whether a loop assigns an attribute that is the optimizer, or one of its models."""
+    return any(
+        not isinstance(node.ctx, ast.Load) and chain_of(node) == chain and step.inside(node, [loop])
+        for chain in {step.holder.chain, *step.models} if len(chain) > 1
+        for node in step.module.attributes(chain[-1])
+    )  # fmt: skip
+
+
+def _can_leave(step: Step, function: ast.FunctionDef, needed: Sequence[Use]) -> bool:
+    """Tell whether the forward function can stand before the function that steps, as a sibling of it."""
+    module = step.module
+    if module.parent(function) is not module.tree or step.holder.place is not module.tree:
+        return False
+    for site in step.holder.sites:
+        statement = module.parent(site.node)
+        plain = isinstance(statement, ast.Assign | ast.AnnAssign) and module.parent(statement) is module.tree
+        if not plain or module.statement(site.node).lineno >= function.lineno:
             return False
-        if chain is not None and any(chain[: len(model)] == model for model in self.holder.models or ()):
-            return True
-        if isinstance(call.func, ast.Attribute) and self._makes_tensor(call.func.value, seen):
-            return True
-        owner = self._owner(chain[0]) if chain is not None else None
-        bindings = owner.bindings[chain[0]] if owner is not None and chain is not None else []
-        if bindings and all(item.path is not None and item.path.startswith("torch") for item in bindings):
-            return True
-        own = any(isinstance(item.node, Function | ast.ClassDef) for item in bindings)
-        method = chain is not None and len(chain) == 2 and chain[0] == "self" and self._is_method(chain[1])
-        given = any(self._makes_tensor(item, seen) for item in call.args)
-        return bool(chain) and given and not own and not method
-
-    def _is_method(self, name: str) -> bool:
-        return any(isinstance(node, Function) and node.name == name for node in self.source.nodes)
-
-    def _foreign(self, needed: Sequence[Use]) -> None:
-        """Refuse where a value that the loss depends on is computed nearby, but outside the block."""
-        loop = next((node for node in reversed(self.event.ancestors[self._depth() :]) if isinstance(node, Loop)), None)
-        around: Sequence[ast.stmt] = loop.body if loop is not None else self.function.body  # type: ignore[attr-defined]
-        values = {use.name for use in needed if not use.called}
-        for statement in same_scope(around):
-            simple = isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign)
-            if not simple or statement in self.region or statement in self.block:
-                continue
-            names = binds(statement) & values
-            assert isinstance(statement, ast.stmt)
-            before = statement.lineno < self.block[0].lineno
-            if names and before and loop is not None and not self._prepares(statement):
-                raise NotPlain(f"{min(names)} is computed on line {statement.lineno}, outside the step's block")
-            if (
-                names
-                and before
-                and loop is None
-                and self.function is not self.source.tree
-                and not self._prepares(statement)
-            ):
-                raise NotPlain(f"{min(names)} is computed on line {statement.lineno}, outside the step's block")
-
-    def _hoist(self, needed: Sequence[Use]) -> tuple[ast.stmt, set[str]]:
-        """The statement before which the function is defined, and the names that are bound between there and the step."""
-        assert self.backward is not None
-        hoist: ast.stmt = self.region[0] if self.region else self.backward
-        over: set[str] = set()
-        called = {use.name for use in needed if use.called}
-        fixed = {self.holder.chain[0], *(model[0] for model in self.holder.models or ())}
-        for node in reversed(self.event.ancestors[self._depth() :]):
-            if isinstance(node, Loop):
-                inside = binds(node)
-                if inside & fixed or self._sets_attributes(node):
-                    return hoist, over
-                hoist, over = node, inside
-        if isinstance(self.function, ast.FunctionDef) and self._can_leave(needed, called):
-            return self.function, over
-        return hoist, over
-
-    def _sets_attributes(self, node: ast.AST) -> bool:
-        chains = {self.holder.chain, *(self.holder.models or ())}
-        return any(
-            isinstance(item, ast.Attribute) and not isinstance(item.ctx, ast.Load) and chain_of(item) in chains
-            for item in ast.walk(node)
-        )
-
-    def _can_leave(self, needed: Sequence[Use], called: set[str]) -> bool:
-        """Tell whether the forward function can stand before the function that steps, as a sibling of it."""
-        function = self.function
-        scope = self.finder.scopes[id(function)]
-        if (
-            function not in self.source.tree.body
-            or len(self.holder.chain) != 1
-            or self.holder.place is not self.source.tree
-        ):
+    for model in step.models:
+        variable = step.variable(model[0])
+        lines = [getattr(item.target, "lineno", 0) for item in variable.bindings] if variable is not None else []
+        if min(lines, default=0) >= function.lineno:
             return False
-        top = {id(item): index for index, item in enumerate(self.source.tree.body)}
-        here = top[id(function)]
-        for site in self.holder.sites:
-            if top.get(id(site.ancestors[0]), here) >= here or not isinstance(
-                site.ancestors[0], ast.Assign | ast.AnnAssign
-            ):
-                return False
-        first = {name: min(self._lines(name), default=0) for model in self.holder.models or () for name in model[:1]}
-        if any(line >= getattr(function, "lineno", 0) for line in first.values()):
-            return False
-        return not any(scope.owner(use.name) is scope for use in needed if use.name in called)
+    return not any(use.called and step.is_local(use.name) for use in needed)
 
-    def _lines(self, name: str) -> Iterator[int]:
-        owner = self._owner(name)
-        for binding in owner.bindings[name] if owner else ():
-            yield getattr(binding.node, "lineno", 0)
 
-    def _used_outside(self, bound: set[str]) -> set[str]:
-        """Those of the names that something outside the forward part reads, in this scope or in one inside it."""
-        scope = self.finder.scopes[id(self.function)]
-        inside = {id(node) for item in self.region for node in ast.walk(item)}
-        assert self.backward is not None
-        inside |= {id(node) for node in ast.walk(self.backward)}
-        found = set()
-        for name in bound:
-            owner = scope.owner(name)
-            for node, place in self.names.uses.get(name, ()):
-                if id(node) not in inside and place.owner(name) is owner:
-                    found.add(name)
-            for item in ast.walk(self.function):
-                grows = isinstance(item, ast.AugAssign) and isinstance(item.target, ast.Name) and item.target.id == name
-                if grows and id(item) not in inside:
-                    found.add(name)
-        return found
+def _is_tensor(step: Step, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Tell whether a name that the forward part binds surely holds a tensor, or tensors."""
+    values = [item.value for item in step.region if isinstance(item, ast.Assign) and name in step.effects.binds(item)]
+    return name not in seen and any(_makes_tensor(step, value, seen | {name}) for value in values)
+
+
+def _makes_tensor(step: Step, node: ast.expr, seen: frozenset[str]) -> bool:
+    if isinstance(node, ast.Call):
+        return _gives_tensor(step, node, seen)
+    if isinstance(node, ast.BinOp):
+        return _makes_tensor(step, node.left, seen) or _makes_tensor(step, node.right, seen)
+    if isinstance(node, ast.Subscript):
+        return _makes_tensor(step, node.value, seen)
+    return isinstance(node, ast.Name) and _is_tensor(step, node.id, seen)
+
+
+def _gives_tensor(step: Step, call: ast.Call, seen: frozenset[str]) -> bool:
+    """Models do, the framework's functions, methods of tensors, and objects that are given tensors, as losses are."""
+    function, root = call.func, root_of(call.func)
+    word = getattr(function, "attr", getattr(function, "id", ""))
+    if word in _NOT_TENSORS:
+        return False
+    if step.model_of(function) is not None:
+        return True
+    if isinstance(function, ast.Attribute) and _makes_tensor(step, function.value, seen):
+        return True
+    paths = step.module.paths(root) if root is not None else frozenset[str | None]()
+    if paths and all(path is not None and path.startswith("torch") for path in paths):
+        return True
+    named = step.module.variable(function if _is_self(step, function) else root) if root is not None else None
+    own = named is not None and any(isinstance(item.target, (Function, ast.ClassDef)) for item in named.bindings)
+    return root is not None and not own and any(_makes_tensor(step, item, seen) for item in call.args)
+
+
+def _is_self(step: Step, node: ast.expr) -> bool:
+    """Tell whether a node is `self.x`."""
+    return isinstance(node, ast.Attribute) and step.module.self_class(node.value) is not None

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.model import Module
 from optmap.source.templates import Block, Template, template
 from optmap.source.text import Source
-from optmap.translate.steps.read.plan import Plan, Ready, block_of
+from optmap.translate.steps.read.plan import Plan, Ready
 
 
 class StepNames(NamedTuple):
@@ -59,7 +60,7 @@ def run_of(source: Source, plan: Plan) -> Block:
     """The statements of the forward part, with those between them that go."""
     if not plan.region:
         return ()
-    block = block_of(source.parents[id(plan.region[0])], plan.region[0])
+    block, _ = Module.of(source).block(plan.region[0])
     places = [index for index, item in enumerate(block) if item is plan.region[0] or item is plan.region[-1]]
     return tuple(block[0 if plan.head is not None else places[0] : places[-1] + 1])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optmap.diagnostics import NAME_NOTE, REMAINS
-from optmap.source.names import Function
+from optmap.source.model import Module
 from optmap.translate.findings import Finding
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ def report(
     findings.append(Finding(REMAINS, message, nodes[0]))
 
 
-def identifiers(tree: ast.AST) -> set[str]:
-    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    found |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    found |= {node.name for node in ast.walk(tree) if isinstance(node, Function | ast.ClassDef)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {(item.asname or item.name).partition(".")[0] for item in node.names}
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            found.update(node.names)
+def identifiers(module: Module) -> set[str]:
+    """Every name that a file binds or reads anywhere."""
+    found = {node.id for node in module.nodes(ast.Name)}
+    found |= {node.arg for node in module.nodes(ast.arg)}
+    found |= {node.name for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)}
+    for node in module.nodes(ast.Import, ast.ImportFrom):
+        found |= {(item.asname or item.name).partition(".")[0] for item in node.names}
+    for node in module.nodes(ast.Global, ast.Nonlocal):
+        found.update(node.names)
     return found
 
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from optmap.mapping.steps import Graph
+from optmap.mapping.steps import Graph, load_graph
 from optmap.source.calls import comments_in
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.model import How, Module, Variable
+from optmap.source.syntax import inner
 from optmap.source.templates import Template, template
 from optmap.source.text import Source
-from optmap.translate.steps.read.graph_plan import GraphPlan, Node
-from optmap.translate.steps.read.plan import NotPlain
+from optmap.translate.discover.sites import CallSite
+from optmap.translate.steps.read.graph import GraphPlan, Node
+from optmap.translate.steps.read.session import read_graph
+from optmap.translate.steps.reasons import NotPlain, Why
 
-_ARRAYS = ("array", "zeros", "ones", "eye", "full", "arange", "asarray", "identity", "loadtxt", "load")
+_ARRAYS: Final = frozenset(
+    f"numpy.{name}" for name in
+    ("array", "zeros", "ones", "eye", "full", "arange", "asarray", "identity", "loadtxt", "load")
+)  # fmt: skip
+"""Functions of numpy that make arrays."""
+_METHODS: Final = frozenset({"astype", "transpose", "reshape", "copy"})
+"""Methods of arrays that give arrays."""
 
 
 class Written(NamedTuple):
@@ -31,6 +41,7 @@ class GraphWriter:
         self, source: Source, plan: GraphPlan, table: Graph, module: str, function: str, gradients: str, loss: str
     ) -> None:  # fmt: skip
         self.source = source
+        self.names = Module.of(source)
         self.plan = plan
         self.table = table
         self.module = module
@@ -58,14 +69,14 @@ class GraphWriter:
     def _replace(self, call: ast.Call, new: Template) -> None:
         start, end = self.source.start(call), self.source.end(call)
         if b"#" in self.source.body[start:end] and comments_in(self.source, self.source.end(call.func), end):
-            raise NotPlain(f"there is a comment inside the call on line {call.lineno}")
+            raise NotPlain(Why.COMMENT_IN_CALL, line=call.lineno)
         self.changes.append(Replace(call, new))
 
     def _dense(self, node: Node) -> Template:
         given = dict(node.given)
         inputs, units = given.pop("inputs"), given.pop("units", None)
         if units is None:
-            raise NotPlain(f"line {node.call.lineno} gives no units")
+            raise NotPlain(Why.NO_UNITS, line=node.call.lineno)
         slots: list[ast.expr] = [units]
         width = f"{ast.unparse(inputs)}.shape[-1]"
         before = next((layer for layer in self.plan.layers if layer.name == ast.unparse(inputs)), None)
@@ -82,16 +93,16 @@ class GraphWriter:
                 slots.append(value)
                 has_bias = f"$slot{len(slots) - 1}"
             elif name != "name" and not empty:
-                raise NotPlain(f"line {node.call.lineno} gives {name}, which is not known to the table")
+                raise NotPlain(Why.UNKNOWN_OPTION, line=node.call.lineno, given=name)
         for slot in slots:
             self._check_slot(slot)
         text = f"{self.module}.nn.Dense({width}, $slot0, weight_init={weight}, bias_init={bias}, has_bias={has_bias})"
         return template(text, **{f"slot{number}": slot for number, slot in enumerate(slots)})
 
     def _check_slot(self, slot: ast.expr) -> None:
-        for inner in ast.walk(slot):
-            if id(inner) in self.plan.paths:
-                raise NotPlain(f"line {inner.lineno} computes an argument with TensorFlow")  # type: ignore[attr-defined]
+        for node in inner(slot):
+            if id(node) in self.plan.paths:
+                raise NotPlain(Why.COMPUTED_ARGUMENT, line=getattr(node, "lineno", 0))
 
     def _initial(self, value: ast.expr, slots: list[ast.expr], *, transposed: bool) -> str:
         """The initial values of a parameter; a kernel of TensorFlow is the transpose of a weight of MindSpore."""
@@ -99,36 +110,33 @@ class GraphWriter:
         if path in ("zeros_initializer", "ones_initializer"):
             return f"'{path.removesuffix('_initializer')}'"
         if path != "constant_initializer" or not isinstance(value, ast.Call):
-            raise NotPlain(
-                f"line {value.lineno} initializes with {ast.unparse(value)[:40]}, which is not known to the table"
-            )
+            raise NotPlain(Why.UNKNOWN_INITIALIZER, line=value.lineno, given=ast.unparse(value)[:40])
         words = {word.arg: word.value for word in value.keywords}
         constant = value.args[0] if value.args else words.get("value")
         if constant is None or len(value.args) > 1 or set(words) - {"value", "dtype"} or not self._is_array(constant):
-            raise NotPlain(f"line {value.lineno} does not show that its initial values are an array")
+            raise NotPlain(Why.NO_ARRAY, line=value.lineno)
         slots.append(constant)
         made = f"{self.module}.tensor($slot{len(slots) - 1}, dtype={self.module}.float32)"
         return f"{made}.T" if transposed else made
 
-    def _is_array(self, node: ast.expr) -> bool:
-        """Tell whether an expression is a numpy array: made by numpy, or a method's result on one that is."""
-        while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if (
-                node.func.attr in _ARRAYS
-                and isinstance(node.func.value, ast.Name)
-                and node.func.value.id in ("np", "numpy")
-            ):
-                return True
-            if node.func.attr not in ("astype", "transpose", "reshape", "copy"):
-                return False
-            node = node.func.value
-        if not isinstance(node, ast.Name):
-            return False
-        values = [
-            item.value for item in self.source.tree.body
-            if isinstance(item, ast.Assign) and any(isinstance(t, ast.Name) and t.id == node.id for t in item.targets)
-        ]  # fmt: skip
-        return len(values) == 1 and not isinstance(values[0], ast.Name) and self._is_array(values[0])
+    def _is_array(self, node: ast.expr | None) -> bool:
+        """Tell whether an expression is a numpy array: made by numpy, a method's result on one that is, or its name."""
+        seen: set[Variable] = set()
+        while isinstance(node, ast.Call | ast.Name):
+            if isinstance(node, ast.Name):
+                variable = self.names.variable(node)
+                if variable is None or variable in seen or len(variable.bindings) != 1:
+                    return False
+                seen.add(variable)
+                (binding,) = variable.bindings
+                node = binding.value if binding.how is How.ASSIGNED else None
+            else:
+                paths = self.names.paths(node.func)
+                if paths and paths <= _ARRAYS:
+                    return True
+                method = node.func if isinstance(node.func, ast.Attribute) else None
+                node = method.value if method is not None and method.attr in _METHODS else None
+        return False
 
     def _define_loss(self, node: Node) -> None:
         """`loss = tf.losses.x(labels, predictions)` becomes `def loss(): return x(predictions, labels)`."""
@@ -142,7 +150,7 @@ class GraphWriter:
         statement = node.statement
         start, end = self.source.start(statement), self.source.end(statement)
         if b"#" in self.source.body[start:end]:
-            raise NotPlain(f"there is a comment inside the loss on line {statement.lineno}")
+            raise NotPlain(Why.COMMENT_IN_LOSS, line=statement.lineno)
         result = f"return {self.module}{path}({predictions}, {labels}{more})"
         self.changes.append(Replace(statement, Template(f"def {node.name}():\n    {result}\n")))
 
@@ -162,9 +170,7 @@ class GraphWriter:
             return f", label_smoothing={float(literal)!r}" if literal else ""
         elif (name == "weights" and literal in (1, 1.0)) or name == "scope":
             return ""
-        raise NotPlain(
-            f"line {node.call.lineno} gives {name}={ast.unparse(value)[:40]}, which is not known to the table"
-        )
+        raise NotPlain(Why.UNKNOWN_OPTION, line=node.call.lineno, given=f"{name}={ast.unparse(value)[:40]}")
 
     def _minimize(self) -> None:
         """`train = X(...).minimize(loss)` becomes the optimizer alone, and the gradient function follows it."""
@@ -172,7 +178,7 @@ class GraphWriter:
         function = plan.minimize.func
         assert isinstance(function, ast.Attribute)
         if comments_in(source, source.end(function.value), source.end(plan.minimize)):
-            raise NotPlain(f"there is a comment inside the call of minimize on line {plan.minimize.lineno}")
+            raise NotPlain(Why.COMMENT_IN_MINIMIZE, line=plan.minimize.lineno)
         self.changes.append(Replace(plan.minimize, template("$made", made=function.value)))
         lines = [f"{layer.name}.set_train()" for layer in plan.layers]
         made = f"{self.module}.value_and_grad({plan.loss.name}, None, {plan.optimizer}.parameters)"
@@ -191,8 +197,20 @@ class GraphWriter:
         source, session = self.source, self.plan.session
         first = session.body[0]
         if first.lineno == session.items[0].context_expr.end_lineno:
-            raise NotPlain(f"the session's block stands on line {session.lineno} itself")
+            raise NotPlain(Why.SESSION_LINE, line=session.lineno)
         head = source.body[source.end(session.items[0].optional_vars or session.items[0].context_expr) :]
         if b"#" in re.split(rb"[\r\n]", head, maxsplit=1)[0]:
-            raise NotPlain(f"there is a comment on line {session.lineno}")
+            raise NotPlain(Why.COMMENT, line=session.lineno)
         self.changes.append(Replace(session, template("$body", body=session.body)))
+
+
+def graph_parameters(source: Source, site: CallSite) -> str | None:
+    """The parameters that a graph's optimizer trains, as they are named once the graph is rewritten; None where it cannot be."""
+    try:
+        plan = read_graph(source, site)
+        # What can be read may still be given what cannot be written; the constructor must not be translated alone then.
+        table = load_graph()
+        GraphWriter(source, plan, table, "mindspore", "grad_fn", "grads", "loss").write()
+    except NotPlain:
+        return None
+    return plan.parameters

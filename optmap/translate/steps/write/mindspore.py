@@ -6,64 +6,62 @@ import ast
 from collections.abc import Sequence
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
-from optmap.mapping.model import MappingSet
 from optmap.mapping.steps import load_graph
 from optmap.source.changes import Change
-from optmap.source.model import Module
-from optmap.source.names import Function
+from optmap.source.model import Module, Variable
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell_path
-from optmap.translate.discover.events import Event
-from optmap.translate.discover.holders import Finder
-from optmap.translate.discover.sites import Sites
+from optmap.translate.discover.events import Event, Training
 from optmap.translate.findings import Finding
-from optmap.translate.options import Options
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
-from optmap.translate.steps.read.graph_plan import GraphPlan
-from optmap.translate.steps.read.plan import NotPlain, Plan
-from optmap.translate.steps.read.tape import TapeReader, report_rest
+from optmap.translate.steps.read.graph import GraphPlan
+from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.write.flags import drop_flags, report_rest
 from optmap.translate.steps.write.forward import StepNames, ready_change, step_changes
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.graph import GraphWriter
+from optmap.translate.unit import Unit
 
 
-def rewrite_steps(
-    source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder,
-    plans: Sequence[tuple[Plan, Event]], findings: list[Finding], readers: Sequence[TapeReader] = (),
-) -> StepOutcome:  # fmt: skip
+def rewrite_steps(unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding]) -> StepOutcome:
     """Return the edits of all plans, and of what the table knows of the rest of the file."""
-    framework = plans[0][1].site.api.framework
+    source, sites = unit.source, unit.sites
+    framework = plans[0].event.site.api.framework
     # What stands inside the optimizers' own calls, and what has a message of its own, is not looked at again.
     done: list[ast.AST] = [site.node for site in sites.calls]
     done += [item.node for item in sites.mentions if isinstance(item.node, ast.AST)]
-    done += [node for plan, _ in plans for node in (*plan.gone, plan.step, *(clip.statement for clip in plan.clips))]
-    heads = [item.context_expr for plan, _ in plans if plan.head is not None for item in plan.head.items]
+    done += [node for plan in plans for node in (*plan.gone, plan.step, *(clip.statement for clip in plan.clips))]
+    heads = [item.context_expr for plan in plans if plan.head is not None for item in plan.head.items]
     done += heads
-    names = NameRewriter(source, tables, (framework, options.target), finder, done)
-    changes = names.run(_tensors(source, plans), [node for plan, _ in plans for node in (*plan.region, plan.value)])
-    for reader in readers:
-        reader.drop_flags(changes)
-    if readers:
-        report_rest(source, changes, names.done, options.target)
+    names = NameRewriter(source, unit.tables, (framework, unit.options.target), training, done)
+    changes = names.run(
+        _tensors(training.module, plans), [node for plan in plans for node in (*plan.region, plan.value)]
+    )
+    for plan in plans:
+        if plan.head is not None:
+            drop_flags(plan, changes)
+    if heads:
+        report_rest(training.module, changes, names.done, unit.options.target)
     rewritten = list(changes.changes)
     needed, gone = list(changes.needed), list(changes.gone)
     gone += (head.func for head in heads if isinstance(head, ast.Call))
     ready: dict[int, Change] = {}
-    used = identifiers(source.tree)
-    for plan, event in plans:
+    used = identifiers(Module.of(source))
+    for plan in plans:
         chosen = _choose(source, plan, used, needed)
         if chosen is None:
             message = "left as it is, because the file binds 'mindspore' to something else"
-            findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
+            findings.append(Finding(STEP_NOT_PLAIN, message, plan.event.call))
             continue
         rewritten += step_changes(source, plan, chosen)
         gone += (clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call))
         for item in plan.ready:
             ready.setdefault(id(item.statement), ready_change(item))
-        findings.append(Finding(STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", event.call))
+        findings.append(Finding(STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", plan.event.call))
     report(findings, changes.stays, changes.notes, str(framework))
-    settled = tuple(clip.statement.value for plan, _ in plans for clip in plan.clips)
+    settled = tuple(clip.statement.value for plan in plans for clip in plan.clips)
     return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled)
 
 
@@ -84,33 +82,30 @@ def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport])
     return StepNames(forward, function, gradients, loss, spelled[0], spelled[-1])
 
 
-def _tensors(source: Source, plans: Sequence[tuple[Plan, Event]]) -> list[tuple[ast.AST, str]]:
-    """Which names hold tensors that a forward function gives back, by the function that they are variables of."""
-    found: list[tuple[ast.AST, str]] = []
-    for plan, event in plans:
-        inner = (node for node in reversed(event.ancestors) if isinstance(node, Function | ast.Lambda))
-        place = next(inner, source.tree)
-        found += [(place, name) for name in (*((plan.loss,) if plan.loss else ()), *plan.returned)]
-    return found
+def _tensors(module: Module, plans: Sequence[Plan]) -> list[Variable]:
+    """The variables that hold tensors which a forward function gives back."""
+    names = ((plan, name) for plan in plans for name in (*((plan.loss,) if plan.loss else ()), *plan.returned))
+    found = (module.bound(name, at=plan.event.call) for plan, name in names)
+    return [variable for variable in found if variable is not None]
 
 
 def rewrite_graph(
-    source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder,
-    graph: tuple[GraphPlan, Event], findings: list[Finding],
-) -> StepOutcome:  # fmt: skip
+    unit: Unit, training: Training, graph: tuple[GraphPlan, Event], findings: list[Finding]
+) -> StepOutcome:
     """Return the edits of a TensorFlow 1 graph. Raises NotPlain."""
+    source, sites = unit.source, unit.sites
     plan, event = graph
-    pair = (event.site.api.framework, options.target)
+    pair = (event.site.api.framework, unit.options.target)
     spelling = spell_path(Module.of(source), "mindspore.value_and_grad", "mindspore", plan.layers[0].call)
     if spelling is None:
-        raise NotPlain("the file binds 'mindspore' to something else")
-    module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(source.tree)
+        raise NotPlain(Why.NAME_TAKEN, name="mindspore")
+    module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(Module.of(source))
     chosen = (free("grad_fn", used), free("grads", used, keep=True), free("loss", used, keep=True))
     table = load_graph()
     written = GraphWriter(source, plan, table, module, *chosen).write()
     done = list(written.done)
     done += [site.node for site in sites.calls]
-    names = NameRewriter(source, tables, pair, finder, done)
+    names = NameRewriter(source, unit.tables, pair, training, done)
     changes = names.run([], [])
     needed = [*changes.needed, *([spelling.needs] if spelling.needs is not None else [])]
     findings.append(Finding(STEP_REWRITTEN, f"the graph that {plan.optimizer} trains was rewritten", event.call))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from contextlib import suppress
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from optmap.mapping.frameworks import Kind, fill
 from optmap.mapping.model import Framework
-from optmap.source.flow import flow, targets
-from optmap.source.names import Function
+from optmap.source.flow import flow
+from optmap.source.model import How, Module
+from optmap.source.syntax import Function, chain_of, inner
 from optmap.source.text import Source
 from optmap.translate.discover.events import Event
-from optmap.translate.steps.read.plain import StepReader
-from optmap.translate.steps.read.plan import Accumulates, NotPlain
-from optmap.translate.steps.write.makers import makers
+from optmap.translate.steps.read.step import Step
+from optmap.translate.steps.read.torch_step import read_torch_step, sketched
+from optmap.translate.steps.reasons import Reason
 
-_LONGEST = 160
-_FLAG = re.compile(r", training=(?:True|False)\b")
+_LONGEST: Final = 160
+_MAKERS: Final = ("value_and_grad", "grad", "GradOperation")
+"""What makes gradient functions of MindSpore."""
+_FLAG: Final = re.compile(r", training=(?:True|False)\b")
 """What only Keras's models are given; others have a mode."""
 
 
@@ -37,48 +37,46 @@ class Sketch(NamedTuple):
     update: str = ""
 
 
-def shown_plan(source: Source, reader: StepReader, target: Framework, reason: NotPlain | None = None) -> str:
+def shown_plan(step: Step, target: Framework, reason: Reason | None = None) -> str:
     """The replacement of a torch step where a function gives gradients, or of what makes it not plain."""
-    closure = _closure(source, reader)
+    closure = _closure(step)
     if closure is not None:
         return _write(closure, target)
     steps = target.facts.steps
-    clips = tuple(clip.call(steps.ops, "grads") for clip in reader.clips) if steps.ops is not None else ()
-    sketch = _read(reader)._replace(between=clips)
-    if reader.event.kind is Kind.SCALED_STEP and isinstance(reader.event.call.func, ast.Attribute):
-        scaler = _text(reader.event.call.func.value)
+    sketch = _sketch_of(step, steps.ops)
+    if step.event.kind is Kind.SCALED_STEP and isinstance(step.event.call.func, ast.Attribute):
+        scaler = _text(step.event.call.func.value)
         update = f"if {steps.finite}(grads): {fill(steps.update, optimizer=sketch.optimizer)}"
         sketch = sketch._replace(between=(f"grads = {scaler}.unscale(grads)", *sketch.between), update=update)
-    if isinstance(reason, Accumulates):
-        return _accumulated(source, sketch, target)
+    if reason is not None and reason.accumulates:
+        return _accumulated(step.source, sketch, target)
     return _write(sketch, target)
 
 
-def shown_torch_step(source: Source, reader: StepReader, target: Framework) -> str:
+def shown_torch_step(step: Step, target: Framework) -> str:
     """The replacement of a torch step where no function gives gradients."""
-    closure = _closure(source, reader)
+    closure = _closure(step)
     if closure is not None:
         return _write(closure, target)
-    with suppress(NotPlain):  # it is shown all the same
-        reader.read()
-    sketch = _read(reader)
+    sketch = _sketch_of(read_torch_step(step)[0])  # it is shown whether it is plain or not
     if not sketch.loss.isidentifier():
         name = _free(sketch.loss)
         sketch = sketch._replace(forward=(*sketch.forward, f"{name} = {sketch.loss}"), loss=name)
     return _write(sketch, target)
 
 
-def _read(reader: StepReader) -> Sketch:
-    """What a reader has found, whether the step is plain or not."""
-    reader.sketch()
-    models = [".".join(chain) for chain in reader.holder.models or ()]
+def _sketch_of(step: Step, clipping: str | None = None) -> Sketch:
+    """What was found of a step, whether it is plain or not; `clipping` is the module of the functions that clip gradients."""
+    step = sketched(step)
+    models = [".".join(chain) for chain in step.models]
     return Sketch(
-        tuple(_text(statement) for statement in reader.region),
-        reader.loss or (_text(_value(reader)) if reader.backward is not None else "loss"),
+        tuple(_text(statement) for statement in step.region),
+        step.loss or (_text(step.value) if step.backward is not None else "loss"),
         models[0] if models else "model",
-        reader.holder.text,
-        tuple(reader.arguments),
-        tuple(reader.returned),
+        step.holder.text,
+        step.interface.arguments,
+        step.interface.returned,
+        tuple(clip.call(clipping, "grads") for clip in step.clips) if clipping is not None else (),
     )
 
 
@@ -89,51 +87,37 @@ def _free(text: str) -> str:
 
 def _accumulated(source: Source, sketch: Sketch, target: Framework) -> str:
     """Gradients are values: what torch sums up in parameters, a variable of the program sums up."""
-    total = "summed_grads" if source.mentions("total") and _uses_name(source, "total") else "total"
+    total = "summed_grads" if source.mentions("total") and Module.of(source).names("total") else "total"
     summed = f"{total} = grads if {total} is None else tuple(a + b for a, b in zip({total}, grads))"
     whole = _write(sketch._replace(update=summed), target).replace("and in its place", "in place of the backward pass")
     update = fill(target.facts.steps.update.replace("grads", total), optimizer=sketch.optimizer)
     return f"{whole}, in place of the step `{update}`, and where gradients are cleared `{total} = None`"
 
 
-@lru_cache(maxsize=1)
-def _uses_name(source: Source, name: str) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == name for node in source.nodes)
-
-
-def _closure(source: Source, reader: StepReader) -> Sketch | None:
+def _closure(step: Step) -> Sketch | None:
     """`optimizer.step(closure)`: the forward part is the function's own."""
-    given = reader.event.call.args[0] if reader.event.call.args else None
-    if not isinstance(given, ast.Name):
+    given = step.event.call.args[0] if step.event.call.args else None
+    variable = step.module.variable(given) if isinstance(given, ast.Name) else None
+    bindings = step.module.in_force(variable, at=step.event.call) if variable is not None else ()
+    function = bindings[-1].target if bindings else None
+    if not isinstance(function, ast.FunctionDef) or step.event.kind is Kind.SCALED_STEP:
         return None
-    functions = (node for node in source.nodes if isinstance(node, ast.FunctionDef) and node.name == given.id)
-    function = next(functions, None)
-    if function is None or reader.event.kind is Kind.SCALED_STEP:
-        return None
-    back = [node for node in _calls(function) if isinstance(node.func, ast.Attribute) and node.func.attr == "backward"]
+    calls = (node for node in inner(function) if isinstance(node, ast.Call))
+    back = [node for node in calls if isinstance(node.func, ast.Attribute) and node.func.attr == "backward"]
     kept = [item for item in function.body if not isinstance(item, ast.Return) and "zero_grad" not in ast.unparse(item)]
-    forward = tuple(_text(item) for item in kept if not any(call in ast.walk(item) for call in back))
+    forward = tuple(_text(item) for item in kept if not any(step.inside(call, [item]) for call in back))
     loss = _text(back[0].func.value) if back and isinstance(back[0].func, ast.Attribute) else "loss"
-    return Sketch(forward, loss, "model", reader.holder.text)
+    return Sketch(forward, loss, "model", step.holder.text)
 
 
-def _value(reader: StepReader) -> ast.expr:
-    if reader.total is not None:
-        return reader.total
-    assert reader.backward is not None
-    assert isinstance(reader.backward.value, ast.Call)
-    assert isinstance(reader.backward.value.func, ast.Attribute)
-    return reader.backward.value.func.value
-
-
-def shown_step(source: Source, event: Event, target: Framework) -> str:
+def shown_step(module: Module, event: Event, target: Framework) -> str:
     """The replacement of any other step in the target framework."""
     optimizer = event.holder.text if event.holder else "optimizer"
     if event.kind is Kind.COMPILE:
         return _compiled(event, target, optimizer)
     if event.kind in (Kind.TRAIN_ONE_STEP, Kind.MODEL):
         return _cell(event, target, optimizer)
-    return _write(_sketch(source, event, optimizer), target)
+    return _write(_sketch(module, event, optimizer), target)
 
 
 def _write(sketch: Sketch, target: Framework) -> str:
@@ -186,13 +170,13 @@ def _cell(event: Event, target: Framework, optimizer: str) -> str:
     return f"its train(...) is a loop over the dataset in {target}; {_write(sketch, target)}"
 
 
-def _sketch(source: Source, event: Event, optimizer: str) -> Sketch:
+def _sketch(module: Module, event: Event, optimizer: str) -> Sketch:
     if event.kind is Kind.MINIMIZE:
         return _minimized(event, optimizer)
     if event.kind is Kind.CALL:
-        return _called(source, event, optimizer)
+        return _called(module, event, optimizer)
     if event.kind is Kind.APPLY_GRADIENTS:
-        return taped(source, event, optimizer)
+        return _taped(module, event, optimizer)
     return Sketch((), "loss", "model", optimizer)
 
 
@@ -206,72 +190,90 @@ def _minimized(event: Event, optimizer: str) -> Sketch:
     return Sketch((f"loss = {text}",) if text != "loss" else (), "loss", model, optimizer)
 
 
-def taped(source: Source, event: Event, optimizer: str) -> Sketch:
+def _taped(module: Module, event: Event, optimizer: str) -> Sketch:
     """A step with a gradient tape: what the tape records, and what it differentiates."""
-    function = _function(source, event)
     pairs = event.call.args[0] if event.call.args else None
-    inner = pairs.args if isinstance(pairs, ast.Call) and _text(pairs.func) == "zip" else []
-    model = _model(inner[1] if len(inner) > 1 else None)
-    gradient = next(
-        (
-            node for node in _calls(function)
-            if isinstance(node.func, ast.Attribute) and node.func.attr == "gradient" and len(node.args) > 1
-        ),
-        None,
-    )  # fmt: skip
+    zipped = pairs.args if isinstance(pairs, ast.Call) and _text(pairs.func) == "zip" else []
+    gradient = _differentiation(module, event, zipped[0] if zipped else None)
     if gradient is None:
-        return Sketch((), "loss", model, optimizer)
+        return Sketch((), "loss", _model(zipped[1] if len(zipped) > 1 else None), optimizer)
     assert isinstance(gradient.func, ast.Attribute)
-    tape = _text(gradient.func.value)
-    block = next(
-        (
-            node for node in ast.walk(function)
-            if isinstance(node, ast.With)
-            and any(item.optional_vars is not None and _text(item.optional_vars) == tape for item in node.items)
-        ),
-        None,
-    )  # fmt: skip
-    forward = tuple(_FLAG.sub("", _text(statement)) for statement in block.body) if block is not None else ()
-    given = _given(function, block.body) if block is not None else ()
-    return Sketch(forward, _text(gradient.args[0]), _model(gradient.args[1]), optimizer, given)
+    tape, function = _text(gradient.func.value), module.function_of(event.call)
+    blocks = [
+        node for node in module.nodes(ast.With) if module.function_of(node) is function
+        and any(item.optional_vars and _text(item.optional_vars) == tape for item in node.items)
+    ]  # fmt: skip
+    before = [block for block in blocks if block.lineno < gradient.lineno] or blocks[:1]
+    forward = [_FLAG.sub("", _text(item)) for item in before[-1].body] if before else []
+    given = _given(module, before[-1]) if before else ()
+    return Sketch(tuple(forward), _text(gradient.args[0]), _model(gradient.args[1]), optimizer, given)
 
 
-def _given(function: ast.AST, body: list[ast.stmt]) -> tuple[str, ...]:
+def _differentiation(module: Module, event: Event, gradients: ast.expr | None) -> ast.Call | None:
+    """The call of `tape.gradient` that gives the gradients, or the first one of the function."""
+    variable = module.variable(gradients) if isinstance(gradients, ast.Name) else None
+    made = [item.value for item in module.in_force(variable, at=event.call)] if variable is not None else []
+    function = module.function_of(event.call)
+    nodes = (node for node in module.attributes("gradient") if module.function_of(node) is function)
+    for call in (*reversed(made), *map(module.parent, nodes)):
+        taken = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "gradient"
+        if taken and isinstance(call, ast.Call) and len(call.args) > 1:
+            return call
+    return None
+
+
+def _given(module: Module, block: ast.With) -> tuple[str, ...]:
     """What a forward part is given: parameters of its function and loop variables whose values it uses."""
-    passed = {item.arg for item in ast.walk(function) if isinstance(item, ast.arg)} - {"self"}
-    passed |= {name for node in ast.walk(function) if isinstance(node, ast.For) for name in targets(node.target)}
-    return tuple(dict.fromkeys(use.name for use in flow(body).needed if use.name in passed and not use.called))
+    found = []
+    for use in flow(block.body).needed:
+        variable = module.bound(use.name, at=block)
+        bindings = variable.bindings if variable is not None else ()
+        passed = any(item.how is How.PARAMETER or isinstance(item.loop, ast.For) for item in bindings)
+        if use.name != "self" and not use.called and passed:
+            found.append(use.name)
+    return tuple(dict.fromkeys(found))
 
 
-def _called(source: Source, event: Event, optimizer: str) -> Sketch:
+def _called(module: Module, event: Event, optimizer: str) -> Sketch:
     """`optimizer(grads)`: the forward function is what value_and_grad was given."""
-    for node in makers(source.tree, event):
-        name = _text(node.args[0]) if node.args else "forward_fn"
-        function = next((f for f in source.nodes if isinstance(f, Function) and f.name == name), None)
-        if function is not None:
-            skipped = 0 if ast.get_docstring(function, clean=False) is None else 1
-            body = tuple(_text(item) for item in function.body[skipped:] if not isinstance(item, ast.Return))
-            result = next((item.value for item in function.body if isinstance(item, ast.Return)), None)
-            first = result.elts[0] if isinstance(result, ast.Tuple) and result.elts else result
-            loss = _text(first) if first is not None else "loss"
-            name = loss if loss.isidentifier() else _free(loss)
-            forward = body if loss.isidentifier() else (*body, f"{name} = {loss}")
-            return Sketch(forward, name, "model", optimizer)
+    made = _gradient_function(module, event)
+    if made is None:
+        return Sketch((), "loss", "model", optimizer)
+    given = made.args[0] if made.args else None
+    name = _text(given) if given is not None else "forward_fn"
+    function = module.definition(given) if given is not None else None
+    if not isinstance(function, Function):
         return Sketch((f"loss = {name}(...)",), "loss", "model", optimizer)
-    return Sketch((), "loss", "model", optimizer)
+    skipped = 0 if ast.get_docstring(function, clean=False) is None else 1
+    body = tuple(_text(item) for item in function.body[skipped:] if not isinstance(item, ast.Return))
+    result = next((item.value for item in function.body if isinstance(item, ast.Return)), None)
+    first = result.elts[0] if isinstance(result, ast.Tuple) and result.elts else result
+    loss = _text(first) if first is not None else "loss"
+    name = loss if loss.isidentifier() else _free(loss)
+    forward = body if loss.isidentifier() else (*body, f"{name} = {loss}")
+    return Sketch(forward, name, "model", optimizer)
 
 
-def _function(source: Source, event: Event) -> ast.AST:
-    return next((node for node in reversed(event.ancestors) if isinstance(node, Function)), source.tree)
+def _gradient_function(module: Module, event: Event) -> ast.Call | None:
+    """The call of value_and_grad, or of what is like it, that makes the gradients of an event, as far as names tell it.
 
-
-def _calls(node: ast.AST) -> Iterator[ast.Call]:
-    return (item for item in ast.walk(node) if isinstance(item, ast.Call))
+    Where they don't, it is the first of the file.
+    """
+    given = event.call.args[0] if event.call.args else None
+    variable = module.variable(given) if isinstance(given, ast.Name) else None
+    statements = [module.statement(item.target) for item in variable.bindings] if variable is not None else []
+    before = [item for item in statements if isinstance(item, ast.Assign) and item.lineno < event.call.lineno]
+    last = before[-1].value if before else None
+    function = module.variable(last.func) if isinstance(last, ast.Call) else None
+    own = [last.func] if isinstance(last, ast.Call) else []
+    own += [item.value for item in (function.bindings if function is not None else ()) if item.value]
+    made = [node for node in module.nodes(ast.Call) if (chain_of(node.func) or ("",))[-1] in _MAKERS]
+    return min(made, key=lambda node: not any(node is item for item in own), default=None)
 
 
 def _model(variables: ast.expr | None) -> str:
     """The model whose variables an expression names."""
-    for node in ast.walk(variables) if variables is not None else ():
+    for node in inner(variables) if variables is not None else ():
         if isinstance(node, ast.Attribute) and node.attr.startswith("trainable"):
             return _text(node.value)
     return "model"

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Final
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import Framework
 from optmap.source.changes import Change, Delete
-from optmap.source.model import Module
-from optmap.source.names import Interest, collect
-from optmap.source.scopes import Names, Reference, Scope, chain_of
-from optmap.source.text import Source
+from optmap.source.syntax import chain_of, inner, is_alias
 from optmap.translate.constructors.spelling import NewImport, spell_path
-from optmap.translate.discover.holders import Finder
-from optmap.translate.discover.sites import Sites
+from optmap.translate.discover.events import Training
+from optmap.translate.discover.trained import Chain
 from optmap.translate.findings import Finding
-from optmap.translate.options import Options
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.outcome import StepOutcome
-from optmap.translate.steps.read.plan import FIELDS, Plan
-from optmap.translate.steps.read.targets import Chain, Step, model_calls
+from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.targets import Retargeted, model_calls
+from optmap.translate.steps.write.flags import drop_flags
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.splice import Splicer, Words
+from optmap.translate.unit import Unit
 
 _SILENT: Final = frozenset(
     {"trainable_variables", "trainable_weights", "summary", "build", "load_weights", "save_weights"}
@@ -31,38 +30,27 @@ _SILENT: Final = frozenset(
 """What may be asked of a Keras model without its computing anything."""
 
 
-def rewrite_steps(
-    source: Source, sites: Sites, tables: MappingSet, options: Options, finder: Finder, steps: Sequence[Step],
-    findings: list[Finding],
-) -> StepOutcome:  # fmt: skip
+def rewrite_steps(unit: Unit, training: Training, steps: Sequence[Retargeted], findings: list[Finding]) -> StepOutcome:
     """Return the edits of all steps."""
-    return _Retarget(source, sites, tables, options, finder, findings).run(steps)
+    return _Retarget(unit, training, findings).run(steps)
 
 
 class _Retarget:
-    def __init__(
-        self,
-        source: Source,
-        sites: Sites,
-        tables: MappingSet,
-        options: Options,
-        finder: Finder,
-        findings: list[Finding],
-    ) -> None:
-        self.source = source
-        self.sites = sites
-        self.tables = tables
-        self.target = options.target
-        self.finder = finder
+    def __init__(self, unit: Unit, training: Training, findings: list[Finding]) -> None:
+        self.source = unit.source
+        self.sites = unit.sites
+        self.tables = unit.tables
+        self.target = unit.options.target
+        self.module = training.module
         self.findings = findings
-        self.used = identifiers(source.tree)
+        self.used = identifiers(training.module)
         self.needed: list[NewImport] = []
         self.changes: list[Change] = []
         self.touched: set[int] = set()
         self.gone: list[ast.expr] = []
-        self.done: list[Step] = []
+        self.done: list[Retargeted] = []
 
-    def run(self, steps: Sequence[Step]) -> StepOutcome:
+    def run(self, steps: Sequence[Retargeted]) -> StepOutcome:
         framework = steps[0].event.site.api.framework
         for step in steps:
             words = self._words(step)
@@ -81,13 +69,12 @@ class _Retarget:
         report(self.findings, stays, [], str(framework))
         return StepOutcome(self.findings, self.changes, self.needed, self.gone)
 
-    def _words(self, step: Step) -> Words | None:
+    def _words(self, step: Retargeted) -> Words | None:
         made = ""
         path = self.target.facts.steps.tape
         if path is not None:
-            at = step.event.ancestors[-1]
-            assert isinstance(at, ast.expr | ast.stmt)
-            spelling = spell_path(Module.of(self.source), path, self.target.facts.called(path), at)
+            at = self.module.statement(step.event.call)
+            spelling = spell_path(self.module, path, self.target.facts.called(path), at)
             if spelling is None:
                 return None
             if spelling.needs is not None:
@@ -96,10 +83,10 @@ class _Retarget:
         tape, gradients, loss = (free(name, self.used, keep=True) for name in ("tape", "grads", "loss"))
         return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable)
 
-    def _write(self, step: Step, words: Words) -> None:
-        if step.reader is not None:
+    def _write(self, step: Retargeted, words: Words) -> None:
+        if step.plan is not None and step.plan.head is not None:
             changes = NameChanges()
-            step.reader.drop_flags(changes)
+            drop_flags(step.plan, changes)
             self.changes += changes.changes
             self.touched |= changes.touched.keys()
         splicer = Splicer(self.source, step, words)
@@ -110,13 +97,13 @@ class _Retarget:
             self.gone += (item.context_expr.func for item in step.plan.head.items)  # type: ignore[attr-defined]
         elif step.plan is not None:
             nodes = [*step.plan.region, *([] if step.plan.region else [step.plan.value])]
-            calls = model_calls(nodes, step.flagged)
+            calls = model_calls(nodes, step.plan.training)
             self.touched |= set(map(id, calls))
             splicer.flag(calls)
             splicer.stepped(step.plan)
         self.changes += splicer.changes
 
-    def _mode(self, step: Step) -> str:
+    def _mode(self, step: Retargeted) -> str:
         """A torch model is in training mode from the start, others are not: say so where the file does not set the mode."""
         start = self.target.facts.models.start
         if start is None:
@@ -132,28 +119,30 @@ class _Retarget:
     def _used_elsewhere(self, plan: Plan, model: Chain) -> bool:
         """Tell whether the file may call a Keras model outside the step, where it is not in training mode by itself."""
         assert plan.head is not None
-        inside = {id(node) for node in ast.walk(plan.head)}
-        taken = [item.args[0] for item in self.source.nodes if _is_applied(item)]  # type: ignore[attr-defined]
-        inside |= {id(node) for item in taken for node in ast.walk(item)}
-        for reference in self.finder.names.references:
-            word, node = model[-1], reference.node
-            parent = reference.ancestors[-1] if reference.ancestors else None
-            if (
-                word not in reference.chain
-                or id(node) in inside
-                or not isinstance(getattr(node, "ctx", None), ast.Load)
-            ):
+        inside = {id(node) for node in inner(plan.head)} | self._applied
+        for node in (*self.module.names(model[-1]), *self.module.attributes(model[-1])):
+            parent, whole = self.module.parent(node), node
+            while isinstance(outer := self.module.parent(whole), ast.Attribute):
+                whole = outer
+            if id(node) in inside or not isinstance(getattr(whole, "ctx", None), ast.Load) or chain_of(node) is None:
                 continue
-            rest = reference.chain[reference.chain.index(word) + 1 :]
+            rest = parent.attr if isinstance(parent, ast.Attribute) else ""
             given = isinstance(parent, ast.Call | ast.keyword | ast.Starred)
             told = isinstance(parent, ast.Call) and parent.func is node and _trains(parent)
-            if (rest and rest[0] not in _SILENT) or (not rest and given and not told):
+            if (rest and rest not in _SILENT) or (not rest and given and not told):
                 return True
         return False
 
+    @cached_property
+    def _applied(self) -> set[int]:
+        """What is given to `optimizer.apply_gradients(...)`, by id."""
+        calls = (self.module.parent(node) for node in self.module.attributes("apply_gradients"))
+        given = [node.args[0] for node in calls if isinstance(node, ast.Call) and node.args]
+        return {id(item) for node in given for item in inner(node)}
+
     def _drop_functions(self) -> None:
         """Gradient functions that nothing uses any more go away."""
-        made: dict[int, list[Step]] = {}
+        made: dict[int, list[Retargeted]] = {}
         for step in self.done:
             if step.called is not None and step.called.made.statement is not None:
                 made.setdefault(id(step.called.made.statement), []).append(step)
@@ -163,42 +152,27 @@ class _Retarget:
             called = steps[0].called
             assert called is not None
             assert called.made.statement is not None
-            block = self._block(called.made.statement)
-            if self._uses(called.made.statement, called.made.scope) == len(steps) and len(block) > 1:
+            block, _ = self.module.block(called.made.statement)
+            variable = self.module.variable(called.made.statement.targets[0])
+            if variable is not None and len(variable.uses) == len(steps) and len(block) > 1:
                 self.changes.append(Delete(called.made.statement, blank_lines=True))
                 self.gone.append(called.made.call.func)
-
-    def _uses(self, statement: ast.Assign, scope: Scope) -> int:
-        """How often the file reads what a statement assigns."""
-        chain = chain_of(statement.targets[0]) or ("",)
-        uses: Iterable[ast.AST] = self.source.nodes
-        if chain[0] != "self":
-            found = self.finder.names.uses.get(chain[0], ())
-            uses = [node for node, place in found if place.owner(chain[0]) is scope.owner(chain[0])]
-        return sum(
-            isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load)
-            and (node.attr if isinstance(node, ast.Attribute) else node.id) == chain[-1]
-            for node in uses
-        )  # fmt: skip
-
-    def _block(self, statement: ast.stmt) -> list[ast.stmt]:
-        blocks = (getattr(node, field, None) for node in self.source.nodes for field in FIELDS)
-        return next((block for block in blocks if isinstance(block, list) and statement in block), [])
 
     def _remains(self, framework: Framework) -> Iterator[tuple[ast.expr, str | None]]:
         """What else of the file is the source framework's."""
         done: list[ast.AST] = [site.node for site in self.sites.calls]
         done += [*(item.node for item in self.sites.mentions if isinstance(item.node, ast.AST)), *self.gone]
-        known = {id(inner) for node in done for inner in ast.walk(node)}
+        known = {id(item) for node in done for item in inner(node)}
         roots = frozenset(self.tables.roots[framework])
-        names = collect(self.source, Interest(roots, tuple(roots), string_hint="\0"))
-        for reference in names.references:
-            if id(reference.node) not in known and _is_of(names, reference, roots):
-                yield reference.node, None
+        for node, _ in self.module.references(roots).references:
+            paths = self.module.paths(node) if id(node) not in known else ()
+            leads = any(path is not None and path.partition(".")[0] in roots for path in paths)
+            if leads and not is_alias(self.module.parent(node), node):
+                yield node, None
         models, flag = self.target.facts.models, framework.facts.models.flag
         words = models.lacking.get(framework, {})
-        for node in self.source.nodes:
-            if not isinstance(node, ast.Call) or id(node) in known or id(node) in self.touched:
+        for node in self.module.nodes(ast.Call):
+            if id(node) in known or id(node) in self.touched:
                 continue
             if isinstance(node.func, ast.Attribute) and node.func.attr in words:
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"
@@ -206,21 +180,7 @@ class _Retarget:
                 yield node, f"{flag}=...: {models.mode}"
 
 
-def _is_of(names: Names, reference: Reference, roots: frozenset[str]) -> bool:
-    """Tell whether a reference leads to one of the packages, and is no mere alias of a module."""
-    parent = reference.ancestors[-1] if reference.ancestors else None
-    alias = isinstance(parent, ast.Assign) and parent.value is reference.node
-    paths = names.paths(reference.chain, reference.scope)
-    return not alias and any(path is not None and path.partition(".")[0] in roots for path in paths)
-
-
 def _trains(call: ast.Call) -> bool:
     """`model(x, training=True)`."""
     values = [word.value for word in call.keywords if word.arg == "training"]
     return any(isinstance(value, ast.Constant) and value.value is True for value in values)
-
-
-def _is_applied(node: ast.AST) -> bool:
-    """`optimizer.apply_gradients(...)`."""
-    named = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "apply_gradients"
-    return named and isinstance(node, ast.Call) and bool(node.args)

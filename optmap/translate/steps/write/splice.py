@@ -14,8 +14,8 @@ from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
 from optmap.translate.steps.read.plan import Plan
-from optmap.translate.steps.read.targets import Step
-from optmap.translate.steps.read.value_and_grad import Called
+from optmap.translate.steps.read.targets import Retargeted
+from optmap.translate.steps.read.value_and_grad import GradientCall
 from optmap.translate.steps.write.forward import run_of
 
 
@@ -35,13 +35,13 @@ class Words(NamedTuple):
 class Splicer:
     """Collects the changes of one step."""
 
-    def __init__(self, source: Source, step: Step, words: Words) -> None:
+    def __init__(self, source: Source, step: Retargeted, words: Words) -> None:
         self.source = source
         self.step = step
         self.words = words
         self.changes: list[Change] = []
 
-    def called(self, called: Called) -> None:
+    def called(self, called: GradientCall) -> None:
         """A gradient function's call becomes one of the forward function, and what takes its gradients."""
         text = f"{', '.join(called.targets)} = $call"
         if self.words.made:

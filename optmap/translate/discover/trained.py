@@ -1,0 +1,101 @@
+"""Which models does a constructor train, and by what names are they known where its variable is used?"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from optmap.source.model import Binding, How, Module, Variable
+from optmap.source.paths import root_of
+from optmap.source.syntax import chain_of
+from optmap.translate.discover.sites import CallSite
+from optmap.translate.parameters.edits import read_parameters
+
+Chain = tuple[str, ...]
+_SAME = ("to", "cuda", "cpu", "float", "double", "train", "eval", "requires_grad_")
+"""Methods of models that give back the model itself."""
+
+
+def constructed_with(site: CallSite) -> ast.expr | None:
+    """The expression that a constructor is given as its parameters."""
+    parameter = site.api.parameters_argument
+    named = (item.value for item in site.node.keywords if parameter is not None and item.arg == parameter.name)
+    return next(named, site.node.args[0] if site.node.args else None)
+
+
+def trained(module: Module, site: CallSite) -> tuple[ast.expr, ...] | None:
+    """The models whose parameters a constructor is given, once each; None where there may be others."""
+    given = constructed_with(site) if site.api.parameters_argument is not None else None
+    if given is None:
+        return None
+    found = read_parameters(module.source, given, site.api.framework)
+    calls = (*found.accessors, *found.unnamed)
+    models = [call.func.value for call in calls if isinstance(call.func, ast.Attribute)]
+    chains = {chain_of(item): item for item in reversed(models)}
+    plain = chains and None not in chains and not found.opaque and found.unreadable is None
+    return tuple(dict.fromkeys(chains[chain_of(item)] for item in models)) if plain else None
+
+
+def is_accessor(node: ast.expr | None, word: str) -> Chain | None:
+    """The model in `model.parameters()`, without arguments."""
+    chain = chain_of(node.func) if isinstance(node, ast.Call) and not node.args and not node.keywords else None
+    return chain[:-1] if chain is not None and len(chain) > 1 and chain[-1] == word else None
+
+
+def models_seen(module: Module, variable: Variable, site: CallSite) -> tuple[Chain, ...] | None:
+    """The models that a constructor trains, by names that mean the same wherever the variable can be used."""
+    models = [_seen(module, variable.scope, node) for node in trained(module, site) or ()]
+    return tuple(item for item in models if item is not None) if models and None not in models else None
+
+
+def _seen(module: Module, place: ast.AST, model: ast.expr) -> Chain | None:
+    chain, root = chain_of(model), root_of(model)
+    variable = module.variable(root) if root is not None else None
+    if chain is None or root is None or variable is None:
+        return None
+    if not isinstance(place, ast.ClassDef):
+        return chain if seen(module, root.id, place) is variable else None
+    if module.self_class(root) is not None:
+        return chain if module.self_class(root) is place else None
+    within = variable.scope is place or any(node is place for node in module.ancestors(variable.scope))
+    return _kept(module, place, chain, variable) if within else chain
+
+
+def _kept(module: Module, place: ast.ClassDef, model: Chain, variable: Variable) -> Chain | None:
+    """The attribute of self that a class assigns the variable of a method to, and nothing else."""
+    for use in variable.uses:
+        value: ast.expr = use
+        while isinstance(outer := module.parent(value), ast.Attribute) and outer.attr in model[1:]:
+            value = outer
+        if chain_of(value) != model:
+            continue
+        while isinstance(outer := module.parent(value), ast.Attribute) and outer.attr in _SAME:
+            call = module.parent(outer)
+            if not isinstance(call, ast.Call):
+                break
+            value = call
+        kept = module.holder(value)
+        if kept is not None and len(kept.chain) == 2 and kept.scope is place and list(values_of(kept)) == [value]:
+            return kept.chain
+    return None
+
+
+def seen(module: Module, name: str, place: ast.AST) -> Variable | None:
+    """The variable of a name as seen from the body of a function, class or module."""
+    body = getattr(place, "body", None)
+    at = body[0] if isinstance(body, list) and not isinstance(place, ast.Module) else body
+    return module.bound(name, at=at if isinstance(at, ast.AST) else place)
+
+
+def values_of(variable: Variable) -> Iterator[ast.expr | None]:
+    """What the file gives a variable beside None, each expression as a whole; None where it cannot be told."""
+    for binding in variable.bindings:
+        if not binding.is_none:
+            yield _value(binding)
+
+
+def _value(binding: Binding) -> ast.expr | None:
+    value, place = binding.value, binding.element
+    if binding.how is How.UNPACKED and isinstance(value, ast.Tuple | ast.List) and place is not None:
+        return value.elts[place] if place < len(value.elts) else None
+    return value if binding.how is How.ASSIGNED else None

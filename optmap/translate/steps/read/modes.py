@@ -1,0 +1,124 @@
+"""Which models must be put into training mode, and where: torch's are in it from the start, others are not."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from optmap.source.model import Module
+from optmap.source.syntax import chain_of, inner
+from optmap.translate.discover.holders import Holder
+from optmap.translate.discover.sites import CallSite
+from optmap.translate.discover.trained import Chain, seen, trained
+from optmap.translate.steps.read.isolation import check_layout
+from optmap.translate.steps.read.plan import Ready
+from optmap.translate.steps.read.step import Step
+from optmap.translate.steps.reasons import NotPlain, Why
+
+
+def choose_modes(step: Step) -> Step:
+    """Find the models to put into training mode in front of the forward function. Raises NotPlain.
+
+    Where the file puts models into evaluation mode, that would undo it: `ready` then names the statements that construct
+    the optimizer, behind which models are put into training mode.
+    """
+    if step.holder.models is None:
+        raise NotPlain(Why.MODELS_UNKNOWN)
+    found: list[Chain] = []
+    sites: dict[int, CallSite] = {}
+    for holder, model in trained_models(step):
+        step.check_model(model)
+        whole = _whole(step, model)
+        if not is_trained_before(step, model) and whole not in found:
+            found.append(whole)
+            sites |= {id(site): site for site in holder.sites}
+    if found and evaluates(step.module):
+        return step._replace(ready=tuple(_constructed(step, site) for site in sites.values()))
+    return step._replace(modes=tuple(found))
+
+
+def trained_models(step: Step) -> Iterator[tuple[Holder, Chain]]:
+    """The optimizer's models, and those of other optimizers that the forward part calls."""
+    yield from ((step.holder, model) for model in step.models)
+    others = [item for item in step.training.holders if not set(item.models or ()) <= set(step.models)]
+    nodes = (node for item in (*step.region, step.backward) if item is not None and others for node in inner(item))
+    called = {chain_of(node.func) for node in nodes if isinstance(node, ast.Call) and step.chain(node.func)}
+    for holder in others:
+        for model in holder.models or ():
+            inside = holder.chain[0] == "self" and holder.place is step.holder.place
+            variable = step.variable(model[0])
+            same = inside or (variable is not None and seen(step.module, model[0], holder.place) is variable)
+            if same and model in called and model not in step.models:
+                yield holder, model
+
+
+def is_trained_before(step: Step, model: Chain) -> bool:
+    """Tell whether the function surely puts a model, or what it is a part of, into training mode before it steps."""
+    module, at = step.module, step.statement
+    assert at is not None
+    path = [at, *(item for item in step.around() if isinstance(item, ast.stmt))]
+    places = {id(block): place for block, place in map(module.block, path)}
+    for call, mode in _mode_calls(module):
+        chain = _of(call)
+        statement = module.statement(call)
+        alone = isinstance(statement, ast.Expr) or (isinstance(statement, ast.Assign) and len(statement.targets) == 1)
+        if mode == "train" and alone and chain and chain == model[: len(chain)] and step.chain(call.func) is not None:
+            block, place = module.block(statement)
+            if place < places.get(id(block), -1):
+                return True
+    return False
+
+
+def evaluates(module: Module) -> bool:
+    """Tell whether the file puts anything into evaluation mode."""
+    return any(
+        not call.args if call.func.attr == "eval" else bool(call.args or call.keywords)  # type: ignore[attr-defined]
+        for call, _ in _mode_calls(module)
+    )
+
+
+def _mode_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """Every `x.train(...)` and `x.eval()`, each with the mode that it sets."""
+    for node in (*module.attributes("train"), *module.attributes("eval")):
+        call = module.parent(node)
+        if isinstance(call, ast.Call) and call.func is node:
+            given = call.args[0] if call.args else None
+            off = given is not None and not (isinstance(given, ast.Constant) and given.value is True)
+            yield call, "eval" if off else node.attr
+
+
+def _of(call: ast.Call) -> Chain | None:
+    """The model whose mode a call sets."""
+    chain = chain_of(call.func)
+    return chain[:-1] if chain is not None else None
+
+
+def _whole(step: Step, model: Chain) -> Chain:
+    """The model that a part such as `model.head` belongs to: the rest of it is in training mode, too."""
+    least = 1 if model[0] != "self" else 2
+    if len(model) <= least:
+        return model
+    if least == 2 and model[:2] in {chain[:2] for chain in step.models if len(chain) == 2}:
+        return model[:2]
+    variable = step.variable(model[0]) if least == 1 else None
+    value = variable.bindings[0].value if variable is not None and len(variable.bindings) == 1 else None
+    made = step.module.definition(value.func) if isinstance(value, ast.Call) else None
+    if isinstance(made, ast.ClassDef) and made.bases:
+        return model[:1]
+    raise NotPlain(Why.PART_OF_MODEL, model=".".join(model))
+
+
+def _constructed(step: Step, site: CallSite) -> Ready:
+    """Where, and by what names, the models of a constructor can be put into training mode. Raises NotPlain."""
+    module, statement = step.module, step.module.parent(site.node)
+    nodes = trained(module, site)
+    if nodes is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
+        raise NotPlain(Why.EVALUATES)
+    models = tuple(dict.fromkeys(_whole(step, chain) for node in nodes if (chain := chain_of(node)) is not None))
+    check_layout(step.source, [statement])
+    for call, mode in _mode_calls(module):
+        model = _of(call)
+        before = mode == "eval" and call.lineno < statement.lineno and step.home(call) is step.home(statement)
+        if before and model is not None and model in models:
+            raise NotPlain(Why.IN_EVALUATION, model=".".join(model), line=call.lineno)
+    return Ready(statement, models)
