@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,26 @@ def test_flow(text: str, needed: list[str], sure: set[str]) -> None:
 def test_a_name_that_is_only_called_is_told_from_one_whose_value_is_used() -> None:
     uses = reads(ast.parse("model(x) + model.weight + y").body[0])
     assert [(use.name, use.called) for use in uses] == [("model", True), ("x", False), ("model", True), ("y", False)]
+
+
+def test_time_grows_with_the_models_and_tensors_of_a_file(tables: MappingSet) -> None:
+    def seconds(count: int) -> float:
+        lines = ["import torch", "from torch import nn"]
+        for index in range(count):
+            lines += [
+                f"class Net{index}(nn.Module):", "    def forward(self, x):", "        return x.view(x.size(0), -1)",
+                f"def show{index}(loader):", f"    net = Net{index}()", "    net.eval()", "    a = torch.tensor(0.0)",
+                "    b = a / 2", "    c = b.mean()", "    print(f'{c:.3f}', round(b, 2))",
+            ]  # fmt: skip
+        lines += [
+            "net = Net0()", "optimizer = torch.optim.SGD(net.parameters(), lr=0.1)", "for x, y in loader:",
+            "    optimizer.zero_grad()", "    loss = nn.CrossEntropyLoss()(net(x), y)", "    loss.backward()",
+            "    optimizer.step()",
+        ]  # fmt: skip
+        start = time.process_time()
+        result = translate_bytes("\n".join(lines).encode(), tables, OPTIONS)
+        assert result.output.count(b"float(c)") == count
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(160) < 10 * seconds(40)

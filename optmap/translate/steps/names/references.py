@@ -94,7 +94,7 @@ class NameRewriter:
         return isinstance(outer, ast.Call) and self.changes.leaves(outer.func)
 
     def _spell(self, path: str, node: ast.expr, conventional: str | None = None) -> str | None:
-        """How a path, of the target if nothing else is said, is written at a place."""
+        """How a path, of the target where no other framework is given, is written at a place."""
         spelling = spell_path(self.module, path, conventional or self.conventional, node)
         if spelling is None:
             return None
@@ -198,7 +198,7 @@ class NameRewriter:
                 self.changes.stay(node, f".{method}(): {self.called} has {self.methods[method]}")
 
     def _is_settled(self, call: ast.Call) -> bool:
-        """Tell whether something else is said or done of a call, or of what it calls."""
+        """Tell whether a call, or what it calls, is changed or reported already."""
         return any(id(node) in self.done or id(node) in self.changes.touched for node in (call, call.func))
 
     def _made(self) -> Iterator[Variable]:

@@ -1,4 +1,4 @@
-"""All plain steps of a file whose target is torch or TensorFlow. Models stay as they are; what remains is said."""
+"""All plain steps of a file whose target is torch or TensorFlow. Models stay as they are; what remains is reported."""
 
 from __future__ import annotations
 
