@@ -11,6 +11,7 @@ from optmap.source.calls import Span
 from optmap.source.changes import ConflictError
 from optmap.source.compose import to_edits
 from optmap.source.edits import Edit, apply_edits
+from optmap.source.model import Module
 from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.discover.sites import find_sites
@@ -102,7 +103,7 @@ def prove(unit: Unit, outcome: Outcome) -> tuple[bytes, list[Edit]]:
     verify(source, body, changes, edits)
     verify_bytes(source, body, output)
     needed = [new for item in outcome.rewritten for new in item.needed]
-    again = changes_again(source, unit.sites, unit.tables, unit.options.sources, changes, needed)
+    again = changes_again(Module.of(source), unit.tables, unit.options.sources, changes, needed)
     if again:
         raise VerificationError("a second run would change the file again", again)
     return output, edits
