@@ -267,8 +267,12 @@ def _gradient_function(module: Module, event: Event) -> ast.Call | None:
     function = module.variable(last.func) if isinstance(last, ast.Call) else None
     own = [last.func] if isinstance(last, ast.Call) else []
     own += [item.value for item in (function.bindings if function is not None else ()) if item.value]
-    made = [node for node in module.nodes(ast.Call) if (chain_of(node.func) or ("",))[-1] in _MAKERS]
-    return min(made, key=lambda node: not any(node is item for item in own), default=None)
+    found = [item for item in own if isinstance(item, ast.Call) and (chain_of(item.func) or ("",))[-1] in _MAKERS]
+    if not found:
+        named = [node for name in _MAKERS for node in (*module.names(name), *module.attributes(name))]
+        outer = [(node, module.parent(node)) for node in named if chain_of(node) is not None]
+        found = [call for node, call in outer if isinstance(call, ast.Call) and call.func is node]
+    return min(found, key=lambda node: (node.lineno, node.col_offset), default=None)
 
 
 def _model(variables: ast.expr | None) -> str:
