@@ -137,6 +137,7 @@ class Why(Enum):
     SEVERAL_PLACES = "the file trains in several places"
     NOT_TRANSLATED = "an optimizer of the same file was not translated (line {line})"
     # What cannot be written
+    NOT_WRITTEN = "steps of {framework} are not written yet"
     NAME_TAKEN = "the file binds '{name}' to something else"
     COMMENT_IN_CALL = "there is a comment inside the call on line {line}"
     COMMENT_IN_LOSS = "there is a comment inside the loss on line {line}"

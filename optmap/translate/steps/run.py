@@ -85,25 +85,20 @@ class _Steps:
 
     def _step(self, event: Event) -> None:
         """Report a step, or put it aside to be rewritten."""
-        steps = self.target.facts.steps
+        steps, held = self.target.facts.steps, event.holder is not None
         written = event.kind in steps.written
-        if steps.gradients is not Gradients.FUNCTION and event.holder is not None and self._retargeted(event):
+        if steps.gradients is not Gradients.FUNCTION and held and self._retargeted(event):
             return
         if written and self.rewrite and event.kind is Kind.MINIMIZE:
             self.minimized.append(event)
-        elif written and self.rewrite and event.kind is Kind.APPLY_GRADIENTS and event.holder is not None:
+        elif written and self.rewrite and event.kind is Kind.APPLY_GRADIENTS and held:
             self._tape(event)
-        elif written and event.kind in _TORCH and event.holder is not None:
+        elif written and event.kind in _TORCH and held:
             self._torch(event)
-        elif self.rewrite:
-            reason = (
-                ""
-                if steps.written
-                else f"left as it is, because steps of {self.target.facts.title} are not written yet; "
-            )
-            self.findings.append(Finding(STEP_NOT_PLAIN, reason + self._shown(event), event.call))
+        elif self.rewrite and not steps.written:
+            self._report(event, self._shown(event), because(Why.NOT_WRITTEN, framework=self.target.facts.title))
         else:
-            self.findings.append(Finding(STEP, self._shown(event), event.call))
+            self.findings.append(Finding(STEP_NOT_PLAIN if self.rewrite else STEP, self._shown(event), event.call))
 
     def _torch(self, event: Event) -> None:
         step, refusal = read_torch_step(begin(self.source, self.training, event))

@@ -45,14 +45,13 @@ def can_rewrite(event: Event, target: Framework) -> bool:
 
 
 def read_retargeted(step: Step, target: Framework) -> Retargeted:
-    """Read a step that becomes one of torch or TensorFlow. Raises NotPlain."""
+    """Read a step that is to be written without a gradient function. Raises NotPlain."""
     if step.event.kind is Kind.CALL:
         called = read_gradient_call(step, target)
-        return Retargeted(
-            step.event, _one_model(step) if target.facts.steps.gradients is Gradients.TAPE else (), called
-        )
+        taped = target.facts.steps.gradients is Gradients.TAPE
+        return Retargeted(step.event, _one_model(step) if taped else (), called)
     if step.event.kind is Kind.APPLY_GRADIENTS:
-        return Retargeted(step.event, (), None, _tape_for_torch(step, target))
+        return Retargeted(step.event, (), None, _recorded_tape(step, target))
     step, refusal = read_stages(step, _STAGES)
     if refusal is not None:
         raise NotPlain(refusal)
@@ -71,7 +70,7 @@ def _one_model(step: Step) -> Chain:
     return step.models[0]
 
 
-def _tape_for_torch(step: Step, target: Framework) -> Plan:
+def _recorded_tape(step: Step, target: Framework) -> Plan:
     """A gradient tape whose forward part is to stand without it: torch records what is before it, too. Raises NotPlain."""
     step, toggled = read_taped(step, target)
     bound = {name for item in step.region for name in step.effects.binds(item)}
