@@ -12,7 +12,7 @@ from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.source.calls import Form
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
+from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 
 SAMPLE: Final = 0.1
 """The value of a required argument for which the tables have no sample."""

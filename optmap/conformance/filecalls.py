@@ -18,7 +18,7 @@ from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, read_value
 from optmap.source.calls import CallText, read_call
 from optmap.source.text import Source, SourceError, read_source
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
+from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.discover.sites import CallSite, Sites, find_sites
 from optmap.translate.findings import position
 from optmap.translate.options import Options

@@ -90,7 +90,7 @@ def _file_calls(
     """The schedules of one file that the translator translates, with the values written there, and the settings used."""
     from optmap.conformance.filecalls import read_file, read_literals
     from optmap.source.calls import read_call
-    from optmap.translate.constructors.resolve import Refusal
+    from optmap.translate.constructors.arguments import Refusal
     from optmap.translate.ignore import ignored_lines
     from optmap.translate.options import Options
     from optmap.translate.schedules.translate import TranslatedSchedule

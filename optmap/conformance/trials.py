@@ -15,7 +15,8 @@ from optmap.conformance.rules import RULES, build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Plan, group_key
-from optmap.translate.constructors.resolve import Refusal, resolve
+from optmap.translate.constructors.arguments import Refusal
+from optmap.translate.constructors.resolve import resolve
 
 ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
 """The scenarios for rows (one hyperparameter off its default); names, epsilon and a changing rate have an effect in them."""

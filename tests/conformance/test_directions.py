@@ -17,7 +17,8 @@ from optmap.mapping.stored import own_files
 from optmap.mapping.values import Value
 from optmap.report.check_reports import CHECK_FORMATS, render
 from optmap.source.calls import Form
-from optmap.translate.constructors.resolve import CallArgument, Rewrite, resolve
+from optmap.translate.constructors.arguments import CallArgument
+from optmap.translate.constructors.resolve import Rewrite, resolve
 
 SPEED = "mindspore.experimental.optim.adamw.SpeedAdamW"
 

@@ -10,8 +10,9 @@ from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Piece, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import Form
+from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.reasons import RemedyKind
-from optmap.translate.constructors.resolve import CallArgument, Refusal, Rewrite, resolve
+from optmap.translate.constructors.resolve import Rewrite, resolve
 
 
 class GivenArgument(NamedTuple):

@@ -25,9 +25,10 @@ from optmap.source.bind import Signature, bind
 from optmap.source.calls import CallText, read_call
 from optmap.source.changes import Change, Replace
 from optmap.source.text import SourceError
+from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.constructors.reasons import Reason, Subject, at_changing_rate
-from optmap.translate.constructors.resolve import CallArgument, Groups, Refusal, Rewrite, Serving, resolve
+from optmap.translate.constructors.resolve import Groups, Rewrite, Serving, resolve
 from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.safety import unsafe_edit
 from optmap.translate.constructors.spelling import spell

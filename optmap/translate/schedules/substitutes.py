@@ -15,7 +15,7 @@ from optmap.mapping.plan import Constant, FromArgument, Given, Plan, choose
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
 from optmap.source.text import Source
-from optmap.translate.constructors.resolve import Refusal, bind_call
+from optmap.translate.constructors.arguments import Refusal, bind_call
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.schedules.formula_text import write_formula
 from optmap.translate.schedules.owners import optimizer_node, rate_node

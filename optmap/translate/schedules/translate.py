@@ -17,7 +17,7 @@ from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
 from optmap.source.model import Module
 from optmap.source.text import Source, SourceError
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
+from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite

@@ -21,7 +21,7 @@ from optmap.mapping.plan import Constant, FromArgument, Plan, choose
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, convert, literal_value, read_value, write_literal
 from optmap.source.calls import Form
-from optmap.translate.constructors.resolve import CallArgument, Refusal, bind_call
+from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import Status

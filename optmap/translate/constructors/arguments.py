@@ -1,0 +1,97 @@
+"""The arguments of a constructor call bound to the signature of a table, or why that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from optmap.diagnostics import INVALID_CALL, UNPACKED_ARGUMENTS
+from optmap.mapping.model import Api
+from optmap.mapping.plan import Given
+from optmap.mapping.values import Value
+from optmap.mapping.versions import key
+from optmap.source.bind import Problem, Signature, Unbound, bind
+from optmap.source.calls import Form
+from optmap.translate.constructors.reasons import Reason, Subject
+
+
+class CallArgument(NamedTuple):
+    """One argument of a call as the resolver sees it."""
+
+    form: Form
+    name: str | None
+    value: Value
+
+
+class Refusal(NamedTuple):
+    """The call cannot be expressed, and why."""
+
+    reasons: tuple[Reason, ...]
+
+
+def bind_call(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
+    """Bind arguments to the signature as Python would; what Python or the API would reject is a Refusal."""
+    found = bind(Signature(api.current, api.by_name), arguments)
+    given = [Given(item.parameter, item.value, item.index) for item in found.given.values() if item.index is not None]
+    reasons = _faults(api, arguments, found) if isinstance(found, Unbound) else []
+    reasons += _wrong_lengths(api, given)
+    return Refusal(tuple(reasons)) if reasons else tuple(given)
+
+
+def _faults(api: Api, arguments: Sequence[CallArgument], found: Unbound) -> list[Reason]:
+    """Why the arguments cannot be bound; what is missing is told once, at the end."""
+    at = str(api.at)
+    reasons: list[Reason] = []
+    missing: list[str] = []
+    for kind, index, name in found.problems:
+        table = at
+        if kind is Problem.MISSING:
+            missing.append(str(name))
+            continue
+        if kind in (Problem.HIDDEN_LIST, Problem.HIDDEN_MAPPING):
+            star = "*" if kind is Problem.HIDDEN_LIST else "**"
+            message = f"{star} hides which arguments {api.name} gets"
+            reasons.append(Reason(UNPACKED_ARGUMENTS, Subject.HIDDEN_ARGUMENTS, message, index, at))
+            continue
+        if kind is Problem.TOO_MANY:
+            most = sum(not parameter.keyword_only for parameter in api.current)
+            count = sum(argument.name is None for argument in arguments)
+            message = f"{api.label} takes at most {most} positional arguments, found {count}"
+        elif kind is Problem.UNKNOWN_NAME:
+            message = _unknown(api, str(name))
+        else:
+            message, table = f"{api.name} gets {name} twice", str(api.by_name[str(name)].at)
+        reasons.append(Reason(INVALID_CALL, Subject.CALL, message, index, table))
+    if missing:
+        reasons.append(Reason(INVALID_CALL, Subject.CALL, f"{api.label} requires {', '.join(missing)}", None, at))
+    return reasons
+
+
+def _unknown(api: Api, name: str) -> str:
+    package = api.module.package
+    hint = f"(--from {package}==VERSION says which version a file is for)"
+    for row in api.parameters:
+        if name in row.was:
+            return f"{api.name} has no argument {name!r} since {package} {row.was[name]}; it takes {row.name!r} {hint}"
+        if row.name == name:
+            gone = row.until is not None and key(row.until) <= key(api.version or api.verified)
+            when = f"since {package} {row.until}" if gone else f"before {package} {row.since}"
+            return f"{api.name} has no argument {name!r} {when} {hint}"
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, [parameter.name for parameter in api.current], n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{api.label} has no argument {name!r}{hint}"
+
+
+def _wrong_lengths(api: Api, bound: Sequence[Given]) -> list[Reason]:
+    reasons = []
+    for given in bound:
+        elements, ties = given.value.elements, given.parameter.ties
+        if len(ties) > 1 and given.value.known and elements is None:
+            message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {given.value.literal!r}"
+            reasons.append(Reason(INVALID_CALL, Subject.CALL, message, given.index, str(given.parameter.at)))
+        if len(ties) > 1 and elements is not None and len(elements) != len(ties):
+            message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {len(elements)}"
+            reasons.append(Reason(INVALID_CALL, Subject.CALL, message, given.index, str(given.parameter.at)))
+    return reasons
