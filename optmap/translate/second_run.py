@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from optmap.mapping.model import Framework, MappingSet
 from optmap.source.changes import Change, Insert, Replace
 from optmap.source.model import Module
-from optmap.translate.constructors.spelling import NewImport
+from optmap.translate.constructors.spelling import NewImport, paths_of
 
 _CALLED: Final = re.compile(r"(?<![\w.\"'])([^\W\d][\w.]*)\s*\(")
 
@@ -26,7 +27,7 @@ def changes_again(
         for chain in _called(change):
             if chain[-1] not in names:
                 continue
-            paths = _paths(module, chain[0], change) or {imported.get(chain[0])}
+            paths = paths_of(module, chain[0], _place(change)) or {imported.get(chain[0])}
             apis = [tables.api_at(".".join((path, *chain[1:]))) for path in paths if path is not None]
             if any(api is not None and api.framework in sources for api in apis):
                 found.append(change)
@@ -41,10 +42,7 @@ def _called(change: Change) -> Iterator[tuple[str, ...]]:
                 yield from (tuple(match[1].split(".")) for match in _CALLED.finditer(piece))
 
 
-def _paths(module: Module, name: str, change: Change) -> set[str | None]:
-    """Every import path that a name may stand for where a change stands; empty where nothing binds it."""
+def _place(change: Change) -> ast.AST:
+    """The node at which the new code stands."""
     node = change.anchor if isinstance(change, Insert) else change.node
-    variable = module.bound(name, at=node[0] if isinstance(node, tuple) else node)
-    bindings = variable.bindings if variable is not None else ()
-    paths = (module.paths(item.value) if item.value is not None else {item.path} for item in bindings)
-    return {path for each in paths for path in each or {None}}
+    return node[0] if isinstance(node, tuple) else node

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from optmap.mapping.model import Api
 from optmap.source.bindings import position
-from optmap.source.model import Binding, Module, Variable
+from optmap.source.model import Module
 from optmap.source.syntax import imported
 from optmap.translate.discover.sites import CallSite
 
@@ -41,7 +40,7 @@ def spell_path(module: Module, path: str, conventional: str, at: ast.expr | ast.
     """Find a name for what lies at a dotted path that is provably right at a place."""
     for local, leads in _reusable(module, path, at):
         variable = module.bound(local, at)
-        if variable is not None and variable.scope is module.tree and _paths(module, variable) == {leads}:
+        if variable is not None and variable.scope is module.tree and paths_of(module, local, at) == {leads}:
             rest = path.removeprefix(leads)
             return Spelling(local + rest, None)
     root = path.partition(".")[0]
@@ -78,16 +77,16 @@ def _imports(module: Module) -> dict[str, list[tuple[str, ast.stmt]]]:
     return found
 
 
-def _paths(module: Module, variable: Variable) -> set[str | None]:
-    """What a variable may stand for at any time."""
-    return {path for binding in variable.bindings if not binding.is_none for path in _leads(module, binding)}
-
-
-def _leads(module: Module, binding: Binding) -> Iterator[str | None]:
-    if binding.path is not None or binding.value is None:
-        yield binding.path
-    else:
-        yield from module.paths(binding.value) or {None}
+def paths_of(module: Module, name: str, at: ast.AST) -> set[str | None]:
+    """What a name that is seen from a place may stand for at any time; None for what is no import, empty if unbound."""
+    variable = module.bound(name, at)
+    found: set[str | None] = set()
+    for binding in variable.bindings if variable is not None else ():
+        if binding.path is not None or binding.value is None:
+            found.add(binding.path)
+        elif not binding.is_none:
+            found |= module.paths(binding.value) or {None}
+    return found
 
 
 def _is_free(module: Module, name: str, at: ast.AST) -> bool:
