@@ -22,7 +22,7 @@ from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_
 from optmap.translate.discover.sites import CallSite, Sites, find_sites
 from optmap.translate.findings import position
 from optmap.translate.options import Options
-from optmap.translate.parameters.edits import read_parameters
+from optmap.translate.parameters.reader import read_parameters
 from optmap.translate.pipeline import translate_parsed
 
 Samples: TypeAlias = Callable[[Parameter], Any]

@@ -88,6 +88,16 @@ class Variable:
         return tuple(sorted(reads, key=position))
 
     @cached_property
+    def is_plain(self) -> bool:
+        """Tell whether the variable is bound by no import and no definition."""
+        return not any(item.how in (How.IMPORT, How.DEFINITION) for item in self.bindings)
+
+    @cached_property
+    def grows(self) -> bool:
+        """Tell whether there is a binding such as `x += value`, which may keep the value and change it."""
+        return any(item.how is How.AUGMENTED for item in self.bindings)
+
+    @cached_property
     def blocker(self) -> ast.AST | None:
         """The first place that binds the variable other than by an assignment, unpacking or a loop that can be read."""
         return next((item.target for item in self.bindings if item.how not in _SEEN), None)

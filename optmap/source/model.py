@@ -13,6 +13,7 @@ What does it hold?
     module.variable(node)               # the variable behind `x`, `self.x`, `C.x`: its bindings and every place that reads it
     module.bound("x", at=node)          # the variable of that name as seen from a place
     module.in_force(variable, at=node)  # its bindings that may matter at a place, by the order of statements
+    module.uses_of(variable, binding)   # the places where a binding is in force
     module.holder(call)                 # the variable that `x = f()` binds
 Who calls it, with what?
     module.function(call), module.callers(function), module.returns(function), module.yields(function)
@@ -247,6 +248,10 @@ class Module:
         known, as in a function that reads a global. Empty only where the variable has none.
         """
         return self._order.in_force(variable, at)
+
+    def uses_of(self, variable: Variable, binding: Binding) -> Sequence[ast.expr]:
+        """The places that may read what a binding gave the variable: those where it is in force."""
+        return self._order.uses(variable, binding)
 
     def reaching(self, node: ast.expr, at: ast.AST | None = None, *, calls: bool = True) -> Reaching:
         """The expressions that an expression may hold, or a name if it were read at another place.

@@ -18,6 +18,9 @@ _DEEP: Final = 50
 _MANY: Final = 100
 """Bindings that may each be the last one; where there are more, all are taken."""
 
+_ANY: Final = 0
+"""Stands for the id of every binding of a variable."""
+
 
 class Event(NamedTuple):
     """A place that binds a name, or deletes it (no binding), with the statement that it stands in."""
@@ -51,6 +54,7 @@ class Order:
         self._statements: dict[int, ast.stmt] = {}
         self._places: dict[int, tuple[list[ast.stmt], int]] = {}
         self._histories: dict[Variable, _History] = {}
+        self._uses: dict[Variable, dict[int, list[ast.expr]]] = {}
 
     def statement(self, node: ast.AST) -> ast.stmt | None:
         """The innermost statement that a node belongs to, itself if it is one; None for the module."""
@@ -92,6 +96,17 @@ class Order:
         found = {id(event.node): event for event in (*before, *history.anytime)}
         bindings = [event.binding for event in found.values() if event.binding is not None]
         return sorted(bindings, key=lambda item: position(item.target)) or variable.bindings
+
+    def uses(self, variable: Variable, binding: Binding) -> Sequence[ast.expr]:
+        """The places that may read what a binding gave the variable."""
+        found = self._uses.get(variable)
+        if found is None:
+            found = self._uses[variable] = {}
+            for use in variable.uses:
+                reaching = self.in_force(variable, use)
+                for item in [_ANY] if reaching is variable.bindings else [id(item.target) for item in reaching]:
+                    found.setdefault(item, []).append(use)
+        return [*found.get(id(binding.target), ()), *found.get(_ANY, ())]
 
     def _in_order(self, variable: Variable, at: ast.AST) -> bool:
         """Tell whether a place runs in order with the statements of the variable's scope."""

@@ -21,8 +21,6 @@ _GROWS: Final = frozenset(
      "discard")
 )  # fmt: skip
 """Methods that change a list, a dictionary or a set."""
-_OWN: Final = (How.IMPORT, How.DEFINITION)
-"""Bindings for which the name itself is the value."""
 _EACH: Final = -1
 """Stands for the items of a display, where other numbers stand for one of them."""
 _DISPLAYS: Final = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
@@ -87,7 +85,7 @@ class Reach:
     def _shared(self, node: ast.expr, at: ast.AST) -> Variable | None:
         """The variable whose every binding counts here, so that all such places have one answer."""
         variable = self.variable(node) if isinstance(node, ast.Name | ast.Attribute) else None
-        if variable is None or any(item.how in _OWN for item in variable.bindings):
+        if variable is None or not variable.is_plain:
             return None
         return variable if self.order.in_force(variable, at) is variable.bindings else None
 

@@ -300,6 +300,24 @@ def test_variables_are_one_object_each() -> None:
     assert module.variable(function) is module.bound("f", at=source.tree.body[-1])
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a = 1\nuse(a)\na = 2\nuse(a)\nuse(a)", [[2], [4, 5]]),
+        ("a = 1\nif x:\n  a = 2\nuse(a)", [[4], [4]]),
+        ("a = 1\nuse(a)\ndef f():\n  use(a)\na = 2\nuse(a)", [[2, 4], [4, 6]]),
+        ("a = 1\na += 2\nuse(a)\n[use(a) for x in y]", [[], [3, 4]]),
+        ("for a in x:\n  use(a)\nfor a in y:\n  use(a)\nuse(a)", [[2, 5], [4, 5]]),
+        ("a = 1\ndef f():\n  a = 2\n  use(a)\n[a for a in x]\nclass C:\n  a = 3", [[]]),
+    ],
+)
+def test_the_uses_of_a_binding(text: str, lines: list[list[int]]) -> None:
+    _source, module = model(text)
+    found = module.bound("a", at=module.tree)
+    assert found is not None
+    assert [sorted(use.lineno for use in module.uses_of(found, item)) for item in found.bindings] == lines
+
+
 def test_attributes_belong_to_the_classes_whose_methods_share_them() -> None:
     body = "class A:\n  def f(self):\n    self.a = [1]\n    ask(self.a)\n"
     assert shown(variable(body)) == [("ASSIGNED", "[1]", None)]

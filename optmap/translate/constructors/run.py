@@ -8,7 +8,7 @@ from optmap.source.changes import Change
 from optmap.translate.constructors.translate import CallOutcome, CallTranslation
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.parameters.sharing import Flows
+from optmap.translate.parameters.sharing import Sharing
 from optmap.translate.results import CallResult, Status
 from optmap.translate.unit import STEPS, Member, Outcome, Tied, Translation, Unit, Veto
 
@@ -16,6 +16,9 @@ from optmap.translate.unit import STEPS, Member, Outcome, Tied, Translation, Uni
 def run(unit: Unit, before: Outcome) -> Outcome:
     """Translate the constructor calls that are not vetoed."""
     room = _Constructors(unit, before)
+    lost = room.sharing.unaccounted()
+    if lost:
+        return before._replace(found=lost)
     for site in unit.sites.calls:
         room.call(site)
     for site in unit.sites.already:
@@ -31,7 +34,7 @@ class _Constructors:
         self.before = before
         steps = unit.options.rewrite_step and STEPS not in before.vetoes
         self.options = unit.options._replace(rewrite_step=steps)
-        self.flows = Flows(unit.source, unit.sites.calls, before.vetoes)
+        self.sharing = Sharing(unit.source, unit.sites.calls, before.vetoes)
         self.optimizers = frozenset(id(site.node) for site in (*unit.sites.calls, *unit.sites.already))
         self.findings: list[Finding] = []
         self.results: list[CallResult] = []
@@ -49,7 +52,7 @@ class _Constructors:
         else:
             tied = self.before.tied.get(id(site.node), Tied())
             self._translated(
-                site, CallTranslation(self.unit, self.options, site, self.flows, tied, self.optimizers).run()
+                site, CallTranslation(self.unit, self.options, site, self.sharing, tied, self.optimizers).run()
             )
 
     def _translated(self, site: CallSite, outcome: CallOutcome) -> None:
@@ -71,7 +74,7 @@ class _Constructors:
         left = frozenset[Member](id(site.node) for site in self.unit.sites.calls if id(site.node) not in done)
         after = self.before._replace(
             found=self.given_up,
-            clashes=self.flows.clashes(self.inside),
+            clashes=self.sharing.clashes(self.inside),
             left=left,
             optimizers=tuple(self.done),
             calls=(*self.before.calls, *self.results),

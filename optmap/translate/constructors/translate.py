@@ -33,10 +33,12 @@ from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.safety import unsafe_edit
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.sites import CallSite
+from optmap.translate.discover.trained import constructed_with
 from optmap.translate.findings import Finding, Place
 from optmap.translate.options import Options
-from optmap.translate.parameters.edits import ParametersArgument, parameter_changes, uses_names
-from optmap.translate.parameters.sharing import Flows
+from optmap.translate.parameters.edits import parameter_changes, uses_names
+from optmap.translate.parameters.groups import ParametersArgument
+from optmap.translate.parameters.sharing import Sharing
 from optmap.translate.unit import Member, Rewritten, Tied, Translation, Unit, Veto
 
 
@@ -56,14 +58,14 @@ class CallTranslation:
     """The translation of one call; `tied` is what its schedules ask for, `optimizers` are the ids of all constructor calls."""
 
     def __init__(
-        self, unit: Unit, options: Options, site: CallSite, flows: Flows, tied: Tied, optimizers: Collection[int]
+        self, unit: Unit, options: Options, site: CallSite, sharing: Sharing, tied: Tied, optimizers: Collection[int]
     ) -> None:
         self.source = unit.source
         self.sites = unit.sites
         self.site = site
         self.tables = unit.tables
         self.options = options
-        self.flows = flows
+        self.sharing = sharing
         self.tied = tied
         self.optimizers = optimizers
 
@@ -74,7 +76,7 @@ class CallTranslation:
             return self._refused(UNEDITABLE, f"{self.site.api.name}: {error.message}", self.site.node)
         values = [read_value(argument.node) for argument in call.arguments]
         index = self._given(call, PARAMETERS)
-        parameters = self.flows.parameters(self.site, call.arguments[index].node) if index is not None else None
+        parameters = self.sharing.parameters(self.site, call.arguments[index].node) if index is not None else None
         if parameters is not None and parameters.unreadable is not None:
             return self._refused(
                 GROUP_KEY, "a parameter group has keys that are not written out", self._at(call, index)
@@ -88,7 +90,7 @@ class CallTranslation:
             )
         resolved, serving, given_up = self._served(arguments, parameters.groups if parameters else None)
         if isinstance(resolved, Refusal):
-            from optmap.translate.parameters.own_words import in_own_words
+            from optmap.translate.parameters.advice import in_own_words
 
             return CallOutcome(self._findings(call, in_own_words(resolved.reasons, parameters)))
         hidden = next((lost for lost in parameters.lost if lost.groups), None) if parameters is not None else None
@@ -175,12 +177,10 @@ class CallTranslation:
             or not (parameters.entries or self.site.api.framework.facts.parameters.own_names)
         ):
             return None
-        from optmap.translate.parameters.group_checks import unsayable
+        from optmap.translate.parameters.checks import inexpressible
 
         argument, plan = call.arguments[index], resolved.plan
-        return unsayable(
-            self.source, self.sites, self.site, self.tables, plan, argument.node, argument.span, parameters.entries
-        )
+        return inexpressible(self.site, self.tables, plan, argument.node, argument.span, parameters.entries)
 
     def _rewrite(
         self, call: CallText, values: list[Value], resolved: Rewrite,
@@ -204,13 +204,13 @@ class CallTranslation:
             inside = parameter_changes(self.source, parameters, plan, self.site.node)
             findings += self._parameter_findings(parameters, call.arguments[index].span)
         elif index is not None:
-            from optmap.translate.parameters.left_out import left_out
+            from optmap.translate.parameters.advice import left_out
 
             argument = call.arguments[index]
             findings.append(left_out(self.source, argument.node, argument.span, self.site.api, plan.target))
         reasons = resolved.reasons
         if any(reason.subject is Subject.DECAY_FILTER for reason in reasons):
-            from optmap.translate.parameters.decay import exact_advice, parameters_text
+            from optmap.translate.parameters.advice import exact_advice, parameters_text
 
             text = parameters_text(self.source, call, index, inside) if index is not None else inferred
             reasons = tuple(exact_advice(reason, plan, text, self._weight_decay(call)) for reason in reasons)
@@ -247,19 +247,19 @@ class CallTranslation:
         known = self.options.target.facts.parameters.trainable
         opaque = [*parameters.opaque, *(() if known else parameters.accessors)]
         if opaque:
-            shown = self._shown(opaque[0], self.flows.argument(self.site))
+            shown = self._shown(opaque[0], constructed_with(self.site))
             why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
             text = f"see that it holds parameters of a {self.options.target} model"
             yield Finding(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", at)
         if uses_names(parameters, self.site.api.framework):
-            from optmap.translate.parameters.parameter_names import names_message
+            from optmap.translate.parameters.names import names_message
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Finding(NAMES_DIFFER, message, at)
         if self.options.target.facts.parameters.rename is not None:
-            from optmap.translate.parameters.name_clash import clash_message
+            from optmap.translate.parameters.names import clash_message
 
-            clash = clash_message(self.source, self.site, parameters, self.options.target)
+            clash = clash_message(self.site, parameters, self.options.target)
             if clash is not None:
                 yield Finding(NAMES_CLASH, clash, at)
 

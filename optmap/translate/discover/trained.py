@@ -9,7 +9,7 @@ from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.parameters.edits import read_parameters
+from optmap.translate.parameters.reader import read_parameters
 
 Chain = tuple[str, ...]
 _SAME = ("to", "cuda", "cpu", "float", "double", "train", "eval", "requires_grad_")

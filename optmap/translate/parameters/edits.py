@@ -4,64 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from optmap.mapping.frameworks import Parameters
 from optmap.mapping.model import Framework
 from optmap.mapping.plan import Plan, group_key
 from optmap.source.calls import comments_in
 from optmap.source.changes import Change, Rename, Replace
+from optmap.source.model import Module
 from optmap.source.templates import Template, template
 from optmap.source.text import Source
-from optmap.translate.constructors.resolve import Groups
-from optmap.translate.parameters.groups import GroupEntry, Lost
-from optmap.translate.parameters.reader import Reader
+from optmap.translate.parameters.groups import GroupEntry, ParametersArgument
+from optmap.translate.parameters.uses import needs_list
 
 _Node = TypeVar("_Node", bound=ast.expr)
-
-
-class ParametersArgument(NamedTuple):
-    """What the parameters argument holds.
-
-    `accessors` are calls such as `net.parameters()`, `unnamed` those of the named kind that stand for parameters alone,
-    `single` tensors that need a list around them, `lazy` parameters of a group that can be run over once. `opaque` are parts
-    that say nothing about what they hold, `lost` why some of them were not followed, `unreadable` a group whose keys cannot
-    be read. `literals` are the strings that parameters' names are compared with, `picks` whether names are looked at at all,
-    and `name_attribute` whether the parameters are asked for their own.
-    """
-
-    groups: Groups | None
-    entries: tuple[GroupEntry, ...]
-    accessors: tuple[ast.Call, ...]
-    unnamed: tuple[ast.Call, ...]
-    single: tuple[ast.expr, ...]
-    lazy: tuple[ast.expr, ...]
-    filters: tuple[ast.Call, ...]
-    opaque: tuple[ast.expr, ...]
-    unreadable: ast.expr | None
-    lost: tuple[Lost, ...] = ()
-    literals: tuple[str, ...] = ()
-    picks: bool = False
-    name_attribute: bool = False
-
-
-def read_parameters(source: Source, node: ast.expr, framework: Framework) -> ParametersArgument:
-    """Follow the argument's expression down to model methods, groups, and what is neither."""
-    from optmap.source.variables import Variables
-
-    reader = Reader(source, framework, lambda: Variables(source))
-    reader.run(node)
-    return gathered(reader)
-
-
-def gathered(reader: Reader) -> ParametersArgument:
-    """What one walk has found."""
-    keys = tuple(entry.key for entry in reader.entries if entry.key != "params" and entry.sets)
-    return ParametersArgument(
-        Groups(keys) if reader.entries else None, tuple(reader.entries), tuple(reader.accessors),
-        tuple(reader.unnamed), tuple(reader.single), tuple(reader.lazy), tuple(reader.filters), tuple(reader.opaque),
-        reader.unreadable, reader.lost, tuple(reader.literals), reader.picks, reader.name_attribute,
-    )  # fmt: skip
 
 
 def parameter_changes(source: Source, found: ParametersArgument, plan: Plan, optimizer: ast.Call) -> tuple[Change, ...]:
@@ -72,7 +28,7 @@ def parameter_changes(source: Source, found: ParametersArgument, plan: Plan, opt
 
 
 class _Changes:
-    """Accessors, group keys, and brackets around single tensors and around what can be run over once."""
+    """Accessors, group keys, and brackets around single tensors and around what is an iterator."""
 
     def __init__(self, source: Source, found: ParametersArgument, plan: Plan, optimizer: ast.Call) -> None:
         self.source = source
@@ -104,14 +60,11 @@ class _Changes:
         self.changes.append(Replace(node, template(text, node=node)))
 
     def _must_stay_list(self, call: ast.Call) -> bool:
-        """MindSpore's `trainable_params()` is a list, torch's `parameters()` can be run over once."""
-        if self.old.one_pass or not self.new.one_pass or self.source.parents[id(call)] is self.optimizer:
+        """MindSpore's `trainable_params()` is a list, torch's `parameters()` is an iterator."""
+        if self.old.one_pass or not self.new.one_pass or call in self.optimizer.args:
             return False
-        from optmap.source.variables import Variables
-        from optmap.translate.parameters.one_pass import needs_list
-
         listed = isinstance(call.func, ast.Attribute) and call.func.attr == self.old.trainable
-        return listed and needs_list(self.source, call, lambda: Variables(self.source), self.optimizer)
+        return listed and needs_list(Module.of(self.source), call, self.optimizer)
 
     def _listed(self, node: ast.GeneratorExp) -> None:
         """Make a generator expression a list."""

@@ -1,21 +1,21 @@
-"""How groups of parameters, and the methods of models that give parameters, are written."""
+"""How groups of parameters, and the methods of models that give parameters, are written; what an argument holds of them."""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from optmap.source.scopes import chain_of
-from optmap.source.text import Source
+from optmap.source.syntax import chain_of
+from optmap.translate.constructors.resolve import Groups
 
 PASS_ON: Final = ("list", "tuple", "iter", "chain", "reversed", "from_iterable")
 """Functions whose arguments are, or hold, what they return."""
 LOOP_ONLY: Final = ("enumerate", "sorted", "zip")
-"""The same, as long as what they return is only run over."""
+"""The same, as long as what they return is only iterated over."""
 _LAZY: Final = ("filter", "map", "iter", "chain", "reversed", "from_iterable", "zip")
-"""Functions that return something which can be run over once."""
-
+"""Functions that return an iterator."""
 
 Key = tuple[int, str]
 
@@ -45,6 +45,37 @@ class GroupEntry(NamedTuple):
     sets: bool = True
 
 
+@dataclass
+class ParametersArgument:
+    """What a parameters argument holds; every list is in the order in which it was read, without repetitions.
+
+    `accessors` are calls such as `net.parameters()`, `unnamed` those that give names as well and stand for parameters alone,
+    `single` tensors that need a list around them, `lazy` iterators over the parameters of a group. `opaque` are parts that
+    say nothing about what they hold, `lost` why variables were not followed, `unreadable` a group whose keys cannot be
+    read. `literals` are the strings that parameters' names are compared with, `picks` says whether names are looked at at
+    all, `name_attribute` whether parameters are asked for their own.
+    """
+
+    entries: list[GroupEntry] = field(default_factory=list)
+    accessors: list[ast.Call] = field(default_factory=list)
+    unnamed: list[ast.Call] = field(default_factory=list)
+    single: list[ast.expr] = field(default_factory=list)
+    lazy: list[ast.expr] = field(default_factory=list)
+    filters: list[ast.Call] = field(default_factory=list)
+    opaque: list[ast.expr] = field(default_factory=list)
+    unreadable: ast.expr | None = None
+    lost: list[Lost] = field(default_factory=list)
+    literals: dict[str, None] = field(default_factory=dict)
+    picks: bool = False
+    name_attribute: bool = False
+
+    @property
+    def groups(self) -> Groups | None:
+        """The keys of all groups; None where there are none."""
+        keys = (entry.key for entry in self.entries if entry.key != "params" and entry.sets)
+        return Groups(tuple(keys)) if self.entries else None
+
+
 def called(node: ast.Call) -> str:
     """The last name of what is called, empty where it has none."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -61,7 +92,7 @@ def is_lazy(node: ast.expr) -> bool:
 
 
 def dict_inside(node: ast.Call) -> ast.expr | None:
-    """`dict(pairs)` and `pairs.items()`, which run over the same pairs as what is inside."""
+    """`dict(pairs)` and `pairs.items()`, which give the same pairs as what is inside."""
     if isinstance(node.func, ast.Attribute) and node.func.attr == "items" and not node.args and not node.keywords:
         return node.func.value
     if called(node) in ("dict", "OrderedDict") and len(node.args) == 1 and not node.keywords:
@@ -69,8 +100,10 @@ def dict_inside(node: ast.Call) -> ast.expr | None:
     return None
 
 
-def is_values(node: ast.Call) -> bool:
-    return called(node) == "values" and not node.args and not node.keywords
+def values_of(node: ast.Call) -> ast.expr | None:
+    """The dict that `pairs.values()` asks for its values."""
+    plain = isinstance(node.func, ast.Attribute) and node.func.attr == "values" and not node.args and not node.keywords
+    return node.func.value if plain and isinstance(node.func, ast.Attribute) else None
 
 
 def is_group(node: ast.AST) -> bool:
@@ -82,7 +115,7 @@ def is_group(node: ast.AST) -> bool:
     return False
 
 
-def group_entries(source: Source, display: ast.expr) -> list[GroupEntry] | None:
+def group_entries(display: ast.expr) -> list[GroupEntry] | None:
     """Return the keys of a group; None where one of them is hidden by unpacking or computed."""
     entries = []
     if isinstance(display, ast.Dict):

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from optmap.mapping.model import Framework
-from optmap.source.names import Function, Interest, collect
-from optmap.source.scopes import Names, Reference, Scope, chain_of
+from optmap.source.bindings import position
+from optmap.source.model import How, Module, Variable
+from optmap.source.paths import root_of
+from optmap.source.syntax import chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.lifetime import last_use, lifetime
 from optmap.translate.discover.sites import CallSite
+from optmap.translate.parameters.uses import binding_at, defined
+
+_STEPS: Final = ("apply_gradients", "minimize")
+"""Methods of an optimizer that train."""
+_MANY: Final = 20_000
+"""Terms after which a sum is given up."""
 
 
 class Failure(NamedTuple):
@@ -22,283 +28,188 @@ class Failure(NamedTuple):
     remedy: str | None = None
 
 
-class _Use(NamedTuple):
-    """A model whose variables the optimizer updates: its name chain, where that stands, and in which scope.
-
-    `here` says that the optimizer is constructed in the very call that uses it. What the model's name is bound to behind
-    the offset `until` does not matter.
-    """
-
-    chain: tuple[str, ...]
-    node: ast.expr
-    scope: Scope
-    here: bool = False
-    until: int | None = None
+_UNKNOWN = Failure("the file does not show which model it trains")
 
 
 def infer_parameters(source: Source, site: CallSite, target: Framework) -> str | Failure:
     """Return the text of the target's parameters argument for a constructor that has none, or why it is unknown."""
-    uses = _uses(source, site)
-    if isinstance(uses, Failure):
-        return uses
+    module, call = Module.of(source), site.node
+    names = site.api.framework.facts.parameters
+    given = (names.trainable, *names.also)
     texts: dict[str, None] = {}
-    for group in uses:
-        for use in group:
-            failure = None if use.here else _unusable(source, site, use)
+    for user, optimizer in _users(module, call):
+        models = _trained_by(module, user, optimizer, given)
+        if not models:
+            where = source.line_name(user.lineno)
+            return _UNKNOWN if optimizer is call else Failure(f"what it trains on {where} cannot be read off")
+        chains = [".".join(chain_of(model) or ()) for model in models]
+        for model, chain in zip(models, chains, strict=True):
+            failure = _unusable(module, call, model, chain) if optimizer is not call else None
             if failure is not None:
                 return failure
         accessor = target.facts.parameters.trainable
         if not accessor:
             return Failure(f"{target.facts.models.called} gives them in no way that is known")
-        texts[" + ".join(f"{'.'.join(use.chain)}.{accessor}()" for use in group)] = None
+        texts[" + ".join(f"{chain}.{accessor}()" for chain in chains)] = None
     if not texts:
-        return Failure("the file does not show which model it trains")
+        unbound = _target(module, call) is None
+        return Failure("the optimizer is not bound to a name in this file") if unbound else _UNKNOWN
     if len(texts) > 1:
         return Failure(f"the file trains several models with it ({', '.join(texts)})")
     return next(iter(texts))
 
 
-def _uses(source: Source, site: CallSite) -> list[list[_Use]] | Failure:
-    """Find what the optimizer is used for: directly at the constructor, or through the name that holds it."""
-    parent = site.ancestors[-2] if len(site.ancestors) > 1 else None
-    outer = site.ancestors[-3] if len(site.ancestors) > 2 else None
-    if isinstance(parent, ast.keyword) and isinstance(outer, ast.Call):
-        return _direct(source, outer, site)
-    if isinstance(parent, ast.Call):
-        return _direct(source, parent, site)
-    if isinstance(parent, ast.Attribute) and isinstance(outer, ast.Call) and outer.func is parent:
-        return _direct(source, outer, site)
-    holder = _holder(parent, site.node)
-    if holder is None:
-        return Failure("the optimizer is not bound to a name in this file")
-    return _through_holder(source, holder, site)
+def _users(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """The calls that train with the optimizer, each with how it stands there: constructed in place, or by its name."""
+    user = _user(module, call)
+    if user is not None:
+        yield user, call
+        return
+    target = _target(module, call)
+    for reference in _references(module, target) if target is not None else ():
+        user = _user(module, reference)
+        called = getattr(user.func, "attr", "") if user is not None else ""
+        if user is not None and called in (("compile",) if user.func is not module.parent(reference) else _STEPS):
+            yield user, reference
 
 
-def _holder(parent: ast.AST | None, node: ast.expr) -> tuple[str, ...] | None:
-    if isinstance(parent, ast.Assign) and len(parent.targets) == 1 and parent.value is node:
-        return chain_of(parent.targets[0])
-    if isinstance(parent, ast.AnnAssign | ast.NamedExpr) and parent.value is node:
-        return chain_of(parent.target)
-    return None
+def _user(module: Module, node: ast.expr) -> ast.Call | None:
+    """The call that an expression is an argument of, or whose method it is asked for."""
+    parent = module.parent(node)
+    if isinstance(parent, ast.keyword):
+        parent = module.parent(parent)
+    elif isinstance(parent, ast.Attribute):
+        outer = module.parent(parent)
+        return outer if isinstance(outer, ast.Call) and outer.func is parent else None
+    return parent if isinstance(parent, ast.Call) and parent.func is not node else None
 
 
-def _direct(source: Source, call: ast.Call, site: CallSite) -> list[list[_Use]] | Failure:
-    names = _collect(source, _roots_in(call))
-    found = [use._replace(here=True) for use in _variables(call, names, site.node, _given(site))]
-    return [found] if found else Failure("the file does not show which model it trains")
+def _target(module: Module, call: ast.Call) -> ast.expr | None:
+    """The name, or chain of attributes, that a statement binds the optimizer to."""
+    parent = module.parent(call)
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+        target: ast.expr | None = parent.targets[0]
+    else:
+        target = parent.target if isinstance(parent, ast.AnnAssign | ast.NamedExpr) else None
+    return target if target is not None and chain_of(target) is not None else None
 
 
-def _through_holder(source: Source, holder: tuple[str, ...], site: CallSite) -> list[list[_Use]] | Failure:
-    names = _collect(source, {holder[0]})
-    owner = _owner(site, names, holder[0])
-    life = lifetime(source, site, holder)
-    calls = []
-    meant = []
-    for reference in names.references:
-        if reference.chain[: len(holder)] != holder or not _same_owner(reference, holder, owner, site):
-            continue
-        call = _call_of(reference, holder)
-        if call is not None and (life is None or life.holds(source, reference)):
-            calls.append((call, reference.node))
-            meant.append(reference)
-    until = last_use(source, meant) if life is not None else None
-    roots = {root for call, _ in calls for root in _roots_in(call)} | {holder[0]}
-    every = _collect(source, roots | _roots_behind(source, roots))
-    uses = []
-    for call, optimizer in calls:
-        found = _variables(call, every, optimizer, _given(site))
-        if not found:
-            return Failure(f"what it trains on {source.line_name(call.lineno)} cannot be read off")
-        uses.append([use._replace(until=until) for use in found])
-    return uses
+def _references(module: Module, target: ast.expr) -> Iterator[ast.expr]:
+    """The places that may read what was assigned to a target, or what else such a place may read."""
+    variable = module.variable(target)
+    if variable is not None:
+        yield from _shared_uses(module, variable, target)
+        return
+    chain, root = chain_of(target), root_of(target)
+    outer = module.variable(root) if root is not None else None
+    for use in outer.uses if outer is not None else module.names(root.id) if root is not None else ():
+        node: ast.AST | None = use
+        while isinstance(node, ast.Name | ast.Attribute) and chain_of(node) != chain:
+            node = module.parent(node)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node
 
 
-def _roots_behind(source: Source, names: set[str]) -> set[str]:
-    """Names in the values that are assigned to the given names anywhere in the file."""
-    return {
-        root
-        for node in source.nodes
-        if isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id in names for target in node.targets)
-        for root in _roots_in(node.value)
-    }
+def _shared_uses(module: Module, variable: Variable, target: ast.expr) -> Iterator[ast.expr]:
+    seen: set[int] = {id(target)}
+    first = binding_at(module, variable, target)
+    for binding in (queue := [first] if first is not None else []):  # grows while it is walked
+        for use in module.uses_of(variable, binding):
+            other = isinstance(use, ast.Attribute) and module.self_class(use.value) is None
+            if id(use) not in seen and not other:
+                seen.add(id(use))
+                yield use
+                new = [item for item in module.in_force(variable, use) if id(item.target) not in seen]
+                seen.update(id(item.target) for item in new)
+                queue += new
 
 
-def _collect(source: Source, roots: set[str]) -> Names:
-    """Collect every reference of some local names, with the scopes that bind them."""
-    return collect(source, Interest(frozenset(), (), string_hint="\0"), roots)
-
-
-def _owner(site: CallSite, names: Names, name: str) -> Scope | None:
-    """Find, among this collection's own scopes, the one that binds the name as seen from the constructor."""
-    for place in site.scope.enclosing():
-        scope = next((scope for scope in names.scopes if scope.node is place.node), None)
-        if scope is not None:
-            return scope.owner(name)
-    return None
-
-
-def _same_owner(reference: Reference, holder: tuple[str, ...], owner: Scope | None, site: CallSite) -> bool:
-    own = reference.scope.owner(holder[0])
-    if holder[0] == "self" and len(holder) > 1:
-        return _enclosing_class(reference.ancestors) is _enclosing_class(site.ancestors)
-    return own is not None and owner is not None and own.node is owner.node
-
-
-def _enclosing_class(ancestors: Sequence[ast.AST]) -> ast.AST | None:
-    return next((node for node in reversed(ancestors) if isinstance(node, ast.ClassDef)), None)
-
-
-def _call_of(reference: Reference, holder: tuple[str, ...]) -> ast.Call | None:
-    """The call that trains with the optimizer: `holder.apply_gradients(...)`, `holder.minimize(...)`, `X.compile(holder)`."""
-    parents = [node for node in reversed(reference.ancestors) if not isinstance(node, ast.keyword)]
-    call = parents[0] if parents else None
-    if not isinstance(call, ast.Call):
-        return None
-    if reference.chain[len(holder) :] in (("apply_gradients",), ("minimize",)) and call.func is reference.node:
-        return call
-    if reference.chain == holder and isinstance(call.func, ast.Attribute) and call.func.attr == "compile":
-        return call
-    return None
-
-
-def _given(site: CallSite) -> tuple[str, ...]:
-    """The attributes of models that give the variables."""
-    names = site.api.framework.facts.parameters
-    return (names.trainable, *names.also)
-
-
-def _variables(call: ast.Call, names: Names, optimizer: ast.expr, given: Sequence[str]) -> list[_Use]:
-    """Return the models whose variables the call trains, several where their variables are added up."""
+def _trained_by(module: Module, call: ast.Call, optimizer: ast.expr, given: Collection[str]) -> Sequence[ast.expr]:
+    """The models whose variables a call trains, several where their variables are added up; none where that is not seen."""
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    if method == "compile" and isinstance(call.func, ast.Attribute) and _is_optimizer(call, optimizer, names):
-        return _models(call.func.value, names)
+    if method == "compile" and isinstance(call.func, ast.Attribute):
+        usual = _argument(call, 0, "optimizer") is optimizer and "compile" not in defined(
+            module
+        )  # one that takes several
+        return [call.func.value] if usual and chain_of(call.func.value) is not None else []
     if method == "apply_gradients":
         pairs = _argument(call, 0, "grads_and_vars")
-        if (
-            isinstance(pairs, ast.Call)
-            and isinstance(pairs.func, ast.Name)
-            and pairs.func.id == "zip"
-            and len(pairs.args) == 2
-        ):
-            return _trained(pairs.args[1], names, given)
-    if method == "minimize":
-        variables = _argument(call, 1, "var_list")
-        return _trained(variables, names, given) if variables is not None else []
-    return []
+        zipped = isinstance(pairs, ast.Call) and getattr(pairs.func, "id", "") == "zip" and len(pairs.args) == 2
+        return _models(module, pairs.args[1], given) if zipped and isinstance(pairs, ast.Call) else []
+    variables = _argument(call, 1, "var_list") if method == "minimize" else None
+    return _models(module, variables, given) if variables is not None else []
 
 
-def _is_optimizer(call: ast.Call, optimizer: ast.expr, names: Names) -> bool:
-    """Keras' own compile takes one optimizer; a class of the file that defines compile may take several."""
-    if _defines_compile(names.module.node):
-        return False
-    given = _argument(call, 0, "optimizer")
-    return given is not None and source_position(given) == source_position(optimizer)
-
-
-@lru_cache(maxsize=1)
-def _defines_compile(tree: ast.AST) -> bool:
-    return any(isinstance(node, ast.FunctionDef) and node.name == "compile" for node in ast.walk(tree))
-
-
-def source_position(node: ast.expr) -> tuple[int, int, int | None, int | None]:
-    """Identify a node by its extent."""
-    return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
-
-
-def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
+def _argument(call: ast.Call, place: int, name: str) -> ast.expr | None:
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
     plain = not any(isinstance(item, ast.Starred) for item in call.args)
-    return call.args[position] if plain and position < len(call.args) else None
+    return call.args[place] if plain and place < len(call.args) else None
 
 
-def _trained(node: ast.expr, names: Names, given: Sequence[str]) -> list[_Use]:
+def _models(module: Module, node: ast.expr, given: Collection[str]) -> Sequence[ast.expr]:
     """Models behind `X.trainable_variables`, sums of those, or a name that was assigned one of them."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _trained(node.left, names, given), _trained(node.right, names, given)
-        return left + right if left and right else []
-    if isinstance(node, ast.Attribute) and node.attr in given:
-        return _models(node.value, names)
-    if isinstance(node, ast.Name):
-        return _assigned(node, names, given)
+    found: list[ast.expr] = []
+    stack = [node]
+    for _ in range(_MANY):
+        if not stack:
+            return found
+        item = stack.pop()
+        if isinstance(item, ast.Attribute) and item.attr in given and chain_of(item) is not None:
+            found.append(item.value)
+        elif isinstance(item, ast.BinOp) and isinstance(item.op, ast.Add):
+            stack += (item.right, item.left)
+        elif isinstance(item, ast.Name) and (value := _only_value(module, item)) is not None:
+            stack.append(value)
+        else:
+            break
     return []
 
 
-def _assigned(node: ast.Name, names: Names, given: Sequence[str]) -> list[_Use]:
-    reference = next((item for item in names.references if item.node is node), None)
-    owner = reference.scope.owner(node.id) if reference else None
-    bindings = owner.bindings[node.id] if owner else []
-    if len(bindings) != 1 or bindings[0].value is None or isinstance(bindings[0].value, ast.Name):
-        return []
-    return _trained(bindings[0].value, names, given)
+def _only_value(module: Module, name: ast.Name) -> ast.expr | None:
+    """What the one definition in force assigns to a name, unless that is another name."""
+    variable = module.variable(name)
+    bindings = module.in_force(variable, name) if variable is not None else ()
+    only = bindings[0] if len(bindings) == 1 and bindings[0].how is How.ASSIGNED else None
+    return None if only is None or isinstance(only.value, ast.Name) else only.value
 
 
-def _models(node: ast.expr, names: Names) -> list[_Use]:
-    chain = chain_of(node)
-    if chain is None:
-        return []
-    for reference in names.references:
-        if reference.chain[: len(chain)] == chain and _contains(reference.node, node):
-            return [_Use(chain, node, reference.scope)]
-    return []
-
-
-def _contains(outer: ast.expr, inner: ast.expr) -> bool:
-    while outer is not inner and isinstance(outer, ast.Attribute):
-        outer = outer.value
-    return outer is inner
-
-
-def _roots_in(node: ast.AST) -> set[str]:
-    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-
-
-def _unusable(source: Source, site: CallSite, use: _Use) -> Failure | None:
-    """Say why the model cannot be named at the constructor; None where it can."""
-    name = use.chain[0]
-    shown = ".".join(use.chain)
-    names = _collect(source, {name})
-    here = _owner(site, names, name)
-    if name == "self" and here is not None:
-        return _unusable_attribute(site, use)
-    there = use.scope.owner(name)
-    if here is None and there is None:
-        return None
-    if here is None or there is None or here.node is not there.node:
+def _unusable(module: Module, call: ast.Call, model: ast.expr, shown: str) -> Failure | None:
+    """Say why a model cannot be named at the constructor; None where it can."""
+    root = root_of(model)
+    if root is None:
         return Failure(f"{shown} is not visible where the optimizer is constructed")
-    inside = any(scope.node is here.node for scope in [site.scope])
-    starts = [source.start(b.node) for b in here.bindings[name] if isinstance(b.node, ast.expr | ast.stmt)]
-    starts = [start for start in starts if use.until is None or start < use.until]
-    if inside and starts and min(starts) > source.start(site.node):
+    here, there = module.bound(root.id, at=call), module.variable(root)
+    if module.self_class(root) is not None:
+        return _unusable_attribute(module, call, model, shown)
+    if here is not there:
+        return Failure(f"{shown} is not visible where the optimizer is constructed")
+    if here is None or module.scope(call) is not here.scope:
+        return None
+    if all(position(item.target) > position(call) for item in here.bindings):
         return Failure(f"{shown} is created after the optimizer", "construct the optimizer after the model")
-    if inside and starts and max(starts) > source.start(site.node):
+    before, now = module.in_force(here, call), module.in_force(here, model)
+    if list(before) != list(now) or any(position(item.target) > position(call) for item in now):
         return Failure(f"{shown} is bound again after the optimizer is constructed", "use another name")
     return None
 
 
-def _unusable_attribute(site: CallSite, use: _Use) -> Failure | None:
+def _unusable_attribute(module: Module, call: ast.Call, model: ast.expr, shown: str) -> Failure | None:
     """`self.model` can be named where an earlier statement of the same method, or __init__ before it, assigned it."""
-    if len(use.chain) == 1:
+    attribute = model
+    while isinstance(attribute, ast.Attribute) and isinstance(attribute.value, ast.Attribute):
+        attribute = attribute.value
+    if not isinstance(attribute, ast.Attribute):
         return None
-    shown = ".".join(use.chain[:2])
-    method = next((node for node in reversed(site.ancestors) if isinstance(node, Function)), None)
-    owner = _enclosing_class(site.ancestors)
-    if method is None or not isinstance(owner, ast.ClassDef):
+    shown = ".".join(shown.split(".")[:2])
+    method, owner, variable = module.function_of(call), module.class_of(call), module.variable(attribute)
+    if method is None or owner is None:
         return Failure(f"{shown} is not visible where the optimizer is constructed")
-    init = next((item for item in owner.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
-    functions: set[ast.AST] = {method} if init is None else {method, init}
-    places = [line for item in functions for line in _assignments(item, use.chain[:2], site, item is method)]
-    return None if places else Failure(f"{shown} is not assigned before the optimizer is constructed")
-
-
-def _assignments(function: ast.AST, chain: tuple[str, ...], site: CallSite, before: bool) -> list[int]:
-    found = []
-    for node in ast.walk(function):
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        if any(chain_of(target) == chain for target in targets) and (not before or node.lineno < site.node.lineno):  # type: ignore[attr-defined]
-            found.append(node.lineno)  # type: ignore[attr-defined]
-    return found
+    for binding in variable.bindings if variable is not None else ():
+        function = module.function_of(binding.target)
+        earlier = function is method and position(binding.target) < position(call)
+        prepared = function is not method and function is not None and function.name == "__init__"
+        if earlier or (prepared and module.class_of(binding.target) is owner):
+            return None
+    return Failure(f"{shown} is not assigned before the optimizer is constructed")

@@ -1,87 +1,59 @@
-"""Down from a parameters argument to what it holds: model methods, groups and their keys, and what is neither."""
+"""From a parameters argument to what it holds: model methods, groups and their keys, and what is neither."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
 
 from optmap.mapping.model import Framework
+from optmap.source.model import Module
 from optmap.source.text import Source
+from optmap.translate.parameters.account import Account, Walk
 from optmap.translate.parameters.groups import (
     LOOP_ONLY,
     PASS_ON,
     GroupEntry,
     Key,
     Lost,
+    ParametersArgument,
     Role,
-    called,
     dict_inside,
     group_entries,
     is_group,
     is_lazy,
-    is_values,
     makes_tensor,
+    values_of,
 )
-
-if TYPE_CHECKING:
-    from optmap.source.variables import Variables
-    from optmap.translate.parameters.trail import Trail
+from optmap.translate.parameters.links import Links
+from optmap.translate.parameters.loops import name_literals, picks_by_name
+from optmap.translate.parameters.uses import defined, groups_inside, shows_groups
 
 
 class Reader:
-    """One walk down the expressions whose value ends up in one optimizer; `trail` has the variables on the way.
-
-    `variables` gives the file's variables once they are asked for, which most calls never do.
-    """
+    """One walk over the expressions whose value ends up in one optimizer."""
 
     def __init__(
-        self,
-        source: Source,
-        framework: Framework,
-        variables: Callable[[], Variables],
-        blocked: Mapping[Key, Lost] | None = None,
+        self, source: Source, framework: Framework, account: Account, blocked: Mapping[Key, Lost] | None = None
     ) -> None:
         self.source = source
+        self.module = Module.of(source)
         self.framework = framework
         self.names = framework.facts.parameters
-        self.variables = variables
-        self.blocked = blocked or {}
-        self.entries: list[GroupEntry] = []
-        self.displays: set[int] = set()
-        self.accessors: list[ast.Call] = []
-        self.unnamed: list[ast.Call] = []
-        self.single: list[ast.expr] = []
-        self.lazy: list[ast.expr] = []
-        self.filters: list[ast.Call] = []
-        self.opaque: list[ast.expr] = []
-        self.unreadable: ast.expr | None = None
-        self.literals: list[str] = []
-        self.picks = False
-        self.name_attribute = False
+        self.walk = Walk(self.module, account, blocked or {})
+        self.found = self.walk.found
+        self.links = Links(self.walk, self)
+        accessors = (self.names.trainable, self.names.named, *self.names.also)
+        self.accessors = frozenset(name for name in accessors if name)
+        self.own = not self.accessors.isdisjoint(defined(self.module))
 
-    @cached_property
-    def trail(self) -> Trail:
-        from optmap.translate.parameters.trail import Trail
-
-        return Trail(self, self.source, self.variables(), self.blocked)
-
-    @property
-    def follows(self) -> bool:
-        """Whether any variable was followed."""
-        return "trail" in self.__dict__ and bool(self.trail.followed)
-
-    @property
-    def lost(self) -> tuple[Lost, ...]:
-        """Why variables were not followed."""
-        return tuple(self.trail.lost) if "trail" in self.__dict__ else ()
-
-    def run(self, node: ast.expr) -> None:
+    def run(self, node: ast.expr) -> ParametersArgument:
         self.read(node)
-        self.look_for_hidden_groups(node)
+        self._look_for_hidden_groups(node)
+        return self.found
 
     def value(self, node: ast.expr, role: Role, in_loop: bool = False) -> None:
+        """Read an expression that plays a role; it belongs to the link that is followed, if one is."""
+        self.walk.take(node)
         if role is Role.WHOLE:
             self.read(node, in_loop=in_loop)
         elif role is Role.ITEM:
@@ -90,6 +62,7 @@ class Reader:
             self._group_parameters(node)
         else:
             self._mapping(node)
+        self._look_for_hidden_groups(node)
 
     def _mapping(self, node: ast.expr) -> None:
         """A dict whose values are elements."""
@@ -101,31 +74,50 @@ class Reader:
 
     def read(self, node: ast.expr, *, in_loop: bool = False, role: Role = Role.WHOLE) -> None:
         """Classify an expression; `in_loop` says that it is iterated over, names included."""
+        stack = [node]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, ast.BinOp) and isinstance(item.op, ast.Add):
+                stack += (item.right, item.left)
+            elif isinstance(item, ast.IfExp):
+                stack += (item.orelse, item.body)
+            elif isinstance(item, ast.Starred | ast.NamedExpr) or (
+                isinstance(item, ast.Subscript) and isinstance(item.slice, ast.Slice)
+            ):
+                stack.append(item.value)
+            else:
+                self._read_one(item, in_loop, role)
+
+    def _read_one(self, node: ast.expr, in_loop: bool, role: Role) -> None:
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             for item in node.elts:
                 self.item(item)
-        elif isinstance(node, ast.Starred | ast.NamedExpr):
-            self.read(node.value, in_loop=in_loop, role=role)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            self.read(node.left, in_loop=in_loop, role=role)
-            self.read(node.right, in_loop=in_loop, role=role)
-        elif isinstance(node, ast.IfExp):
-            self.read(node.body, in_loop=in_loop, role=role)
-            self.read(node.orelse, in_loop=in_loop, role=role)
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-            self.read(node.value, in_loop=in_loop, role=role)
         elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
             self._comprehension(node)
         elif isinstance(node, ast.Call):
             self._call(node, in_loop, role)
-        elif isinstance(node, ast.Constant) and node.value is None:
+        elif not (isinstance(node, ast.Constant) and node.value is None) and not self.links.follow(node, role, in_loop):
+            self._give_up(node)
+
+    def item(self, node: ast.expr) -> None:
+        """An element of a list: a group, or something that is a parameter."""
+        while isinstance(node, ast.IfExp):
+            self.item(node.body)
+            node = node.orelse
+        if is_group(node) or isinstance(node, ast.Dict):
+            self._group(node)
+        elif (name := self.accessor(node)) is not None and isinstance(node, ast.Call):
+            self._add_accessor(node, name, False)  # a list of such lists is iterated over
+        elif isinstance(node, ast.Starred):
+            self.read(node.value)
+        elif isinstance(node, ast.Call) and self.links.call(node, Role.ITEM, False):
             return
-        elif not self.trail.follow(node, role, in_loop):
+        elif not self.links.follow(node, Role.ITEM, False):
             self._give_up(node)
 
     def _give_up(self, node: ast.expr) -> None:
         """Note what says nothing about what it holds; groups that it is visibly made of cannot be left as they are."""
-        self.opaque.append(node)
+        self.found.opaque.append(node)
         parts: list[ast.expr] = []
         if isinstance(node, ast.Call):
             parts = [*node.args, *(item.value for item in node.keywords), node.func]
@@ -133,136 +125,107 @@ class Reader:
                 parts.append(node.func.value)
         elif isinstance(node, ast.Subscript) and not isinstance(getattr(node.slice, "value", None), str):
             parts = [node.value]
-        for part in parts:
-            if any(is_group(inner) for value in self.variables().values(part) for inner in ast.walk(value)):
-                self.trail.lost.append(
-                    Lost(f"what line {node.lineno} makes of {ast.unparse(part)} cannot be seen", True)
-                )
-                return
-
-    def item(self, node: ast.expr) -> None:
-        """An element of a list: a group, or something that is a parameter."""
-        if is_group(node) or isinstance(node, ast.Dict):
-            self._group(node)
-        elif (name := self.accessor(node)) is not None and isinstance(node, ast.Call):
-            self._add_accessor(node, name, False)  # a list of such lists is run over
-        elif isinstance(node, ast.Starred):
-            self.read(node.value)
-        elif isinstance(node, ast.IfExp):
-            self.item(node.body)
-            self.item(node.orelse)
-        elif isinstance(node, ast.Call) and self.trail.helper(node, Role.ITEM, False):
-            return
-        elif not self.trail.follow(node, Role.ITEM, False):
-            self._give_up(node)
+        part = next((item for item in parts if shows_groups(self.module, item)), None)
+        if part is not None:
+            why = f"what line {node.lineno} makes of {ast.unparse(part)} cannot be seen"
+            self.found.lost.append(Lost(why, True))
 
     def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> None:
         self.note_names(node)
-        own = {inner.id for part in node.generators for inner in ast.walk(part.target) if isinstance(inner, ast.Name)}
         for part in node.generators:
-            if not (isinstance(part.iter, ast.Name) and part.iter.id in own and len(node.generators) > 1):
+            variable = self.module.variable(part.iter) if isinstance(part.iter, ast.Name) else None
+            if variable is None or variable.scope is not node:
                 self._iterated(part.iter)
             self.note_tests(part.ifs)
-            self.picks = self.picks or self._picks(part.target, node)
+            self.found.picks = self.found.picks or picks_by_name(self.module, part.target, node)
         if is_group(node.elt):
             self._group(node.elt)
 
     def _iterated(self, node: ast.expr) -> None:
-        """What a comprehension runs over: parameters with or without names, or models, which say nothing yet."""
-        calls = [inner for inner in ast.walk(node) if self.accessor(inner) is not None]
-        if calls or isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+        """What a comprehension iterates over: parameters with or without names, or models, which say nothing yet."""
+        named = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+        if named or any(self.accessor(inner) is not None for inner in ast.walk(node)):
             self.read(node, in_loop=True)
 
     def note_tests(self, tests: Collection[ast.expr]) -> None:
-        if tests:
-            from optmap.translate.parameters.loops import name_literals
-
-            self.literals += [text for text in name_literals(tests, self.variables()) if text not in self.literals]
-
-    def _picks(self, target: ast.expr, node: ast.AST) -> bool:
-        from optmap.translate.parameters.loops import picks_by_name
-
-        return picks_by_name(target, node)
+        self.found.literals.update(dict.fromkeys(name_literals(self.module, tests)))
 
     def note_names(self, node: ast.expr) -> None:
         """MindSpore's parameters carry their name as an attribute, torch's do not."""
         if self.names.own_names:
-            self.name_attribute |= any(
-                isinstance(item, ast.Attribute) and item.attr == "name" for item in ast.walk(node)
-            )
-            self.note_tests([node] if self.name_attribute else [])
+            named = any(isinstance(item, ast.Attribute) and item.attr == "name" for item in ast.walk(node))
+            self.found.name_attribute = self.found.name_attribute or named
+            self.note_tests([node] if self.found.name_attribute else [])
 
-    def accessor(self, node: ast.AST) -> str | None:
+    def accessor(self, node: ast.AST | None) -> str | None:
+        """The name of the model's method that a call asks for parameters; None for a function of the file."""
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             return None
-        known = (self.names.trainable, self.names.named, *self.names.also)
-        return node.func.attr if node.func.attr in known else None
+        if node.func.attr not in self.accessors or (self.own and self.module.function(node) is not None):
+            return None
+        return node.func.attr
 
-    def _call(self, node: ast.Call, in_loop: bool, role: Role = Role.WHOLE) -> None:
+    def _call(self, node: ast.Call, in_loop: bool, role: Role) -> None:
         name = self.accessor(node)
         if name is not None:
             self._add_accessor(node, name, in_loop)
+        elif self.links.call(node, role, in_loop):
             return
-        function = called(node)
-        if function == "filter" and len(node.args) == 2:
-            self.filters.append(node)
+        elif (function := self.links.called(node)) == "filter" and len(node.args) == 2:
+            self.found.filters.append(node)
             self.note_names(node.args[0])
             self.read(node.args[1], in_loop=in_loop)
-        elif function in PASS_ON and not node.keywords:
+        elif (function in PASS_ON and not node.keywords) or (in_loop and function in LOOP_ONLY):
             for argument in node.args:
                 self.read(argument, in_loop=in_loop)
-        elif in_loop and function in LOOP_ONLY:
-            for argument in node.args:
-                self.read(argument, in_loop=True)
-        elif (inner := dict_inside(node)) is not None and in_loop:
+        elif in_loop and function and (inner := dict_inside(node)) is not None:
             self.read(inner, in_loop=True)
-        elif is_values(node) and isinstance(node.func, ast.Attribute):
-            if not self.trail.follow(node.func.value, Role.MAPPING, False):
-                self._give_up(node)
-        elif not self.trail.helper(node, role, in_loop):
+        elif (values := values_of(node)) is None or not self.links.follow(values, Role.MAPPING, False):
             self._give_up(node)
 
     def _add_accessor(self, node: ast.Call, name: str, in_loop: bool) -> None:
         if name == self.names.named and (node.args or node.keywords):
-            self.opaque.append(node)
+            self.found.opaque.append(node)
             return
-        kept = self.accessors if name != self.names.named or in_loop else self.unnamed
-        if not any(node is other for other in kept):
-            kept.append(node)
+        named = name == self.names.named and not in_loop
+        if self.walk.first("accessor", id(node), named):
+            (self.found.unnamed if named else self.found.accessors).append(node)
 
     def _group(self, display: ast.expr) -> None:
-        entries = group_entries(self.source, display)
+        entries = group_entries(display)
         if entries is None:
-            self.unreadable = self.unreadable or display
-            return
-        if id(display) in self.displays:
-            return
-        self.displays.add(id(display))
-        for entry in entries:
-            self.entry(entry)
+            self.found.unreadable = self.found.unreadable or display
+        elif self.walk.first("group", id(display)):
+            for entry in entries:
+                self.entry(entry)
 
     def entry(self, entry: GroupEntry) -> None:
-        self.entries.append(entry)
-        if "trail" in self.__dict__:
-            self.trail.grouped |= set(self.trail.stack[-1:])
-        if entry.key != "params":
+        self.found.entries.append(entry)
+        if (link := self.walk.link) is not None:
+            link.grouped = True
+        if entry.key != "params" or not entry.sets:
             return
-        before = len(self.opaque)
+        before = len(self.found.opaque)
         self._group_parameters(entry.value)
-        unknown = any(item is entry.value for item in self.opaque[before:])
+        unknown = any(item is entry.value for item in self.found.opaque[before:])
         if unknown and isinstance(entry.value, ast.Call) and not makes_tensor(entry.value):
-            self.lazy.append(entry.value)
+            self.found.lazy.append(entry.value)
 
     def _group_parameters(self, node: ast.expr) -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("weight", "bias"):
-            self.single.append(node)
+            self.found.single.append(node)
             return
-        if is_lazy(node) or (isinstance(node, ast.Name) and self.trail.is_lazy(node)):
-            self.lazy.append(node)
+        if is_lazy(node) or self.links.is_blocked_iterator(node):
+            self.found.lazy.append(node)
         self.read(node, role=Role.PARAMS)
 
-    def look_for_hidden_groups(self, node: ast.expr) -> None:
+    def _look_for_hidden_groups(self, node: ast.expr) -> None:
         """A group in a place that was not followed cannot be translated key by key."""
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.expr) and is_group(inner) and id(inner) not in self.displays:
-                self.unreadable = self.unreadable or inner
+        for group in groups_inside(self.module, node):
+            if ("group", id(group)) not in self.walk.seen:
+                self.found.unreadable = self.found.unreadable or group
+
+
+def read_parameters(source: Source, node: ast.expr, framework: Framework) -> ParametersArgument:
+    """Follow one argument's expression down to model methods, groups, and what is neither."""
+    return Reader(source, framework, Account()).run(node)

@@ -72,7 +72,7 @@ def run(source: str) -> list[tuple[str, Any, set[str]]]:
 
 
 def _plain(params: Any, seen: set[str]) -> Any:
-    """Groups and parameters as text; `params` of a MindSpore group must not be something to be run over once."""
+    """Groups and parameters as text; `params` of a MindSpore group must not be an iterator."""
     plain: list[Any] = []
     for item in params:
         if isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""MindSpore's parameters are a list, torch's can be run over once: what is done to the list must still work."""
+"""MindSpore's parameters are a list, torch's are an iterator: what is done to the list must still work."""
 
 from __future__ import annotations
 

@@ -1,0 +1,296 @@
+"""Which models' parameters come together in one optimizer?
+
+The parameters argument is followed to the models that it asks for parameters. What it holds is a graph: a list or a sum has
+all of its parts, a condition or a variable with several definitions has one of them. Two models come together if they stand
+in different parts of one sum.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from optmap.source.bindings import position
+from optmap.source.model import Binding, How, Module, Variable
+from optmap.source.paths import root_of
+from optmap.source.syntax import chain_of
+from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON, Role, called
+from optmap.translate.parameters.uses import FEW, Added, changing_uses, effects, is_sum
+
+_MANY: Final = 200_000
+"""Steps after which the question is given up."""
+_DEEP: Final = 20
+"""Calls inside each other, and names behind each other, that are followed."""
+_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
+
+
+class _Frame(NamedTuple):
+    """A call of a function of the file, in the frame of the call around it."""
+
+    function: ast.FunctionDef
+    call: ast.Call
+    outer: _Frame | None
+    depth: int
+
+
+class _Part:
+    """What the optimizer is given, or a part of it: all of `parts`, or `either` of them. A leaf is a model."""
+
+    __slots__ = ("either", "model", "parts", "text")
+
+    def __init__(self) -> None:
+        self.parts: list[_Part] = []
+        self.either = False
+        self.model: object = None
+        self.text = ""
+
+    def add(self) -> _Part:
+        self.parts.append(_Part())
+        return self.parts[-1]
+
+
+def models_together(
+    module: Module, optimizer: ast.Call, argument: ast.expr, accessors: Collection[ast.Call]
+) -> list[str]:
+    """The models whose parameters come together in an optimizer, as they are written; empty if there is but one.
+
+    `accessors` are the calls that give the parameters; others are not looked at.
+    """
+    graph = _Graph(module, optimizer, accessors)
+    graph.todo.append((argument, None, graph.root))
+    for _ in range(_MANY):
+        if not graph.todo:
+            return _in_sums(list(_below([graph.root])))
+        graph.fill(*graph.todo.pop())
+    return []
+
+
+class _Graph:
+    def __init__(self, module: Module, optimizer: ast.Call, accessors: Collection[ast.Call]) -> None:
+        self.module = module
+        self.accessors = {id(item) for item in accessors}
+        self.around = {id(item) for item in module.ancestors(optimizer)}
+        self.root = _Part()
+        self.todo: list[tuple[ast.expr, _Frame | None, _Part]] = []
+        self.known: dict[tuple[object, ...], _Part] = {}
+
+    def _all(self, nodes: Iterable[ast.expr], frame: _Frame | None, part: _Part) -> None:
+        self.todo += [(node, frame, part.add()) for node in nodes]
+
+    def fill(self, node: ast.expr, frame: _Frame | None, part: _Part) -> None:
+        """Find the parts of an expression; those that have parts themselves are left for later."""
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            self._all(node.elts, frame, part)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            self._all([node.left, node.right], frame, part)
+        elif isinstance(node, ast.IfExp):
+            part.either = True
+            self._all([node.body, node.orelse], frame, part)
+        elif isinstance(node, ast.Starred | ast.NamedExpr | ast.Subscript):
+            self.todo.append((node.value, frame, part))
+        elif isinstance(node, ast.Dict):
+            named = {getattr(key, "value", None): value for key, value in zip(node.keys, node.values, strict=True)}
+            self._all([named["params"]] if "params" in named else node.values, frame, part)
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
+            self._all([node.elt, *(item.iter for item in node.generators)], frame, part)
+        elif isinstance(node, ast.Call):
+            self._call(node, None, frame, part)
+        elif isinstance(node, ast.Name | ast.Attribute) and (variable := self.module.variable(node)) is not None:
+            self._variable(variable, node, frame, part)
+
+    def _call(self, call: ast.Call, element: int | None, frame: _Frame | None, part: _Part) -> None:
+        if id(call) in self.accessors and isinstance(call.func, ast.Attribute):
+            self._model(call.func.value, frame, part)
+        elif (function := self.module.function(call)) is not None:
+            inner = _Frame(function, call, frame, frame.depth + 1 if frame is not None else 0)
+            returns = self.module.returns(function)
+            part.either = bool(returns)
+            given = returns or (*self.module.yields(function), *self.module.runs(function))
+            for value in given if inner.depth < _DEEP else ():
+                self._element(value, element, inner, part.add())
+        elif called(call) in ("values", "items") and isinstance(call.func, ast.Attribute):
+            self.todo.append((call.func.value, frame, part))
+        elif called(call) in (*PASS_ON, *LOOP_ONLY, "filter", "dict", "OrderedDict"):
+            groups = [item.value for item in call.keywords if item.arg == "params"]
+            self._all([*call.args, *groups], frame, part)
+
+    def _element(self, value: ast.expr, element: int | None, frame: _Frame | None, part: _Part) -> None:
+        """A value, or the element of it that a variable gets."""
+        if element is None:
+            self.todo.append((value, frame, part))
+        elif isinstance(value, ast.Tuple | ast.List) and element < len(value.elts):
+            self.todo.append((value.elts[element], frame, part))
+        elif isinstance(value, ast.Call):
+            self._call(value, element, frame, part)
+
+    def _variable(self, variable: Variable, place: ast.expr, frame: _Frame | None, part: _Part) -> None:
+        """One of the definitions that a place may read, with what was added to it before."""
+        bindings = self.module.in_force(variable, place)
+        if len(bindings) > FEW and any(is_sum(self.module, item) for item in bindings):
+            part.parts.append(self._whole(variable, frame))
+            return
+        part.either = True
+        for binding in bindings:
+            key = (id(binding.target), id(place), frame)
+            if key not in self.known:
+                self.known[key] = _Part()
+                self._definition(variable, binding, place, frame, self.known[key])
+            part.parts.append(self.known[key])
+
+    def _whole(self, variable: Variable, frame: _Frame | None) -> _Part:
+        """Everything that a variable may hold, whatever the order."""
+        part = self.known.get((variable, frame))
+        if part is None:
+            part = self.known[variable, frame] = _Part()
+            first, branches = part.add(), dict[object, _Part]()
+            first.either = True
+            for binding in variable.bindings:
+                value, outer = self._given(variable, binding, frame)
+                sums = is_sum(self.module, binding) and isinstance(binding.target, ast.expr)
+                place = self._branch(binding.target, part, branches) if sums else first
+                if value is not None:
+                    self._element(value, None if binding.loop else binding.element, outer, place.add())
+            for use in changing_uses(self.module, variable, None):
+                added = _added(self.module, use)
+                self._all(added, frame, self._branch(use, part, branches) if added else part)
+        return part
+
+    def _definition(
+        self, variable: Variable, binding: Binding, place: ast.expr, frame: _Frame | None, part: _Part
+    ) -> None:
+        if is_sum(self.module, binding) and isinstance(binding.target, ast.expr):
+            self.todo.append((binding.target, frame, part.add()))  # what it held before
+        value, outer = self._given(variable, binding, frame)
+        if value is not None:
+            self._element(value, None if binding.loop else binding.element, outer, part.add())
+        branches: dict[object, _Part] = {}
+        for use in changing_uses(self.module, variable, binding):
+            added = [] if use is place or self._is_later(variable, use, place) else _added(self.module, use)
+            if added:
+                self._all(added, frame, self._branch(use, part, branches))
+
+    def _given(
+        self, variable: Variable, binding: Binding, frame: _Frame | None
+    ) -> tuple[ast.expr | None, _Frame | None]:
+        """The expression that a binding's value comes from, with the frame that it stands in."""
+        if binding.how is not How.PARAMETER:
+            seen = binding.loop or binding.how in (How.ASSIGNED, How.UNPACKED) or is_sum(self.module, binding)
+            return (binding.value if seen else None), frame
+        while frame is not None and frame.function is not variable.scope:
+            frame = frame.outer
+        if frame is None:
+            return None, None
+        given = self.module.arguments(frame.call, frame.function).get(variable.text)
+        return (given.value if given is not None and isinstance(given.value, ast.expr) else None), frame.outer
+
+    def _is_later(self, variable: Variable, use: ast.expr, place: ast.expr) -> bool:
+        """Tell whether a use surely comes after a place: behind it in the same function, without a loop around both."""
+        if len(variable.chain) > 1 or position(use) < position(place):
+            return False
+        if any(self.module.scope(node) is not variable.scope for node in (use, place)):
+            return False
+        loops = {id(item) for item in self.module.ancestors(place) if isinstance(item, _LOOPS)}
+        return not loops or all(id(item) not in loops for item in self.module.ancestors(use))
+
+    def _branch(self, use: ast.AST, part: _Part, branches: dict[object, _Part]) -> _Part:
+        """The part to which a use adds: of the branches of an if statement, only one runs."""
+        arms: list[tuple[int, int]] = []
+        inner, scope = self.module.statement(use), self.module.scope(use)
+        while (outer := self.module.parent(inner)) is not scope and isinstance(outer, ast.stmt):
+            if isinstance(outer, ast.If):
+                arms.append((id(outer), id(self.module.block(inner)[0])))
+            inner = outer
+        for arm in reversed(arms):
+            if arm[0] not in branches:
+                branches[arm[0]] = part.add()
+                branches[arm[0]].either = True
+            if arm not in branches:
+                branches[arm] = branches[arm[0]].add()
+            part = branches[arm]
+        return part
+
+    def _model(self, node: ast.expr, frame: _Frame | None, part: _Part, text: str = "", depth: int = 0) -> None:
+        """The outermost model that the parameters of an expression are named from, if that can be told."""
+        part.either = True
+        if isinstance(node, ast.IfExp):
+            for arm in (node.body, node.orelse):
+                self._model(arm, frame, part.add(), text, depth)
+        chain, root = chain_of(node), root_of(node)
+        if chain is None or root is None:
+            return
+        owner, variable = self.module.self_class(root), self.module.variable(root)
+        if owner is not None and not owner.bases and len(chain) > 1:  # the class is no model, its attribute is
+            variable, owner = self.module.attribute_of(owner, chain[1]), None
+            chain = (".".join(chain[:2]),)
+        text = text or chain[0]
+        if owner is not None or variable is None or depth > _DEEP:
+            part.model, part.text = owner or variable or chain[0], text
+            return
+        for binding in self.module.in_force(variable, root):
+            key = (id(binding.target), text, frame)
+            if key not in self.known and not binding.is_none:
+                self.known[key] = _Part()
+                self._named(variable, binding, frame, self.known[key], text, depth + 1)
+            part.parts += [self.known[key]] if key in self.known else []
+
+    def _named(
+        self, variable: Variable, binding: Binding, frame: _Frame | None, part: _Part, text: str, depth: int
+    ) -> None:
+        """The model that a binding names: its own, that of another name or of a caller, or each of a list."""
+        value, outer = self._given(variable, binding, frame)
+        if binding.loop is not None and isinstance(value, ast.List | ast.Tuple) and binding.element is None:
+            part.either = any(id(item) in self.around for item in (binding.loop, self.module.parent(binding.loop)))
+            for item in value.elts:
+                self._model(item, frame, part.add(), ast.unparse(item), depth)
+            return
+        while isinstance(value, ast.Subscript):
+            value = value.value
+        if binding.how in (How.ASSIGNED, How.PARAMETER) and isinstance(value, ast.Name | ast.Attribute | ast.IfExp):
+            self._model(value, outer, part, text if len(variable.chain) > 1 else "", depth)
+        else:
+            part.model, part.text = variable, text
+
+
+def _added(module: Module, use: ast.expr) -> list[ast.expr]:
+    """What a use adds to a list, a dict of groups, or the parameters of a group."""
+    every = (effects(module, use, role) for role in (Role.WHOLE, Role.ITEM, Role.MAPPING))
+    found = next((item for item in every if item is not None), ())
+    return [
+        item.node if isinstance(item, Added) else item.value
+        for item in found
+        if isinstance(item, Added) or (item.sets and item.key == "params")
+    ]
+
+
+def _in_sums(parts: list[_Part]) -> list[str]:
+    """The models below sums of which several parts have some, in order."""
+    models = {id(item): {item.model} - {None} for item in parts}  # of each part two at most, which is enough
+    outer: dict[int, list[_Part]] = {}
+    for item in parts:
+        for inner in item.parts:
+            outer.setdefault(id(inner), []).append(item)
+    for item in (queue := [item for item in parts if item.model is not None]):  # grows while it is walked
+        for around in outer.get(id(item), ()):
+            known = models[id(around)]
+            if len(known) < 2 and not models[id(item)] <= known:
+                known.update(list(models[id(item)] - known)[: 2 - len(known)])
+                queue.append(around)
+    sums = [item for item in parts if not item.either and len(models[id(item)]) > 1]
+    sums = [item for item in sums if sum(bool(models[id(inner)]) for inner in item.parts) > 1]
+    inside = {id(item) for item in _below(sums)}
+    found = {item.model: item.text for item in parts if item.model is not None and id(item) in inside}
+    texts = list(dict.fromkeys(found.values()))
+    return texts if len(texts) > 1 else []
+
+
+def _below(parts: Iterable[_Part]) -> Iterator[_Part]:
+    """The parts and all inside them, in order, each once."""
+    seen: set[int] = set()
+    stack = list(parts)[::-1]
+    while stack:
+        item = stack.pop()
+        if id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            stack += reversed(item.parts)

@@ -1,0 +1,253 @@
+"""What the code around a variable of parameters does with it: adds to it, changes keys of its groups, or only looks at it."""
+
+from __future__ import annotations
+
+import ast
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from optmap.source.bindings import position
+from optmap.source.model import Binding, How, Module, Variable
+from optmap.source.syntax import Function
+from optmap.translate.parameters.groups import GroupEntry, Role, called, is_group
+
+_Answer = TypeVar("_Answer")
+READERS: Final = ("print", "len", "bool", "isinstance", "type", "id", "repr", "str")
+LOGGERS: Final = ("debug", "info", "warning", "error", "log", "write")
+_COUNTERS: Final = ("sum", "len", "any", "all", "max", "min", "print", "set", "list")
+_ADDERS: Final = {"append": 0, "extend": 0, "insert": 1}
+"""Methods that add to a list, with the place of what they add."""
+_ITERATE_ONCE: Final = frozenset(
+    ("list", "tuple", "set", "frozenset", "filter", "map", "iter", "sorted", "enumerate", "zip", "chain",
+     "from_iterable", "sum", "any", "all", "min", "max", "extend", "dict", "OrderedDict")
+)  # fmt: skip
+"""Functions that iterate over their argument once."""
+FEW: Final = 10
+"""Bindings that may be in force together; where `+=` makes more of them, the order of statements is not looked at."""
+_CHANGING: Final = (ast.Attribute, ast.Subscript, ast.For, ast.comprehension)
+"""What stands directly around a use that may change a value."""
+
+
+class Added(NamedTuple):
+    """A value that becomes part of what a variable holds, and in which role."""
+
+    node: ast.expr
+    role: Role
+
+
+def is_sum(module: Module, binding: Binding) -> bool:
+    """Tell whether a binding is `x += value`."""
+    statement = module.parent(binding.target) if binding.how is How.AUGMENTED else None
+    return isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add)
+
+
+def _once(module: Module, key: Hashable, find: Callable[[], _Answer]) -> _Answer:
+    """The answer to a question that is asked once for a file."""
+    memo = module.source.memo
+    if key not in memo:
+        memo[key] = find()
+    answer: _Answer = memo[key]
+    return answer
+
+
+def defined(module: Module) -> frozenset[str]:
+    """The names of all functions and methods of the file."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return _once(module, defined, lambda: frozenset(item.name for item in module.nodes(*functions)))
+
+
+def binding_at(module: Module, variable: Variable, target: ast.AST) -> Binding | None:
+    """The binding of a variable that a place makes."""
+    places = _once(module, (binding_at, variable), lambda: {id(item.target): item for item in variable.bindings})
+    return places.get(id(target))
+
+
+def changing_uses(module: Module, variable: Variable, binding: Binding | None) -> Sequence[ast.expr]:
+    """The uses of a definition, or of all definitions of a variable, that may change the value."""
+
+    def find() -> list[ast.expr]:
+        uses = variable.uses if binding is None else module.uses_of(variable, binding)
+        return [use for use in uses if isinstance(module.parent(use), _CHANGING)]
+
+    return _once(module, (changing_uses, variable, id(binding.target) if binding is not None else None), find)
+
+
+def effects(module: Module, use: ast.expr, role: Role) -> list[Added | GroupEntry] | None:
+    """What a use of a variable does to the value that plays a role: additions, and keys that are set or read.
+
+    None where it does something else, or nothing.
+    """
+    parent = module.parent(use)
+    outer = module.parent(parent) if parent is not None else None
+    if isinstance(parent, ast.Attribute) and isinstance(outer, ast.Call) and outer.func is parent:
+        return _method(parent.attr, outer, role) if isinstance(module.parent(outer), ast.Expr) else None
+    if isinstance(parent, ast.Subscript) and parent.value is use:
+        if role is Role.ITEM:
+            return _keyed(module, parent)
+        if role is Role.PARAMS:
+            return None
+        if isinstance(outer, ast.Subscript) and outer.value is parent:
+            return _keyed(module, outer)
+        if isinstance(outer, ast.Assign) and outer.targets == [parent]:
+            return [Added(outer.value, Role.ITEM)]
+    if isinstance(parent, ast.For | ast.comprehension) and parent.iter is use and role is Role.WHOLE:
+        return _loop_over_groups(module, parent)
+    return None
+
+
+def _method(name: str, call: ast.Call, role: Role) -> list[Added | GroupEntry] | None:
+    """`append`, `insert` and `extend`; None for any other method."""
+    place = _ADDERS.get(name)
+    if place is None or role in (Role.ITEM, Role.MAPPING) or call.keywords or len(call.args) != place + 1:
+        return None
+    return [Added(call.args[place], role if name == "extend" else Role.ITEM)]
+
+
+def _keyed(module: Module, node: ast.Subscript) -> list[Added | GroupEntry] | None:
+    """`group["key"]`, set or read; None where the key cannot be seen."""
+    index = node.slice
+    if not isinstance(index, ast.Constant) or not isinstance(index.value, str):
+        return None
+    parent = module.parent(node)
+    if isinstance(node.ctx, ast.Store):
+        given = parent.value if isinstance(parent, ast.Assign | ast.AugAssign | ast.AnnAssign) else None
+        return [GroupEntry(index.value, index, given)] if given is not None else None
+    if isinstance(node.ctx, ast.Del):
+        return None
+    call = module.parent(parent) if isinstance(parent, ast.Attribute) else None
+    if isinstance(parent, ast.Attribute) and isinstance(call, ast.Call):
+        return _method(parent.attr, call, Role.PARAMS) if index.value == "params" else None
+    return [GroupEntry(index.value, index, node, sets=False)] if index.value != "params" else []
+
+
+def _loop_over_groups(module: Module, loop: ast.For | ast.comprehension) -> list[Added | GroupEntry] | None:
+    """A loop over the groups whose variable is only asked for, or given, keys."""
+    variable = module.variable(loop.target) if isinstance(loop.target, ast.Name) else None
+    binding = binding_at(module, variable, loop.target) if variable is not None else None
+    if variable is None or binding is None:
+        return None
+    found: list[Added | GroupEntry] = []
+    for use in module.uses_of(variable, binding):
+        parent = module.parent(use)
+        subscript = isinstance(parent, ast.Subscript) and parent.value is use
+        keyed = _keyed(module, parent) if subscript else None  # type: ignore[arg-type]
+        if keyed is None or len(module.in_force(variable, use)) > 1:
+            return None
+        found += keyed
+    return found
+
+
+def is_harmless(module: Module, use: ast.expr) -> bool:
+    """Tell whether a use of a variable only looks at it: it is printed, counted or tested, or its elements are."""
+    parent = module.parent(use)
+    if isinstance(parent, ast.Call):
+        return use in parent.args and only_reads(module, parent)
+    if isinstance(parent, ast.FormattedValue | ast.Assert | ast.Compare):
+        return True
+    while isinstance(parent, ast.BoolOp | ast.UnaryOp):
+        use, parent = parent, module.parent(parent)
+    if isinstance(parent, ast.If | ast.While | ast.IfExp):
+        return parent.test is use
+    return isinstance(parent, ast.comprehension) and parent.iter is use and _looks_at_elements(module, parent)
+
+
+def only_reads(module: Module, call: ast.Call) -> bool:
+    """Tell whether a call shows or measures its arguments."""
+    if isinstance(call.func, ast.Name):
+        return call.func.id in READERS and module.is_builtin(call.func.id, call)
+    return isinstance(call.func, ast.Attribute) and call.func.attr in LOGGERS
+
+
+def _looks_at_elements(module: Module, part: ast.comprehension) -> bool:
+    """`sum(p.numel() for p in params)`, `set(map(id, params))`: the elements are asked for something, nothing more."""
+    outer = module.parent(part)
+    call = module.parent(outer) if isinstance(outer, ast.GeneratorExp | ast.ListComp | ast.SetComp) else None
+    counts = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _COUNTERS
+    variable = module.variable(part.target) if isinstance(part.target, ast.Name) else None
+    return counts and variable is not None and all(_is_asked(module.parent(use)) for use in variable.uses)
+
+
+def _is_asked(node: ast.AST | None) -> bool:
+    """`p.shape`, `id(p)`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr not in ("update", "setdefault", "pop", "popitem", "clear")
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "id"
+
+
+def groups_inside(module: Module, node: ast.AST) -> Iterator[ast.expr]:
+    """The displays of groups that an expression or a definition holds, itself among them."""
+    groups = _once(module, groups_inside, lambda: sorted(_groups(module), key=position))
+    end = (node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+    for index in range(bisect_left(groups, position(node), key=position), len(groups)):
+        if position(groups[index]) >= end:
+            return
+        yield groups[index]
+
+
+def _groups(module: Module) -> Iterator[ast.expr]:
+    calls = (module.parent(name) for name in module.names("dict"))
+    yield from (item for item in module.nodes(ast.Dict) if is_group(item))
+    yield from (item for item in calls if isinstance(item, ast.Call) and is_group(item))
+
+
+def shows_groups(module: Module, node: ast.AST) -> bool:
+    """Tell whether what a name is bound to, or what its methods are given, visibly holds groups."""
+    variable = module.variable(node) if isinstance(node, ast.Name | ast.Attribute) else None
+    if variable is None:
+        return False
+    shown = (group for item in _visible(module, variable) for group in groups_inside(module, item))
+    return _once(module, (shows_groups, variable), lambda: next(shown, None) is not None)
+
+
+def _visible(module: Module, variable: Variable) -> Iterator[ast.AST]:
+    for binding in variable.bindings:
+        if binding.value is not None or isinstance(binding.target, Function):
+            yield binding.value or binding.target
+    for use in variable.uses:
+        method = module.parent(use)
+        call = module.parent(method) if isinstance(method, ast.Attribute) else None
+        if isinstance(call, ast.Call) and call.func is method:
+            yield from call.args
+
+
+def needs_list(module: Module, node: ast.expr, optimizer: ast.Call) -> bool:
+    """Tell whether the code around an expression takes it for a list, or iterates over it more than once.
+
+    `optimizer` is the call whose parameters the expression gives; optimizers iterate over them once.
+    """
+    seen: set[int] = set()
+    while id(node) not in seen:
+        seen.add(id(node))
+        parent = module.parent(node)
+        if isinstance(parent, ast.keyword):
+            parent = module.parent(parent)
+        if isinstance(parent, ast.Call):
+            return parent is not optimizer and called(parent) not in _ITERATE_ONCE
+        if isinstance(parent, ast.IfExp) and parent.test is not node:
+            node = parent
+        elif isinstance(parent, ast.Assign | ast.AnnAssign):
+            use = _only_use(module, parent)
+            if use is None:
+                return True
+            node = use
+        else:
+            return not isinstance(parent, ast.Starred | ast.For | ast.comprehension | ast.Dict | ast.AugAssign)
+    return True
+
+
+def _only_use(module: Module, statement: ast.Assign | ast.AnnAssign) -> ast.expr | None:
+    """The one place that reads what a statement assigns, if it does so as often as the statement runs."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    variable = module.variable(targets[0]) if len(targets) == 1 else None
+    binding = binding_at(module, variable, targets[0]) if variable is not None else None
+    if variable is None or binding is None or variable.grows:
+        return None
+    uses = module.uses_of(variable, binding)
+    return uses[0] if len(uses) == 1 and _loops(module, uses[0]) == _loops(module, statement) else None
+
+
+def _loops(module: Module, node: ast.AST) -> list[ast.AST]:
+    """The loops and functions around a place."""
+    kinds = (ast.For, ast.AsyncFor, ast.While, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    return [item for item in module.ancestors(node) if isinstance(item, kinds)]
