@@ -89,10 +89,10 @@ class Canonical:
         return self.known.formula(name)
 
     def _read(self, name: str) -> Formula:
-        if name in self.source.fixed:
+        parameter = self.source.by_tie.get(name)
+        if parameter is None:  # a version that has the parameter does not fix its value
             constant = self.source.fixed[name]
             return self.value(constant) if isinstance(constant, str) else literal(constant)
-        parameter = self.source.by_tie[name]
         element = parameter.ties.index(name) if len(parameter.ties) > 1 else None
         item = self.given.get(parameter.name)
         if item is not None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, NamedTuple
 
 from optmap.diagnostics import AMBIGUOUS_NAME, MISSING_IMPORT, SCHEDULER, UNEDITABLE, UNKNOWN_OPTIMIZER, Code
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.source.model import Module, Reference
-from optmap.source.names import Interest, collect
-from optmap.source.scopes import Names, Scope
 from optmap.source.text import Source
 from optmap.translate.discover.mentions import Member, find_member, mention_of, mention_of_other, mention_of_string
 from optmap.translate.findings import Finding
@@ -28,36 +25,6 @@ class CallSite(NamedTuple):
     callee: ast.expr
     api: Api
     module: Module
-
-    @property
-    def ancestors(self) -> tuple[ast.AST, ...]:
-        """The nodes around the callee, outermost first, without the module."""
-        inner = [item for item in self.module.ancestors(self.callee) if not isinstance(item, _UNSEEN)]
-        return tuple(reversed(inner))
-
-    @property
-    def scope(self) -> Scope:
-        """The scope that the call stands in, among those of `Sites.names`."""
-        names: _Lazy = self.module.source.memo[_Lazy]
-        return names.scopes[id(self.module.scope(self.callee))]
-
-
-_UNSEEN: Final = (ast.Module, ast.arguments, ast.arg, ast.comprehension)
-
-
-class _Lazy:
-    """The names of a file as `collect` finds them, collected when they are asked for."""
-
-    def __init__(self, source: Source, interest: Interest, unbound: frozenset[str]) -> None:
-        self.given = source, interest, unbound
-
-    @cached_property
-    def names(self) -> Names:
-        return collect(*self.given)
-
-    @cached_property
-    def scopes(self) -> dict[int, Scope]:
-        return {id(scope.node): scope for scope in self.names.scopes}
 
 
 @dataclass(frozen=True)
@@ -75,11 +42,6 @@ class Sites:
     schedules: tuple[Reference, ...]
     mentions: tuple[Finding, ...]
     constructing: frozenset[int]
-    _names: _Lazy
-
-    @property
-    def names(self) -> Names:
-        return self._names.names
 
 
 def roots(tables: MappingSet, frameworks: Collection[Framework]) -> frozenset[str]:
@@ -99,13 +61,9 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
         finder.reference(reference)
     for node in found.strings:
         finder.string(node)
-    packages = roots(tables, wanted)
-    given = source, Interest(packages, prefixes), unbound | {f"_{root}" for root in packages}
-    if _Lazy not in source.memo or source.memo[_Lazy].given != given:
-        source.memo[_Lazy] = _Lazy(*given)
     return Sites(
         module, tuple(finder.calls), tuple(finder.already), tuple(finder.schedules), tuple(finder.mentions),
-        frozenset(finder.constructing), source.memo[_Lazy],
+        frozenset(finder.constructing),
     )  # fmt: skip
 
 
