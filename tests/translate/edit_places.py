@@ -106,6 +106,11 @@ class Places:
         while (node := self.parents.get(id(node), self.tree)) is not self.tree:
             yield node
 
+    def owner(self, node: ast.AST) -> ast.AST:
+        """Where a name is bound, or read: the class of an attribute of self, the function of another name, or the module."""
+        kinds = ast.ClassDef if ast.unparse(node).startswith("self.") else ast.FunctionDef | ast.AsyncFunctionDef
+        return next((item for item in self.ancestors(node) if isinstance(item, kinds)), self.tree)
+
     def block(self, statement: ast.AST) -> Sequence[ast.stmt]:
         parent = self.parents[id(statement)]
         for _, value in ast.iter_fields(parent):
@@ -175,10 +180,12 @@ class Places:
         """An attached schedule that is passed, with its calls of step(); or the new statement that attaches a passed one."""
         if self.passed:
             made = [node for node in self.nodes if isinstance(node, ast.Assign) and node.value in self.schedules]
-            names = {ast.unparse(target) for node in made for target in node.targets}
+            held = [(ast.unparse(target), self.owner(target)) for node in made for target in node.targets]
             stepped = [
                 node for node in self.nodes
-                if isinstance(node, ast.Expr) and ast.unparse(node) in {f"{name}.step()" for name in names}
+                if isinstance(node, ast.Expr) and any(
+                    ast.unparse(node) == f"{name}.step()" and owner in (self.tree, self.owner(node)) for name, owner in held
+                )
             ]  # fmt: skip
             gone: list[ast.stmt] = [*made, *stepped]
             if any((edit.start, edit.end, edit.text) == (*self.lines(node), "") for node in gone):
