@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from optmap.mapping.frameworks import Kind
@@ -54,6 +54,22 @@ class Training(NamedTuple):
     module: Module
     holders: tuple[Holder, ...]
     events: tuple[Event, ...]
+    by_holder: Mapping[int, tuple[Event, ...]]
+    """The events of each holder, by its id."""
+    by_place: Mapping[int, tuple[Event, ...]]
+    """The events of each function, class or module that they stand in, by its id."""
+
+
+def place_of(module: Module, event: Event) -> ast.AST:
+    """The innermost function or class around an event, or the module."""
+    return module.enclosing(event.call, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef) or module.tree
+
+
+def _grouped(events: Sequence[Event], key: Callable[[Event], object]) -> dict[int, tuple[Event, ...]]:
+    found: dict[int, list[Event]] = {}
+    for event in events:
+        found.setdefault(id(key(event)), []).append(event)
+    return {group: tuple(items) for group, items in found.items()}
 
 
 def read_training(module: Module, sites: Sequence[CallSite]) -> Training:
@@ -63,7 +79,10 @@ def read_training(module: Module, sites: Sequence[CallSite]) -> Training:
     for site in sites:
         events += (Event(*found, None, site) for found in done_with(module, site.node, site.api.framework))
     events.sort(key=lambda event: (event.call.end_lineno or 0, event.call.end_col_offset or 0))
-    return Training(module, tuple(holders), tuple(events))
+    by_holder = _grouped(events, lambda event: event.holder)
+    return Training(
+        module, tuple(holders), tuple(events), by_holder, _grouped(events, lambda event: place_of(module, event))
+    )
 
 
 def _held(module: Module, holder: Holder) -> Iterator[Event]:

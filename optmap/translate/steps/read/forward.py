@@ -11,9 +11,9 @@ from optmap.source.flow import effect_of
 from optmap.source.model import How
 from optmap.source.paths import root_of
 from optmap.source.syntax import Function, chain_of, inner
-from optmap.translate.discover.events import Event
+from optmap.translate.discover.events import Event, place_of
 from optmap.translate.discover.holders import uses_of
-from optmap.translate.steps.read.step import Step, function_of, is_backward, receiver, shown
+from optmap.translate.steps.read.step import Step, is_backward, receiver, shown
 from optmap.translate.steps.reasons import NotPlain, Why
 
 DATA_METHODS: Final = frozenset(
@@ -31,7 +31,8 @@ _STEPS: Final = (Kind.STEP, Kind.SCALED_STEP)
 
 def find_clearing(step: Step) -> Step:
     """Find the statements of the block that clear the gradients. Raises NotPlain."""
-    events = [item for item in step.training.events if item.kind is Kind.ZERO_GRAD and _concerns(step, item)]
+    mine = step.training.by_holder[id(step.event.holder)]
+    events = [item for item in mine if item.kind is Kind.ZERO_GRAD and _concerns(step, item)]
     calls = {id(event.call): event.call for event in events}
     found = []
     for statement in step.block:
@@ -50,13 +51,9 @@ def find_clearing(step: Step) -> Step:
 
 def _concerns(step: Step, zero: Event) -> bool:
     """Gradients that are cleared in another function belong to the step there, if there is one."""
-    if zero.holder is not step.event.holder:
-        return False
-    there = function_of(step.module, zero)
-    if there is step.function:
-        return True
-    steps = [item for item in step.training.events if item.kind in _STEPS and item.holder is step.event.holder]
-    return not any(function_of(step.module, item) is there for item in steps)
+    there = place_of(step.module, zero)
+    beside = step.training.by_place[id(there)]
+    return there is step.function or not any(item.kind in _STEPS and item.holder is zero.holder for item in beside)
 
 
 def _clears_model(step: Step, call: ast.Call) -> bool:

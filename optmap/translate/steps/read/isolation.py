@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from optmap.mapping.frameworks import Kind
 from optmap.source.edits import rest_of_line, starts_line
-from optmap.source.model import Module
 from optmap.source.syntax import chain_of
 from optmap.source.text import Source
 from optmap.translate.steps.read.forward import GROUND
-from optmap.translate.steps.read.step import Step, function_of, is_backward, shown
+from optmap.translate.steps.read.step import Step, is_backward, shown
 from optmap.translate.steps.reasons import NotPlain, Why
 
 JUMPS: Final = (ast.Continue, ast.Break, ast.Return, ast.Raise)
@@ -40,11 +39,9 @@ def check_contexts(step: Step) -> Step:
 def check_company(step: Step) -> Step:
     """Raises NotPlain where something else in the same function has to do with gradients."""
     check_layout(step.source, [clip.statement for clip in step.clips])
-    events = [
-        item for item in step.training.events
-        if item.kind in (Kind.STEP, Kind.SCALED_STEP) and function_of(step.module, item) is step.function
-    ]  # fmt: skip
-    for event in events:
+    for event in step.training.by_place[id(step.function)]:
+        if event.kind not in (Kind.STEP, Kind.SCALED_STEP):
+            continue
         if event.holder is not step.event.holder:
             if event.holder is None:
                 raise NotPlain(Why.ANOTHER_STEPS)
@@ -52,8 +49,8 @@ def check_company(step: Step) -> Step:
         if event.kind is Kind.STEP and event is not step.event:
             raise NotPlain(Why.STEPS_AGAIN, optimizer=step.holder.text, line=event.call.lineno)
     clips = [clip.statement for clip in step.clips]
-    for node, why in _gradient_words(step.source):
-        if step.home(node) is step.function and not step.inside(node, clips):
+    for node, why in _gradient_words(step).get(id(step.function), ()):
+        if not step.inside(node, clips):
             statement = step.module.statement(node)
             if why is not Why.ANOTHER_BACKWARD:
                 raise NotPlain(why, line=node.lineno)
@@ -62,17 +59,24 @@ def check_company(step: Step) -> Step:
     return step
 
 
-def _gradient_words(source: Source) -> Sequence[tuple[ast.Name | ast.Attribute, Why]]:
-    """Every name and attribute of a file that has to do with gradients."""
-    found: list[tuple[ast.Name | ast.Attribute, Why]] | None = source.memo.get(_gradient_words)
-    if found is None:
-        found = source.memo[_gradient_words] = []
-        module = Module.of(source)
-        for word in (item.decode() for item in source.words):
-            for why, nodes in ((_of_attribute(word), module.attributes), (_of_name(word), module.names)):
-                found += ((node, why) for node in nodes(word)) if why is not None else ()
-        found.sort(key=lambda item: (item[0].lineno, item[0].col_offset))
-    return found
+Words: TypeAlias = Mapping[int, Sequence[tuple[ast.Name | ast.Attribute, Why]]]
+
+
+def _gradient_words(step: Step) -> Words:
+    """Every name and attribute of the file that has to do with gradients, by the id of the function or class it stands in."""
+    known: Words | None = step.source.memo.get(_gradient_words)
+    if known is not None:
+        return known
+    found: list[tuple[ast.Name | ast.Attribute, Why]] = []
+    for word in (item.decode() for item in step.source.words):
+        for why, nodes in ((_of_attribute(word), step.module.attributes), (_of_name(word), step.module.names)):
+            found += ((node, why) for node in nodes(word)) if why is not None else ()
+    found.sort(key=lambda item: (item[0].lineno, item[0].col_offset))
+    by_place: dict[int, list[tuple[ast.Name | ast.Attribute, Why]]] = {}
+    for node, why in found:
+        by_place.setdefault(id(step.home(node)), []).append((node, why))
+    step.source.memo[_gradient_words] = by_place
+    return by_place
 
 
 def _of_name(word: str) -> Why | None:

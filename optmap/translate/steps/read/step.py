@@ -11,7 +11,7 @@ from optmap.source.model import Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of, inner
 from optmap.source.text import Source
-from optmap.translate.discover.events import Event, Training
+from optmap.translate.discover.events import Event, Training, place_of
 from optmap.translate.discover.holders import Holder
 from optmap.translate.discover.trained import Chain, seen
 from optmap.translate.steps.read.plan import Clip, Ready
@@ -150,7 +150,7 @@ class Step(NamedTuple):
 def begin(source: Source, training: Training, event: Event) -> Step:
     """A step of which nothing but its place is known."""
     assert event.holder is not None
-    return Step(source, training, event, event.holder, function_of(training.module, event))
+    return Step(source, training, event, event.holder, place_of(training.module, event))
 
 
 def stand(step: Step, used: Why, misplaced: Why, *places: type[ast.AST]) -> Step:
@@ -171,11 +171,6 @@ def within(module: Module, node: ast.AST, outer: ast.AST) -> Iterator[ast.AST]:
         if item is outer:
             return
         yield item
-
-
-def function_of(module: Module, event: Event) -> ast.AST:
-    """The innermost function or class around an event, or the module."""
-    return module.enclosing(event.call, *FUNCTIONS, ast.ClassDef) or module.tree
 
 
 def receiver(statement: ast.Expr | ast.Assign) -> ast.expr:
