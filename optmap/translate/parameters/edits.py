@@ -15,7 +15,7 @@ from optmap.source.model import Module
 from optmap.source.templates import Template, template
 from optmap.source.text import Source
 from optmap.translate.parameters.groups import GroupEntry, ParametersArgument
-from optmap.translate.parameters.uses import needs_list
+from optmap.translate.parameters.iterators import needs_list
 
 _Node = TypeVar("_Node", bound=ast.expr)
 

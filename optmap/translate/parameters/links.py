@@ -6,7 +6,7 @@ Whether they may be changed, which they may not where something else uses them, 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Protocol
 
 from optmap.source.model import Binding, How, Variable
@@ -23,7 +23,7 @@ from optmap.translate.parameters.groups import (
     is_lazy,
 )
 from optmap.translate.parameters.loops import collectors, picks_by_name, unplain_statement
-from optmap.translate.parameters.uses import FEW, Added, effects, is_sum
+from optmap.translate.parameters.uses import Added, effects, is_sum, one_value
 
 
 class Reads(Protocol):
@@ -62,7 +62,7 @@ class Links:
     def follow(self, node: ast.expr, role: Role, in_loop: bool) -> bool:
         """Follow a variable to its values; False where it is none or must not be followed."""
         variable = self._variable(node)
-        bindings = self._definitions(variable, node) if variable is not None else []
+        bindings = one_value(self.module, variable, node) if variable is not None else ()
         if variable is None or not any(self._is_seen(variable, item) for item in bindings):
             return False
         if all(item.loop is not None for item in bindings):
@@ -77,19 +77,6 @@ class Links:
             self._uses(link, variable, binding, role)
         self.walk.leave()
         return True
-
-    def _definitions(self, variable: Variable, node: ast.expr) -> Sequence[Binding]:
-        """The bindings whose values a place may read, those that `+=` adds to among them."""
-        found: dict[int, Binding] = {}
-        places = [node]
-        while places:
-            bindings = self.module.in_force(variable, places.pop())
-            sums = [item for item in bindings if is_sum(self.module, item)]
-            if sums and len(bindings) > FEW:
-                return variable.bindings
-            places += (item.target for item in sums if id(item.target) not in found)  # type: ignore[misc]
-            found.update({id(item.target): item for item in bindings})
-        return list(found.values())
 
     def _is_seen(self, variable: Variable, binding: Binding) -> bool:
         """Tell whether it can be seen what a binding gives."""

@@ -8,7 +8,7 @@ in different parts of one sum.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from optmap.source.bindings import position
@@ -16,6 +16,7 @@ from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON, Role, called
+from optmap.translate.parameters.together import Part, together
 from optmap.translate.parameters.uses import FEW, Added, changing_uses, effects, is_sum
 
 _MANY: Final = 200_000
@@ -34,22 +35,6 @@ class _Frame(NamedTuple):
     depth: int
 
 
-class _Part:
-    """What the optimizer is given, or a part of it: all of `parts`, or `either` of them. A leaf is a model."""
-
-    __slots__ = ("either", "model", "parts", "text")
-
-    def __init__(self) -> None:
-        self.parts: list[_Part] = []
-        self.either = False
-        self.model: object = None
-        self.text = ""
-
-    def add(self) -> _Part:
-        self.parts.append(_Part())
-        return self.parts[-1]
-
-
 def models_together(
     module: Module, optimizer: ast.Call, argument: ast.expr, accessors: Collection[ast.Call]
 ) -> list[str]:
@@ -58,10 +43,10 @@ def models_together(
     `accessors` are the calls that give the parameters; others are not looked at.
     """
     graph = _Graph(module, optimizer, accessors)
-    graph.todo.append((argument, None, graph.root))
+    graph.todo.append((argument, None, graph.root, None))
     for _ in range(_MANY):
         if not graph.todo:
-            return _in_sums(list(_below([graph.root])))
+            return together(graph.root)
         graph.fill(*graph.todo.pop())
     return []
 
@@ -71,24 +56,27 @@ class _Graph:
         self.module = module
         self.accessors = {id(item) for item in accessors}
         self.around = {id(item) for item in module.ancestors(optimizer)}
-        self.root = _Part()
-        self.todo: list[tuple[ast.expr, _Frame | None, _Part]] = []
-        self.known: dict[tuple[object, ...], _Part] = {}
+        self.root = Part()
+        self.todo: list[tuple[ast.expr, _Frame | None, Part, ast.expr | None]] = []
+        self.known: dict[tuple[object, ...], Part] = {}
 
-    def _all(self, nodes: Iterable[ast.expr], frame: _Frame | None, part: _Part) -> None:
-        self.todo += [(node, frame, part.add()) for node in nodes]
+    def _all(self, nodes: Iterable[ast.expr], frame: _Frame | None, part: Part) -> None:
+        self.todo += [(node, frame, part.add(), None) for node in nodes]
 
-    def fill(self, node: ast.expr, frame: _Frame | None, part: _Part) -> None:
-        """Find the parts of an expression; those that have parts themselves are left for later."""
+    def fill(self, node: ast.expr, frame: _Frame | None, part: Part, at: ast.expr | None) -> None:
+        """Find the parts of an expression; those that have parts themselves are left for later.
+
+        `at` is where the value is read, if that is not where the expression stands.
+        """
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             self._all(node.elts, frame, part)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             self._all([node.left, node.right], frame, part)
         elif isinstance(node, ast.IfExp):
             part.either = True
-            self._all([node.body, node.orelse], frame, part)
+            self.todo += [(item, frame, part.add(), at) for item in (node.body, node.orelse)]
         elif isinstance(node, ast.Starred | ast.NamedExpr | ast.Subscript):
-            self.todo.append((node.value, frame, part))
+            self.todo.append((node.value, frame, part, at))
         elif isinstance(node, ast.Dict):
             named = {getattr(key, "value", None): value for key, value in zip(node.keys, node.values, strict=True)}
             self._all([named["params"]] if "params" in named else node.values, frame, part)
@@ -97,9 +85,9 @@ class _Graph:
         elif isinstance(node, ast.Call):
             self._call(node, None, frame, part)
         elif isinstance(node, ast.Name | ast.Attribute) and (variable := self.module.variable(node)) is not None:
-            self._variable(variable, node, frame, part)
+            self._variable(variable, node, frame, part, at or node)
 
-    def _call(self, call: ast.Call, element: int | None, frame: _Frame | None, part: _Part) -> None:
+    def _call(self, call: ast.Call, element: int | None, frame: _Frame | None, part: Part) -> None:
         if id(call) in self.accessors and isinstance(call.func, ast.Attribute):
             self._model(call.func.value, frame, part)
         elif (function := self.module.function(call)) is not None:
@@ -110,63 +98,69 @@ class _Graph:
             for value in given if inner.depth < _DEEP else ():
                 self._element(value, element, inner, part.add())
         elif called(call) in ("values", "items") and isinstance(call.func, ast.Attribute):
-            self.todo.append((call.func.value, frame, part))
+            self.todo.append((call.func.value, frame, part, None))
         elif called(call) in (*PASS_ON, *LOOP_ONLY, "filter", "dict", "OrderedDict"):
             groups = [item.value for item in call.keywords if item.arg == "params"]
             self._all([*call.args, *groups], frame, part)
 
-    def _element(self, value: ast.expr, element: int | None, frame: _Frame | None, part: _Part) -> None:
-        """A value, or the element of it that a variable gets."""
+    def _element(
+        self, value: ast.expr, element: int | None, frame: _Frame | None, part: Part, at: ast.expr | None = None
+    ) -> None:
+        """A value, or the element of it that a variable gets, which is read at a place."""
         if element is None:
-            self.todo.append((value, frame, part))
+            self.todo.append((value, frame, part, at))
         elif isinstance(value, ast.Tuple | ast.List) and element < len(value.elts):
-            self.todo.append((value.elts[element], frame, part))
+            self.todo.append((value.elts[element], frame, part, at))
         elif isinstance(value, ast.Call):
             self._call(value, element, frame, part)
 
-    def _variable(self, variable: Variable, place: ast.expr, frame: _Frame | None, part: _Part) -> None:
-        """One of the definitions that a place may read, with what was added to it before."""
+    def _variable(self, variable: Variable, place: ast.expr, frame: _Frame | None, part: Part, at: ast.expr) -> None:
+        """One of the definitions in force at a place, with what is added to the value before it is read."""
         bindings = self.module.in_force(variable, place)
-        if len(bindings) > FEW and any(is_sum(self.module, item) for item in bindings):
-            part.parts.append(self._whole(variable, frame))
+        many = len(bindings) > FEW and any(is_sum(self.module, item) for item in bindings)
+        if many or (at is not place and variable.grows):
+            key: tuple[object, ...] = (variable, id(at), frame)
+            if key not in self.known:
+                self.known[key] = Part()
+                self._whole(variable, at, frame, self.known[key])
+            part.parts.append(self.known[key])
             return
         part.either = True
         for binding in bindings:
-            key = (id(binding.target), id(place), frame)
+            key = (id(binding.target), id(at), frame)
             if key not in self.known:
-                self.known[key] = _Part()
-                self._definition(variable, binding, place, frame, self.known[key])
+                self.known[key] = Part()
+                self._definition(variable, binding, at, frame, self.known[key])
             part.parts.append(self.known[key])
 
-    def _whole(self, variable: Variable, frame: _Frame | None) -> _Part:
-        """Everything that a variable may hold, whatever the order."""
-        part = self.known.get((variable, frame))
-        if part is None:
-            part = self.known[variable, frame] = _Part()
-            first, branches = part.add(), dict[object, _Part]()
-            first.either = True
-            for binding in variable.bindings:
-                value, outer = self._given(variable, binding, frame)
-                sums = is_sum(self.module, binding) and isinstance(binding.target, ast.expr)
-                place = self._branch(binding.target, part, branches) if sums else first
-                if value is not None:
-                    self._element(value, None if binding.loop else binding.element, outer, place.add())
-            for use in changing_uses(self.module, variable, None):
-                added = _added(self.module, use)
-                self._all(added, frame, self._branch(use, part, branches) if added else part)
-        return part
+    def _whole(self, variable: Variable, at: ast.expr, frame: _Frame | None, part: Part) -> None:
+        """Everything that a variable may hold at a place, without a look at what comes first."""
+        first, branches = part.add(), dict[object, Part]()
+        first.either = True
+        for binding in variable.bindings:
+            value, outer = self._given(variable, binding, frame)
+            if value is not None and not self._is_later(variable, binding.target, at):
+                sums = is_sum(self.module, binding)
+                inner = self._branch(binding.target, part, branches) if sums else first
+                self._element(value, None if binding.loop else binding.element, outer, inner.add())
+        self._additions(variable, None, at, frame, part, branches)
 
-    def _definition(
-        self, variable: Variable, binding: Binding, place: ast.expr, frame: _Frame | None, part: _Part
-    ) -> None:
-        if is_sum(self.module, binding) and isinstance(binding.target, ast.expr):
-            self.todo.append((binding.target, frame, part.add()))  # what it held before
+    def _definition(self, variable: Variable, binding: Binding, at: ast.expr, frame: _Frame | None, part: Part) -> None:
         value, outer = self._given(variable, binding, frame)
-        if value is not None:
-            self._element(value, None if binding.loop else binding.element, outer, part.add())
-        branches: dict[object, _Part] = {}
+        if is_sum(self.module, binding) and isinstance(binding.target, ast.expr):
+            self.todo.append((binding.target, frame, part.add(), None))  # what it held before
+            self._all([value] if value is not None else [], outer, part)
+        elif value is not None:
+            same = outer is frame and not binding.loop  # another name for it
+            self._element(value, None if binding.loop else binding.element, outer, part.add(), at if same else None)
+        self._additions(variable, binding, at, frame, part, {})
+
+    def _additions(
+        self, variable: Variable, binding: Binding | None, at: ast.expr, frame: _Frame | None, part: Part,
+        branches: dict[object, Part],
+    ) -> None:  # fmt: skip
         for use in changing_uses(self.module, variable, binding):
-            added = [] if use is place or self._is_later(variable, use, place) else _added(self.module, use)
+            added = [] if use is at or self._is_later(variable, use, at) else _added(self.module, use)
             if added:
                 self._all(added, frame, self._branch(use, part, branches))
 
@@ -184,7 +178,7 @@ class _Graph:
         given = self.module.arguments(frame.call, frame.function).get(variable.text)
         return (given.value if given is not None and isinstance(given.value, ast.expr) else None), frame.outer
 
-    def _is_later(self, variable: Variable, use: ast.expr, place: ast.expr) -> bool:
+    def _is_later(self, variable: Variable, use: ast.AST, place: ast.expr) -> bool:
         """Tell whether a use surely comes after a place: behind it in the same function, without a loop around both."""
         if len(variable.chain) > 1 or position(use) < position(place):
             return False
@@ -193,7 +187,7 @@ class _Graph:
         loops = {id(item) for item in self.module.ancestors(place) if isinstance(item, _LOOPS)}
         return not loops or all(id(item) not in loops for item in self.module.ancestors(use))
 
-    def _branch(self, use: ast.AST, part: _Part, branches: dict[object, _Part]) -> _Part:
+    def _branch(self, use: ast.AST, part: Part, branches: dict[object, Part]) -> Part:
         """The part to which a use adds: of the branches of an if statement, only one runs."""
         arms: list[tuple[int, int]] = []
         inner, scope = self.module.statement(use), self.module.scope(use)
@@ -210,7 +204,7 @@ class _Graph:
             part = branches[arm]
         return part
 
-    def _model(self, node: ast.expr, frame: _Frame | None, part: _Part, text: str = "", depth: int = 0) -> None:
+    def _model(self, node: ast.expr, frame: _Frame | None, part: Part, text: str = "", depth: int = 0) -> None:
         """The outermost model that the parameters of an expression are named from, if that can be told."""
         part.either = True
         if isinstance(node, ast.IfExp):
@@ -225,17 +219,17 @@ class _Graph:
             chain = (".".join(chain[:2]),)
         text = text or chain[0]
         if owner is not None or variable is None or depth > _DEEP:
-            part.model, part.text = owner or variable or chain[0], text
+            part.identity, part.text = owner or variable or chain[0], text
             return
         for binding in self.module.in_force(variable, root):
             key = (id(binding.target), text, frame)
             if key not in self.known and not binding.is_none:
-                self.known[key] = _Part()
+                self.known[key] = Part()
                 self._named(variable, binding, frame, self.known[key], text, depth + 1)
             part.parts += [self.known[key]] if key in self.known else []
 
     def _named(
-        self, variable: Variable, binding: Binding, frame: _Frame | None, part: _Part, text: str, depth: int
+        self, variable: Variable, binding: Binding, frame: _Frame | None, part: Part, text: str, depth: int
     ) -> None:
         """The model that a binding names: its own, that of another name or of a caller, or each of a list."""
         value, outer = self._given(variable, binding, frame)
@@ -249,7 +243,7 @@ class _Graph:
         if binding.how in (How.ASSIGNED, How.PARAMETER) and isinstance(value, ast.Name | ast.Attribute | ast.IfExp):
             self._model(value, outer, part, text if len(variable.chain) > 1 else "", depth)
         else:
-            part.model, part.text = variable, text
+            part.identity, part.text = variable, text
 
 
 def _added(module: Module, use: ast.expr) -> list[ast.expr]:
@@ -261,36 +255,3 @@ def _added(module: Module, use: ast.expr) -> list[ast.expr]:
         for item in found
         if isinstance(item, Added) or (item.sets and item.key == "params")
     ]
-
-
-def _in_sums(parts: list[_Part]) -> list[str]:
-    """The models below sums of which several parts have some, in order."""
-    models = {id(item): {item.model} - {None} for item in parts}  # of each part two at most, which is enough
-    outer: dict[int, list[_Part]] = {}
-    for item in parts:
-        for inner in item.parts:
-            outer.setdefault(id(inner), []).append(item)
-    for item in (queue := [item for item in parts if item.model is not None]):  # grows while it is walked
-        for around in outer.get(id(item), ()):
-            known = models[id(around)]
-            if len(known) < 2 and not models[id(item)] <= known:
-                known.update(list(models[id(item)] - known)[: 2 - len(known)])
-                queue.append(around)
-    sums = [item for item in parts if not item.either and len(models[id(item)]) > 1]
-    sums = [item for item in sums if sum(bool(models[id(inner)]) for inner in item.parts) > 1]
-    inside = {id(item) for item in _below(sums)}
-    found = {item.model: item.text for item in parts if item.model is not None and id(item) in inside}
-    texts = list(dict.fromkeys(found.values()))
-    return texts if len(texts) > 1 else []
-
-
-def _below(parts: Iterable[_Part]) -> Iterator[_Part]:
-    """The parts and all inside them, in order, each once."""
-    seen: set[int] = set()
-    stack = list(parts)[::-1]
-    while stack:
-        item = stack.pop()
-        if id(item) not in seen:
-            seen.add(id(item))
-            yield item
-            stack += reversed(item.parts)

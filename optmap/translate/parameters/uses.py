@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from optmap.source.bindings import position
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.syntax import Function
-from optmap.translate.parameters.groups import GroupEntry, Role, called, is_group
+from optmap.translate.parameters.groups import GroupEntry, Role, is_group
 
 _Answer = TypeVar("_Answer")
 READERS: Final = ("print", "len", "bool", "isinstance", "type", "id", "repr", "str")
@@ -18,11 +18,6 @@ LOGGERS: Final = ("debug", "info", "warning", "error", "log", "write")
 _COUNTERS: Final = ("sum", "len", "any", "all", "max", "min", "print", "set", "list")
 _ADDERS: Final = {"append": 0, "extend": 0, "insert": 1}
 """Methods that add to a list, with the place of what they add."""
-_ITERATE_ONCE: Final = frozenset(
-    ("list", "tuple", "set", "frozenset", "filter", "map", "iter", "sorted", "enumerate", "zip", "chain",
-     "from_iterable", "sum", "any", "all", "min", "max", "extend", "dict", "OrderedDict")
-)  # fmt: skip
-"""Functions that iterate over their argument once."""
 FEW: Final = 10
 """Bindings that may be in force together; where `+=` makes more of them, the order of statements is not looked at."""
 _CHANGING: Final = (ast.Attribute, ast.Subscript, ast.For, ast.comprehension)
@@ -55,6 +50,30 @@ def defined(module: Module) -> frozenset[str]:
     """The names of all functions and methods of the file."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return _once(module, defined, lambda: frozenset(item.name for item in module.nodes(*functions)))
+
+
+def one_value(module: Module, variable: Variable, place: ast.expr) -> Sequence[Binding]:
+    """The bindings whose values a place may read, with those that `+=` ties to them: it changes a list for all its names."""
+    bindings = module.in_force(variable, place)
+    if not variable.grows:
+        return bindings
+    tied = _once(module, (one_value, variable), lambda: _tied(module, variable))
+    return list({id(each.target): each for item in bindings for each in tied[id(item.target)]}.values())
+
+
+def _tied(module: Module, variable: Variable) -> dict[int, list[Binding]]:
+    """For each binding the bindings that `+=` ties to it, itself among them."""
+    found = {id(item.target): [item] for item in variable.bindings}
+    for item in variable.bindings:
+        before = module.in_force(variable, item.target) if is_sum(module, item) else ()
+        for other in before:
+            small, large = sorted((found[id(item.target)], found[id(other.target)]), key=len)
+            if small is not large:
+                large += small
+                found.update({id(each.target): large for each in small})
+        if len(before) > FEW:
+            return {id(each.target): list(variable.bindings) for each in variable.bindings}
+    return found
 
 
 def binding_at(module: Module, variable: Variable, target: ast.AST) -> Binding | None:
@@ -209,45 +228,3 @@ def _visible(module: Module, variable: Variable) -> Iterator[ast.AST]:
         call = module.parent(method) if isinstance(method, ast.Attribute) else None
         if isinstance(call, ast.Call) and call.func is method:
             yield from call.args
-
-
-def needs_list(module: Module, node: ast.expr, optimizer: ast.Call) -> bool:
-    """Tell whether the code around an expression takes it for a list, or iterates over it more than once.
-
-    `optimizer` is the call whose parameters the expression gives; optimizers iterate over them once.
-    """
-    seen: set[int] = set()
-    while id(node) not in seen:
-        seen.add(id(node))
-        parent = module.parent(node)
-        if isinstance(parent, ast.keyword):
-            parent = module.parent(parent)
-        if isinstance(parent, ast.Call):
-            return parent is not optimizer and called(parent) not in _ITERATE_ONCE
-        if isinstance(parent, ast.IfExp) and parent.test is not node:
-            node = parent
-        elif isinstance(parent, ast.Assign | ast.AnnAssign):
-            use = _only_use(module, parent)
-            if use is None:
-                return True
-            node = use
-        else:
-            return not isinstance(parent, ast.Starred | ast.For | ast.comprehension | ast.Dict | ast.AugAssign)
-    return True
-
-
-def _only_use(module: Module, statement: ast.Assign | ast.AnnAssign) -> ast.expr | None:
-    """The one place that reads what a statement assigns, if it does so as often as the statement runs."""
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    variable = module.variable(targets[0]) if len(targets) == 1 else None
-    binding = binding_at(module, variable, targets[0]) if variable is not None else None
-    if variable is None or binding is None or variable.grows:
-        return None
-    uses = module.uses_of(variable, binding)
-    return uses[0] if len(uses) == 1 and _loops(module, uses[0]) == _loops(module, statement) else None
-
-
-def _loops(module: Module, node: ast.AST) -> list[ast.AST]:
-    """The loops and functions around a place."""
-    kinds = (ast.For, ast.AsyncFor, ast.While, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-    return [item for item in module.ancestors(node) if isinstance(item, kinds)]
