@@ -107,7 +107,8 @@ def _fold(node: ast.expr) -> float | None:
         inner = _fold(node.operand)
         return None if inner is None else -inner if isinstance(node.op, ast.USub) else inner
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        left, right = _fold(node.left), _fold(node.right)
+        right = _fold(node.right)  # first, as sums of hundreds of terms are deep on the left
+        left = _fold(node.left) if right is not None else None
         if left is None or right is None or (isinstance(node.op, ast.Pow) and max(abs(left), abs(right)) > 1e3):
             return None
         try:
