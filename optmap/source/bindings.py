@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from optmap.source.symbols import Index, Scope, ScopeKind
 from optmap.source.syntax import Comprehension, Function, imported_name, positional
@@ -48,9 +48,6 @@ class Binding(NamedTuple):
     def is_none(self) -> bool:
         """Tell whether the variable is only set to None."""
         return self.how is How.ASSIGNED and isinstance(self.value, ast.Constant) and self.value.value is None
-
-
-_SEEN: Final = (How.ASSIGNED, How.UNPACKED, How.LOOP)
 
 
 class Variable:
@@ -96,11 +93,6 @@ class Variable:
     def grows(self) -> bool:
         """Tell whether there is a binding such as `x += value`, which may keep the value and change it."""
         return any(item.how is How.AUGMENTED for item in self.bindings)
-
-    @cached_property
-    def blocker(self) -> ast.AST | None:
-        """The first place that binds the variable other than by an assignment, unpacking or a loop that can be read."""
-        return next((item.target for item in self.bindings if item.how not in _SEEN), None)
 
 
 class Symbols:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from optmap.source.calls import Span
 from optmap.source.layout import first_offset, whole_lines
+from optmap.source.model import Module
 from optmap.source.templates import Block, CallTemplate, Template
 from optmap.source.text import Source
 
@@ -84,7 +85,7 @@ def extent(source: Source, change: Change) -> Span:
 
 def inner_span(source: Source, node: ast.GeneratorExp) -> Span:
     """A generator expression's extent; where it is a call's only argument, its brackets are those of the call."""
-    span, outer = span_of(source, node), source.parents.get(id(node))
+    span, outer = span_of(source, node), Module.of(source).parent(node)
     lone = isinstance(outer, ast.Call) and source.end(outer) == span.end
     return Span(span.start + 1, span.end - 1) if lone else span
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from optmap.source.calls import Span, comments_in
 from optmap.source.edits import Edit, line_indent, rest_of_line, start_of_line, starts_line
+from optmap.source.model import Module
 from optmap.source.text import Source
 
 LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)?")
@@ -51,7 +52,7 @@ def indentation_unit(source: Source, node: ast.stmt) -> str:
 def whole_lines(source: Source, statements: Sequence[ast.stmt]) -> Span:
     """The lines of statements that follow one another; a block under `with` begins right behind the statement's head."""
     end = rest_of_line(source, source.end(statements[-1])).end
-    head = source.parents.get(id(statements[0]))
+    head = Module.of(source).parent(statements[0])
     if isinstance(head, ast.With) and head.body[0] is statements[0]:
         item = head.items[-1]
         header = rest_of_line(source, source.end(item.optional_vars or item.context_expr)).end

@@ -237,10 +237,6 @@ class Module:
         """Tell whether a name means Python's builtin where it is read at a place."""
         return is_builtin(name) and self.bound(name, at) is None
 
-    def is_free(self, name: str, at: ast.AST) -> bool:
-        """Tell whether nothing in the file binds a name as it is seen from a place; builtins are not looked at."""
-        return self.bound(name, at) is None
-
     def in_force(self, variable: Variable, at: ast.AST) -> Sequence[Binding]:
         """The bindings that may have given a variable the value it has at a place.
 
@@ -327,10 +323,6 @@ class Module:
     def runs(self, function: ast.AST) -> tuple[ast.expr, ...]:
         """What a function yields from."""
         return self._functions.results(function)[2]
-
-    def is_generator(self, function: ast.AST) -> bool:
-        """Tell whether a function is a generator."""
-        return self._functions.generates(function)
 
     def definition(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
         """The function or class that a name or `self.x` stands for, if nothing else binds it; decorators are not looked at."""

@@ -21,6 +21,7 @@ from optmap.source.layout import (
     whole_lines,
     with_blank_lines,
 )
+from optmap.source.model import Module
 from optmap.source.slots import SlotWriter
 from optmap.source.templates import Block, Piece
 from optmap.source.text import Source
@@ -44,8 +45,8 @@ class StatementLayout:
     def delete(self, change: Delete) -> list[Edit]:
         node = change.node
         if not isinstance(node, ast.stmt):
-            owner = self.source.parents[id(node)]
-            members = owner.keywords if isinstance(owner, ast.Call) else owner.names  # type: ignore[attr-defined]
+            owner = Module.of(self.source).parent(node)
+            members = owner.keywords if isinstance(owner, ast.Call) else owner.names  # type: ignore[union-attr]
             gone = [member for member in members if id(member) in self.deleted]
             return remove_members(self.source, owner, gone) if gone[0] is node else []  # type: ignore[arg-type]
         alone = self._empties_block(node)
@@ -71,7 +72,7 @@ class StatementLayout:
 
     def _empties_block(self, statement: ast.stmt) -> bool:
         """Tell whether a statement is the first of a block of which nothing is left."""
-        parent = self.source.parents[id(statement)]
+        parent = Module.of(self.source).parent(statement)
         blocks = (getattr(parent, name, None) for name in ("body", "orelse", "finalbody"))
         block = next((block for block in blocks if isinstance(block, list) and block and block[0] is statement), [])
         return bool(block) and not isinstance(parent, ast.Module) and all(id(item) in self.deleted for item in block)

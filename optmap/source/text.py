@@ -69,33 +69,6 @@ class Source:
         return match[0].decode() if match else "\n"
 
     @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """Every node of the tree but contexts, as `ast.walk` orders them; found once, however often they are gone through."""
-        return self._walked[0]
-
-    @cached_property
-    def parents(self) -> dict[int, ast.AST]:
-        """The node around each node, by the id of the inner one."""
-        return self._walked[1]
-
-    @cached_property
-    def _walked(self) -> tuple[list[ast.AST], dict[int, ast.AST]]:
-        nodes: list[ast.AST] = [self.tree]
-        parents: dict[int, ast.AST] = {}
-        for node in nodes:  # grows while it is walked
-            for name in node._fields:
-                value = getattr(node, name, None)
-                if isinstance(value, list):
-                    for item in value:
-                        if isinstance(item, ast.AST):
-                            nodes.append(item)
-                            parents[id(item)] = node
-                elif isinstance(value, ast.AST) and name != "ctx":
-                    nodes.append(value)
-                    parents[id(value)] = node
-        return nodes, parents
-
-    @cached_property
     def words(self) -> frozenset[bytes]:
         """Every run of ASCII letters, digits and underscores in the body."""
         return frozenset(_WORD.findall(self.body))

@@ -25,7 +25,7 @@ def changed(source: Source, *changes: Change) -> str:
 
 def call(source: Source, name: str) -> ast.Call:
     return next(
-        node for node in source.nodes
+        node for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
     )  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_the_stretches_of_a_file_parse_as_the_whole(parts: list[str], newline: s
 
 def test_a_change_far_from_the_edits_is_found() -> None:
     source = read_source(b"a = f(1)\nb = 2\nc = 3\n")
-    node = next(item for item in source.nodes if isinstance(item, ast.Call))
+    node = next(item for item in ast.walk(source.tree) if isinstance(item, ast.Call))
     changes = [Replace(node, Template("g(1)"))]
     edits = to_edits(source, changes)
     body = apply_edits(source.body, edits)

@@ -11,7 +11,7 @@ from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.layout import first_offset
 from optmap.source.model import How, Module, Variable
 from optmap.source.paths import root_of
-from optmap.source.syntax import Function
+from optmap.source.syntax import Function, statements
 from optmap.source.templates import Template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport
@@ -39,7 +39,8 @@ def import_changes(source: Source, needed: Iterable[NewImport], replaced: Sequen
         return []
     if source.parts is not None and source.parts.anchors:
         at = _beside(source, source.parts.anchors, replaced)
-        anchor = next(node for node in source.nodes if isinstance(node, ast.stmt) and first_offset(source, node) == at)
+        found = (node for node in statements(source.tree.body) if isinstance(node, ast.stmt))
+        anchor = next(node for node in found if first_offset(source, node) == at)
         return [Insert(anchor, Where.BEFORE, line) for line in lines]
     following, previous = _anchor(source)
     if following is not None:
