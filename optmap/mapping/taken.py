@@ -80,7 +80,7 @@ class Taker:
     def _typed(self, parameter: Parameter, name: str, found: Formula, *, item: bool = False) -> Formula:
         """Make the value one of the type that the target insists on; what stands as an argument is converted in its place."""
         accepts = parameter.accepts
-        if found.op is Op.LIST and accepts in _NUMBERS:
+        if found.op is Op.LIST and accepts in _NUMBERS and (accepts is Accepts.FLOATS or is_schedule(self.target)):
             items = tuple(self._typed(parameter, name, each_, item=True) for each_ in found.items)
             return found if items == found.items else Formula(Op.LIST, items, index=found.index)
         if found.known and not self._accepted(parameter, found.number):
