@@ -83,6 +83,10 @@ OLD_NOTEBOOK: Final = _code(
     "OM006", "old-notebook", _E, "The notebook's format is older than nbformat 4.", '"nbformat": 3',
     "Upgrade it with `jupyter nbconvert --to notebook --inplace`, then translate it.",
 )  # fmt: skip
+INTERNAL_ERROR: Final = _code(
+    "OM007", "internal-error", _E, "optmap itself failed on this call, or on the file where that cannot be told.",
+    "a bug in optmap", "What the message names was left alone. Please report the bug and attach the file.",
+)  # fmt: skip
 
 # 1xx: what a translation did
 DEFAULT_FILLED: Final = _code(

@@ -91,7 +91,7 @@ def _file_calls(
     from optmap.conformance.filecalls import read_file, read_literals
     from optmap.source.calls import read_call
     from optmap.translate.constructors.arguments import Refusal
-    from optmap.translate.ignore import ignored_lines
+    from optmap.translate.findings import ignored_lines
     from optmap.translate.options import Options
     from optmap.translate.schedules.translate import TranslatedSchedule
     from optmap.translate.schedules.translations import translate_schedules

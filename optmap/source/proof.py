@@ -61,6 +61,19 @@ def verify_bytes(source: Source, body: bytes, output: bytes) -> None:
         raise VerificationError("the file's encoding is no longer declared")
     if source.encoding != "utf-8" and output.decode(source.encoding) != body.decode():
         raise VerificationError("the file does not survive its encoding")
+    try:
+        ast.parse(
+            _head(output) if source.encoding == "utf-8" else output
+        )  # as bytes: a comment may declare an encoding
+    except (SyntaxError, ValueError) as error:
+        raise VerificationError(f"Python cannot read the result: {error}") from None
+
+
+def _head(output: bytes) -> bytes:
+    """The first two lines, as far as they hold nothing but comments: only these may declare an encoding."""
+    lines = output.splitlines(keepends=True)[:2]
+    code = (index for index, line in enumerate(lines) if line.removeprefix(b"\xef\xbb\xbf").strip()[:1] not in b"#")
+    return b"".join(lines[: next(code, 2)])
 
 
 def _missing(source: Source, changes: Sequence[Change], met: set[int]) -> list[Change]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from optmap.diagnostics import UNREADABLE, UNVERIFIED, Diagnostic
+from optmap.diagnostics import UNREADABLE, Diagnostic
 from optmap.files import FoundFile
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
+from optmap.translate.faults import contained
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
@@ -91,16 +91,11 @@ def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFi
         data = found.path.read_bytes()
     except OSError as error:
         return TranslatedFile(found.path, found.base, b"", unreadable(error.strerror or str(error)))
-    try:
-        if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
-            return TranslatedFile(found.path, found.base, data, _configuration(data, found.path, tables, options))
-        return TranslatedFile(found.path, found.base, data, translate_content(found.path.suffix, data, tables, options))
-    except Exception as error:  # a fault in optmap must not keep the other files from being done
-        if os.environ.get("OPTMAP_DEBUG"):
-            raise
-        message = f"internal error, the file was left alone: {type(error).__name__}: {error}"
-        failed = FileResult(data, error=message, diagnostics=(Diagnostic(UNVERIFIED, message, 1, 1),))
-        return TranslatedFile(found.path, found.base, data, failed)
+    if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
+        result = contained(data, lambda: _configuration(data, found.path, tables, options))
+    else:
+        result = translate_content(found.path.suffix, data, tables, options)
+    return TranslatedFile(found.path, found.base, data, result)
 
 
 def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Options) -> FileResult:
@@ -108,7 +103,7 @@ def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Opt
     if suffix == ".ipynb":
         from optmap.translate.notebook import translate_notebook
 
-        return translate_notebook(data, tables, options)
+        return contained(data, lambda: translate_notebook(data, tables, options))
     return translate_bytes(data, tables, options)
 
 

@@ -1,14 +1,21 @@
-"""What the translator has to say about a place of a file, whichever pass found it."""
+"""What the translator has to say about a place of a file, whichever pass found it, and what the file asks not to be told."""
 
 from __future__ import annotations
 
 import ast
+import io
+import re
+import tokenize
 from bisect import bisect_right
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from optmap.diagnostics import Code, Diagnostic
 from optmap.source.calls import Span
 from optmap.source.text import Source
+
+_NEWLINE: Final = re.compile(rb"\r\n?")
+_IGNORE: Final = re.compile(r"#\s*optmap:\s*ignore(?:\[([^\]]*)\])?\s*(?:#.*)?$")
 
 Place = ast.expr | ast.stmt | Span
 """A node of the file, or the span of an argument, whose brackets and name its node leaves out."""
@@ -43,3 +50,38 @@ def diagnostic(source: Source, finding: Finding) -> Diagnostic:
     """The finding as reports show it."""
     line, column = position(source, offset_of(source, finding.node))
     return Diagnostic(finding.code, finding.message, line, column, finding.table)
+
+
+def ignored_lines(source: Source) -> dict[int, frozenset[str]]:
+    """Lines with an ignore comment and the codes that it names, none for all."""
+    if b"optmap:" not in source.body:
+        return {}
+    found: dict[int, frozenset[str]] = {}
+    try:
+        lines = io.StringIO(
+            _NEWLINE.sub(b"\n", source.body).decode()
+        )  # a coding cookie means nothing to the UTF-8 form
+        for token in tokenize.generate_tokens(lines.readline):
+            match = _IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
+            if match:
+                found[token.start[0]] = _codes(match)
+    except (tokenize.TokenError, SyntaxError):
+        return found
+    return found
+
+
+def ignored_in(text: str) -> dict[int, frozenset[str]]:
+    """The same for the lines of a text that is not Python, in which `#` begins a comment."""
+    if "optmap:" not in text:
+        return {}
+    found = {number: _IGNORE.search(line) for number, line in enumerate(text.splitlines(), 1)}
+    return {number: _codes(match) for number, match in found.items() if match}
+
+
+def _codes(match: re.Match[str]) -> frozenset[str]:
+    return frozenset(code.strip() for code in (match[1] or "").split(",") if code.strip())
+
+
+def silenced(ignored: Mapping[int, frozenset[str]], diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Drop the diagnostics whose codes are to be ignored on their line."""
+    return tuple(item for item in diagnostics if item.code.id not in ignored.get(item.line, ()))

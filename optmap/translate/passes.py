@@ -14,7 +14,7 @@ from optmap.translate.constructors.imports import run as run_imports
 from optmap.translate.constructors.run import run as run_constructors
 from optmap.translate.discover.sites import WRAPPED
 from optmap.translate.prefilter import has_steps, has_surroundings, looks_up_optimizers
-from optmap.translate.unit import Outcome, Pass, Unit, Vetoes
+from optmap.translate.unit import Outcome, Pass, Unit, Vetoes, skipping
 
 Run: TypeAlias = Callable[[Unit, Outcome], Outcome]
 
@@ -80,13 +80,19 @@ PASSES: Final[tuple[Pass, ...]] = (
     _Pass("imports", lambda unit: bool(unit.sites.calls), lambda: run_imports),
 )
 
+REPORTING: Final = ("surroundings", "steps")
+"""Passes without which what the others do is still right, as long as no step is rewritten."""
+
 
 def run_passes(unit: Unit, vetoes: Vetoes) -> Outcome:
     """Run the passes until nothing more is vetoed."""
     while True:
         outcome = Outcome(vetoes, unit.sites.mentions, unit.sites.constructing)
         for each in PASSES:
-            if each.wanted(unit):
+            skipped = vetoes.get(skipping(each.name))
+            if skipped is not None:
+                outcome = outcome.reporting([skipped.finding] if skipped.finding is not None else [])
+            elif each.wanted(unit):
                 outcome = each.run(unit, outcome)
                 new = _new_vetoes(outcome)
                 if new:

@@ -15,8 +15,8 @@ from optmap.source.model import Module
 from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.discover.sites import find_sites
-from optmap.translate.findings import Finding, diagnostic
-from optmap.translate.ignore import ignored_lines, silenced
+from optmap.translate.faults import contained, isolated
+from optmap.translate.findings import Finding, diagnostic, ignored_lines, silenced
 from optmap.translate.options import Options
 from optmap.translate.passes import run_passes
 from optmap.translate.prefilter import may_hold_optimizers
@@ -30,7 +30,11 @@ _UNPROVED: Final = (ConflictError, VerificationError, SourceError)
 
 
 def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileResult:
-    """Translate one file's content. Problems with the content are reported in the result, never raised."""
+    """Translate one file's content. Problems with the content, and optmap's own, are reported in the result, never raised."""
+    return contained(data, lambda: _translate_bytes(data, tables, options))
+
+
+def _translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileResult:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
     if not may_hold_optimizers(data, tables, options.sources):
@@ -61,21 +65,26 @@ def unit_of(source: Source, tables: MappingSet, options: Options) -> Unit:
 def _translated(data: bytes, unit: Unit) -> FileResult:
     """Run the passes and prove their changes; what cannot be proved is left alone and reported, and the passes run again."""
     vetoes: Vetoes = {}
-    for attempt in range(_ATTEMPTS + 2):
-        outcome = run_passes(unit, vetoes)
-        if not outcome.changes:
-            break
-        if not unit.options.prove:
-            return _result(unit, outcome, b"", ())
+    for attempt in range(_ATTEMPTS + 3):
+        found, vetoes = isolated(unit, vetoes, lambda known: _attempt(data, unit, known))
+        if isinstance(found, FileResult):
+            return found
+        vetoes = {**vetoes, **_unproved(unit, *found, everything=attempt >= _ATTEMPTS)}
+    raise AssertionError("what is left alone cannot be proved")
+
+
+def _attempt(data: bytes, unit: Unit, vetoes: Vetoes) -> FileResult | tuple[Outcome, Exception]:
+    """What becomes of a file under vetoes, or what cannot be proved of it."""
+    outcome = run_passes(unit, vetoes)
+    output, edits = data, None
+    if outcome.changes and not unit.options.prove:
+        return _result(unit, outcome, b"", ())
+    if outcome.changes:
         try:
             output, edits = prove(unit, outcome)
         except _UNPROVED as error:
-            vetoes = {**vetoes, **_unproved(unit, outcome, error, everything=attempt >= _ATTEMPTS)}
-        else:
-            if output != data:
-                return _result(unit, outcome, output, tuple(edits))
-            break
-    return _result(unit, outcome, data, None)
+            return outcome, error
+    return _result(unit, outcome, output, tuple(edits) if edits is not None and output != data else None)
 
 
 def _result(unit: Unit, outcome: Outcome, output: bytes, edits: tuple[Edit, ...] | None) -> FileResult:

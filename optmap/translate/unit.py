@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from optmap.diagnostics import INTERNAL_ERROR
 from optmap.mapping.model import Api, MappingSet
 from optmap.source.changes import Change
 from optmap.source.text import Source
@@ -21,6 +22,11 @@ Member: TypeAlias = int | tuple[int, str]
 
 STEPS: Final[Member] = (0, "the training steps")
 """All training steps of a file: what surrounds them changes for the whole file."""
+
+
+def skipping(name: str) -> Member:
+    """The member whose veto is for a pass to be skipped."""
+    return 1, name
 
 
 class Unit(NamedTuple):
@@ -57,6 +63,12 @@ class Veto(NamedTuple):
 
 
 Vetoes: TypeAlias = Mapping[Member, Veto]
+
+
+def failed_on(vetoes: Vetoes, node: ast.AST | None) -> Finding | None:
+    """The finding about a call on which optmap itself failed; passes do not look at such a call again."""
+    veto = vetoes.get(id(node))
+    return veto.finding if veto is not None and veto.finding and veto.finding.code is INTERNAL_ERROR else None
 
 
 class Bond(NamedTuple):

@@ -11,7 +11,7 @@ from optmap.translate.configs.entries import Entry, find_entries
 from optmap.translate.configs.identify import Identified, identify
 from optmap.translate.configs.nodes import Broken, Node, read_json, read_toml, read_yaml
 from optmap.translate.constructors.as_text import constructor
-from optmap.translate.ignore import ignored_in
+from optmap.translate.findings import ignored_in
 from optmap.translate.options import Options
 
 _READERS: Final = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".toml": read_toml}

@@ -18,6 +18,8 @@ from optmap.translate.constructors.spelling import NewImport
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.unit import Outcome, Unit
 
+_COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
+
 
 def run(unit: Unit, before: Outcome) -> Outcome:
     """Add the imports that the changes need, and remove those that they leave without a use."""
@@ -117,7 +119,14 @@ def _is_plain(source: Source, module: Module, statement: ast.stmt) -> bool:
     rest = rest_of_line(source, end)
     tail = source.body[rest.start : rest.end].strip()
     alone = starts_line(source, start) and (not tail or tail.startswith(b"#")) and not _kept(source, start)
-    return alone and len(module.block(statement)[0]) > 1
+    return alone and len(module.block(statement)[0]) > 1 and not _hides_cookie(source, statement)
+
+
+def _hides_cookie(source: Source, statement: ast.stmt) -> bool:
+    """Tell whether a comment would declare the file's encoding if a statement on one of the first two lines were gone."""
+    last = statement.end_lineno or statement.lineno
+    following = source.body[source.line_starts[last] :] if last < len(source.line_starts) else b""
+    return statement.lineno <= 2 and any(_COOKIE.match(line) for line in following.splitlines()[:2])
 
 
 def _without(statement: ast.AST | None, names: Sequence[ast.AST]) -> list[Change]:

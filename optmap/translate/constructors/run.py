@@ -10,7 +10,7 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.parameters.sharing import Sharing
 from optmap.translate.results import CallResult, Status
-from optmap.translate.unit import STEPS, Member, Outcome, Tied, Translation, Unit, Veto
+from optmap.translate.unit import STEPS, Member, Outcome, Tied, Translation, Unit, Veto, failed_on
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
@@ -34,7 +34,8 @@ class _Constructors:
         self.before = before
         steps = unit.options.rewrite_step and STEPS not in before.vetoes
         self.options = unit.options._replace(rewrite_step=steps)
-        self.sharing = Sharing(unit.source, unit.sites.calls, before.vetoes)
+        sites = [site for site in unit.sites.calls if failed_on(before.vetoes, site.node) is None]
+        self.sharing = Sharing(unit.source, sites, before.vetoes)
         self.optimizers = frozenset(id(site.node) for site in (*unit.sites.calls, *unit.sites.already))
         self.findings: list[Finding] = []
         self.results: list[CallResult] = []

@@ -17,7 +17,7 @@ from optmap.translate.results import Status
 from optmap.translate.schedules.advice import advice
 from optmap.translate.schedules.translate import TranslatedSchedule
 from optmap.translate.schedules.translations import Translations, translate_schedules
-from optmap.translate.unit import Bond, Outcome, Rewritten, Tied, Translation, Unit
+from optmap.translate.unit import Bond, Outcome, Rewritten, Tied, Translation, Unit, failed_on
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
@@ -118,7 +118,11 @@ def _mentions(room: Translations, done: Sequence[TranslatedSchedule]) -> Iterato
     reported = {id(site.node) for site in passed if site is not None}
     for mention in room.unit.sites.mentions:
         site = calls.get(id(mention.node))
-        if mention.code is not SCHEDULER or site is None:
+        around = room.ownership.module.parent(mention.node) if isinstance(mention.node, ast.expr) else None
+        failure = failed_on(room.vetoes, around)
+        if failure is not None:
+            yield failure
+        elif mention.code is not SCHEDULER or site is None:
             yield mention
         elif id(mention.node) not in made and id(site.node) not in reported:
             yield _left(room, mention, site)

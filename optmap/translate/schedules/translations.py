@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optmap.mapping.canonical import attached
 from optmap.mapping.frameworks import fill
@@ -14,7 +14,7 @@ from optmap.translate.schedules.groups import AttachedGroup, attached_groups
 from optmap.translate.schedules.owners import Owners, Ownership, schedule_calls
 from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.translate import TranslatedSchedule, translate_schedule
-from optmap.translate.unit import Unit, Vetoes
+from optmap.translate.unit import Unit, Vetoes, failed_on
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,18 @@ def translate_schedules(unit: Unit, vetoes: Vetoes) -> Translations:
     """Translate each schedule of a file for itself."""
     module = Module.of(unit.source)
     tables = load_schedules(unit.tables.extra).at(dict(unit.options.versions))
-    calls = tuple(site for site in schedule_calls(module, unit.sites, tables) if not unit.skips(site.node))
-    ownership = Ownership(module, unit.sites.calls, calls)
+    found = schedule_calls(module, unit.sites, tables)
+    calls = tuple(site for site in found if not unit.skips(site.node) and failed_on(vetoes, site.node) is None)
+    optimizers = tuple(site for site in unit.sites.calls if failed_on(vetoes, site.node) is None)
+    unit = unit._replace(tables=tables, sites=replace(unit.sites, calls=optimizers))
+    ownership = Ownership(module, optimizers, calls)
     owners = {id(site.node): ownership.find(site) for site in calls}
     known = [site for site in calls if attached(site.api) and owners[id(site.node)].reason is None]
     groups = tuple(attached_groups(known, owners))
     group = {id(item.node): each for each in groups for item in each.schedules}
     wholes = {id(part.node): site for site in calls for part in ownership.parts(site)}
     made: dict[int, TranslatedSchedule | str] = {}
-    room = Translations(unit._replace(tables=tables), vetoes, ownership, calls, owners, wholes, groups, group, made)
+    room = Translations(unit, vetoes, ownership, calls, owners, wholes, groups, group, made)
     _Translator(room, made).run()
     return room
 
