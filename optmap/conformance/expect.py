@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeGuard
 
 from optmap.conformance.levels import Level
-from optmap.conformance.rules.gradients import UNDECAYED
+from optmap.conformance.rules.rule import UNDECAYED
 from optmap.conformance.scenario import Scenario
 from optmap.mapping.model import Effect, Need
 from optmap.mapping.plan import Cause, Plan

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optmap.conformance.rules import Rule, SparseRows, build
-from optmap.conformance.rules.gradients import decays
-from optmap.conformance.rules.rule import At, NnRule, State
+from optmap.conformance.rules.rule import UNDECAYED, At, NnRule, State
 
 __all__ = ["Group", "SparseRows", "simulate"]
 
@@ -106,12 +105,12 @@ def _advance(slot: _Slot, index: int, given: Gradients, real: np.dtype[Any]) -> 
     if isinstance(gradient, SparseRows):
         if not slot.rule.takes_rows:
             raise ValueError(f"{where} is sparse, which only nn.LazyAdam and nn.Adam(use_lazy=True) accept")
-        slot.weight = slot.rule.update_rows(slot.weight, _rows(where, gradient, slot.weight), slot.state, at)
+        slot.weight = slot.rule.step(slot.weight, _rows(where, gradient, slot.weight), slot.state, at)
         return
     dense = _floats(where, gradient, real)
     if dense.shape != slot.weight.shape:
         raise ValueError(f"{where} has shape {dense.shape}, but the parameter has shape {slot.weight.shape}")
-    slot.weight = slot.rule.update(slot.weight, dense, slot.state, at)
+    slot.weight = slot.rule.step(slot.weight, dense, slot.state, at)
 
 
 def _slots(
@@ -136,9 +135,9 @@ def _slots(
         rule = rules[name]
         if weight.ndim == 0 and not rule.takes_scalars:
             raise ValueError(f"parameter {name!r} is 0-dimensional, which MindSpore rejects here")
-        filtered = rule.filters_names and groups is None
+        skipped = rule.filters_names and groups is None and any(part in name for part in UNDECAYED)
         rates = _rates(api, rule, steps, real, shifted=changing and groups is not None)
-        slots.append(_Slot(name, rule, rates, not filtered or decays(name), weight, common.start(weight)))
+        slots.append(_Slot(name, rule, rates, not skipped, weight, common.start(weight)))
     return slots
 
 

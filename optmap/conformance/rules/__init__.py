@@ -1,4 +1,4 @@
-"""MindSpore's update rules in numpy: one module per algorithm, and a registry by full API name.
+"""MindSpore's update rules in numpy: one module per family, and a registry by full API name.
 
 Every rule was compared with MindSpore 2.10.0 on CPU with one kernel thread; the traces are in `tests/conformance/goldens`.
 """
@@ -9,24 +9,23 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from optmap.conformance.rules.adadelta import Adadelta, ExperimentalAdadelta
 from optmap.conformance.rules.adafactor import AdaFactor
-from optmap.conformance.rules.adagrad import Adagrad, ExperimentalAdagrad
-from optmap.conformance.rules.adam import Adam, ExperimentalAdam
-from optmap.conformance.rules.adamax import AdaMax, ExperimentalAdamax
-from optmap.conformance.rules.adamoffload import AdamOffload
-from optmap.conformance.rules.adamw import AdamWeightDecay, ExperimentalAdamW
+from optmap.conformance.rules.adagrad import Adagrad, ExperimentalAdagrad, ProximalAdagrad
+from optmap.conformance.rules.adam import Adam, AdamOffload, ExperimentalAdam, LazyAdam
+from optmap.conformance.rules.adam_relatives import (
+    AdaMax,
+    AdamWeightDecay,
+    ExperimentalAdamax,
+    ExperimentalAdamW,
+    NAdam,
+    RAdam,
+)
 from optmap.conformance.rules.asgd import ASGD, ExperimentalASGD
 from optmap.conformance.rules.ftrl import FTRL
-from optmap.conformance.rules.lazyadam import LazyAdam
-from optmap.conformance.rules.momentum import Momentum
-from optmap.conformance.rules.nadam import NAdam
-from optmap.conformance.rules.proximal_adagrad import ProximalAdagrad
-from optmap.conformance.rules.radam import RAdam
-from optmap.conformance.rules.rmsprop import ExperimentalRMSprop, RMSProp
+from optmap.conformance.rules.rmsprop import Adadelta, ExperimentalAdadelta, ExperimentalRMSprop, RMSProp
 from optmap.conformance.rules.rprop import ExperimentalRprop, Rprop
 from optmap.conformance.rules.rule import Rule, SparseRows
-from optmap.conformance.rules.sgd import SGD, ExperimentalSGD
+from optmap.conformance.rules.sgd import SGD, ExperimentalSGD, Momentum
 
 __all__ = ["RULES", "Rule", "SparseRows", "build"]
 
@@ -69,7 +68,7 @@ def build(api: str, hyperparameters: Mapping[str, object]) -> Rule:
     if api not in RULES:
         raise ValueError(f"no rule for {api!r}{_nearest(api, list(RULES))}")
     rule = RULES[api]
-    fields = {field.name: field for field in dataclasses.fields(rule)}
+    fields = rule.hyperparameters()
     for name in hyperparameters:
         if name not in fields:
             raise ValueError(f"{api} has no hyperparameter {name!r}{_nearest(name, list(fields))}")

@@ -25,8 +25,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from optmap.conformance.rules.arithmetic import Array, power
-from optmap.conformance.rules.options import NON_NEGATIVE, POSITIVE, UNIT_OPEN, Flag, Pair, Rate, Rates, Real, option
-from optmap.conformance.rules.rule import At, ScaledRule, State
+from optmap.conformance.rules.options import FLAG, NON_NEGATIVE, POSITIVE, UNIT_OPEN, Pair, Rate, Rates, Real, option
+from optmap.conformance.rules.rule import At, NnRule, State
 
 SMALLEST = 1e-30
 
@@ -44,7 +44,7 @@ def rms(values: Array) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaFactor(ScaledRule):
+class AdaFactor(NnRule):
     """`mindspore.nn.AdaFactor`; learning_rate is None if and only if relative_step is True."""
 
     filters_names: ClassVar[bool] = False
@@ -55,10 +55,10 @@ class AdaFactor(ScaledRule):
     decay_rate: float = option(UNIT_OPEN, 0.8)
     beta1: float | None = option(Real(at_least=0.0, at_most=1.0, integers=True, optional=True), 0.9)
     weight_decay: float = option(Real(at_least=0.0, below=1.0), 0.0)
-    scale_parameter: bool = option(Flag(), True)
-    relative_step: bool = option(Flag(), True)
-    warmup_init: bool = option(Flag(), False)
-    compression: bool = option(Flag(), False)
+    scale_parameter: bool = option(FLAG, True)
+    relative_step: bool = option(FLAG, True)
+    warmup_init: bool = option(FLAG, False)
+    compression: bool = option(FLAG, False)
 
     def __post_init__(self) -> None:
         """Check every hyperparameter, and the combinations that MindSpore rejects."""
@@ -79,6 +79,9 @@ class AdaFactor(ScaledRule):
         if "lr" in group and not self.relative_step:
             raise ValueError("MindSpore raises an error for a learning rate of a group")
         return {}
+
+    def prepared(self, weight: Array, gradient: Array, at: At) -> Array:
+        return gradient
 
     def start(self, weight: Array) -> State:
         moments = {"m": np.zeros_like(weight)}

@@ -7,6 +7,7 @@ plain arithmetic and lanes and tails round alike.
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,38 @@ def fma(a: Any, b: Any, c: Any) -> Any:
     if a.dtype == np.float64:
         return a * b + c
     return np.add(np.multiply(a, b, dtype=np.float64), c, dtype=np.float64).astype(np.float32)
+
+
+class Averaging(Enum):
+    """How a running average is written, which decides how it rounds. `rest` is 1 minus the weight of the old value."""
+
+    FUSED = auto()
+    """`old + (new - old) * rest`, each product and sum fused, as in NNACL."""
+    STEPPED = auto()
+    """`old + (new - old) * rest`, each operation rounded."""
+    WEIGHTED = auto()
+    """`old * keep + new * rest`, each operation rounded."""
+
+    def of(self, old: Any, new: Any, keep: Any, rest: Any) -> Any:
+        """The next average of `old` and a new value."""
+        if self is Averaging.WEIGHTED:
+            return old * keep + new * rest
+        return fma(new - old, rest, old) if self is Averaging.FUSED else old + (new - old) * rest
+
+    def of_square(self, old: Any, new: Any, keep: Any, rest: Any) -> Any:
+        """The next average of `old` and the square of a new value."""
+        return fma(fma(new, new, -old), rest, old) if self is Averaging.FUSED else self.of(old, new * new, keep, rest)
+
+
+def root(square: Array, epsilon: Any, *, inside: bool) -> Array:
+    """The square root with epsilon added inside it or beside it."""
+    added: Array = np.sqrt(square + epsilon) if inside else np.sqrt(square) + epsilon
+    return added
+
+
+def scalars(like: Array, *values: float) -> tuple[Any, ...]:
+    """Numbers as scalars of an array's dtype."""
+    return tuple(map(like.dtype.type, values))
 
 
 def wide(value: Any) -> Any:

@@ -8,54 +8,41 @@ of the parameters, which starts at t0, does not affect MindSpore's parameters an
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from optmap.conformance.rules.arithmetic import Array, power
-from optmap.conformance.rules.gradients import experimental_gradient, nn_gradient
-from optmap.conformance.rules.options import ANY_NON_NEGATIVE, ANY_POSITIVE, Flag, Rate, Rates, Real, option
-from optmap.conformance.rules.rule import At, ExperimentalRule, NnRule, State
-
-
-def asgd(weight: Array, gradient: Array, state: State, at: At, *, lambd: Any, alpha: float) -> Array:
-    """One step; `eta` is updated in the state."""
-    real = weight.dtype.type
-    one, eta = real(1), state.get("eta", at.lr)
-    state["eta"] = at.lr / power(one + lambd * at.lr * real(at.step), alpha)
-    updated: Array = weight * (one - lambd * eta) - eta * gradient
-    return updated
+from optmap.conformance.rules.arithmetic import Array, power, scalars
+from optmap.conformance.rules.options import RATE_ABOVE_ZERO, Rate, Rates, Real, option
+from optmap.conformance.rules.rule import At, ExperimentalRule, NnRule, Rule, State
 
 
 @dataclass(frozen=True, kw_only=True)
-class ASGD(NnRule):
-    """`mindspore.nn.ASGD`."""
+class AveragedSGD(Rule):
+    """The formula of both classes."""
 
-    learning_rate: Rates = option(Rate(), 0.1)
     lambd: float = option(Real(), 1e-4)
     alpha: float = option(Real(), 0.75)
     t0: float = option(Real(), 1e6)
 
-    def start(self, weight: Array) -> State:
-        return {}
-
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        gradient = nn_gradient(self, weight, gradient, at)
-        return asgd(weight, gradient, state, at, lambd=weight.dtype.type(self.lambd), alpha=self.alpha)
+        one, lambd, step = scalars(weight, 1, self.lambd, at.step)
+        eta = state.get("eta", at.lr)
+        state["eta"] = at.lr / power(one + lambd * at.lr * step, self.alpha)
+        updated: Array = weight * (one - lambd * eta) - eta * gradient
+        return updated
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExperimentalASGD(ExperimentalRule):
+class ASGD(AveragedSGD, NnRule):
+    """`mindspore.nn.ASGD`."""
+
+    fixed: ClassVar[tuple[str, ...]] = ("loss_scale",)
+
+    learning_rate: Rates = option(Rate(), 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentalASGD(AveragedSGD, ExperimentalRule):
     """`mindspore.experimental.optim.ASGD`."""
 
-    lr: Rates = option(Rate(each=ANY_POSITIVE), 0.01)
-    lambd: float = option(Real(), 1e-4)
+    lr: Rates = option(RATE_ABOVE_ZERO, 0.01)
     alpha: float = option(Real(integers=True), 0.75)
-    t0: float = option(Real(), 1e6)
-    weight_decay: float = option(ANY_NON_NEGATIVE, 0.0)
-    maximize: bool = option(Flag(), False)
-
-    def start(self, weight: Array) -> State:
-        return {}
-
-    def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        gradient = experimental_gradient(weight, gradient, weight_decay=self.weight_decay, maximize=self.maximize)
-        return asgd(weight, gradient, state, at, lambd=weight.dtype.type(self.lambd), alpha=self.alpha)

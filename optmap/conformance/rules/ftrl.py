@@ -18,24 +18,24 @@ from typing import ClassVar
 
 import numpy as np
 
-from optmap.conformance.rules.arithmetic import Array, powers
-from optmap.conformance.rules.gradients import nn_gradient
-from optmap.conformance.rules.options import NON_NEGATIVE, POSITIVE, Flag, Rate, Rates, Real, option
-from optmap.conformance.rules.rule import At, ScaledRule, State
+from optmap.conformance.rules.arithmetic import Array, powers, scalars
+from optmap.conformance.rules.options import FLAG, NON_NEGATIVE, POSITIVE, Rate, Rates, Real, option
+from optmap.conformance.rules.rule import At, NnRule, State
 
 
 @dataclass(frozen=True, kw_only=True)
-class FTRL(ScaledRule):
+class FTRL(NnRule):
     """`mindspore.nn.FTRL`."""
 
     filters_names: ClassVar[bool] = False
+    slots: ClassVar[tuple[str, ...]] = ("linear",)
 
     initial_accum: float = option(NON_NEGATIVE, 0.1)
     learning_rate: Rates = option(Rate(each=POSITIVE, sequences=False), 0.001)
     lr_power: float = option(Real(at_most=0.0), -0.5)
     l1: float = option(NON_NEGATIVE, 0.0)
     l2: float = option(NON_NEGATIVE, 0.0)
-    use_locking: bool = option(Flag(), False)
+    use_locking: bool = option(FLAG, False)
 
     @property
     def takes_scalars(self) -> bool:
@@ -47,15 +47,13 @@ class FTRL(ScaledRule):
         return super().overrides(group)
 
     def start(self, weight: Array) -> State:
-        return {"accum": np.full_like(weight, self.initial_accum), "linear": np.zeros_like(weight)}
+        return super().start(weight) | {"accum": np.full_like(weight, self.initial_accum)}
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
-        real = weight.dtype.type
-        l1, exponent = real(self.l1), real(-self.lr_power)
-        gradient = nn_gradient(self, weight, gradient, at)
+        zero, two, l1, l2, exponent = scalars(weight, 0, 2, self.l1, self.l2, -self.lr_power)
         grown = state["accum"] + gradient * gradient
         before, after = powers(state["accum"], exponent), powers(grown, exponent)
         linear = state["linear"] + (gradient - (after - before) / at.lr * weight)
-        moved = (l1 - linear) / (after / at.lr + real(2) * real(self.l2))
+        moved = (l1 - linear) / (after / at.lr + two * l2)
         state["accum"], state["linear"] = grown, linear
-        return np.where(np.abs(linear) > l1, moved, real(0))
+        return np.where(np.abs(linear) > l1, moved, zero)

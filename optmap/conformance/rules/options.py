@@ -124,9 +124,11 @@ def check_options(instance: Any) -> None:
             field.metadata[_KEY].check(field.name, getattr(instance, field.name))
 
 
+FLAG = Flag()
 UNIT_OPEN = Real(above=0.0, below=1.0)
 POSITIVE = Real(above=0.0)
 NON_NEGATIVE = Real(at_least=0.0)
 ANY_NON_NEGATIVE = Real(at_least=0.0, integers=True)
 ANY_POSITIVE = Real(above=0.0, integers=True)
 BETA = Real(at_least=0.0, below=1.0)
+RATE_ABOVE_ZERO = Rate(each=ANY_POSITIVE)
