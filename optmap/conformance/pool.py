@@ -9,10 +9,9 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
-from optmap.conformance.engines import ENGINES, load_engine
-from optmap.conformance.scenario import Job, Outcome
-from optmap.conformance.schedule_jobs import Rates, ScheduleJob, job_message
-from optmap.conformance.wire import WireError, jobs_message, read_frame, read_outcome, write_frame
+from optmap.conformance.engines import ENGINES, all_rates, load_engine
+from optmap.conformance.scenario import Job, Outcome, Rates, ScheduleJob
+from optmap.conformance.wire import WireError, read_frame, write_frame
 from optmap.processes import stderr_tail, worker_command
 
 START_LIMIT: Final = 120.0
@@ -83,23 +82,20 @@ class Session:
         """Run the jobs in order. Raises EngineError if the worker dies, hangs or gives an invalid answer."""
         with self._lock:
             self._hello()
-            if not jobs:
-                return []
             if self.local:
                 return list(load_engine(self.engine).run(jobs))
-            answer = self._exchange(jobs_message(jobs), self.limits[1], f"for {len(jobs)} runs")
-            return [read_outcome(item) for item in answer["outcomes"]]
+            return self._answers(jobs, rates=False) if jobs else []
 
     def rates(self, jobs: Sequence[ScheduleJob]) -> list[Rates]:
         """Compute the learning rates of schedules, in order. Raises EngineError as `run` does."""
         with self._lock:
             self._hello()
-            if self.local:
-                from optmap.conformance.schedules import local_rates
+            return all_rates(load_engine(self.engine), jobs) if self.local else self._answers(jobs, rates=True)
 
-                return [local_rates(job) for job in jobs]
-            answer = self._exchange(job_message(jobs), self.limits[1], f"for {len(jobs)} schedules")
-            return [Rates(tuple(item["values"]), item["failure"]) for item in answer["rates"]]
+    def _answers(self, jobs: Sequence[Job] | Sequence[ScheduleJob], *, rates: bool) -> list[Any]:
+        what = f"for {len(jobs)} {'schedules' if rates else 'runs'}"
+        found: list[Any] = self._exchange({"jobs": list(jobs), "rates": rates}, self.limits[1], what)["answers"]
+        return found
 
     def _exchange(self, message: object, limit: float, what: str) -> Any:
         """Send a message, if any, and wait for the answer, in a thread that can be abandoned if the worker hangs."""

@@ -1,4 +1,4 @@
-"""Scenarios: a tiny model with its initial weights, batches and loss, as data; and the jobs and traces of engines."""
+"""Scenarios: a tiny model with its initial weights, batches and loss, as data; and what engines are asked and answer."""
 
 from __future__ import annotations
 
@@ -151,3 +151,32 @@ class Failure:
 
 
 Outcome: TypeAlias = Trace | Failure
+
+
+@dataclass(frozen=True)
+class ScheduleJob:
+    """A request to an engine for the learning rates of a schedule.
+
+    Attributes:
+        api: full name of the schedule.
+        arguments: its arguments by name, without the optimizer and the step.
+        steps: number of steps of the optimizer.
+        learning_rate: the optimizer's own rate, where the schedule is attached to it.
+        steps_per_epoch: steps between two calls of an attached schedule's step().
+        formula: its function is text that optmap itself has written; text of a user's file is never run.
+    """
+
+    api: str
+    arguments: dict[str, Any]
+    steps: int
+    learning_rate: float = 0.1
+    steps_per_epoch: int = 1
+    formula: bool = False
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The learning rate of each step, or why there is none."""
+
+    values: tuple[float, ...] = ()
+    failure: str | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.levels import Divergence, Level
 from optmap.conformance.results import Mode, Pair, Refused, Result, Verdict
-from optmap.conformance.schedule_jobs import Rates, ScheduleJob
+from optmap.conformance.scenario import Rates, ScheduleJob
 from optmap.conformance.schedule_translated import Translated, translated
 from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter

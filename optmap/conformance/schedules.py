@@ -13,11 +13,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from optmap.conformance.schedule_jobs import Rates, ScheduleJob
 from optmap.mapping.canonical import PACE, Canonical, Context
 from optmap.mapping.formula import ARITHMETIC, Formula, Op
-from optmap.mapping.load import load_schedules
-from optmap.mapping.model import OPTIMIZER, Api, MappingSet
+from optmap.mapping.model import Api, MappingSet
 from optmap.mapping.plan import Given
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, literal_value
@@ -72,18 +70,6 @@ def rates(
         return np.asarray(np.broadcast_to(evaluation.of(formula), steps), dtype=np.float64)
 
 
-def local_rates(job: ScheduleJob) -> Rates:
-    """What a worker would answer, computed here."""
-    tables = load_schedules()
-    api = tables.apis[job.api]
-    own = job.learning_rate if OPTIMIZER in api.by_tie else None
-    try:
-        found = rates(tables, api, job.arguments, job.steps, learning_rate=own, steps_per_epoch=job.steps_per_epoch)
-    except (ScheduleError, KeyError, TypeError, ValueError) as error:
-        return Rates(failure=str(error))
-    return Rates(tuple(found.tolist()))
-
-
 def _value(value: Any) -> Value:
     """What is known of an argument; a function stands for itself."""
     return Value() if callable(value) else literal_value(tuple(value) if isinstance(value, list) else value)
@@ -116,25 +102,20 @@ class _Evaluation:
             return self.names[formula.name]
         items = [self.of(item) for item in formula.items]
         if formula.op is Op.CALL:
-            return (
-                _FUNCTIONS[formula.name](*items)
-                if formula.name
-                else np.vectorize(items[0], [float])(items[1].astype(int))
-            )
-        if formula.op is Op.ITEM:
-            return items[0][items[1]]
-        if formula.op is Op.IF:
-            return np.where(*items)
-        if formula.op is Op.AND:
-            return np.logical_and(*items)
-        if (
-            formula.op is Op.WHOLE
-        ):  # as the frameworks do: Python's own // differs where the quotient rounds up to a whole number
-            return np.floor(items[0] / items[1])
-        return (
-            items[0]
-            if formula.op is Op.NAMED
-            else -items[0]
-            if formula.op is Op.NEGATIVE
-            else ARITHMETIC[formula.op](*items)
-        )
+            return _FUNCTIONS[formula.name](*items) if formula.name else _called(*items)
+        return _OPERATIONS[formula.op](*items) if formula.op in _OPERATIONS else ARITHMETIC[formula.op](*items)
+
+
+def _called(function: Any, steps: Any) -> Any:
+    """A user's function of the step, called for each."""
+    return np.vectorize(function, [float])(steps.astype(int))
+
+
+_OPERATIONS: Final[dict[Op, Callable[..., Any]]] = {
+    Op.ITEM: lambda items, index: items[index],
+    Op.IF: np.where,
+    Op.AND: np.logical_and,
+    Op.WHOLE: lambda one, other: np.floor(one / other),  # Python's own // differs where the quotient is rounded to a whole number
+    Op.NAMED: lambda item: item,
+    Op.NEGATIVE: lambda item: -item,
+}  # fmt: skip

@@ -34,7 +34,7 @@ class Group:
 
 
 @dataclass
-class _Slot:
+class Slot:
     """One parameter during the simulation: its current value, its rule, and the rule's state."""
 
     name: str
@@ -43,6 +43,23 @@ class _Slot:
     decayed: bool
     weight: Array
     state: State
+
+    def advance(self, index: int, given: Gradients) -> None:
+        """Update the parameter by the step of this index, counted from 0."""
+        where = f"step {index + 1}: gradient for {self.name!r}"
+        if self.name not in given:
+            raise ValueError(f"{where} is missing")
+        gradient = given[self.name]
+        if isinstance(gradient, SparseRows):
+            if not self.rule.takes_rows:
+                raise ValueError(f"{where} is sparse, which only nn.LazyAdam and nn.Adam(use_lazy=True) accept")
+            gradient = _rows(where, gradient, self.weight)
+        else:
+            gradient = _floats(where, gradient, self.weight.dtype)
+            if gradient.shape != self.weight.shape:
+                raise ValueError(f"{where} has shape {gradient.shape}, but the parameter has shape {self.weight.shape}")
+        at = At(index + 1, self.rates[index], self.decayed)
+        self.weight = self.rule.step(self.weight, gradient, self.state, at)
 
 
 def simulate(
@@ -82,7 +99,7 @@ def simulate(
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     real = np.dtype(dtype)
-    slots = _slots(api, hyperparameters, parameters, groups, len(gradients), real)
+    slots = parameter_slots(api, hyperparameters, parameters, groups, len(gradients), real)
     history: list[dict[str, Array]] = []
     with np.errstate(all="ignore"):
         for index, given in enumerate(gradients):
@@ -90,37 +107,19 @@ def simulate(
                 if name not in parameters:
                     raise ValueError(f"step {index + 1}: gradient for {name!r}, which is not a parameter")
             for slot in slots:
-                _advance(slot, index, given, real)
+                slot.advance(index, given)
             history.append({slot.name: slot.weight.copy() for slot in slots})
     return history
 
 
-def _advance(slot: _Slot, index: int, given: Gradients, real: np.dtype[Any]) -> None:
-    """Update one parameter by the step of this index, counted from 0."""
-    where = f"step {index + 1}: gradient for {slot.name!r}"
-    if slot.name not in given:
-        raise ValueError(f"{where} is missing")
-    gradient = given[slot.name]
-    at = At(index + 1, slot.rates[index], slot.decayed)
-    if isinstance(gradient, SparseRows):
-        if not slot.rule.takes_rows:
-            raise ValueError(f"{where} is sparse, which only nn.LazyAdam and nn.Adam(use_lazy=True) accept")
-        slot.weight = slot.rule.step(slot.weight, _rows(where, gradient, slot.weight), slot.state, at)
-        return
-    dense = _floats(where, gradient, real)
-    if dense.shape != slot.weight.shape:
-        raise ValueError(f"{where} has shape {dense.shape}, but the parameter has shape {slot.weight.shape}")
-    slot.weight = slot.rule.step(slot.weight, dense, slot.state, at)
-
-
-def _slots(
+def parameter_slots(
     api: str,
     hyperparameters: Mapping[str, object],
     parameters: Mapping[str, Array],
     groups: Sequence[Group] | None,
     steps: int,
     real: np.dtype[Any],
-) -> list[_Slot]:
+) -> list[Slot]:
     """All parameters with their initial values, in the order of `parameters`."""
     if not parameters:
         raise ValueError("there must be at least one parameter")
@@ -137,7 +136,7 @@ def _slots(
             raise ValueError(f"parameter {name!r} is 0-dimensional, which MindSpore rejects here")
         skipped = rule.filters_names and groups is None and any(part in name for part in UNDECAYED)
         rates = _rates(api, rule, steps, real, shifted=changing and groups is not None)
-        slots.append(_Slot(name, rule, rates, not skipped, weight, common.start(weight)))
+        slots.append(Slot(name, rule, rates, not skipped, weight, common.start(weight)))
     return slots
 
 

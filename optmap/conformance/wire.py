@@ -1,13 +1,14 @@
 """Messages between optmap and its workers: JSON and raw arrays, in frames that start with a distinctive mark.
 
 A frame is the mark, the length of what follows (8 bytes), the length of the JSON (8 bytes), the JSON, and the bytes of all
-arrays. In the JSON an array is {"@": [dtype, shape, offset]}. Tuples arrive as lists.
+arrays. What JSON lacks is {"@": [kind, ...]} there: an array with dtype, shape and offset, a tuple with its items, a value of
+`CLASSES` with its fields, or the number of one that stands earlier in the message.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from enum import Enum
 from typing import IO, Any, Final
 
 import numpy as np
@@ -19,13 +20,18 @@ from optmap.conformance.scenario import (
     JobGroup,
     Loss,
     Model,
-    Outcome,
+    Rates,
     Rows,
     Scenario,
+    ScheduleJob,
     Trace,
 )
 
 MARK: Final = b"\x00optmap\x01"
+CLASSES: Final = {
+    kind.__name__: kind
+    for kind in (Failure, GroupChange, Job, JobGroup, Loss, Model, Rates, Rows, Scenario, ScheduleJob, Trace)
+}
 _KEY: Final = "@"
 
 
@@ -35,9 +41,9 @@ class WireError(Exception):
 
 def write_frame(stream: IO[bytes], message: object) -> None:
     """Send one message."""
-    blobs: list[bytes] = []
-    text = json.dumps(_flatten(message, blobs, [0])).encode()
-    data = b"".join(blobs)
+    writer = _Writer()
+    text = json.dumps(writer.plain(message)).encode()
+    data = b"".join(writer.blobs)
     stream.write(MARK + (8 + len(text) + len(data)).to_bytes(8, "little") + len(text).to_bytes(8, "little") + text)
     stream.write(data)
     stream.flush()
@@ -52,7 +58,7 @@ def read_frame(stream: IO[bytes]) -> Any:
         raise WireError(f"found {head[:40]!r} where a frame was expected")
     body = stream.read(int.from_bytes(_exactly(stream, 8), "little"))
     cut = 8 + int.from_bytes(body[:8], "little")
-    return _restore(json.loads(body[8:cut]), memoryview(body)[cut:])
+    return _Reader(memoryview(body)[cut:]).value(json.loads(body[8:cut]))
 
 
 def _exactly(stream: IO[bytes], count: int) -> bytes:
@@ -62,87 +68,64 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
     return data
 
 
-def _flatten(value: Any, blobs: list[bytes], used: list[int]) -> Any:
-    if isinstance(value, np.ndarray):
-        data = np.ascontiguousarray(value).tobytes()
-        blobs.append(data)
-        used[0] += len(data)
-        return {_KEY: [value.dtype.str, value.shape, used[0] - len(data)]}
-    if isinstance(value, dict):
-        return {key: _flatten(item, blobs, used) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_flatten(item, blobs, used) for item in value]
-    return value
+class _Writer:
+    """Turns values into what JSON has; an array or object that occurs several times is written once."""
+
+    def __init__(self) -> None:
+        self.blobs: list[bytes] = []
+        self.used = 0
+        self.arrays: dict[int, int] = {}
+        self.objects: dict[int, int] = {}
+
+    def plain(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return {_KEY: ["array", value.dtype.str, value.shape, self._offset(value)]}
+        if type(value).__name__ in CLASSES:
+            return {_KEY: self._object(value)}
+        if isinstance(value, dict):
+            return {key: self.plain(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.plain(item) for item in value]
+        return {_KEY: ["tuple", *map(self.plain, value)]} if isinstance(value, tuple) else value
+
+    def _offset(self, array: Any) -> int:
+        if id(array) not in self.arrays:
+            self.arrays[id(array)] = self.used
+            self.blobs.append(np.ascontiguousarray(array).tobytes())
+            self.used += len(self.blobs[-1])
+        return self.arrays[id(array)]
+
+    def _object(self, value: Any) -> list[Any]:
+        if id(value) in self.objects:
+            return ["earlier", self.objects[id(value)]]
+        fields = [value.value] if isinstance(value, Enum) else [self.plain(item) for item in vars(value).values()]
+        self.objects[id(value)] = len(self.objects)
+        return [type(value).__name__, *fields]
 
 
-def _restore(value: Any, data: memoryview) -> Any:
-    if isinstance(value, dict):
-        if _KEY in value:
-            dtype, shape, offset = value[_KEY]
+class _Reader:
+    """The reverse of a `_Writer`."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self.objects: list[Any] = []
+
+    def value(self, plain: Any) -> Any:
+        if isinstance(plain, list):
+            return [self.value(item) for item in plain]
+        if not isinstance(plain, dict):
+            return plain
+        if _KEY not in plain:
+            return {key: self.value(item) for key, item in plain.items()}
+        kind, *parts = plain[_KEY]
+        if kind == "array":
+            dtype, shape, offset = parts
             count = int(np.prod(shape, dtype=np.int64))
-            return np.frombuffer(data, np.dtype(dtype), count, offset).reshape(shape).copy()
-        return {key: _restore(item, data) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restore(item, data) for item in value]
-    return value
-
-
-def jobs_message(jobs: Sequence[Job]) -> dict[str, Any]:
-    """Jobs as a message, in which each scenario occurs once."""
-    scenarios: dict[int, int] = {}
-    listed: list[Scenario] = []
-    for job in jobs:
-        if id(job.scenario) not in scenarios:
-            scenarios[id(job.scenario)] = len(listed)
-            listed.append(job.scenario)
-    rows = [{**vars(job), "scenario": scenarios[id(job.scenario)], "gradients": _gradients(job.gradients),
-             "groups": None if job.groups is None else [vars(group) for group in job.groups]} for job in jobs]  # fmt: skip
-    return {"scenarios": [{**vars(item), "groups": [vars(g) for g in item.groups]} for item in listed], "jobs": rows}
-
-
-def read_jobs(message: dict[str, Any]) -> list[Job]:
-    """The jobs of a message."""
-    scenarios = [
-        Scenario(**{**item, "model": Model(item["model"]), "loss": Loss(item["loss"]),
-                    "rate_factors": tuple(item["rate_factors"]),
-                    "groups": tuple(GroupChange(**{**g, "parameters": tuple(g["parameters"])}) for g in item["groups"])})
-        for item in message["scenarios"]
-    ]  # fmt: skip
-    jobs = []
-    for row in message["jobs"]:
-        groups = row["groups"]
-        made = None if groups is None else tuple(
-            JobGroup(tuple(group["parameters"]), _tuples(group["arguments"])) for group in groups
-        )  # fmt: skip
-        jobs.append(Job(**{**row, "arguments": _tuples(row["arguments"]), "scenario": scenarios[row["scenario"]],
-                           "gradients": None if row["gradients"] is None else _read_gradients(row["gradients"]),
-                           "rates": None if row["rates"] is None else tuple(row["rates"]), "groups": made}))  # fmt: skip
-    return jobs
-
-
-def outcome_message(outcome: Outcome) -> dict[str, Any]:
-    """A trace or a failure as a message."""
-    if isinstance(outcome, Failure):
-        return {"failure": outcome.reason}
-    return {"loss": outcome.loss, "gradients": _gradients(outcome.gradients), "parameters": outcome.parameters}
-
-
-def read_outcome(message: dict[str, Any]) -> Outcome:
-    """The trace or failure of a message."""
-    if "failure" in message:
-        return Failure(message["failure"])
-    return Trace(message["loss"], _read_gradients(message["gradients"]), message["parameters"])
-
-
-def _gradients(gradients: dict[str, Any] | None) -> dict[str, Any] | None:
-    if gradients is None:
-        return None
-    return {name: vars(value) if isinstance(value, Rows) else value for name, value in gradients.items()}
-
-
-def _read_gradients(message: dict[str, Any]) -> dict[str, Any]:
-    return {name: Rows(**value) if isinstance(value, dict) else value for name, value in message.items()}
-
-
-def _tuples(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+            return np.frombuffer(self.data, np.dtype(dtype), count, offset).reshape(shape).copy()
+        if kind == "earlier":
+            return self.objects[parts[0]]
+        items = [self.value(item) for item in parts]
+        if kind == "tuple":
+            return tuple(items)
+        self.objects.append(CLASSES[kind](*items))
+        return self.objects[-1]

@@ -10,8 +10,7 @@ import pytest
 
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.pool import Session
-from optmap.conformance.scenario import Job, Outcome
-from optmap.conformance.schedule_jobs import Rates, ScheduleJob
+from optmap.conformance.scenario import Job, Outcome, Rates, ScheduleJob
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from optmap.conformance.schedule_jobs import ScheduleJob
+from optmap.conformance.scenario import ScheduleJob
 from optmap.conformance.schedules import ScheduleError, rates
 from optmap.mapping.canonical import attached
 from optmap.mapping.load import load_schedules
@@ -26,9 +26,9 @@ SINGLE: Final = 2e-6
 CHAINED: Final = 2e-5
 
 ENGINES: Final = {
-    "torch": ("torch", "torch_rates"),
-    "tf": ("tensorflow", "tensorflow_rates"),
-    "mindspore": ("mindspore", "mindspore_real_rates"),
+    "torch": ("torch", "torch"),
+    "tf": ("tensorflow", "tensorflow"),
+    "mindspore": ("mindspore", "mindspore_real"),
 }
 T, K, V, N, M = (
     "torch.optim.lr_scheduler.",

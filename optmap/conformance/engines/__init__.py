@@ -1,12 +1,12 @@
-"""The engines by name. Each is a plain module with `version()` and `run(jobs)`, imported only in its own worker."""
+"""The engines by name. Each is a plain module that follows `Engine`, imported only in its own worker."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol, cast
 
-from optmap.conformance.scenario import Job, Outcome
+from optmap.conformance.scenario import Failure, Job, Outcome, Rates, ScheduleJob, Trace
 
 
 class Engine(Protocol):
@@ -18,6 +18,10 @@ class Engine(Protocol):
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Run the jobs in order. A job that the framework rejects gives a Failure and does not stop the others."""
+        ...
+
+    def rates(self, job: ScheduleJob) -> Sequence[float]:
+        """The learning rate of each step. Raises any error of the framework."""
         ...
 
 
@@ -49,3 +53,28 @@ ENGINES: Final = {
 def load_engine(name: str) -> Engine:
     """Import an engine's module."""
     return cast(Engine, importlib.import_module(ENGINES[name].module))
+
+
+def each(jobs: Sequence[Job], train: Callable[[Job], Trace]) -> Iterator[Outcome]:
+    """Run jobs one by one; an error of any type, from constructors, kernels or checks, is the failure of its job."""
+    for job in jobs:
+        try:
+            yield train(job)
+        except Exception as error:
+            yield Failure(described(error))
+
+
+def all_rates(engine: Engine, jobs: Sequence[ScheduleJob]) -> list[Rates]:
+    """The rates of schedules, in order; an error is the failure of its schedule."""
+    found = []
+    for job in jobs:
+        try:
+            found.append(Rates(tuple(engine.rates(job))))
+        except Exception as error:
+            found.append(Rates(failure=described(error)))
+    return found
+
+
+def described(error: Exception) -> str:
+    """An error as one line: its type and the first line of its message."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

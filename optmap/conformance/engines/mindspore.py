@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from optmap.conformance.engines import each
 from optmap.conformance.engines.forward import loss_and_gradients
 from optmap.conformance.engines.recorder import Recorder
 from optmap.conformance.rules import SparseRows
-from optmap.conformance.scenario import Failure, Job, Outcome, Trace
-from optmap.conformance.simulate import Group, _advance, _slots
+from optmap.conformance.scenario import Job, Outcome, ScheduleJob, Trace
+from optmap.conformance.simulate import Group, parameter_slots
 
 SEMANTICS = "2.10.0"
 """The version of MindSpore that the rules are certified against."""
@@ -25,29 +26,42 @@ def version() -> str:
 
 def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
     """See `Engine`."""
-    for job in jobs:
-        try:
-            with np.errstate(all="ignore"):
-                yield _run(job)
-        except ValueError as error:
-            yield Failure(str(error))
+    return each(jobs, _run)
+
+
+def rates(job: ScheduleJob) -> list[float]:
+    """See `Engine`. The formula of the tables is evaluated."""
+    from optmap.conformance.schedules import rates as formula_rates
+    from optmap.mapping.canonical import attached
+    from optmap.mapping.load import load_schedules
+
+    tables = load_schedules()
+    api = tables.apis[job.api]
+    own = job.learning_rate if attached(api) else None
+    found: list[float] = formula_rates(
+        tables, api, job.arguments, job.steps, learning_rate=own, steps_per_epoch=job.steps_per_epoch
+    ).tolist()
+    return found
 
 
 def _run(job: Job) -> Trace:
-    real = np.dtype(job.dtype)
     arguments = dict(job.arguments)
     if job.rates is not None:
         arguments[job.rate_argument] = job.rates
     if job.scenario.sparse and job.api in LAZY:
         arguments["target"] = "CPU"  # without it, rows that occur twice in a batch are not summed
     groups = None if job.groups is None else [Group(group.parameters, group.arguments) for group in job.groups]
-    slots = _slots(job.api, arguments, job.scenario.start, groups, job.steps, real)
+    slots = parameter_slots(job.api, arguments, job.scenario.start, groups, job.steps, np.dtype(job.dtype))
     recorder = Recorder(job)
-    for step in range(job.steps):
-        loss, gradients = _gradients(job, {slot.name: slot.weight for slot in slots}, step)
-        for slot in slots:
-            _advance(slot, step, {name: _rows(value) for name, value in gradients.items()}, real)
-        recorder.add(loss, gradients, {slot.name: slot.weight for slot in slots})
+    with np.errstate(all="ignore"):
+        for step in range(job.steps):
+            loss, gradients = _gradients(job, {slot.name: slot.weight for slot in slots}, step)
+            given = {
+                name: SparseRows(*value) if isinstance(value, tuple) else value for name, value in gradients.items()
+            }
+            for slot in slots:
+                slot.advance(step, given)
+            recorder.add(loss, gradients, {slot.name: slot.weight for slot in slots})
     return recorder.trace()
 
 
@@ -56,7 +70,3 @@ def _gradients(job: Job, parameters: dict[str, Any], step: int) -> tuple[float, 
     if forced is not None:
         return float("nan"), forced
     return loss_and_gradients(job.scenario, parameters, step % len(job.scenario.inputs))
-
-
-def _rows(value: Any) -> Any:
-    return SparseRows(*value) if isinstance(value, tuple) else value

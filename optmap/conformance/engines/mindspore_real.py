@@ -17,8 +17,9 @@ os.environ.setdefault("GLOG_v", "3")
 import mindspore
 import numpy as np
 
+from optmap.conformance.engines import each
 from optmap.conformance.engines.recorder import Recorder
-from optmap.conformance.scenario import Failure, Job, Loss, Model, Outcome, Scenario, Trace
+from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
 
 with suppress(RuntimeError):  # it can be called once in a process
     mindspore.device_context.cpu.op_tuning.threads_num(1)
@@ -31,17 +32,36 @@ def version() -> str:
 
 def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
     """See `Engine`."""
-    for job in jobs:
-        if job.dtype != "float32" or job.scenario.sparse:
-            yield Failure("the real MindSpore is run only in float32 with dense gradients")
-            continue
-        try:
-            yield _run(job)
-        except Exception as error:  # MindSpore's kernels and checks raise errors of any type
-            yield Failure(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+    return each(jobs, _run)
+
+
+def rates(job: ScheduleJob) -> list[float]:
+    """See `Engine`. Objects are called with the step, lists are read, and schedulers attached to an SGD."""
+    module, _, name = job.api.rpartition(".")
+    if module.startswith("mindspore.experimental"):
+        return _attached(job, name)
+    made = getattr(mindspore.nn, name)(**job.arguments)
+    if isinstance(made, list):
+        return [float(item) for item in made[: job.steps]]
+    return [float(made(mindspore.Tensor(step, mindspore.int32)).asnumpy()) for step in range(job.steps)]
+
+
+def _attached(job: ScheduleJob, name: str) -> list[float]:
+    experimental = importlib.import_module("mindspore.experimental.optim")
+    weight = mindspore.Parameter(mindspore.Tensor(np.zeros(1, np.float32)), name="w")
+    optimizer = experimental.SGD([weight], lr=job.learning_rate)
+    schedule = getattr(experimental.lr_scheduler, name)(optimizer, **job.arguments)
+    found = []
+    for step in range(job.steps):
+        if step and step % job.steps_per_epoch == 0:
+            schedule.step()
+        found.append(float(optimizer.param_groups[0]["lr"].value().asnumpy()))
+    return found
 
 
 def _run(job: Job) -> Trace:
+    if job.dtype != "float32" or job.scenario.sparse:
+        raise NotImplementedError("the real MindSpore is run only in float32 with dense gradients")
     names = list(job.scenario.start)
     parameters = {
         name: mindspore.Parameter(mindspore.Tensor(value.copy()), name=name)

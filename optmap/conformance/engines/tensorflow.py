@@ -15,8 +15,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import tensorflow as tf
 
+from optmap.conformance.engines import described
 from optmap.conformance.engines.tensorflow_program import Program
-from optmap.conformance.scenario import Failure, Job, Outcome
+from optmap.conformance.scenario import Failure, Job, Outcome, ScheduleJob
 
 tf.config.threading.set_inter_op_parallelism_threads(1)
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -44,6 +45,17 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
         yield outcomes[index]
 
 
+def rates(job: ScheduleJob) -> list[float]:
+    """See `Engine`. Keras' objects are called with the step, TensorFlow 1's functions in eager mode."""
+    module, _, name = job.api.rpartition(".")
+    if module == "tf.keras.optimizers.schedules":
+        schedule = getattr(tf.keras.optimizers.schedules, name)(**job.arguments)
+        return [float(schedule(tf.constant(step, tf.int64))) for step in range(job.steps)]
+    function = getattr(tf.compat.v1.train, name)
+    counter = "x" if name.startswith("piecewise") else "global_step"
+    return [float(function(**{counter: tf.constant(step)}, **job.arguments)()) for step in range(job.steps)]
+
+
 def _coupled(job: Job) -> bool:
     """Whether the update of an element depends on other elements."""
     return job.api.rpartition(".")[2] in COUPLED or any(job.arguments.get(name) for name in COUPLING)
@@ -63,5 +75,4 @@ def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
     try:
         return [*Program(jobs, separate=_coupled(jobs[0])).run()]
     except Exception as error:  # constructors and kernels raise errors of any type
-        text = str(error).strip().partition("\n")[0]
-        return [Failure(f"{type(error).__name__}: {text}")] * len(jobs)
+        return [Failure(described(error))] * len(jobs)

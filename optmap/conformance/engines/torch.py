@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from optmap.conformance.engines import each
 from optmap.conformance.engines.recorder import Recorder
-from optmap.conformance.scenario import Failure, Job, Loss, Model, Outcome, Scenario, Trace
+from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
 
 torch.set_num_threads(1)
 
@@ -21,16 +24,30 @@ def version() -> str:
 
 def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
     """See `Engine`."""
-    for job in jobs:
-        try:
-            torch.set_default_dtype(getattr(torch, job.dtype))  # ASGD and NAdam keep scalar state in the default dtype
-            yield _run(job)
-        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-            yield Failure(f"{type(error).__name__}: {error}")
+    return each(jobs, _run)
+
+
+def rates(job: ScheduleJob) -> list[float]:
+    """See `Engine`. The schedule is attached to an SGD whose parameter has no gradient."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=job.learning_rate)
+        arguments = dict(job.arguments)
+        if job.formula:
+            arguments["lr_lambda"] = eval(arguments["lr_lambda"], {"math": math})
+        schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(optimizer, **arguments)
+        found = []
+        for step in range(job.steps):
+            if step and step % job.steps_per_epoch == 0:
+                schedule.step()
+            found.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+    return found
 
 
 def _run(job: Job) -> Trace:
     dtype = getattr(torch, job.dtype)
+    torch.set_default_dtype(dtype)  # ASGD and NAdam keep scalar state in the default dtype
     parameters = {
         name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in job.scenario.start.items()
     }
