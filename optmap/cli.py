@@ -139,6 +139,12 @@ def check(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Run an engine with another Python interpreter."),
     ] = None,
+    fail_on: Annotated[
+        str,
+        typer.Option(
+            "--fail-on", help="worse: fail where a run is not as the tables predict; divergent: or is DIVERGENT."
+        ),
+    ] = "worse",
     format: Annotated[str, typer.Option("--format", help="text, json, junit, github or markdown.")] = "text",
     report: Annotated[
         Optional[str],  # noqa: UP045
@@ -148,8 +154,8 @@ def check(
 ) -> None:
     """Train the same model with an optimizer and with its translation, and report how far the two diverge.
 
-    Exit codes: 0 everything ran as the tables predict; 1 something did not; 2 wrong usage, nothing ran, or a
-    required engine is missing.
+    Exit codes: 0 everything ran as the tables predict; 1 something did not (with --fail-on divergent: or diverged);
+    2 wrong usage, nothing ran, or a required engine is missing.
     """
     from optmap.commands import check as command
 
@@ -159,7 +165,7 @@ def check(
                 paths=paths or (), optimizers=optimizer or (), everything=everything, sources=source or (), to=to or None,
                 steps=steps, seed=seed, dtypes=(dtype,) if dtype else (), scenarios=scenario or (), set=setting or (),
                 require=require or (), python=python or (), format=format, report=report, mappings=tuple(mappings or ()),
-                schedules=schedule or (),
+                schedules=schedule or (), fail_on=fail_on,
             )
         )
     )  # fmt: skip

@@ -91,7 +91,7 @@ def test_the_lower_rooms_know_nothing_of_the_upper_ones(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules_in("report"), ids=name_of)
 def test_reports_import_result_types_only(path: Path) -> None:
-    values = ("optmap.conformance.levels", "optmap.mapping.values.write_literal", "optmap.mapping.values")
+    values = ("optmap.conformance.results", "optmap.mapping.values.write_literal", "optmap.mapping.values")
     allowed = (
         "optmap.diagnostics",
         "optmap.translate.results",

@@ -18,10 +18,11 @@ from optmap.commands.common import (
     tables,
 )
 from optmap.conformance.api import check
-from optmap.conformance.results import Report
+from optmap.conformance.results import FailOn, Report
 from optmap.conformance.select import CheckError, read_setting
 from optmap.files import FoundFile, find_files
-from optmap.report.check_reports import CHECK_FORMATS, render
+from optmap.report import CHECK_FORMATS
+from optmap.report.check_text import show
 from optmap.report.text import Progress
 from optmap.translate.write import WriteError, write_new
 
@@ -49,12 +50,14 @@ class Request(NamedTuple):
     report: str | None = None
     mappings: tuple[Path, ...] = ()
     schedules: Sequence[str] = ()
+    fail_on: str = FailOn.WORSE
 
 
 @reports_usage_errors
 def run(request: Request) -> int:
     """Carry out the request, print the report, and return the exit code."""
     choice(request.format, "--format", tuple(name for name in CHECK_FORMATS if name != "html"))
+    choice(request.fail_on, "--fail-on", tuple(FailOn))
     page = _page(request.report)
     progress = Progress()
     try:
@@ -64,8 +67,9 @@ def run(request: Request) -> int:
     finally:
         progress.clear()
     if page is not None:
-        _write(page, render(found, "html"))
-    sys.stdout.write(render(found, request.format))
+        _write(page, CHECK_FORMATS["html"](found))
+    text = CHECK_FORMATS[request.format](found)
+    (show if request.format == "text" else sys.stdout.write)(text)
     sys.stdout.flush()
     return _exit_code(found)
 
@@ -89,6 +93,7 @@ def _check(request: Request, progress: Progress) -> Report:
         require=request.require,
         interpreters=dict(map(interpreter, request.python)),
         schedules=request.schedules,
+        fail_on=request.fail_on,
         tables=tables(request.mappings, configured),
         progress=lambda done, total: progress.step(done, total, "comparisons done"),
     )

@@ -11,17 +11,17 @@ from typing import Final
 from optmap.conformance.calls import Call, default_call
 from optmap.conformance.catalog import catalog
 from optmap.conformance.engines import ENGINES
+from optmap.conformance.expect import find_better, rejecting
 from optmap.conformance.filecalls import file_calls
 from optmap.conformance.pool import EngineError, Session
-from optmap.conformance.results import Refused, Report, Result
+from optmap.conformance.results import FailOn, Refused, Report, Result
 from optmap.conformance.run import Progress, RunOptions, run_trials
 from optmap.conformance.scenario import Scenario
 from optmap.conformance.schedule_check import SchedulePair, run_pairs
-from optmap.conformance.schedule_files import Wishes, wished_pairs
-from optmap.conformance.select import CheckError, Direction, find_apis, table_calls, with_settings
+from optmap.conformance.schedule_files import wished_pairs
+from optmap.conformance.select import CheckError, Direction, Wishes, find_apis, table_calls, with_settings
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trials
-from optmap.conformance.verdict import find_better
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.records import Literal
@@ -49,6 +49,7 @@ def check(
     tables: MappingSet | None = None,
     progress: Callable[[int, int], None] | None = None,
     schedules: Iterable[str] = (),
+    fail_on: FailOn | str = FailOn.WORSE,
 ) -> Report:
     """Run optimizers and their translations side by side, and judge the difference.
 
@@ -69,6 +70,8 @@ def check(
         tables: mapping tables; optmap's own by default.
         progress: called with the numbers of finished and of all trials (a call in one scenario); from several threads.
         schedules: learning-rate schedules, such as "StepLR", whose rates are compared; `paths` and `everything` add theirs.
+        fail_on: "worse": a verdict other than AS_EXPECTED fails the check; "divergent": so does every run that was measured
+            as DIVERGENT, even where the tables predict it.
 
     Returns:
         A Report, whose results hold the divergence, the expected level with its causes, and the verdict. A framework that
@@ -84,12 +87,12 @@ def check(
         tables = load()
     wanted = _directions(tables, sources, to, everything)
     chosen = _scenarios(scenarios, seed)
+    fails = _fail_on(fail_on)
     options = _options(steps, dtypes)
-    settings = dict(hyperparameters or {})
-    named, files = list(optimizers), list(map(Path, paths))
-    wishes = Wishes(tuple(schedules), tuple(files), everything and not named, tuple(wanted), steps or STEPS, settings)
+    wishes = Wishes(tuple(optimizers), tuple(schedules), tuple(map(Path, paths)), everything, tuple(wanted), options.steps,
+                    dict(hyperparameters or {}))  # fmt: skip
     rated, left_alone, taken = wished_pairs(tables, wishes)
-    calls, refused = _calls(tables, named, files, everything, wanted, settings, taken, alone=bool(wishes.names))
+    calls, refused = _calls(tables, wishes, taken)
     trials = Trials(tables, chosen, every_target=everything)
     found = trials.find(calls)
     needed: set[str] = {
@@ -100,7 +103,9 @@ def check(
     results, versions, failures = _run(found, rated, engines, options, list(require), _counter(progress, len(found)))
     if scenarios is None:
         results = find_better(results)
-    return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone))
+    if fails is FailOn.DIVERGENT:
+        results = rejecting(results)
+    return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone), fails)
 
 
 def _run(
@@ -198,40 +203,42 @@ def _options(steps: int | None, dtypes: Sequence[str]) -> RunOptions:
     return RunOptions(steps or STEPS, steps or ROW_STEPS, tuple(dict.fromkeys(dtypes)) or DTYPES)
 
 
-def _calls(
-    tables: MappingSet, optimizers: Sequence[str], paths: Sequence[Path], everything: bool,
-    directions: Sequence[Direction], settings: dict[str, Literal], taken: set[str], *, alone: bool,
-) -> tuple[list[tuple[Call, Framework]], list[Refused]]:  # fmt: skip
-    """All requested calls, each with its target, and the calls of files whose arguments cannot be bound.
+def _fail_on(text: str) -> FailOn:
+    if text not in list(FailOn):
+        raise CheckError(f"unknown fail_on {text!r}, expected one of {', '.join(FailOn)}")
+    return FailOn(text)
 
-    `alone` allows that there are none, because only schedules are checked; `taken` are the settings that schedules use.
+
+def _calls(tables: MappingSet, wishes: Wishes, taken: set[str]) -> tuple[list[tuple[Call, Framework]], list[Refused]]:
+    """All requested calls of optimizers, each with its target, and the calls of files whose arguments cannot be bound.
+
+    `taken` are the settings that schedules use.
     """
-    if not (optimizers or paths or everything or alone):
+    alone = bool(wishes.schedules)
+    if not (wishes.optimizers or wishes.paths or wishes.everything or alone):
         raise CheckError("found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all")
-    sources = frozenset[Framework]().union(*(frameworks for frameworks, _ in directions))
-    made = _table_calls(tables, optimizers, everything, sources)
+    made = _table_calls(tables, wishes)
     if made:
-        made = with_settings(tables, made, settings, taken)
-    calls = [(call, target) for call in made for frameworks, target in directions if call.api.framework in frameworks]
+        made = with_settings(tables, made, wishes.settings, taken)
+    calls = [(call, target) for call in made for sources, target in wishes.directions if call.api.framework in sources]
     refused: list[Refused] = []
     used = set(taken)
-    for path in paths:
-        for frameworks, target in directions:
-            found, unbound, names = file_calls(path, tables, frameworks, target, settings)
-            calls += [(call, target) for call in found]
-            refused += unbound
-            used |= names
-    unused = set(settings) - used
-    if not (optimizers or everything) and unused and (calls or alone):
+    for path in wishes.paths:
+        for sources, target in wishes.directions:
+            found = file_calls(path, tables, sources, target, wishes.settings)
+            calls += [(call, target) for call in found.calls]
+            refused += found.refused
+            used |= found.used
+    unused = set(wishes.settings) - used
+    if not (wishes.optimizers or wishes.everything) and unused and (calls or alone):
         raise CheckError(f"--set {min(unused)}: found a name that no checked call takes")
     return calls, refused
 
 
-def _table_calls(
-    tables: MappingSet, optimizers: Sequence[str], everything: bool, sources: frozenset[Framework]
-) -> list[Call]:
+def _table_calls(tables: MappingSet, wishes: Wishes) -> list[Call]:
     """The calls of the named classes, or of all."""
-    named = [api for name in optimizers for api in find_apis(tables, name, sources)]
-    if not everything:
+    sources = frozenset[Framework]().union(*(frameworks for frameworks, _ in wishes.directions))
+    named = [api for name in wishes.optimizers for api in find_apis(tables, "an optimizer", name, sources)]
+    if not wishes.everything:
         return [default_call(tables, api) for api in named]
     return table_calls(tables, named or [api for api in tables.apis.values() if api.framework in sources])

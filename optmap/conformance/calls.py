@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from optmap.mapping import derive
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter
@@ -18,9 +18,8 @@ SAMPLE: Final = 0.1
 """The value of a required argument for which the tables have no sample."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """A constructor call of a source.
+class Call(NamedTuple):
+    """A constructor call of a source, of an optimizer or a schedule.
 
     Attributes:
         api: the class.
@@ -33,7 +32,7 @@ class Call:
     """
 
     api: Api
-    given: Mapping[str, Literal] = field(default_factory=dict)
+    given: Mapping[str, Literal] = MappingProxyType({})
     assumed: tuple[str, ...] = ()
     origin: str = ""
     row: str = ""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from optmap.conformance.levels import Divergence, Level
+from optmap.conformance.results import Divergence, Level
 from optmap.conformance.scenario import Array, Trace
 
 
@@ -51,11 +51,9 @@ def compare(first: Trace, second: Trace, start: dict[str, Array], dtype: str) ->
         since = _first_over(gap, allowed(dtype, Level.EQUIVALENT, size, reach))
         if since is not None and (over is None or since < over[0]):
             over = since, name
-    ulp = max(_ulps(first.parameters[name], second.parameters[name]) for name in gaps)
-    return Divergence(
-        float(max(gap.max() for gap in gaps.values())), ulp, drift(first, second, start),
-        over and over[0], over and over[1], level,
-    )  # fmt: skip
+    worst = float(max(gap.max() for gap in gaps.values()))
+    ulp = max(ulps(first.parameters[name], second.parameters[name]) for name in gaps) if np.isfinite(worst) else None
+    return Divergence(worst, ulp, drift(first, second, start), over and over[0], over and over[1], level)
 
 
 def allowed(dtype: str, level: Level, size: float, reach: float) -> float:
@@ -93,16 +91,19 @@ def _first_over(gap: Array, limit: float) -> int | None:
     return int(over[0]) + 1 if len(over) else None
 
 
-def _ulps(first: Array, second: Array) -> int:
-    """The largest distance in representable numbers; 0 for equal values and for two NaNs."""
-    kind = np.uint32 if first.dtype == np.float32 else np.uint64
-    sign = kind(1) << kind(8 * first.dtype.itemsize - 1)
-    differ = (first != second) & ~(np.isnan(first) & np.isnan(second))
+NEAR_ZERO: Final = 1e-3
+"""Below this fraction of a parameter's largest value, differences are counted in units of that fraction."""
+
+
+def ulps(first: Array, second: Array) -> int:
+    """The largest difference in units in the last place, see `Divergence`; 0 for equal values and for what is not finite."""
+    differ = (first != second) & np.isfinite(first) & np.isfinite(second)
     if not differ.any():
         return 0
-    bits = [item[differ].view(kind) for item in (first, second)]
-    one, other = (np.where(item & sign, ~item, item | sign) for item in bits)
-    return int((np.maximum(one, other) - np.minimum(one, other)).max())
+    one, other = first[differ], second[differ]
+    floor = np.abs(first[np.isfinite(first)]).max() * first.dtype.type(NEAR_ZERO)
+    unit = np.spacing(np.maximum(np.maximum(np.abs(one), np.abs(other)), floor)).astype(np.float64)
+    return int(np.ceil((np.abs(one.astype(np.float64) - other) / unit).max()))
 
 
 def drift(first: Trace, second: Trace, start: dict[str, Array]) -> float:

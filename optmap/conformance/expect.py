@@ -1,11 +1,16 @@
-"""The expected level of a plan in a scenario, from the tables: which causes have an effect there, and how large."""
+"""The expected level of a plan in a scenario, from the tables, and the verdict on what was measured there.
+
+WORSE is judged in each scenario, BETTER over all scenarios of a pair in float64.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Final, NamedTuple, TypeGuard
 
-from optmap.conformance.levels import Level
+from optmap.conformance.results import Divergence, FailOn, Level, Mode, Result, Verdict
 from optmap.conformance.rules.rule import UNDECAYED
 from optmap.conformance.scenario import Scenario
 from optmap.mapping.model import Effect, Need
@@ -86,3 +91,51 @@ def _effect(plan: Plan, cause: Cause, scenario: Scenario, values: Mapping[str, L
 
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def judge(measured: Divergence, expected: Expectation) -> tuple[Verdict, str | None]:
+    """The verdict on one forced run, and the reason where it is not AS_EXPECTED."""
+    if measured.level.rank <= expected.level.rank:
+        return Verdict.AS_EXPECTED, None
+    why = "; ".join(expected.causes) or "the tables state the same traits on both sides"
+    return Verdict.WORSE, (
+        f"measured {measured.level}, expected {expected.level} at worst ({why}); {measured.parameter} exceeds the rounding "
+        f"tolerance from step {measured.first_step_over} on"
+    )
+
+
+def find_better(results: Sequence[Result]) -> list[Result]:
+    """Set BETTER for pairs whose update rules differ by the tables, but agree in all scenarios.
+
+    Only float64 counts, where the smallest difference is visible. The results of each pair must be consecutive.
+    """
+    found: list[Result] = []
+    for _, group in groupby(results, key=lambda result: id(result.pair)):
+        listed = list(group)
+        found += map(_better, listed) if _shows_nothing(listed) else listed
+    return found
+
+
+def _shows_nothing(results: Sequence[Result]) -> bool:
+    judged = [
+        result for result in results if result.mode is Mode.FORCED and result.dtype == "float64" and result.causes
+    ]
+    levels = [result.divergence.level for result in judged if result.divergence is not None]
+    return bool(judged) and len(levels) == len(judged) and all(level.rank <= Level.EQUIVALENT.rank for level in levels)
+
+
+def _better(result: Result) -> Result:
+    if result.verdict is not Verdict.AS_EXPECTED or not result.causes or result.dtype != "float64":
+        return result
+    reason = f"no scenario shows the difference that the tables state: {'; '.join(result.causes)}"
+    return replace(result, verdict=Verdict.BETTER, reason=reason)
+
+
+def rejecting(results: Iterable[Result]) -> list[Result]:
+    """The results where no DIVERGENT run is accepted, whatever the tables predict."""
+    return [_rejected(result) if result.divergent else result for result in results]
+
+
+def _rejected(result: Result) -> Result:
+    stated = f"measured DIVERGENT, as the tables predict; --fail-on {FailOn.DIVERGENT} rejects it"
+    return replace(result, accepted=False, reason=result.reason or stated)

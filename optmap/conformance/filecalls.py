@@ -1,11 +1,10 @@
-"""The optimizer calls of a user's file with the values written in it. The file is parsed, never executed."""
+"""The optimizer and schedule calls of a user's file with the values written in it. The file is parsed, never executed."""
 
 from __future__ import annotations
 
 import ast
 import copy
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,46 +15,89 @@ from optmap.conformance.select import CheckError
 from optmap.mapping.model import Framework, MappingSet, Parameter
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, read_value
-from optmap.source.calls import CallText, read_call
+from optmap.source.calls import read_call
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.discover.sites import CallSite, Sites, find_sites
-from optmap.translate.findings import position
+from optmap.translate.findings import ignored_lines, position
 from optmap.translate.options import Options
 from optmap.translate.parameters.reader import read_parameters
 from optmap.translate.pipeline import translate_parsed
+from optmap.translate.schedules.translate import TranslatedSchedule
+from optmap.translate.schedules.translations import translate_schedules
+from optmap.translate.unit import Unit
 
 Samples: TypeAlias = Callable[[Parameter], Any]
 """A value for a parameter without a default; None where there is none."""
 
 
+class FileCalls:
+    """The calls of files, the calls that cannot be checked, and the names of the settings that were used."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.refused: list[Refused] = []
+        self.used: set[str] = set()
+
+    def add(self, reader: _Reader, target: Framework, chosen: str = "") -> None:
+        """Read a call, and keep it or why it cannot be read."""
+        name, origin = reader.site.api.name, reader.origin
+        try:
+            made = reader.call()
+        except Exception as error:
+            self.refused.append(Refused.by_error(error, name, target, {}, origin))
+            return
+        if isinstance(made, Refusal):
+            self.refused.append(Refused(name, target, {}, origin, tuple(reason.message for reason in made.reasons)))
+            return
+        self.calls.append(made._replace(target=chosen))
+        self.used |= reader.used
+
+
 def file_calls(
     path: Path, tables: MappingSet, sources: Collection[Framework], target: Framework, settings: Mapping[str, Literal]
-) -> tuple[list[Call], list[Refused], set[str]]:
-    """The calls of one file, the calls whose arguments cannot be bound, and the names of the settings that were used.
+) -> FileCalls:
+    """The optimizer calls of one file. Raises CheckError.
 
     `settings` gives values to arguments that the file does not show, by the text of the expression (`args.lr`) or by the
-    name of the argument. All other unknown values are taken from the defaults, with a note in the call. Raises CheckError.
+    name of the argument. All other unknown values are taken from the defaults, with a note in the call.
     """
-    source, found = read_file(path, tables, sources, target)
-    read = [(site, read_call(source, site.node)) for site in found.calls]
-    made_of = _targets(source, tables, sources, target)
-    calls: list[Call] = []
-    refused: list[Refused] = []
-    used: set[str] = set()
-    for site, text in read:
-        reader = _Reader(source, site, text, settings, partial(sample, tables))
-        cell, line = source.cell_line(site.node.lineno)
-        origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
-        made = reader.call(origin)
-        if isinstance(made, Call):
-            chosen = made_of.get(position(source, source.start(site.node)), "")
-            calls.append(replace(made, given=completed(tables, site.api, made.given), target=chosen))
-            used |= reader.used
+    source, sites = read_file(path, tables, sources, target)
+    found = FileCalls()
+    chosen: Mapping[tuple[int, int], str] = {}
+    try:
+        chosen = _targets(source, tables, sources, target)
+    except Exception as error:
+        found.refused.append(Refused.by_error(error, "the translation of this file", target, {}, str(path)))
+    for site in sites.calls:
+        reader = _Reader(path, source, site, settings, partial(sample, tables))
+        found.add(reader, target, chosen.get(position(source, source.start(site.node)), ""))
+    found.calls = [call._replace(given=completed(tables, call.api, call.given)) for call in found.calls]
+    return found
+
+
+def file_schedules(
+    path: Path, tables: MappingSet, sources: Collection[Framework], target: Framework, settings: Mapping[str, Literal],
+    quantities: tuple[tuple[str, int], ...], samples: Samples,
+) -> FileCalls:  # fmt: skip
+    """The schedules of one file that the translator translates. Raises CheckError."""
+    source, sites = read_file(path, tables, sources, target)
+    found = FileCalls()
+    if not sites.schedules:
+        return found
+    options = Options(target, frozenset(sources), quantities=quantities)
+    try:
+        schedules = translate_schedules(Unit(source, sites, tables, options, ignored_lines(source)), {})
+    except Exception as error:
+        found.refused.append(Refused.by_error(error, "the translation of this file's schedules", target, {}, str(path)))
+        return found
+    for site in schedules.calls:
+        made, reader = schedules.of(site), _Reader(path, source, site, settings, samples)
+        if isinstance(made, TranslatedSchedule):
+            found.add(reader, target)
         else:
-            reasons = tuple(reason.message for reason in made.reasons)
-            refused.append(Refused(site.api.name, target, {}, origin, reasons))
-    return calls, refused, used
+            found.refused.append(Refused(site.api.name, target, {}, reader.origin, (made,)))
+    return found
 
 
 def _targets(
@@ -89,37 +131,26 @@ def read_file(
         raise CheckError(f"{path}:{error.line}:{error.column}: {error.message}") from None
 
 
-def read_literals(
-    source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples, origin: str
-) -> tuple[Call | Refusal, set[str]]:
-    """A call with the values written in the file or given by `settings`, and the names of the settings that were used.
-
-    Returns a refusal in place of the call where its arguments cannot be bound.
-    """
-    reader = _Reader(source, site, text, settings, samples)
-    return reader.call(origin), reader.used
-
-
 class _Reader:
     """Finds the values of one call's arguments."""
 
     def __init__(
-        self, source: Source, site: CallSite, text: CallText, settings: Mapping[str, Literal], samples: Samples
+        self, path: Path, source: Source, site: CallSite, settings: Mapping[str, Literal], samples: Samples
     ) -> None:
         self.source = source
         self.site = site
-        self.text = text
         self.settings = settings
         self.samples = samples
         self.used: set[str] = set()
+        cell, line = source.cell_line(site.node.lineno)
+        self.origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
 
-    def call(self, origin: str) -> Call | Refusal:
+    def call(self) -> Call | Refusal:
         """The call, or why it cannot be bound."""
-        nodes = [argument.node for argument in self.text.arguments]
+        written = read_call(self.source, self.site.node).arguments
+        nodes = [argument.node for argument in written]
         values = [read_value(self._followed(node)) for node in nodes]
-        arguments = [
-            CallArgument(item.form, item.name, value) for item, value in zip(self.text.arguments, values, strict=True)
-        ]
+        arguments = [CallArgument(item.form, item.name, value) for item, value in zip(written, values, strict=True)]
         bound = bind_call(self.site.api, arguments)
         if isinstance(bound, Refusal):
             return bound
@@ -128,7 +159,7 @@ class _Reader:
         for item in bound:
             if item.parameter.is_parameters and self._has_groups(nodes[item.index]):
                 assumed.append(
-                    "the parameter groups of this call were left out: every parameter gets the call's own values"
+                    "the parameter groups of this call were left out: all parameters get the call's own values"
                 )
             if item.parameter.is_parameters or item.parameter.execution:
                 continue
@@ -137,7 +168,7 @@ class _Reader:
                 assumed.append(self._assumption(item.parameter, ast.unparse(nodes[item.index])))
             else:
                 given[item.parameter.name] = found[0]
-        return Call(self.site.api, given, tuple(assumed), origin)
+        return Call(self.site.api, given, tuple(assumed), self.origin)
 
     def _assumption(self, parameter: Parameter, text: str) -> str:
         value = self.samples(parameter) if parameter.required else parameter.default

@@ -1,13 +1,55 @@
-"""Results of a check as values: a Pair for each translated call, and a Result for each comparison of a pair."""
+"""Results of a check as values: a Pair for each translated call, and a Result for each comparison of a pair.
+
+Reports read this module; it does not import numpy.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final, NamedTuple
 
-from optmap.conformance.levels import Divergence, Level
 from optmap.mapping.records import Literal
+
+
+class Level(StrEnum):
+    """How well two runs agree, from best to worst in the order of definition."""
+
+    IDENTICAL = "IDENTICAL"
+    EQUIVALENT = "EQUIVALENT"
+    CLOSE = "CLOSE"
+    DIVERGENT = "DIVERGENT"
+
+    @property
+    def rank(self) -> int:
+        """0 for the best."""
+        return _ORDER.index(self)
+
+
+_ORDER: Final = tuple(Level)
+
+
+class Divergence(NamedTuple):
+    """How far two runs of the same scenario diverge.
+
+    Attributes:
+        max_abs: largest difference of an element at any step; infinite where two values differ and are not both finite.
+        max_ulp: the same in units in the last place (ULP) of the larger value, or of a thousandth of the parameter's largest
+            where both are smaller: nearer to zero, units say nothing about the run. None where `max_abs` is infinite.
+        drift: distance of the two end points over the distance that the first run travelled (Euclidean norms).
+        first_step_over: first step, counted from 1, over the tolerance of EQUIVALENT; None if no step is.
+        parameter: name of the parameter that is over the tolerance first.
+        level: the measured level.
+    """
+
+    max_abs: float
+    max_ulp: int | None
+    drift: float
+    first_step_over: int | None
+    parameter: str | None
+    level: Level
 
 
 class Verdict(StrEnum):
@@ -17,6 +59,13 @@ class Verdict(StrEnum):
     WORSE = "WORSE"
     BETTER = "BETTER"
     NOT_RUN = "NOT_RUN"
+
+
+class FailOn(StrEnum):
+    """WORSE: a verdict other than AS_EXPECTED fails the check. DIVERGENT: so does a DIVERGENT run that the tables predict."""
+
+    WORSE = "worse"
+    DIVERGENT = "divergent"
 
 
 class Mode(StrEnum):
@@ -76,6 +125,7 @@ class Result:
         verdict: the verdict; a free run has that of its forced run.
         reason: why the verdict is not AS_EXPECTED; None if it is.
         noise_floor: for a free run, the drift between the source's own runs in float32 and float64; else None.
+        accepted: false where the measured level fails the check although the tables predict it.
     """
 
     pair: Pair
@@ -90,22 +140,43 @@ class Result:
     verdict: Verdict
     reason: str | None = None
     noise_floor: float | None = None
+    accepted: bool = True
 
     @property
     def passes(self) -> bool:
-        """Whether the result is as expected, or could not be made for a reason that the tables give."""
-        return self.verdict is Verdict.AS_EXPECTED or bool(self.pair.not_run)
+        """Whether the result is as expected and accepted, or could not be made for a reason that the tables give."""
+        return (self.verdict is Verdict.AS_EXPECTED and self.accepted) or bool(self.pair.not_run)
+
+    @property
+    def divergent(self) -> bool:
+        """Whether a run that gets a verdict was measured as DIVERGENT."""
+        measured = self.divergence
+        return self.mode is not Mode.FREE and measured is not None and measured.level is Level.DIVERGENT
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A call that no class of the target can express, with the resolver's reasons."""
+    """A call that no class of the target can express, with the resolver's reasons.
+
+    `internal` tells that an internal error cost this call: the check did not pass, whoever wrote the call.
+    """
 
     source: str
     target: str
     hyperparameters: Mapping[str, Literal]
     origin: str
     reasons: tuple[str, ...]
+    internal: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """Whether the check fails for it: what a user wrote was not checked, or optmap itself failed."""
+        return bool(self.origin) or self.internal
+
+    @classmethod
+    def by_error(cls, error: Exception, source: str, target: str, given: Mapping[str, Literal], origin: str) -> Refused:
+        """A call that an internal error cost."""
+        return cls(source, target, dict(given), origin, (internal_error(error),), internal=True)
 
 
 @dataclass(frozen=True)
@@ -117,12 +188,14 @@ class Report:
         failures: why an engine could not be used, by engine.
         results: in the order of the calls, their targets, the scenarios and dtypes.
         refused: calls that were not translated and therefore not compared.
+        fail_on: what fails the check.
     """
 
     engines: Mapping[str, str | None]
     failures: Mapping[str, str] = field(default_factory=dict)
     results: tuple[Result, ...] = ()
     refused: tuple[Refused, ...] = ()
+    fail_on: FailOn = FailOn.WORSE
 
     @property
     def forced(self) -> tuple[Result, ...]:
@@ -137,5 +210,13 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether something ran, every result passes, and every call of the user's files was translated."""
-        left_out = any(item.origin for item in self.refused)
+        left_out = any(item.fails for item in self.refused)
         return self.ran and not left_out and all(result.passes for result in self.results)
+
+
+def internal_error(error: Exception) -> str:
+    """What is reported of an error that only a fault of optmap explains; with OPTMAP_DEBUG set, it is raised instead."""
+    if os.environ.get("OPTMAP_DEBUG"):
+        raise error
+    text = str(error).strip().partition("\n")[0]
+    return f"internal error ({type(error).__name__}{f': {text}' if text else ''}): this is a bug in optmap; please report it"

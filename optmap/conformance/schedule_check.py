@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+
+from optmap.conformance.calls import Call
+from optmap.conformance.compare import ulps
 from optmap.conformance.engines import ENGINES
-from optmap.conformance.levels import Divergence, Level
-from optmap.conformance.results import Mode, Pair, Refused, Result, Verdict
+from optmap.conformance.pool import EngineError, Session
+from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, Result, Verdict, internal_error
 from optmap.conformance.scenario import Rates, ScheduleJob
 from optmap.conformance.schedule_translated import Translated, translated
 from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter
-from optmap.mapping.yamlnodes import nearest
-
-if TYPE_CHECKING:
-    from optmap.conformance.pool import Session
 
 SCENARIO: Final = "schedule"
 DTYPE: Final = "float32"
@@ -28,6 +30,9 @@ EQUIVALENT: Final = 2e-5
 """Of the largest rate: some 100 products in float32, each rounded by 6e-8. A step too early or too late is more than 1e-3."""
 CLOSE: Final = 1e-2
 
+LEADS: Final = ((OPTIMIZER,), ("global_step",))
+"""What the arguments hold that a schedule gets from the code around it."""
+
 SAMPLES: Final[Mapping[str, Any]] = {
     "learning_rate": RATE, "decay_steps": 20, "decay_rate": 0.5, "end_learning_rate": 0.01, "power": 2.0,
     "milestones": (10, 40), "rates": (0.1, 0.05, 0.01), "max_learning_rate": 0.3, PACE: 4,
@@ -37,20 +42,6 @@ AWAY: Final[Mapping[str, Any]] = {
     "milestones": (9, 41), "rates": (0.2, 0.15, 0.1), "max_learning_rate": 0.4, "start_factor": 0.2, "end_factor": 0.6,
     "period_factor": 2, "rate_factor": 0.8, "steps_up": 7, "steps_down": 5, PACE: 6,
 }  # fmt: skip
-
-
-class ScheduleError(ValueError):
-    """A schedule was named that the tables do not know."""
-
-
-class ScheduleCall(NamedTuple):
-    """A call of a schedule; see `calls.Call`."""
-
-    api: Api
-    given: Mapping[str, Any]
-    origin: str = ""
-    row: str = ""
-    assumed: tuple[str, ...] = ()
 
 
 class SchedulePair(NamedTuple):
@@ -64,28 +55,16 @@ class SchedulePair(NamedTuple):
     formula: bool = False
 
 
-def find_schedules(tables: MappingSet, name: str, sources: Collection[Framework]) -> list[Api]:
-    """The schedules of some frameworks that a name may mean. Raises ScheduleError."""
-    named = tables.named(name)
-    if not named:
-        raise ScheduleError(f"unknown schedule {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
-    found = [api for api in named if api.framework in sources]
-    if not found:
-        owners = " and ".join(dict.fromkeys(api.framework for api in named))
-        raise ScheduleError(f"{name!r} is {owners}'s, expected a schedule of {' or '.join(sorted(sources))}")
-    return found
-
-
-def table_calls(api: Api, steps: int, given: Mapping[str, Any] = MappingProxyType({})) -> Iterator[ScheduleCall]:
+def table_calls(api: Api, steps: int, given: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Call]:
     """The schedule as `given` and otherwise at its defaults, and with each other hyperparameter away from it in turn."""
     first = completed(api, given, steps)
     if first is None:
         return
-    yield ScheduleCall(api, first)
+    yield Call(api, first)
     for parameter in api.current:
         moved = _moved(parameter)
         if moved is not None and parameter.name not in given:
-            yield ScheduleCall(api, {**first, parameter.name: moved}, row=parameter.name)
+            yield Call(api, {**first, parameter.name: moved}, row=parameter.name)
 
 
 def _moved(parameter: Parameter) -> Any:
@@ -101,8 +80,7 @@ def completed(api: Api, given: Mapping[str, Any], steps: int) -> dict[str, Any] 
     """The arguments with samples for required ones; None where there can be no sample."""
     found = dict(given)
     for parameter in api.current:
-        leads = parameter.ties[:1] in ((OPTIMIZER,), ("global_step",))
-        if not parameter.required or parameter.name in found or leads:
+        if not parameter.required or parameter.name in found or parameter.ties[:1] in LEADS:
             continue
         value = sample(parameter, steps)
         if value is None:
@@ -125,7 +103,7 @@ def sample(parameter: Parameter, steps: int) -> Any:
 
 
 def pairs(
-    tables: MappingSet, schedules: MappingSet, calls: Iterable[ScheduleCall], target: Framework, steps: int,
+    tables: MappingSet, schedules: MappingSet, calls: Iterable[Call], target: Framework, steps: int,
     quantities: Mapping[str, int],
 ) -> tuple[list[SchedulePair], list[Refused]]:  # fmt: skip
     """What the translator makes of each call; the calls that it refuses, with the reasons."""
@@ -133,11 +111,11 @@ def pairs(
     refused: list[Refused] = []
     known = {TOTAL: steps, **quantities}
     for call in calls:
-        absent = next((name for name in (call.api.framework, target) if name not in ENGINES), None)
-        if absent is not None:
-            refused.append(Refused(call.api.name, target, call.given, call.origin, (f"no engine runs {absent}",)))
+        try:
+            made = _made(tables, schedules, call, target, known)
+        except Exception as error:
+            refused.append(Refused.by_error(error, call.api.name, target, call.given, call.origin))
             continue
-        made = translated(tables, schedules, call.api, call.given, target, RATE, PACE_OF_RUNS, known)
         if not isinstance(made, Translated):
             refused.append(Refused(call.api.name, target, call.given, call.origin, made))
             continue
@@ -146,23 +124,34 @@ def pairs(
     return found, refused
 
 
+def _made(
+    tables: MappingSet, schedules: MappingSet, call: Call, target: Framework, known: Mapping[str, int]
+) -> Translated | tuple[str, ...]:
+    """The call of the target, or why there is none to run."""
+    absent = next((name for name in (call.api.framework, target) if name not in ENGINES), None)
+    if absent is not None:
+        return (f"no engine runs {absent}",)
+    return translated(tables, schedules, call.api, call.given, target, RATE, PACE_OF_RUNS, known)
+
+
 def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session], steps: int) -> list[Result]:
     """Run both sides of every pair in the engines that are there, and judge them."""
     results: list[Result] = []
-    for index, engine in _engine_jobs(found, sessions):
-        pair = found[index]
-        source = _rates(sessions, pair.source.framework, _job(pair, pair.source, pair.pair.hyperparameters, steps))
-        target = _rates(sessions, engine, _job(pair, pair.target, pair.pair.arguments, steps))
-        results.append(_result(pair, engine, source, target, steps))
-    return results
-
-
-def _engine_jobs(found: Sequence[SchedulePair], sessions: Mapping[str, Session]) -> Iterator[tuple[int, str]]:
-    for index, pair in enumerate(found):
+    for pair in found:
         own = pair.target.framework
-        for engine in (own, f"{own}-real"):
-            if engine in sessions:
-                yield index, engine
+        for engine in (name for name in (own, f"{own}-real") if name in sessions):
+            result = Result(
+                pair.pair, engine, SCENARIO, DTYPE, Mode.SCHEDULE, steps, None, Level.EQUIVALENT, (), Verdict.NOT_RUN
+            )
+            try:
+                source = _rates(
+                    sessions, pair.source.framework, _job(pair, pair.source, pair.pair.hyperparameters, steps)
+                )
+                target = _rates(sessions, engine, _job(pair, pair.target, pair.pair.arguments, steps))
+                results.append(_judged(result, source, target))
+            except Exception as error:
+                results.append(replace(result, reason=internal_error(error)))
+    return results
 
 
 def _job(pair: SchedulePair, api: Api, arguments: Mapping[str, Any], steps: int) -> ScheduleJob:
@@ -173,38 +162,27 @@ def _job(pair: SchedulePair, api: Api, arguments: Mapping[str, Any], steps: int)
 
 
 def _rates(sessions: Mapping[str, Session], engine: str, job: ScheduleJob) -> Rates:
-    from optmap.conformance.pool import EngineError
-
     try:
         return sessions[engine].rates([job])[0]
     except EngineError as error:
         return Rates(failure=str(error))
 
 
-def _result(pair: SchedulePair, engine: str, source: Rates, target: Rates, steps: int) -> Result:
-    def made(divergence: Divergence | None, verdict: Verdict, reason: str | None) -> Result:
-        return Result(
-            pair.pair, engine, SCENARIO, DTYPE, Mode.SCHEDULE, steps, divergence, Level.EQUIVALENT, (), verdict, reason
-        )
-
+def _judged(result: Result, source: Rates, target: Rates) -> Result:
     for side, rates in (("source", source), ("target", target)):
         if rates.failure is not None:
-            return made(None, Verdict.NOT_RUN, f"the {side} cannot be run: {rates.failure}")
+            return replace(result, reason=f"the {side} cannot be run: {rates.failure}")
     divergence = compare_rates(source.values, target.values)
     if divergence.level.rank <= Level.EQUIVALENT.rank:
-        return made(divergence, Verdict.AS_EXPECTED, None)
+        return replace(result, divergence=divergence, verdict=Verdict.AS_EXPECTED)
     over = divergence.first_step_over or 1
     shown = [f"{rates[over - 1]:.9g}" if over <= len(rates) else "nothing" for rates in (source.values, target.values)]
     reason = f"measured {divergence.level}, expected equal rates: at step {over} the source has {shown[0]}, the target {shown[1]}"
-    return made(divergence, Verdict.WORSE, reason)
+    return replace(result, divergence=divergence, verdict=Verdict.WORSE, reason=reason)
 
 
 def compare_rates(source: Sequence[float], target: Sequence[float]) -> Divergence:
     """How far two runs of rates lie apart; steps count from 1. A side that ends early is over from there on."""
-    import math
-
-    import numpy as np
-
     peak = max(map(abs, source), default=0.0)
     gaps = [abs(one - other) for one, other in zip(source, target, strict=False)]
     gaps = [math.inf if math.isnan(gap) else gap for gap in gaps]
@@ -219,6 +197,5 @@ def compare_rates(source: Sequence[float], target: Sequence[float]) -> Divergenc
     elif worst <= CLOSE * peak:
         level = Level.CLOSE
     shared = min(len(source), len(target))
-    one, other = (np.asarray(side[:shared], np.float32).view(np.int32).astype(np.int64) for side in (source, target))
-    ulp = int(np.abs(one - other).max(initial=0))
+    ulp = ulps(*(np.asarray(side[:shared], np.float32) for side in (source, target))) if math.isfinite(worst) else None
     return Divergence(worst, ulp, worst / peak if peak else 0.0, over, "learning_rate" if over else None, level)

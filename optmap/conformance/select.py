@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 from optmap.conformance.calls import Call, default_call, rows
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter
@@ -20,15 +20,36 @@ class CheckError(ValueError):
     """A request for a check is invalid; the message says what was found and what was expected."""
 
 
-def find_apis(tables: MappingSet, name: str, frameworks: Collection[Framework]) -> list[Api]:
-    """The classes of the given frameworks with a full name or a class name. Raises CheckError where there is none."""
+class Wishes(NamedTuple):
+    """What was asked for; see `api.check`."""
+
+    optimizers: tuple[str, ...]
+    schedules: tuple[str, ...]
+    paths: tuple[Path, ...]
+    everything: bool
+    directions: tuple[Direction, ...]
+    steps: int
+    settings: Mapping[str, Literal]
+
+    @property
+    def whole_tables(self) -> bool:
+        """Whether every class and schedule of the tables is meant: --all beside names extends to the named ones alone."""
+        return self.everything and not self.optimizers
+
+
+def find_apis(tables: MappingSet, what: str, name: str, frameworks: Collection[Framework]) -> list[Api]:
+    """The classes of the given frameworks with a full name or a class name. Raises CheckError where there is none.
+
+    `what` is "an optimizer" or "a schedule", after the tables.
+    """
     named = tables.named(name)
     if not named:
-        raise CheckError(f"unknown optimizer {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
+        raise CheckError(f"unknown {what.split()[1]} {name!r}{nearest(name, [*tables.apis, *tables.class_names])}")
     found = [api for api in named if api.framework in frameworks]
     if not found:
         owners = " and ".join(dict.fromkeys(api.framework for api in named))
-        raise CheckError(f"{name!r} belongs to {owners}, expected a class of {' or '.join(sorted(frameworks))}")
+        expected = " or ".join(sorted(frameworks))
+        raise CheckError(f"{name!r} belongs to {owners}, expected {what} of {expected}")
     return found
 
 
@@ -56,7 +77,7 @@ def with_settings(
             if (tie := _tie(tables, call.api, name)) is not None:
                 used.add(name)
                 given |= _set(call.api, tie, name, value, given)
-        found.append(replace(call, given=given))
+        found.append(call._replace(given=given))
     for name in settings:
         if name not in used and name not in taken:
             known = sorted({parameter.name for call in calls for parameter in call.api.current if parameter.ties})

@@ -90,7 +90,13 @@ class Trials:
 
     def find(self, calls: Iterable[tuple[Call, Framework]]) -> list[Trial]:
         """All trials, in order."""
-        return [trial for call, target in calls for trial in self._of_call(call, target)]
+        found: list[Trial] = []
+        for call, target in calls:
+            try:
+                found += list(self._of_call(call, target))
+            except Exception as error:
+                self.refused.append(Refused.by_error(error, call.api.name, target, call.given, call.origin))
+        return found
 
     def _of_call(self, call: Call, target: Framework) -> Iterator[Trial]:
         found = plans(self.tables, call, target)

@@ -1,33 +1,34 @@
-"""Formats results as text, JSON, SARIF or GitHub annotations. A report reads result types and makes no decisions."""
+"""The formats of results; the module of each is imported on first use. A report reads result types and makes no decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from optmap.conformance.results import Report
     from optmap.translate.results import FileResult
 
 
-def _json(files: Sequence[tuple[str, FileResult]]) -> str:
-    from optmap.report.json import translation_report
+def _by(module: str, function: str = "render") -> Callable[[Any], str]:
+    """A format's function, which gives text with a final newline, or nothing where there is nothing to report."""
 
-    return translation_report(files)
+    def render(results: Any) -> str:
+        text: str = getattr(import_module(f"optmap.report.{module}"), function)(results)
+        return text
 
-
-def _sarif(files: Sequence[tuple[str, FileResult]]) -> str:
-    from optmap.report.sarif import translation_sarif
-
-    return translation_sarif(files)
-
-
-def _github(files: Sequence[tuple[str, FileResult]]) -> str:
-    from optmap.report.github import translation_github
-
-    return translation_github(files)
+    return render
 
 
 REPORTS: Final[dict[str, Callable[[Sequence[tuple[str, FileResult]]], str]]] = {
-    "json": _json, "sarif": _sarif, "github": _github,
-}  # fmt: skip
-"""The formats of `optmap translate --format` other than text; each module is imported on first use."""
+    "json": _by("json", "translation_report"),
+    "sarif": _by("sarif", "translation_sarif"),
+    "github": _by("github", "translation_github"),
+}
+"""The formats of `optmap translate --format` other than text."""
+
+CHECK_FORMATS: Final[dict[str, Callable[[Report], str]]] = {
+    name: _by(f"check_{name}") for name in ("text", "json", "junit", "github", "markdown", "html")
+}
+"""The formats of `optmap check`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from optmap.audit.results import Audit, Difference, FrameworkAudit
-from optmap.report.workflow import annotation
+from optmap.report.github import annotation
 
 
 def text(audit: Audit) -> str:

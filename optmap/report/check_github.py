@@ -1,33 +1,43 @@
-"""`check` as GitHub workflow commands: one annotation for each pair and verdict that does not pass."""
+"""`check` as GitHub workflow commands: an annotation for each pair and verdict that does not pass."""
 
 from __future__ import annotations
 
-from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import call_text, summaries
-from optmap.report.workflow import annotation
+from collections.abc import Iterator
+
+from optmap.conformance.results import Level, Report, Result, Verdict
+from optmap.report.check_summary import Summary, call_text, refused_text, summaries, verdict_words
+from optmap.report.github import annotation
 
 
 def render(report: Report) -> str:
-    """One line per pair and verdict that does not pass, at the position of the call if it comes from a file."""
-    lines = [
-        _line([result for result in summary.failed if result.verdict is verdict])
-        for summary in summaries(report)
-        for verdict in dict.fromkeys(result.verdict for result in summary.failed)
-    ]
+    """One line per pair and verdict that does not pass, at the position of the call if it comes from a file.
+
+    A call of a file whose translation diverges as the tables predict is a notice.
+    """
+    lines = [line for summary in summaries(report) for line in _lines(summary)]
     for item in report.refused:
-        text = f"{call_text(item.source, item.hyperparameters)} is not translated: {'; '.join(item.reasons)}"
-        lines.append(_annotation("warning", "optmap check", text, item.origin))
+        level = "error" if item.internal else "warning"
+        lines.append(_annotation(level, "optmap check", refused_text(item), item.origin))
     if not report.ran:
         lines.append(annotation("error", "optmap check", "nothing ran"))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(results: list[Result]) -> str:
-    first = results[0]
-    level = "error" if first.verdict is not Verdict.NOT_RUN else "warning"
+def _lines(summary: Summary) -> Iterator[str]:
+    for words in dict.fromkeys(map(verdict_words, summary.failed)):
+        results = [result for result in summary.failed if verdict_words(result) == words]
+        level = "warning" if results[0].verdict is Verdict.NOT_RUN else "error"
+        yield _line(level, words, results, results[0].reason or "")
+    if summary.pair.origin and summary.pair.chosen and not summary.failed and summary.level is Level.DIVERGENT:
+        results = [result for result in summary.forced if result.divergent]
+        yield _line("notice", summary.words, results, "; ".join(summary.pair.causes))
+
+
+def _line(level: str, title: str, results: list[Result], reason: str) -> str:
+    pair = results[0].pair
     scenarios = ", ".join(dict.fromkeys(f"{result.scenario} ({result.dtype})" for result in results))
-    text = f"{call_text(first.pair.source, first.pair.hyperparameters)} -> {first.pair.target} in {scenarios}: {first.reason}"
-    return _annotation(level, first.verdict, text, first.pair.origin)
+    text = f"{call_text(pair.source, pair.hyperparameters)} -> {pair.target} in {scenarios}: {reason}"
+    return _annotation(level, title, text, pair.origin)
 
 
 def _annotation(level: str, title: str, text: str, origin: str) -> str:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from html import escape
 
-from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import Summary, amounts, call_text, engines_text, number, summaries
+from optmap.conformance.results import Level, Report, Result
+from optmap.report.check_summary import (
+    DRIFT,
+    Summary,
+    call_text,
+    engines_text,
+    number,
+    outcome,
+    refused_text,
+    summaries,
+    units,
+    verdict_words,
+)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1d2129; }
@@ -13,23 +24,20 @@ table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
 th, td { border-bottom: 1px solid #d8dce2; padding: .3rem .6rem; text-align: left; vertical-align: top; }
 td.number { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
 details { margin: .4rem 0; } summary { cursor: pointer; } code { font-size: .92em; }
-.AS_EXPECTED { color: #17692e; } .WORSE, .NOT_RUN { color: #a3190f; } .BETTER { color: #8a5a00; }
+.alike { color: #17692e; } .differs { color: #8a5a00; } .fails { color: #a3190f; }
 """
 
 
 def render(report: Report) -> str:
     """The report as HTML; pairs with a verdict that does not pass are expanded."""
     listed = summaries(report)
-    refused = "".join(
-        f"<li><code>{escape(call_text(item.source, item.hyperparameters))}</code>: {escape('; '.join(item.reasons))}</li>"
-        for item in report.refused
-    )
+    refused = "".join(f"<li>{escape(refused_text(item))}</li>" for item in report.refused)
     failures = "".join(f"<li>{escape(name)}: <pre>{escape(text)}</pre></li>" for name, text in report.failures.items())
     title = f"optmap check: {'passed' if report.passed else 'failed'}"
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n<body>\n'
-        f"<h1>{title}</h1>\n<p>{amounts(report)} with {escape(engines_text(report))}.</p>\n"
+        f"<h1>{title}</h1>\n<p>{escape(outcome(report))}, with {escape(engines_text(report))}.</p>\n<p>{DRIFT}.</p>\n"
         + (f"<h2>Engines that could not be used</h2><ul>{failures}</ul>\n" if failures else "")
         + "\n".join(map(_pair, listed))
         + (f"\n<h2>Not translated</h2><ul>{refused}</ul>" if refused else "")
@@ -52,34 +60,34 @@ def _pair(summary: Summary) -> str:
     )  # fmt: skip
     return (
         f"<details{' open' if summary.failed else ''}><summary>{where}{head}: "
-        f'<strong class="{summary.verdict}">{summary.level or "not run"}, {summary.verdict}</strong></summary>'
+        f'<strong class="{_style(bool(summary.failed), summary.level)}">{_level_and_words(summary)}</strong></summary>'
         + (f"<ul>{notes}</ul>" if notes else "")
         + f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></details>"
     )
 
 
+def _level_and_words(summary: Summary) -> str:
+    words = summary.words
+    return words if words.startswith(Level.DIVERGENT) else f"{summary.level or 'not run'}, {words}"
+
+
+def _style(fails: bool, level: Level | None) -> str:
+    """The class of a verdict: what trains differently is never coloured like what trains alike."""
+    return "fails" if fails else "alike" if level is not None and level is not Level.DIVERGENT else "differs"
+
+
 def _row(result: Result) -> str:
     measured = result.divergence
-    texts = [
-        result.scenario,
-        result.dtype,
-        str(result.mode),
-        result.engine,
-        measured.level if measured else "-",
-        result.expected,
-    ]
+    level = measured.level if measured else None
+    texts = [result.scenario, result.dtype, str(result.mode), result.engine, level or "-", result.expected]
     numbers = ["-"] * 4
     if measured:
-        numbers = [
-            number(measured.max_abs),
-            str(measured.max_ulp),
-            number(measured.drift),
-            str(measured.first_step_over or "-"),
-        ]
-    reason = f"<br>{escape(result.reason)}" if result.reason and result.verdict is not Verdict.AS_EXPECTED else ""
+        over = str(measured.first_step_over or "-")
+        numbers = [number(measured.max_abs), units(result) or "-", number(measured.drift), over]
+    reason = f"<br>{escape(result.reason)}" if result.reason else ""
     return (
         "<tr>"
         + "".join(f"<td>{escape(text)}</td>" for text in texts)
         + "".join(f'<td class="number">{text}</td>' for text in numbers)
-        + f'<td class="{result.verdict}">{result.verdict}{reason}</td></tr>'
+        + f'<td class="{_style(not result.passes, level)}">{verdict_words(result)}{reason}</td></tr>'
     )

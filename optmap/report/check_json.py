@@ -19,7 +19,7 @@ def document(report: Report) -> dict[str, Any]:
         "results": [_row(result) for result in report.results],
         "refused": [{**vars(item), "hyperparameters": dict(item.hyperparameters), "reasons": list(item.reasons)}
                     for item in report.refused],
-        "summary": {**counts(report), "passed": report.passed},
+        "summary": {**counts(report), "fail_on": str(report.fail_on), "passed": report.passed},
     }  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def _row(result: Result) -> dict[str, Any]:
         "row": pair.row or None,
         "assumed": list(pair.assumed),
         "stated": bool(pair.not_run),
+        "accepted": result.accepted,
         "chosen": pair.chosen,
         "chosen_faithful": pair.chosen_faithful,
     }

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
 from xml.etree import ElementTree
 
 from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import call_text, engines_text
+from optmap.report.check_summary import call_text, engines_text, refused_text, verdict_words
+
+NOT_CHECKED: Final = "not checked"
+TOTALS: Final = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 
 
 def render(report: Report) -> str:
@@ -13,35 +17,47 @@ def render(report: Report) -> str:
     suites: dict[str, list[Result]] = {}
     for result in report.forced:
         suites.setdefault(f"{result.pair.source} -> {result.pair.target}", []).append(result)
-    root = ElementTree.Element("testsuites", {"name": "optmap check", **_totals(list(report.forced))})
+    refused = [item for item in report.refused if item.fails]
+    totals = _totals(list(report.forced))
+    totals |= {key: str(int(totals[key]) + len(refused)) for key in ("tests", "errors")}
+    root = ElementTree.Element("testsuites", {"name": "optmap check", **totals})
     for name, results in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_totals(results)})
         properties = ElementTree.SubElement(suite, "properties")
         ElementTree.SubElement(properties, "property", name="engines", value=engines_text(report))
         for result in results:
             _case(suite, name, result)
+    if refused:
+        totals = {**_totals([]), "tests": str(len(refused)), "errors": str(len(refused))}
+        suite = ElementTree.SubElement(root, "testsuite", {"name": NOT_CHECKED, **totals})
+        for item in refused:
+            case = ElementTree.SubElement(suite, "testcase", classname=NOT_CHECKED, name=f"{item.origin} {item.source}")
+            ElementTree.SubElement(case, "error", type=NOT_CHECKED, message=_clean(refused_text(item)))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _totals(results: list[Result]) -> dict[str, str]:
-    verdicts = [result.verdict for result in results]
-    failures = verdicts.count(Verdict.WORSE) + verdicts.count(Verdict.BETTER)
-    skipped = sum(bool(result.pair.not_run) for result in results)
-    errors = verdicts.count(Verdict.NOT_RUN) - skipped
-    return {"tests": str(len(results)), "failures": str(failures), "errors": str(errors), "skipped": str(skipped)}
+    kinds = list(map(_kind, results))
+    return {"tests": str(len(results)), **{total: str(kinds.count(kind)) for kind, total in TOTALS.items()}}
+
+
+def _kind(result: Result) -> str:
+    """How JUnit calls what became of a result; empty where it passes."""
+    if result.passes:
+        return "skipped" if result.pair.not_run else ""
+    return "error" if result.verdict is Verdict.NOT_RUN else "failure"
 
 
 def _case(suite: ElementTree.Element, name: str, result: Result) -> None:
     call = call_text(result.pair.source, result.pair.hyperparameters)
     title = f"{call} in {result.scenario}, {result.dtype}, {result.engine}"
     case = ElementTree.SubElement(suite, "testcase", classname=name, name=title)
-    if result.pair.not_run:
-        ElementTree.SubElement(case, "skipped", message=_clean(result.pair.not_run))
-    elif result.verdict is not Verdict.AS_EXPECTED:
-        kind = "error" if result.verdict is Verdict.NOT_RUN else "failure"
-        node = ElementTree.SubElement(case, kind, type=str(result.verdict), message=_clean(result.reason or ""))
-        node.text = _clean("\n".join(result.causes))
+    if kind := _kind(result):
+        node = ElementTree.SubElement(case, kind, message=_clean(result.pair.not_run or result.reason or ""))
+        if kind != "skipped":
+            node.set("type", verdict_words(result))
+            node.text = _clean("\n".join(result.causes))
 
 
 def _clean(text: str) -> str:

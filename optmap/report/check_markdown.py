@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from optmap.conformance.results import Report
-from optmap.report.check_summary import Summary, amounts, call_text, engines_text, number, severity, summaries
+from optmap.report.check_summary import (
+    DRIFT,
+    Summary,
+    call_text,
+    engines_text,
+    number,
+    outcome,
+    refused_text,
+    severity,
+    summaries,
+    verdict_words,
+)
 
 
 def render(report: Report) -> str:
-    """A table with one row per pair, then a list of the results that do not pass."""
+    """A table with one row per pair, then lists of the results that do not pass and of the calls that were not checked."""
     listed = summaries(report)
     lines = [
         f"## optmap check: {'passed' if report.passed else 'failed'}", "",
-        f"{amounts(report)} with {engines_text(report)}.", "",
+        f"{outcome(report)}, with {engines_text(report)}.", "",
         "| source | target | measured | max abs | drift | causes | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *map(_row, listed),
+        *map(_row, listed), "", f"{DRIFT}.",
     ]  # fmt: skip
     failed = [result for summary in listed for result in summary.failed]
     if failed:
         lines += ["", "### Not as expected", ""]
         lines += [
-            f"- **{result.verdict}** `{call_text(result.pair.source, result.pair.hyperparameters)}` -> `{result.pair.target}` "
-            f"in {result.scenario} ({result.dtype}): {result.reason}"
+            f"- **{verdict_words(result)}** `{call_text(result.pair.source, result.pair.hyperparameters)}` -> "
+            f"`{result.pair.target}` in {result.scenario} ({result.dtype}): {result.reason}"
             for result in failed
         ]
+    if report.refused:
+        lines += ["", "### Not checked", "", *(f"- {refused_text(item)}" for item in report.refused)]
     return "\n".join(lines) + "\n"
 
 
@@ -35,6 +48,6 @@ def _row(summary: Summary) -> str:
         f"`{call_text(pair.source, pair.hyperparameters)}`", f"`{call_text(pair.target, pair.arguments)}`",
         f"{measured.level} in {worst.scenario}" if measured and worst else "-",
         number(measured.max_abs) if measured else "-", number(measured.drift) if measured else "-",
-        "<br>".join(pair.causes) or "-", str(summary.verdict),
+        "<br>".join(pair.causes) or "-", summary.words,
     ]  # fmt: skip
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

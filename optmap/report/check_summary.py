@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Final
 
-from optmap.conformance.levels import Level
-from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
+from optmap.conformance.results import FailOn, Level, Mode, Pair, Refused, Report, Result, Verdict
 from optmap.mapping.values import write_literal
+
+DRIFT: Final = "drift: how far apart the two runs end, as a fraction of the distance that the source's run travelled"
+"""What a column or figure of that name means."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +32,35 @@ class Summary:
 
     @property
     def failed(self) -> tuple[Result, ...]:
-        """The results whose verdict does not pass."""
+        """The results that do not pass."""
         return tuple(result for result in self.forced if not result.passes)
 
     @property
-    def verdict(self) -> Verdict:
-        """NOT_RUN where the tables say that the pair cannot run, else the first verdict that does not pass, else AS_EXPECTED."""
+    def words(self) -> str:
+        """The verdict. A pair that trains differently, as the tables predict, is told from one that trains alike."""
         if self.pair.not_run:
             return Verdict.NOT_RUN
-        return self.failed[0].verdict if self.failed else Verdict.AS_EXPECTED
+        if self.failed:
+            return verdict_words(self.failed[0])
+        return "DIVERGENT, as expected" if self.level is Level.DIVERGENT else Verdict.AS_EXPECTED
 
     @property
     def level(self) -> Level | None:
         """The worst measured level; None where nothing ran."""
-        levels = [result.divergence.level for result in self.forced if result.divergence is not None]
-        return max(levels, key=lambda level: level.rank, default=None)
+        return max((result.divergence.level for result in self.forced if result.divergence), key=_rank, default=None)
 
     def by_level(self) -> list[tuple[Level, list[Result]]]:
         """The scenarios grouped by level, best first; each with the result of the dtype that diverges most."""
         worst: dict[str, Result] = {}
         for result in self.forced:
             if result.divergence is not None:
-                other = worst.get(result.scenario)
-                worst[result.scenario] = result if other is None else max(other, result, key=severity)
+                worst[result.scenario] = max(worst.get(result.scenario, result), result, key=severity)
         ordered = sorted(worst.values(), key=lambda result: severity(result)[0])
-        return [
-            (Level(list(Level)[rank]), list(group)) for rank, group in groupby(ordered, lambda item: severity(item)[0])
-        ]
+        return [(list(Level)[rank], list(group)) for rank, group in groupby(ordered, lambda item: severity(item)[0])]
+
+
+def _rank(level: Level) -> int:
+    return level.rank
 
 
 def severity(result: Result) -> tuple[int, float]:
@@ -65,16 +69,17 @@ def severity(result: Result) -> tuple[int, float]:
     return result.divergence.level.rank, result.divergence.drift
 
 
+def verdict_words(result: Result) -> str:
+    """The verdict on one result."""
+    return result.verdict if result.accepted or result.verdict is not Verdict.AS_EXPECTED else "DIVERGENT, rejected"
+
+
 def summaries(report: Report) -> list[Summary]:
     """The results grouped by pair, in the order of the report."""
-    return [Summary(pair, tuple(group)) for pair, group in _by_pair(report.results)]
-
-
-def _by_pair(results: Sequence[Result]) -> list[tuple[Pair, list[Result]]]:
-    found: dict[int, tuple[Pair, list[Result]]] = {}
-    for result in results:
-        found.setdefault(id(result.pair), (result.pair, []))[1].append(result)
-    return list(found.values())
+    found: dict[int, list[Result]] = {}
+    for result in report.results:
+        found.setdefault(id(result.pair), []).append(result)
+    return [Summary(group[0].pair, tuple(group)) for group in found.values()]
 
 
 def call_text(name: str, arguments: object) -> str:
@@ -83,22 +88,41 @@ def call_text(name: str, arguments: object) -> str:
     return f"{name}({', '.join(f'{key}={write_literal(value)}' for key, value in arguments.items())})"
 
 
+def refused_text(item: Refused) -> str:
+    """A call that was not checked, with the reasons."""
+    reasons = "; ".join(item.reasons)
+    if item.internal:
+        return f"{item.source} could not be checked against {item.target}: {reasons}"
+    return f"{call_text(item.source, item.hyperparameters)} is not translated to {item.target}: {reasons}"
+
+
 def counts(report: Report) -> dict[str, int]:
     """How many pairs, results with a verdict (also by verdict), and calls that were not translated the report has."""
     verdicts = [result.verdict for result in report.forced]
     return {
-        "pairs": len(_by_pair(report.results)),
+        "pairs": len(summaries(report)),
         "results": len(verdicts),
         **{str(verdict): verdicts.count(verdict) for verdict in Verdict},
+        "divergent": sum(result.divergent for result in report.results),
         "refused": len(report.refused),
     }
 
 
+def outcome(report: Report) -> str:
+    """The last line: whether the check passed, and the counts."""
+    found = counts(report)
+    verdicts = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
+    divergent = f"; {found['divergent']} of the runs DIVERGENT" if found["divergent"] else ""
+    if divergent and report.fail_on is FailOn.WORSE:
+        divergent += f" (--fail-on {FailOn.DIVERGENT} rejects these)"
+    return f"{'passed' if report.passed else 'FAILED'}: {amounts(report)}: {verdicts or 'nothing ran'}{divergent}"
+
+
 def amounts(report: Report) -> str:
-    """How many calls were compared in how many forced runs, as text."""
+    """How many translated calls were compared in how many forced runs, as text."""
     found = counts(report)
     calls, runs = found["pairs"], found["results"]
-    return f"{calls} call{'s' * (calls != 1)}, {runs} forced run{'s' * (runs != 1)}"
+    return f"{calls} translated call{'s' * (calls != 1)}, {runs} forced run{'s' * (runs != 1)}"
 
 
 def engines_text(report: Report) -> str:
@@ -109,3 +133,10 @@ def engines_text(report: Report) -> str:
 def number(value: float) -> str:
     """A measured number with two significant digits."""
     return "0" if value == 0 else f"{value:.1e}"
+
+
+def units(result: Result) -> str:
+    """The difference in units in the last place where it is one of rounding, which alone such units describe; else empty."""
+    measured = result.divergence
+    rounding = measured is not None and measured.level.rank <= Level.EQUIVALENT.rank
+    return f"{measured.max_ulp}" if measured is not None and rounding and measured.max_ulp is not None else ""

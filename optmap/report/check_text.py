@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from typing import Final
 
-from optmap.conformance.levels import Level
-from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import Summary, amounts, call_text, counts, engines_text, number, severity, summaries
+from optmap.conformance.results import Level, Report, Result, Verdict
+from optmap.report.check_summary import (
+    DRIFT,
+    Summary,
+    call_text,
+    engines_text,
+    number,
+    outcome,
+    refused_text,
+    severity,
+    summaries,
+    units,
+    verdict_words,
+)
 
 MAX_BLOCKS = 12
 """Up to this many pairs get a block each."""
 MAX_FAILURES = 20
 """At most this many failures are listed where there are many pairs."""
+DRIFTS = ", drift "
+STYLES: Final = {
+    r"\b(WORSE|BETTER|NOT_RUN|FAILED|DIVERGENT, rejected)\b": "bold red",
+    r"\bDIVERGENT(, as expected)?\b(?!, rejected)": "yellow",
+    r"\b(IDENTICAL|EQUIVALENT|CLOSE|AS_EXPECTED|passed)\b": "green",
+}
 
 
 def render(report: Report) -> str:
@@ -20,8 +39,23 @@ def render(report: Report) -> str:
     body = (
         [line for summary in listed for line in _block(summary)] if len(listed) <= MAX_BLOCKS else list(_many(listed))
     )
-    lines = [f"engines  {engines_text(report)}", *_failures(report), "", *body, *_refused(report), _last(report)]
-    return "\n".join(lines) + "\n"
+    lines = [f"engines  {engines_text(report)}", *_failures(report), "", *body, *_refused(report)]
+    lines += [DRIFT] if any(DRIFTS in line for line in lines) else []
+    return "\n".join([*lines, outcome(report)]) + "\n"
+
+
+def show(text: str) -> None:
+    """Print the report; coloured on a terminal, where what trains differently looks unlike what trains alike."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Text(text)
+    for words, style in STYLES.items():
+        shown.highlight_regex(words, style)
+    Console(highlight=False).print(shown, soft_wrap=True, end="")
 
 
 def _failures(report: Report) -> Iterator[str]:
@@ -40,7 +74,7 @@ def _block(summary: Summary) -> Iterator[str]:
         yield f"  {head:<8} {level:<10} {_measured(level, results)}"
         head = ""
     yield from _expected_and_free(summary)
-    yield f"  verdict  {summary.verdict}"
+    yield f"  verdict  {summary.words}"
     if pair.not_run:
         yield f"           {pair.not_run}; this does not fail the check"
     for text in dict.fromkeys(result.reason for result in summary.failed if result.reason):
@@ -66,10 +100,9 @@ def _measured(level: Level, results: list[Result]) -> str:
     of = f", worst {worst.scenario} in {worst.dtype}" if len(results) > 1 else f" in {worst.dtype}"
     since = worst.divergence.first_step_over
     over = f"; more than rounding from step {since} on ({worst.divergence.parameter})" if since is not None else ""
-    return (
-        f"in {names}{of}: max abs {number(worst.divergence.max_abs)}, {worst.divergence.max_ulp} ulp, "
-        f"drift {number(worst.divergence.drift)}{over}"
-    )
+    rounded = f", {ulps} ulp" if (ulps := units(worst)) else ""
+    drift = f"{DRIFTS}{number(worst.divergence.drift)}"
+    return f"in {names}{of}: max abs {number(worst.divergence.max_abs)}{rounded}{drift}{over}"
 
 
 def _expected_and_free(summary: Summary) -> Iterator[str]:
@@ -95,8 +128,8 @@ def _expected_and_free(summary: Summary) -> Iterator[str]:
             else f"; the source's own drift from float32 to float64 is {number(worst.noise_floor)}"
         )
         yield (
-            f"  free     worst {worst.scenario}: max abs {number(worst.divergence.max_abs)}, "
-            f"drift {number(worst.divergence.drift)}{floor}"
+            f"  free     worst {worst.scenario}: max abs {number(worst.divergence.max_abs)}"
+            f"{DRIFTS}{number(worst.divergence.drift)}{floor}"
         )
 
 
@@ -111,7 +144,8 @@ def _many(listed: list[Summary]) -> Iterator[str]:
         worst = max(levels, key=lambda level: level.rank, default=None)
         base = next((summary.level for summary in group if not summary.pair.row), None)
         failed = sum(bool(summary.failed) for summary in group)
-        verdict = f"{failed} not as expected" if failed else group[0].pair.not_run or Verdict.AS_EXPECTED
+        passed = f"{Level.DIVERGENT}, as expected" if worst is Level.DIVERGENT else Verdict.AS_EXPECTED
+        verdict = f"{failed} not as expected" if failed else group[0].pair.not_run or passed
         yield (
             f"{source:<{width[0]}} -> {target:<{width[1]}}  defaults {base or 'NOT_RUN':<10}  "
             f"{len(group)} call{'s' * (len(group) != 1)}, worst {worst or 'NOT_RUN':<10}  {verdict}"
@@ -119,8 +153,8 @@ def _many(listed: list[Summary]) -> Iterator[str]:
     failures = [result for summary in listed for result in summary.failed]
     yield ""
     for result in failures[:MAX_FAILURES]:
-        pair = result.pair
-        yield f"{result.verdict} {call_text(pair.source, pair.hyperparameters)} -> {call_text(pair.target, pair.arguments)}"
+        source = call_text(result.pair.source, result.pair.hyperparameters)
+        yield f"{verdict_words(result)}: {source} -> {call_text(result.pair.target, result.pair.arguments)}"
         yield f"  {result.scenario}, {result.dtype}: {result.reason}"
     if len(failures) > MAX_FAILURES:
         yield f"and {len(failures) - MAX_FAILURES} more; --format json lists all of them"
@@ -128,15 +162,6 @@ def _many(listed: list[Summary]) -> Iterator[str]:
 
 def _refused(report: Report) -> Iterator[str]:
     for item in report.refused:
-        where = f"{item.origin}: " if item.origin else ""
-        call = call_text(item.source, item.hyperparameters)
-        yield f"{where}{call} is not translated to {item.target}: {'; '.join(item.reasons)}"
+        yield f"{item.origin}: {refused_text(item)}" if item.origin else refused_text(item)
     if report.refused:
         yield ""
-
-
-def _last(report: Report) -> str:
-    found = counts(report)
-    verdicts = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
-    head = "passed" if report.passed else "FAILED"
-    return f"{head}: {amounts(report)}: {verdicts or 'nothing ran'}"

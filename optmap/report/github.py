@@ -1,4 +1,4 @@
-"""The diagnostics of `translate` as GitHub workflow commands, which appear as annotations beside the code.
+"""GitHub workflow commands, which appear as annotations beside the code; the diagnostics of `translate` as such.
 
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from optmap.diagnostics import Diagnostic, Severity
-from optmap.report.workflow import annotation, in_cell
 from optmap.translate.results import FileResult
 
 _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -23,3 +22,23 @@ def translation_github(files: Sequence[tuple[str, FileResult]]) -> str:
 def _command(path: str, item: Diagnostic) -> str:
     line, column = (str(item.line), str(item.column)) if item.cell is None else ("", "")
     return f"{annotation(_COMMANDS[item.severity], item.code.id, in_cell(item), path, line, column)}\n"
+
+
+def in_cell(item: Diagnostic) -> str:
+    """The message; in a notebook with cell and line, for which an annotation has no field."""
+    return item.message if item.cell is None else f"cell {item.cell}, line {item.line}: {item.message}"
+
+
+def annotation(level: str, title: str, text: str, path: str | None = None, line: str = "", column: str = "") -> str:
+    """An annotation of level error, warning or notice, at a position in a file if a path is given."""
+    place = f"file={_value(path)}," if path else ""
+    place += "".join(f"{name}={value}," for name, value in (("line", line), ("col", column)) if path and value)
+    return f"::{level} {place}title={_value(title)}::{_escape(text)}"
+
+
+def _value(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

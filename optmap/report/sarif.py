@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from optmap import __version__
 from optmap.diagnostics import Code, Diagnostic, Severity
-from optmap.report.workflow import in_cell
+from optmap.report.github import in_cell
 from optmap.translate.results import FileResult
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -7,15 +7,17 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from optmap.commands.check import Request, run
-from optmap.conformance.levels import Divergence, Level
-from optmap.conformance.results import Mode, Pair, Refused, Report, Result, Verdict
-from optmap.report.check_reports import CHECK_FORMATS, render
+from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, Report, Result, Verdict
+from optmap.mapping.model import MappingSet
+from optmap.report import CHECK_FORMATS
+from tests.commandline import run as run_cli
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -81,7 +83,7 @@ def adams() -> str:
 def _adams() -> str:
     from optmap.conformance.api import check
 
-    return render(check(["torch.optim.Adam", "torch.optim.AdamW"]), "json")
+    return CHECK_FORMATS["json"](check(["torch.optim.Adam", "torch.optim.AdamW"]))
 
 
 def forced(document: dict[str, Any], source: str, target: str) -> list[dict[str, Any]]:
@@ -191,6 +193,132 @@ def test_calls_of_a_file(check: Run, tmp_path: Path) -> None:
     assert (code, last["hyperparameters"], last["assumed"]) == (0, {"lr": 0.1, "momentum": 0.8}, [])
 
 
+WORDS = {
+    "text": "DIVERGENT, rejected", "markdown": "DIVERGENT, rejected", "html": "DIVERGENT, rejected",
+    "github": "::error title=DIVERGENT%2C rejected::", "junit": 'type="DIVERGENT, rejected"', "json": '"accepted": false',
+}  # fmt: skip
+
+
+@torch_only
+def test_those_who_want_equality_can_have_divergence_fail(shared_workers: None) -> None:
+    from optmap.conformance.api import check
+
+    options: dict[str, Any] = {"steps": 5, "scenarios": ["dense-mse"]}
+    lenient, strict = (check(["torch.optim.AdamW"], fail_on=fail_on, **options) for fail_on in ("worse", "divergent"))
+    assert (lenient.passed, strict.passed) == (True, False)
+    assert {result.verdict for result in strict.results} == {Verdict.AS_EXPECTED}
+    for form, words in WORDS.items():
+        assert words in CHECK_FORMATS[form](strict), form
+        assert words not in CHECK_FORMATS[form](lenient), form
+    faithful = check(["torch.optim.AdamW"], fail_on="divergent", to="tensorflow", **options)
+    assert faithful.passed
+
+
+@torch_only
+@pytest.mark.usefixtures("shared_workers")
+def test_fail_on_of_the_command_line(tmp_path: Path) -> None:
+    options = ("check", "--optimizer", "torch.optim.AdamW", "--scenario", "dense-mse", "--steps", "5")
+    assert run_cli(*options, cwd=tmp_path).code == 0
+    done = run_cli(*options, "--fail-on", "divergent", "--format", "json", cwd=tmp_path)
+    assert done.code == 1
+    summary = done.json()["summary"]
+    assert (summary["passed"], summary["fail_on"], summary["divergent"], summary["WORSE"]) == (False, "divergent", 2, 0)
+    done = run_cli(*options, "--fail-on", "nothing", cwd=tmp_path)
+    assert (done.code, done.out) == (2, b"")
+    assert "--fail-on: found 'nothing', expected one of worse, divergent" in done.err
+
+
+@torch_only
+def test_what_trains_differently_does_not_look_like_what_trains_alike(check: Run) -> None:
+    options: dict[str, Any] = {"optimizers": ["torch.optim.AdamW"], "steps": 5, "scenarios": ["dense-mse"]}
+    _, out, _ = check(**options)
+    differs, alike = out.split("\n\n")[1:3]
+    assert "verdict  DIVERGENT, as expected" in differs
+    assert "AS_EXPECTED" not in differs
+    assert " ulp" not in differs
+    assert "verdict  AS_EXPECTED" in alike
+    assert out.count("\ndrift: how far apart the two runs end, as a fraction of ") == 1
+    page = CHECK_FORMATS["html"](report_of(Level.DIVERGENT))
+    assert 'class="differs">DIVERGENT, as expected<' in page
+    assert 'class="alike"' not in page
+    assert 'class="alike">EQUIVALENT, AS_EXPECTED<' in CHECK_FORMATS["html"](report_of(Level.EQUIVALENT))
+
+
+def report_of(level: Level) -> Report:
+    pair = Pair("torch.optim.X", "mindspore.nn.X", {}, {}, "a.py:3")
+    measured = Divergence(0.5, 12345, 0.5, 2, "weight", level)
+    return Report(
+        {},
+        {},
+        (Result(pair, "mindspore", "one", "float64", Mode.FORCED, 10, measured, level, (), Verdict.AS_EXPECTED),),
+    )
+
+
+def test_units_in_the_last_place_are_shown_for_rounding_only() -> None:
+    for form in ("text", "html"):
+        assert "12345" in CHECK_FORMATS[form](report_of(Level.EQUIVALENT))
+        for level in (Level.CLOSE, Level.DIVERGENT):
+            assert "12345" not in CHECK_FORMATS[form](report_of(level))
+
+
+def test_a_divergent_translation_of_a_file_is_a_notice_on_github() -> None:
+    assert CHECK_FORMATS["github"](report_of(Level.DIVERGENT)).startswith(
+        "::notice file=a.py,line=3,title=DIVERGENT%2C as expected::"
+    )
+    assert CHECK_FORMATS["github"](report_of(Level.CLOSE)) == ""
+
+
+TWO = """
+import torch
+first = torch.optim.AdamW(model.parameters(), lr=0.01)
+second = torch.optim.SGD(model.parameters(), lr=0.1)
+rate = torch.optim.lr_scheduler.StepLR(second, 2)
+"""
+FAULTS = {
+    "reading a call": "optmap.conformance.filecalls.bind_call",
+    "a plan": "optmap.conformance.trials.plans",
+    "a job": "optmap.conformance.trials.Trial.target_job",
+    "an expected level": "optmap.conformance.run.expectation",
+    "a schedule": "optmap.conformance.schedule_check.translated",
+}
+
+
+@torch_only
+@pytest.mark.parametrize("place", FAULTS)
+@pytest.mark.usefixtures("shared_workers")
+def test_an_internal_error_costs_one_call(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault strikes whatever has to do with the first class; what has to do with others is compared."""
+    owner, _, name = FAULTS[place].rpartition(".")
+    holder = resolve_name(owner)
+    working = getattr(holder, name)
+    struck = "StepLR" if place == "a schedule" else "torch.optim.AdamW"
+
+    def faulty(*arguments: Any, **options: Any) -> Any:
+        if any(struck in repr(argument) for argument in arguments if not isinstance(argument, MappingSet)):
+            raise KeyError("lost")
+        return working(*arguments, **options)
+
+    monkeypatch.setattr(holder, name, faulty)
+    (tmp_path / "train.py").write_text(TWO, encoding="utf-8")
+    done = run_cli("check", "train.py", "--scenario", "dense-mse", "--steps", "5", "--format", "json", cwd=tmp_path)
+    document = done.json()
+    assert done.code == 1
+    reasons = [row["reason"] for row in document["results"] if row["verdict"] == "NOT_RUN"]
+    reasons += [reason for item in document["refused"] if item["internal"] for reason in item["reasons"]]
+    assert reasons
+    assert {reason.partition(")")[0] for reason in reasons} == {"internal error (KeyError: 'lost'"}
+    compared = {row["source"] for row in document["results"] if row["verdict"] == "AS_EXPECTED"}
+    everything = {"torch.optim.AdamW", "torch.optim.SGD", "torch.optim.lr_scheduler.StepLR"}
+    assert compared == everything - {name for name in everything if struck in name}
+    for form in ("text", "markdown", "github", "junit"):
+        assert (
+            "internal error"
+            in run_cli(
+                "check", "train.py", "--scenario", "dense-mse", "--steps", "5", "--format", form, cwd=tmp_path
+            ).out.decode()
+        )
+
+
 @pytest.fixture
 def no_torch(tmp_path: Path) -> str:
     """An interpreter in which torch is not installed."""
@@ -253,7 +381,7 @@ def report() -> Report:
 
 @pytest.mark.parametrize("form", CHECK_FORMATS)
 def test_every_format_names_what_matters(form: str) -> None:
-    text = render(report(), form)
+    text = CHECK_FORMATS[form](report())
     assert text.endswith("\n")
     for part in ("torch.optim.X", "mindspore.nn.X", "WORSE", "shows nowhere", "crashed"):
         assert part in text
@@ -261,28 +389,28 @@ def test_every_format_names_what_matters(form: str) -> None:
 
 @pytest.mark.parametrize("form", CHECK_FORMATS)
 def test_every_format_can_say_that_nothing_ran(form: str) -> None:
-    assert render(Report({}), form).endswith("\n")
+    assert CHECK_FORMATS[form](Report({})).endswith("\n")
 
 
 def test_junit_counts() -> None:
-    root = ElementTree.fromstring(render(report(), "junit"))
-    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "2", "1")
-    assert len(list(root.iter("testcase"))) == 4
+    root = ElementTree.fromstring(CHECK_FORMATS["junit"](report()))
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("5", "2", "2")
+    assert len(list(root.iter("testcase"))) == 5
 
 
 def test_github_commands_stay_on_one_line() -> None:
-    lines = render(report(), "github").splitlines()
+    lines = CHECK_FORMATS["github"](report()).splitlines()
     assert lines[0].startswith("::error file=a%2Cb.py,line=3,title=WORSE::")
     assert "50%25 <worse>%0Asecond line" in lines[0]
     assert len(lines) == 4
 
 
 def test_html_is_escaped() -> None:
-    text = render(report(), "html")
+    text = CHECK_FORMATS["html"](report())
     assert "&lt;worse&gt;" in text
     assert "<worse>" not in text
 
 
 def test_infinity_is_null_in_json() -> None:
-    first = json.loads(render(report(), "json"))["results"][0]
+    first = json.loads(CHECK_FORMATS["json"](report()))["results"][0]
     assert (first["max_abs"], first["drift"], first["level"]) == (None, None, "DIVERGENT")

@@ -112,6 +112,6 @@ def test_check_finds_the_calls_of_a_notebook(tmp_path: Path) -> None:
     path.write_bytes(
         notebook(["%time x = 1\n", *IMPORTS], ["!ls\n", "rate = 0.5"], ["opt = optim.SGD(net.parameters(), lr=rate)"])
     )
-    calls, refused, _ = file_calls(path, load(), {Framework("torch")}, Framework("mindspore"), {})
-    assert [(call.origin, call.given["lr"]) for call in calls] == [(f"{path}:cell 4:1", 0.5)]
-    assert not refused
+    found = file_calls(path, load(), {Framework("torch")}, Framework("mindspore"), {})
+    assert [(call.origin, call.given["lr"]) for call in found.calls] == [(f"{path}:cell 4:1", 0.5)]
+    assert not found.refused

@@ -8,14 +8,13 @@ from itertools import permutations
 import pytest
 
 from optmap.conformance.api import _directions, check
-from optmap.conformance.levels import Level
-from optmap.conformance.results import Mode, Pair, Report, Result, Verdict
+from optmap.conformance.results import Level, Mode, Pair, Report, Result, Verdict
 from optmap.conformance.select import CheckError
 from optmap.mapping.load import load, load_files
 from optmap.mapping.model import Framework
 from optmap.mapping.stored import own_files
 from optmap.mapping.values import Value
-from optmap.report.check_reports import CHECK_FORMATS, render
+from optmap.report import CHECK_FORMATS
 from optmap.source.calls import Form
 from optmap.translate.constructors.arguments import CallArgument
 from optmap.translate.constructors.resolve import Rewrite, resolve
@@ -57,7 +56,7 @@ def test_a_stated_reason_fails_nothing_and_another_does() -> None:
 
 @pytest.mark.parametrize("format", CHECK_FORMATS)
 def test_reports_tell_the_stated_reason(format: str) -> None:
-    text = render(report((Verdict.NOT_RUN, "needs a device")), format)
+    text = CHECK_FORMATS[format](report((Verdict.NOT_RUN, "needs a device")))
     assert "worker died" not in text
     if format == "junit":
         assert "<skipped" in text

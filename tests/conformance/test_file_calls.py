@@ -39,8 +39,9 @@ UNKNOWN = {
 
 def given(text: str, path: Path, tables: MappingSet) -> tuple[object, tuple[str, ...]]:
     path.write_text(f"import torch\n{text}", encoding="utf-8")
-    (call,), refused, _ = file_calls(path, tables, {Framework("torch")}, Framework("mindspore"), {})
-    assert not refused
+    found = file_calls(path, tables, {Framework("torch")}, Framework("mindspore"), {})
+    assert not found.refused
+    (call,) = found.calls
     return call.given.get("lr"), call.assumed
 
 

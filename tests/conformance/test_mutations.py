@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 import pytest
 
 from optmap.conformance.catalog import catalog
+from optmap.conformance.expect import find_better
 from optmap.conformance.results import Result, Verdict
 from optmap.conformance.run import RunOptions, run_trials
 from optmap.conformance.select import table_calls
 from optmap.conformance.trials import Trials
-from optmap.conformance.verdict import find_better
 from optmap.mapping.load import load, load_files
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.stored import default_directory

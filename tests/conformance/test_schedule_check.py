@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from optmap.conformance.api import check
-from optmap.conformance.levels import Level
-from optmap.conformance.results import Verdict
+from optmap.conformance.results import Level, Verdict
 from optmap.conformance.schedule_check import compare_rates
 from optmap.conformance.select import CheckError
 from optmap.mapping import load
@@ -74,7 +73,7 @@ def test_unknown_names_are_said() -> None:
     with pytest.raises(CheckError, match="did you mean 'StepLR'"):
         check(schedules=["SteppLR"])
     with pytest.raises(
-        CheckError, match="'ExponentialDecayLR' is mindspore's, expected a schedule of tensorflow or torch"
+        CheckError, match="'ExponentialDecayLR' belongs to mindspore, expected a schedule of tensorflow or torch"
     ):
         check(schedules=["ExponentialDecayLR"])
 
