@@ -355,6 +355,28 @@ NAME_NOTE: Final = _code(
     "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
 )  # fmt: skip
 
+# 41x: where translated code meets what is still of the source framework
+STILL_SOURCE: Final = _code(
+    "OM410", "still-of-the-source", _W,
+    "The optimizer is translated; models, losses or data that it is used with are still of the source framework.",
+    "model = torch.nn.Linear(2, 3); optimizer = mindspore.nn.Adam(model.trainable_params())",
+    "Translate them, too; --rewrite-step does so for models and losses that its table knows, together with their steps.",
+)  # fmt: skip
+TARGET_EXPECTED: Final = _code(
+    "OM411", "target-expected", _I, "The file does not show of which framework a value is that must be the target's.",
+    "def build(net): return mindspore.nn.Adam(net.trainable_params())", "Make sure that it is the target framework's.",
+)  # fmt: skip
+SOURCE_CONTEXT: Final = _code(
+    "OM412", "context-of-the-source", _W, "Translated code stands under a context or decorator of the source framework.",
+    "with tf.device('/gpu:0'): optimizer = torch.optim.Adam(model.parameters())",
+    "Take the context away, or write what the target has for it.",
+)  # fmt: skip
+GIVEN_AWAY: Final = _code(
+    "OM413", "optimizer-given-away", _W,
+    "A translated optimizer is passed to code outside the file that was written for the source framework's.",
+    "accelerator.prepare(model, optimizer)", "Pass it to what takes the target's optimizers.",
+)  # fmt: skip
+
 # 44x: configuration files
 BROKEN_CONFIGURATION: Final = _code(
     "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be parsed.",

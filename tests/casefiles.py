@@ -1,4 +1,4 @@
-"""Reads the before/after cases of tests/cases/*.md.
+"""Reads the before/after cases of tests/cases/**/*.md.
 
 A case is a `## title`, an optional line `options: ...` (as on the command line), a ```python block with the source, then
 either a second ```python block with the result or the word `unchanged`, and a list of the diagnostics that are expected,
@@ -32,7 +32,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    for path in sorted(DIRECTORY.glob("*.md")):
+    for path in sorted(DIRECTORY.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         parts = _TITLE.split(text)[1:]
         for title, body in zip(parts[::2], parts[1::2], strict=True):

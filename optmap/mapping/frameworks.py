@@ -121,6 +121,22 @@ class Steps(Record, title="steps"):
     model: str | None = key("what becomes of a model that trains by itself", default=None)
 
 
+class Frontier(Record, title="frontier"):
+    """What the framework's names give, so that its values are told from others. Paths are patterns with `*`; the first fits.
+
+    What no pattern knows gives a tensor, or what computes with one.
+    """
+
+    kin: tuple[str, ...] = key("packages whose objects are the framework's own", default=())
+    contexts: tuple[str, ...] = key("contexts and decorators that change what code means", default=())
+    losses: tuple[str, ...] = key("losses", default=())
+    schedules: tuple[str, ...] = key("learning-rate schedules", default=())
+    data: tuple[str, ...] = key("what gives batches of tensors", default=())
+    models: tuple[str, ...] = key("layers, models and their base classes", default=())
+    plain: tuple[str, ...] = key("what gives numbers, text, arrays or nothing", default=())
+    members: tuple[str, ...] = key("members of tensors and models that give numbers, text or arrays", default=())
+
+
 class Module(Record):
     """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups."""
 
@@ -178,6 +194,7 @@ class Facts(Record, title="framework"):
     schedules: Schedules = key("learning-rate schedules", default=Schedules())
     models: Models = key("models and tensors", default=Models())
     steps: Steps = key("training steps", default=Steps())
+    frontier: Frontier = key("what its names give", default=Frontier())
     at: Position = place()
 
     def called(self, path: str) -> str:

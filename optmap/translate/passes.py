@@ -71,12 +71,19 @@ def _steps() -> Run:
     return run
 
 
+def _frontier() -> Run:
+    from optmap.translate.frontier.run import run
+
+    return run
+
+
 PASSES: Final[tuple[Pass, ...]] = (
     _Pass("wrappers", _wraps, _wrappers),
     _Pass("schedules", lambda unit: bool(unit.sites.schedules), _schedules),
     _Pass("constructors", lambda unit: bool(unit.sites.calls or unit.sites.already), lambda: run_constructors),
     _Pass("surroundings", _surrounded, _surroundings),
     _Pass("steps", lambda unit: bool(unit.sites.calls) and _stepped(unit), _steps),
+    _Pass("frontier", lambda unit: bool(unit.sites.calls), _frontier),
     _Pass("imports", lambda unit: bool(unit.sites.calls), lambda: run_imports),
 )
 

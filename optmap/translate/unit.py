@@ -29,6 +29,11 @@ def skipping(name: str) -> Member:
     return 1, name
 
 
+def alone(node: ast.expr) -> Member:
+    """A name or call beside the steps that is rewritten for itself, as a member of its own."""
+    return id(node), "alone"
+
+
 class Unit(NamedTuple):
     """A file, what it says of optimizers, and what to do with it. `ignored` are the codes to be silent about, by line."""
 

@@ -83,7 +83,8 @@ def test_there_and_back() -> None:
 
 def test_what_stands_around_the_call_is_told() -> None:
     found = translate(TORCH_STEP, "optax")
-    parameters, clip, step = messages(found)
+    still, parameters, clip, step = messages(found)
+    assert still.startswith("OM410 still torch's: net (line 3), the loss (line 7)")
     assert parameters.endswith("was left out: optax.adam is given the parameters by init() and update()")
     assert clip.endswith("torch clips the gradients stored in the parameters; no table says what replaces it in optax")
     assert step.startswith("OM401 the step becomes `def loss_fn(params, x, y): loss = ")

@@ -49,7 +49,7 @@ def statuses(result: FileResult) -> list[str]:
 
 def test_the_order_of_the_passes() -> None:
     assert [each.name for each in PASSES] == [
-        "wrappers", "schedules", "constructors", "surroundings", "steps", "imports",
+        "wrappers", "schedules", "constructors", "surroundings", "steps", "frontier", "imports",
     ]  # fmt: skip
 
 

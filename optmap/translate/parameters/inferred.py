@@ -59,6 +59,13 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
     return next(iter(texts))
 
 
+def models_in_use(module: Module, site: CallSite) -> list[ast.expr]:
+    """The models that the file trains with an optimizer whose constructor takes no parameters, as far as they are seen."""
+    names = site.api.framework.facts.parameters
+    users = _users(module, site.node)
+    return [model for user, node in users for model in _trained_by(module, user, node, (names.trainable, *names.also))]
+
+
 def _users(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:
     """The calls that train with the optimizer, each with how it stands there: constructed in place, or by its name."""
     user = _user(module, call)

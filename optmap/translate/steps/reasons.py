@@ -136,6 +136,10 @@ class Why(Enum):
     # The file
     SEVERAL_PLACES = "the file trains in several places"
     NOT_TRANSLATED = "an optimizer of the same file was not translated (line {line})"
+    # Where the rewritten code would meet what stays
+    FOREIGN = "{name} on line {line}, which the rewritten code uses, stays {framework}'s"
+    REFUSED = "{reason}"
+    UNKNOWN_PART = "{model} holds {name} of another file (line {line}), which may not be translated"
     # What cannot be written
     NOT_WRITTEN = "steps of {framework} are not written yet"
     NAME_TAKEN = "the file binds '{name}' to something else"

@@ -20,7 +20,7 @@ from optmap.translate.steps.read.step import begin
 from optmap.translate.steps.read.torch_step import plan_of, read_torch_step
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.preview import shown_plan, shown_step, shown_torch_step
-from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit
+from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit, Vetoes
 
 if TYPE_CHECKING:
     from optmap.translate.steps.read.targets import Retargeted
@@ -33,8 +33,11 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     if not before.optimizers:
         return before
     veto = before.vetoes.get(STEPS)
-    options = unit.options if veto is None else unit.options._replace(rewrite_step=False)
-    outcome = _Steps(unit._replace(options=options), [item.site for item in before.optimizers]).run()
+    refusal = because(Why.REFUSED, reason=veto.reason) if veto is not None and veto.finding is None else None
+    rewrite = unit.options.rewrite_step and (veto is None or refusal is not None)
+    sites = [item.site for item in before.optimizers]
+    options = unit.options._replace(rewrite_step=rewrite)
+    outcome = _Steps(unit._replace(options=options), sites, refusal, before.vetoes).run()
     settled = {unit.source.start(node) for node in outcome.settled}
     after = before._replace(
         findings=tuple(item for item in before.findings if offset_of(unit.source, item.node) not in settled),
@@ -50,12 +53,14 @@ def run(unit: Unit, before: Outcome) -> Outcome:
 class _Steps:
     """The steps of one file, each reported or, where it is plain, put aside to be rewritten with the others."""
 
-    def __init__(self, unit: Unit, replaced: Sequence[CallSite]) -> None:
+    def __init__(self, unit: Unit, replaced: Sequence[CallSite], refusal: Reason | None, vetoes: Vetoes) -> None:
         self.unit = unit
         self.source = unit.source
         self.target = unit.options.target
         self.rewrite = unit.options.rewrite_step
         self.replaced = replaced
+        self.refusal = refusal
+        self.vetoes = vetoes
         self.training = read_training(Module.of(unit.source), replaced)
         self.findings: list[Finding] = []
         self.plans: list[Plan] = []
@@ -75,7 +80,7 @@ class _Steps:
         if outcome is None and self.plans:
             from optmap.translate.steps.write.mindspore import rewrite_steps
 
-            return rewrite_steps(self.unit, self.training, self.plans, self.findings)
+            return rewrite_steps(self.unit, self.training, self.plans, self.findings, self.vetoes)
         return outcome or StepOutcome(self.findings)
 
     def _events(self) -> Sequence[Event]:
@@ -175,6 +180,8 @@ class _Steps:
 
     def _company(self) -> Reason | None:
         """Why no step can be rewritten: models and losses change for the whole file, so every optimizer must."""
+        if self.refusal is not None:
+            return self.refusal
         done, sites = {id(site.node) for site in self.replaced}, self.unit.sites
         left: list[Place] = [site.node for site in sites.calls if id(site.node) not in done]
         left += [item.node for item in sites.mentions if id(item.node) in sites.constructing]

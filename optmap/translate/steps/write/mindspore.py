@@ -22,11 +22,13 @@ from optmap.translate.steps.write.flags import drop_flags, report_rest
 from optmap.translate.steps.write.forward import StepNames, ready_change, step_changes
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.graph import GraphWriter
-from optmap.translate.unit import Unit
+from optmap.translate.unit import Unit, Vetoes, alone
 
 
-def rewrite_steps(unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding]) -> StepOutcome:
-    """Return the edits of all plans, and of what the table knows of the rest of the file."""
+def rewrite_steps(
+    unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding], vetoes: Vetoes
+) -> StepOutcome:
+    """Return the edits of all plans, and of what the table knows of the rest of the file but for what is vetoed."""
     source, sites = unit.source, unit.sites
     framework = plans[0].event.site.api.framework
     # What stands inside the optimizers' own calls, and what has a message of its own, is not looked at again.
@@ -36,9 +38,13 @@ def rewrite_steps(unit: Unit, training: Training, plans: Sequence[Plan], finding
     heads = [item.context_expr for plan in plans if plan.head is not None for item in plan.head.items]
     done += heads
     names = NameRewriter(source, unit.tables, (framework, unit.options.target), training, done)
+    vetoed = [node for node in (*names.references(), *training.module.nodes(ast.Call)) if alone(node) in vetoes]
+    names.done.update(map(id, vetoed))
     changes = names.run(
         _tensors(training.module, plans), [node for plan in plans for node in (*plan.region, plan.value)]
     )
+    for node in vetoed:
+        changes.stay(node, f"{ast.unparse(node)[:40]}: {vetoes[alone(node)].reason}")
     for plan in plans:
         if plan.head is not None:
             drop_flags(plan, changes)

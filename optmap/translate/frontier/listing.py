@@ -1,0 +1,49 @@
+"""Lists of things with their lines, as messages have them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from optmap.source.text import Source
+
+_SHOWN: Final = 6
+"""How many things, and how many lines of each, a message names."""
+
+
+class Item(NamedTuple):
+    """Something to list, and where it stands."""
+
+    text: str
+    node: ast.AST
+
+    @property
+    def line(self) -> int:
+        return getattr(self.node, "lineno", 1)
+
+
+def listed(source: Source, items: Iterable[Item]) -> str:
+    """`model (line 3), the data (lines 5 and 8)`."""
+    groups: dict[str, dict[str, None]] = {}
+    for item in sorted(items, key=lambda item: item.line):
+        groups.setdefault(item.text, {})[source.line_name(item.line)] = None
+    shown = [f"{text} ({_lines(list(lines))})" for text, lines in groups.items()]
+    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
+
+
+def _lines(names: Sequence[str]) -> str:
+    """`line 3`, `lines 3, 5 and 8`."""
+    if len(names) == 1:
+        return names[0]
+    plain = all(name.removeprefix("line ").isdecimal() for name in names)
+    texts = [name.removeprefix("line ") if plain else name for name in names]
+    if len(texts) > _SHOWN:
+        texts = [*texts[:_SHOWN], f"{len(texts) - _SHOWN} more"]
+    return "lines " * plain + f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def short(node: ast.expr) -> str:
+    """An expression as messages name it."""
+    text = ast.unparse(node)
+    return text if len(text) <= 40 else f"{text[:37]}..."

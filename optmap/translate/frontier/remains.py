@@ -1,0 +1,77 @@
+"""What an optimizer was translated without: models, losses and data that still are of the source framework, said once."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from optmap.diagnostics import REMAINS, STILL_SOURCE, TARGET_EXPECTED
+from optmap.source.model import Module
+from optmap.source.syntax import is_alias
+from optmap.translate.discover.sites import CallSite
+from optmap.translate.discover.trained import trained
+from optmap.translate.findings import Finding
+from optmap.translate.frontier.listing import Item, listed, short
+from optmap.translate.frontier.origins import Origin, Origins
+from optmap.translate.frontier.sorts import Sort
+from optmap.translate.parameters.inferred import models_in_use
+from optmap.translate.unit import Outcome, Unit
+
+_CALLED: Final = {Sort.LOSS: "the loss", Sort.SCHEDULE: "the schedule", Sort.DATA: "the data"}
+
+
+def remaining(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Finding]:
+    """Yield at most one finding about what still is of the source, and one about what cannot be told."""
+    still: list[Item] = []
+    unclear: list[Item] = []
+    for model in _models(origins.module, [item.site for item in outcome.optimizers]):
+        value = origins.of(model)
+        if Origin.SOURCE in value.origins:
+            still.append(Item(short(model), value.sources[0]))
+        elif Origin.UNKNOWN in value.origins:
+            unclear.append(Item(short(model), model))
+    if still and not any(item.code is REMAINS for item in outcome.findings):
+        still += _others(unit, outcome, origins)
+    source, target = unit.source, unit.options.target.facts
+    if still:
+        titles = " and ".join(dict.fromkeys(item.site.api.framework.facts.title for item in outcome.optimizers))
+        they = "they must" if len({(item.text, item.line) for item in still}) > 1 else "it must"
+        message = f"still {titles}'s: {listed(source, still)}; {they} become {target.title}'s before this can run"
+        yield Finding(STILL_SOURCE, message, _placed(still))
+    if unclear:
+        message = f"must be {target.title}'s, which this file does not show: {listed(source, unclear)}"
+        yield Finding(TARGET_EXPECTED, message, _placed(unclear))
+
+
+def _placed(items: Sequence[Item]) -> ast.expr | ast.stmt:
+    """The first of some things that a message can point at."""
+    first = min(items, key=lambda item: item.line).node
+    assert isinstance(first, ast.expr | ast.stmt)
+    return first
+
+
+def _models(module: Module, sites: Sequence[CallSite]) -> Iterator[ast.expr]:
+    """The models that optimizers train, each once for each way to write it."""
+    seen: set[str] = set()
+    for site in sites:
+        given = trained(module, site) if site.api.parameters_argument is not None else models_in_use(module, site)
+        for model in given or ():
+            if short(model) not in seen:
+                seen.add(short(model))
+                yield model
+
+
+def _others(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Item]:
+    """Losses, data and schedules of the source that no other finding is about."""
+    module = origins.module
+    told = {id(item.node) for item in (*outcome.findings, *outcome.mentions)}
+    told = told.union(*(item.covers for item in outcome.findings))
+    for node, _ in module.references(frozenset(origins.by_root)).references:
+        parent = module.parent(node)
+        if id(node) in origins.gone or id(node) in told or id(node) in origins.types or is_alias(parent, node):
+            continue
+        found = origins.sort(node)
+        called = isinstance(parent, ast.Call) and (parent.func is node or id(parent) in told)
+        if found is not None and found[1] in _CALLED and called and id(parent) not in told:
+            yield Item(_CALLED[found[1]], node)
