@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
+from weakref import proxy
 
 from optmap.source.call_layout import CallLayout
 from optmap.source.calls import Span, read_call
@@ -55,7 +57,7 @@ class _Composer:
         self.starts = [self.spans[id(change)].start for change in self.by_start]
         self.made: dict[int, list[_Placed]] = {}
         self.moved: set[int] = set()
-        self.slots = SlotWriter(source, self._inner)
+        self.slots = SlotWriter(source, partial(_Composer._inner, proxy(self)))  # no cycle, which would keep the tree
         self.statements = StatementLayout(source, self.changes, self.slots)
         self._check_nodes()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from optmap.translate.options import Options
 from optmap.translate.passes import PASSES
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
+from tests.translate.steps.test_rewrite import PAGE
 from tests.translate.work import work
 
 TO_MINDSPORE = Options(Framework("mindspore"), frozenset({Framework("torch")}))
@@ -129,3 +132,25 @@ def test_time_grows_linearly(program: Any, tables: MappingSet) -> None:
         work(partial(translate_bytes, program(number).encode(), tables, TO_MINDSPORE)) for number in (40, 80)
     )
     assert large < 2.2 * small
+
+
+@pytest.mark.parametrize("rewrite_step", [False, True])
+@pytest.mark.parametrize("prove", [False, True])
+def test_a_file_leaves_no_tree_behind(tables: MappingSet, rewrite_step: bool, prove: bool) -> None:
+    """Without cycles: the command line runs without the collector of cycles, and trees are large."""
+
+    def trees() -> int:
+        return sum(isinstance(item, ast.Module) for item in gc.get_objects())
+
+    options = TO_MINDSPORE._replace(rewrite_step=rewrite_step, prove=prove)
+    grouped = "optim.Adam([{'params': net.a.parameters()}, {'params': net.b.parameters(), 'lr': 0.1}], lr=0.2)\n"
+    page = PAGE.encode() + b"\nother = " + grouped.encode() + schedulers(2).encode()
+    assert translate_bytes(page, tables, options).changed or not prove
+    gc.collect()
+    gc.disable()
+    try:
+        before = trees()
+        translate_bytes(page, tables, options)
+        assert trees() == before
+    finally:
+        gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping
+from weakref import proxy
 
 from optmap.mapping.model import Framework
 from optmap.source.model import Module
@@ -41,7 +42,7 @@ class Reader:
         self.names = framework.facts.parameters
         self.walk = Walk(self.module, account, blocked or {})
         self.found = self.walk.found
-        self.links = Links(self.walk, self)
+        self.links = Links(self.walk, proxy(self))  # no cycle, which would keep the tree
         accessors = (self.names.trainable, self.names.named, *self.names.also)
         self.accessors = frozenset(name for name in accessors if name)
         self.own = not self.accessors.isdisjoint(defined(self.module))
