@@ -157,7 +157,7 @@ def test_broken_cells_do_not_stop_the_others() -> None:
     result = translate(notebook(IMPORTS, "print 'a'\nx = 1", "net = f()", CALL, f"print 'b'\n{CALL}"))
     assert texts(result.output)[3] == DONE
     assert texts(result.output)[4] == f"print 'b'\n{CALL}"
-    assert said(result, infos=True) == [("OM511", 2, 1, 1), ("OM510", 5, 1, 1)]
+    assert said(result, infos=True) == [("OM511", 2, 1, 1), ("OM411", 4, 1, 17), ("OM510", 5, 1, 1)]
     assert "import torch.optim as optim" in texts(result.output)[0]
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from optmap.diagnostics import REMAINS, STILL_SOURCE, TARGET_EXPECTED
 from optmap.source.model import Module
+from optmap.source.paths import root_of
 from optmap.source.syntax import is_alias
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import trained
@@ -29,7 +30,7 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findin
         value = origins.of(model)
         if Origin.SOURCE in value.origins:
             still.append(Item(short(model), value.sources[0]))
-        elif Origin.UNKNOWN in value.origins:
+        elif Origin.UNKNOWN in value.origins and _is_bound(origins.module, model):
             unclear.append(Item(short(model), model))
     if still and not any(item.code is REMAINS for item in outcome.findings):
         still += _others(unit, outcome, origins)
@@ -42,6 +43,12 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findin
     if unclear:
         message = f"must be {target.title}'s, which this file does not show: {listed(source, unclear)}"
         yield Finding(TARGET_EXPECTED, message, _placed(unclear))
+
+
+def _is_bound(module: Module, node: ast.expr) -> bool:
+    """Tell whether the file gives an expression a value; in a fragment of a program it need not."""
+    root = root_of(node)
+    return root is None or module.variable(root) is not None or bool(module.stars(node))
 
 
 def _placed(items: Sequence[Item]) -> ast.expr | ast.stmt:
