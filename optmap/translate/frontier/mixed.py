@@ -122,10 +122,8 @@ class _Code:
         origins = self.origins
         for node, _ in self.module.references(frozenset(origins.by_root)).references:
             parent = self.module.parent(node)
-            if id(node) in origins.gone or id(node) in origins.types or is_alias(parent, node):
-                continue
-            found = origins.sort(node)
-            if found is None or found[1] is Sort.PLAIN:
+            found = origins.sort(node) if id(node) not in origins.gone and not is_alias(parent, node) else None
+            if found is None or found[1] is Sort.PLAIN or id(node) in origins.types:
                 continue
             if id(node) in self.nodes or (found[1] in _AROUND and self._takes_target(parent, node)):
                 return because(Why.FOREIGN, name=short(node), line=node.lineno, framework=found[0].facts.title)

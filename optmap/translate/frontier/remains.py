@@ -9,7 +9,6 @@ from typing import Final
 from optmap.diagnostics import REMAINS, STILL_SOURCE, TARGET_EXPECTED
 from optmap.source.model import Module
 from optmap.source.paths import root_of
-from optmap.source.syntax import is_alias
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import trained
 from optmap.translate.findings import Finding
@@ -75,10 +74,8 @@ def _others(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Item]:
     told = {id(item.node) for item in (*outcome.findings, *outcome.mentions)}
     told = told.union(*(item.covers for item in outcome.findings))
     for node, _ in module.references(frozenset(origins.by_root)).references:
-        parent = module.parent(node)
-        if id(node) in origins.gone or id(node) in told or id(node) in origins.types or is_alias(parent, node):
-            continue
-        found = origins.sort(node)
-        called = isinstance(parent, ast.Call) and (parent.func is node or id(parent) in told)
-        if found is not None and found[1] in _CALLED and called and id(parent) not in told:
-            yield Item(_CALLED[found[1]], node)
+        call = module.parent(node)
+        if isinstance(call, ast.Call) and call.func is node and told.isdisjoint((id(node), id(call))):
+            found = origins.sort(node) if id(node) not in origins.gone else None
+            if found is not None and found[1] in _CALLED:
+                yield Item(_CALLED[found[1]], node)
