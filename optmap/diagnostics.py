@@ -377,6 +377,11 @@ GIVEN_AWAY: Final = _code(
     "accelerator.prepare(model, optimizer)", "Pass it to what takes the target's optimizers.",
 )  # fmt: skip
 
+PARAMS_UNBOUND: Final = _code(
+    "OM414", "params-not-bound", _W, "The expression of --params names what the file does not bind where it is written.",
+    "--params 'net.trainable_params()' for a file that calls its model `model`", "Name the file's own model.",
+)  # fmt: skip
+
 # 44x: configuration files
 BROKEN_CONFIGURATION: Final = _code(
     "OM440", "broken-configuration", _E, "A configuration file named on the command line cannot be parsed.",

@@ -39,3 +39,7 @@ def _findings(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findin
     yield from remaining(unit, outcome, origins)
     yield from context_findings(unit, outcome, origins)
     yield from given_away(unit, outcome, origins)
+    if unit.options.params is not None:
+        from optmap.translate.frontier.params import unbound_params
+
+        yield from unbound_params(unit, outcome)
