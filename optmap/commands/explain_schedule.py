@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from optmap.commands.common import UsageError
+from optmap.commands.comparison import Comparison, Row, signature
 from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.derive import candidates
 from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter
 from optmap.mapping.values import write_literal
-
-
-class Row(NamedTuple):
-    """One line of a comparison: a parameter of the source, its counterpart in the target, and how they differ."""
-
-    source: str
-    target: str
-    difference: str
-
-
-class Comparison(NamedTuple):
-    """A schedule and its counterpart in another framework. `target` is None where there is none; `notes` then give advice."""
-
-    source: Api
-    framework: Framework
-    target: Api | None
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-
-
-def explain(schedules: MappingSet, name: str, wanted: Sequence[Framework], format: str) -> int | None:
-    """Print the comparison of a schedule with its counterparts and return 0; None where no schedule has that name."""
-    apis = schedules.named(name)
-    if not apis:
-        return None
-    pairs = [(api, target) for api in apis for target in wanted if target != api.framework]
-    if not pairs:
-        raise UsageError(f"{apis[0].name} belongs to {apis[0].framework}, expected another framework with --to")
-    found = [item for api, target in pairs for item in compare(schedules, api, target)]
-    if format == "json":
-        print(json.dumps({"version": 1, "pairs": [_as_dict(item) for item in found]}, indent=2))
-    else:
-        print("\n".join(map(_markdown, found)), end="")
-    return 0
 
 
 def compare(schedules: MappingSet, source: Api, target: Framework) -> Iterator[Comparison]:
@@ -54,27 +18,24 @@ def compare(schedules: MappingSet, source: Api, target: Framework) -> Iterator[C
         schedules, source, target, attach=not attach
     )
     for api in counterparts:
-        yield Comparison(source, target, api, tuple(_rows(source, api)), tuple(_notes(schedules, source, api)))
+        notes = list(_notes(schedules, source, api))
+        yield Comparison(source, target, api, tuple(_rows(source, api)), {"Notes": notes}, {"notes": notes})
     if not counterparts:
         advice = schedules.instead(source, target)
         note = (
             advice
             or "A call is refused with the formula of its rates, or replaced by an attached function of that formula."
         )
-        yield Comparison(source, target, None, (), (note,))
+        yield Comparison(source, target, None, (), {"Notes": [note]}, {"notes": [note]})
 
 
 def _rows(source: Api, target: Api) -> Iterator[Row]:
     for parameter in source.current:
         other = target.by_tie.get(parameter.ties[0]) if parameter.ties else None
-        yield Row(_signature(parameter), _signature(other) if other else "-", _difference(parameter, other, target))
+        yield Row(signature(parameter), signature(other) if other else "-", _difference(parameter, other, target))
     for parameter in target.current:
         if not parameter.ties or parameter.ties[0] not in source.by_tie:
-            yield Row("-", _signature(parameter), _added(parameter, source))
-
-
-def _signature(parameter: Parameter) -> str:
-    return parameter.name if parameter.required else f"{parameter.name}={write_literal(parameter.default)}"  # type: ignore[arg-type]
+            yield Row("-", signature(parameter), _added(parameter, source))
 
 
 def _difference(own: Parameter, other: Parameter | None, target: Api) -> str:
@@ -144,27 +105,3 @@ def _notes(schedules: MappingSet, source: Api, target: Api) -> Iterator[str]:
             yield f"{api.name}: {api.note}"
     if target.deprecated:
         yield f"{target.name} is deprecated {target.deprecated}"
-
-
-def _markdown(item: Comparison) -> str:
-    if item.target is None:
-        lines = [f"## {item.source.name} -> {item.framework}", "", "No counterpart."]
-    else:
-        lines = [f"## {item.source.name} -> {item.target.name}", ""]
-        table = [Row(item.source.name, item.target.name, "difference"), *item.rows]
-        widths = [max(len(row[place]) for row in table) for place in (0, 1)]
-        shown = [f"| {row.source:<{widths[0]}} | {row.target:<{widths[1]}} | {row.difference} |" for row in table]
-        lines += [shown[0], f"| {'-' * widths[0]} | {'-' * widths[1]} | --- |", *shown[1:]]
-    lines += ["", "Notes:", *(f"- {note}" for note in item.notes)] if item.notes else []
-    pages = [api.docs for api in (item.source, item.target) if api is not None and api.docs]
-    return "\n".join([*lines, "", "Documentation:", *(f"- {page}" for page in pages)]) + "\n"
-
-
-def _as_dict(item: Comparison) -> dict[str, object]:
-    return {
-        "source": item.source.name,
-        "target": item.target.name if item.target is not None else None,
-        "framework": str(item.framework),
-        "rows": [row._asdict() for row in item.rows],
-        "notes": list(item.notes),
-    }

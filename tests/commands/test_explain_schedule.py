@@ -41,4 +41,4 @@ def test_every_schedule_is_explained(name: str) -> None:
         if target is not api.framework:
             found = list(compare(SCHEDULES, api, target))
             assert found
-            assert all(item.notes for item in found if item.target is None)
+            assert all(item.details["notes"] for item in found if item.target is None)
