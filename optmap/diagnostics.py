@@ -196,6 +196,11 @@ UNSAFE_VALUE: Final = _code(
     "OM214", "value-rejected-by-target", _E, "The target's constructor rejects this value.",
     "mindspore.nn.Adam(beta1=0.0)", "Choose a value in the range that the message gives.",
 )  # fmt: skip
+FOREIGN_OPTIMIZER: Final = _code(
+    "OM215", "foreign-optimizer", _E, "The optimizer is one of another package, which the tables do not describe.",
+    "apex.optimizers.FusedAdam(net.parameters())",
+    "Use the framework's own class, as the message says, or add a table with --mappings.",
+)  # fmt: skip
 UNMEASURED: Final = _code(
     "OM220", "unmeasured-class", _W,
     "The class that the call now constructs does not run on every machine, so `optmap check` has not measured it.",
@@ -331,6 +336,23 @@ OPTIMIZER_INTERNALS: Final = _code(
     "OM332", "optimizer-internals", _W, "An attribute of the optimizer is used that the target's optimizer lacks.",
     "optimizer.iterations", "Use the code that the message shows.",
 )  # fmt: skip
+UNKNOWN_USE: Final = _code(
+    "OM333", "unknown-use", _W, "An attribute of a translated optimizer is set or read that no table describes.",
+    "optimizer.global_clipnorm = 0.1", "Give the value to the constructor, where it is translated, or port the line by hand.",
+)  # fmt: skip
+PASSED_ON: Final = _code(
+    "OM334", "optimizer-passed-on", _W, "A translated optimizer is passed to code that the file does not show.",
+    "utils.adjust_learning_rate(optimizer, epoch)", "Make sure that it takes the target's optimizer.",
+)  # fmt: skip
+FOREIGN_PACKAGE: Final = _code(
+    "OM335", "foreign-package", _W, "Another package takes the source framework's optimizers, or changes what they do.",
+    "transformers.get_linear_schedule_with_warmup(optimizer, 100, 1000)", "Follow the message's advice.",
+)  # fmt: skip
+MIXED_PRECISION: Final = _code(
+    "OM336", "mixed-precision", _W, "The source framework computes in a lower precision, which may scale the loss as well.",
+    "tf.keras.mixed_precision.set_global_policy('mixed_float16')", "Set the target's precision, as the message says.",
+)  # fmt: skip
+
 
 # 40x: the training step
 STEP: Final = _code(

@@ -6,6 +6,7 @@ They are facts about the frameworks, as the optimizers' tables are, and are load
 import ast
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from optmap.mapping.model import Framework
@@ -19,6 +20,7 @@ HOLDS: Final = ("gradient", "optimizer", "rate")
 """What `given` may ask of a parameter: gradients, a translated optimizer, or the learning rate of one."""
 ANY: Final = "any"
 """In `given`, whichever parameter."""
+ROLES: Final = ("optimizer", "wrapper", "other")
 USES: Final = ("any", "call", "read", "write", "item")
 
 
@@ -86,12 +88,26 @@ class Factory(Record):
     passes: dict[str, str] = key("parameter of the function -> parameter of the class", default={})
 
 
+class Foreign(Record, title="package"):
+    """What another package does in place of a framework's optimizers, with them, or with the training around them."""
+
+    name: str = own_key()
+    at: Position = place()
+    framework: Framework = added()
+    paths: tuple[str, ...] = key("import paths, of modules with all that they hold, or of single members", default=())
+    methods: tuple[str, ...] = key("methods that the package calls; one of the paths must be imported, too", default=())
+    role: str = key("what it is: an optimizer, a wrapper of one, or anything else", choices=ROLES)
+    about: str = key("what it is and what to do, as a clause")
+    instead: dict[str, str] = key("member -> what to write in its place", default={})
+
+
 class PatternFile(Record, title="table"):
     """All that a file may hold."""
 
     framework: Framework = key("the framework that the patterns belong to", given=str, read=Framework)
     patterns: dict[str, Pattern] = key("name -> pattern", default={})
     factories: dict[str, Factory] = key("import path -> function that constructs by a short name", default={})
+    foreign: dict[str, Foreign] = key("name -> what another package does", default={})
 
 
 class Around(Record):
@@ -99,21 +115,34 @@ class Around(Record):
 
     patterns: tuple[Pattern, ...] = added(default=())
     factories: tuple[Factory, ...] = added(default=())
+    foreign: tuple[Foreign, ...] = added(default=())
 
     def of(self, frameworks: frozenset[Framework]) -> list[Pattern]:
         return [pattern for pattern in self.patterns if pattern.framework in frameworks]
 
 
-@lru_cache(maxsize=1)
-def load_around() -> Around:
-    """Load the tables. Raises MappingError."""
-    return stored("around", FOLDER, build, store, Around.restore)
+@lru_cache(maxsize=8)
+def load_around(extra: tuple[Path, ...] = ()) -> Around:
+    """Load the tables, and those in the folder `around` of each directory. Raises MappingError."""
+    found = stored("around", FOLDER, build, store, Around.restore)
+    contents = [item for directory in extra for item in _further(directory)]
+    if not contents:
+        return found
+    more = build(contents)
+    return Around(
+        **{name: (*getattr(found, name), *getattr(more, name)) for name in ("patterns", "factories", "foreign")}
+    )
 
 
-@lru_cache(maxsize=1)
-def load_words() -> dict[str, list[str]]:
-    """Load for each framework the words of which a file must hold one for any pattern to count in it."""
-    return stored("words", FOLDER, lambda contents: words(build(contents)), dict, dict)
+@lru_cache(maxsize=8)
+def load_words(extra: tuple[Path, ...] = ()) -> dict[str, dict[str, list[str]]]:
+    """Load for each framework the words of which a file must hold one for any pattern, or any other package, to count in it."""
+    own: dict[str, dict[str, list[str]]] = stored("words", FOLDER, lambda contents: words(build(contents)), dict, dict)
+    return words(load_around(extra)) if any(_further(directory) for directory in extra) else own
+
+
+def _further(directory: Path) -> list[tuple[str, bytes]]:
+    return [(str(path), path.read_bytes()) for path in sorted((directory / FOLDER).glob("*.yaml"))]
 
 
 def build(contents: Iterable[tuple[str, bytes]]) -> Around:
@@ -123,6 +152,7 @@ def build(contents: Iterable[tuple[str, bytes]]) -> Around:
     problems = Problems()
     patterns: list[Pattern] = []
     factories: list[Factory] = []
+    foreign: list[Foreign] = []
     for name, data in contents:
         parsed = parse(data, name, PatternFile, problems)
         if parsed is None or parsed.broken:
@@ -130,20 +160,24 @@ def build(contents: Iterable[tuple[str, bytes]]) -> Around:
         file = parsed.make(PatternFile)
         patterns += [item._replace(framework=file.framework) for item in file.patterns.values()]
         factories += [item._replace(framework=file.framework) for item in file.factories.values()]
+        foreign += [item._replace(framework=file.framework) for item in file.foreign.values()]
     for item in patterns:
         if bool(item.paths) == bool(item.of):
             problems.add(item.at, f"pattern {item.name!r}: expected either `paths` or `of`")
     if problems.found:
         raise MappingError(problems.lines())
-    return Around(patterns=tuple(patterns), factories=tuple(factories))
+    return Around(patterns=tuple(patterns), factories=tuple(factories), foreign=tuple(foreign))
 
 
-def words(tables: Around) -> dict[str, list[str]]:
+def words(tables: Around) -> dict[str, dict[str, list[str]]]:
     """Return those words; an object's members need none of their own: the object's class is one."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, dict[str, set[str]]] = {"patterns": {}, "packages": {}}
     for pattern in tables.patterns:
         own = {path.rpartition(".")[2] for path in pattern.paths}
         if OPTIMIZER in pattern.of:
             own = {f".{member.partition('.')[0]}" for member in pattern.members}
-        found.setdefault(str(pattern.framework), set()).update(own)
-    return {name: sorted(each) for name, each in found.items()}
+        found["patterns"].setdefault(str(pattern.framework), set()).update(own)
+    for item in tables.foreign:
+        packages = {path.partition(".")[0] for path in item.paths}
+        found["packages"].setdefault(str(item.framework), set()).update(packages)
+    return {kind: {name: sorted(each) for name, each in group.items()} for kind, group in found.items()}

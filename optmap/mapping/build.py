@@ -46,7 +46,7 @@ class Builder:
     def add_directory(self, directory: Path) -> None:
         """Add the tables of a directory; one without tables is an error."""
         files = sorted(directory.glob("*.yaml")) if directory.is_dir() else []
-        if not files and not (directory / FOLDER).is_dir():
+        if not files and not any((directory / folder).is_dir() for folder in (FOLDER, "around")):
             self.problems.add(Position(str(directory), 1, 1), "no table (*.yaml) found in this directory")
         contents = []
         for path in files:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from optmap.translate.constructors.imports import run as run_imports
 from optmap.translate.constructors.run import run as run_constructors
 from optmap.translate.discover.sites import WRAPPED
-from optmap.translate.prefilter import has_steps, has_surroundings, looks_up_optimizers
+from optmap.translate.prefilter import has_steps, looks_up_optimizers, names_packages
 from optmap.translate.unit import Outcome, Pass, Unit, Vetoes, skipping
 
 Run: TypeAlias = Callable[[Unit, Outcome], Outcome]
@@ -34,7 +34,8 @@ class _Pass(NamedTuple):
 
 
 def _wraps(unit: Unit) -> bool:
-    return any(WRAPPED in site.api.by_tie for site in unit.sites.calls)
+    own = any(WRAPPED in site.api.by_tie for site in unit.sites.calls)
+    return own or names_packages(unit.source.body, unit.options.sources, unit.tables.extra)
 
 
 def _wrappers() -> Run:
@@ -50,9 +51,9 @@ def _schedules() -> Run:
 
 
 def _surrounded(unit: Unit) -> bool:
-    body, sites = unit.source.body, unit.sites
-    around = has_surroundings(body, {site.api.framework for site in sites.calls})
-    return around or looks_up_optimizers(body, sites.mentions, unit.options.sources)
+    body, sites, sources = unit.source.body, unit.sites, unit.options.sources
+    elsewhere = looks_up_optimizers(body, sites.mentions, sources) or names_packages(body, sources, unit.tables.extra)
+    return bool(sites.calls) or elsewhere
 
 
 def _surroundings() -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from optmap.diagnostics import DYNAMIC
@@ -29,6 +30,8 @@ def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework])
             if not words or any(said[word] for word in words):
                 return True
             named = named or framework.facts.class_names
+    if any(said.values()) and names_packages(data, sources, tables.extra):
+        return True
     return named and any(name.encode() in data for name in tables.class_names)
 
 
@@ -48,9 +51,14 @@ def looks_up_optimizers(data: bytes, mentions: Sequence[Finding], sources: Colle
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
 
 
-def has_surroundings(data: bytes, frameworks: Collection[Framework]) -> bool:
+def has_surroundings(data: bytes, frameworks: Collection[Framework], extra: tuple[Path, ...]) -> bool:
     """Tell whether the file has a word of the tables of what stands around an optimizer of one of the frameworks."""
-    return any(word in data for framework in frameworks for word in _words().get(framework, ()))
+    return any(word in data for framework in frameworks for word in _words(extra, "patterns").get(framework, ()))
+
+
+def names_packages(data: bytes, frameworks: Collection[Framework], extra: tuple[Path, ...]) -> bool:
+    """Tell whether the file may use another package that has optimizers for one of the frameworks, or takes them."""
+    return any(word in data for framework in frameworks for word in _words(extra, "packages").get(framework, ()))
 
 
 def has_steps(data: bytes, frameworks: Iterable[Framework]) -> bool:
@@ -65,8 +73,8 @@ def _steps(words: tuple[str, ...]) -> re.Pattern[bytes]:
     return re.compile("|".join(words).encode())
 
 
-@lru_cache(maxsize=1)
-def _words() -> dict[str, list[bytes]]:
+@lru_cache(maxsize=4)
+def _words(extra: tuple[Path, ...], kind: str) -> dict[str, list[bytes]]:
     from optmap.mapping.around import load_words
 
-    return {name: [word.encode() for word in words] for name, words in load_words().items()}
+    return {name: [word.encode() for word in words] for name, words in load_words(extra)[kind].items()}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from optmap.api import translate_source
 from optmap.diagnostics import CODES, Severity
-from optmap.mapping.around import ANY, OPTIMIZER, Pattern, Template, build, load_around, load_words, words
+from optmap.mapping.around import ANY, OPTIMIZER, Foreign, Pattern, Template, build, load_around, load_words, words
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.stored import MappingError
 
@@ -23,7 +25,7 @@ def templates(pattern: Pattern) -> Iterator[Template]:
 
 def test_the_words_are_those_of_the_patterns() -> None:
     assert load_words() == words(load_around())
-    assert {"clip_grad_norm_", ".param_groups"} <= set(load_words()["torch"])
+    assert {"clip_grad_norm_", ".param_groups"} <= set(load_words()["patterns"]["torch"])
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=IDS)
@@ -58,7 +60,7 @@ def test_placeholders_are_known(pattern: Pattern) -> None:
 # Of versions that are gone.
 GONE = ("tensorflow.python.keras", "keras.backend", "tensorflow.keras.backend", "tensorflow.compat.v1.keras",
         "tensorflow.keras.mixed_precision.experimental",
-        "torch.nn.utils.clip_grad_norm", "torch.cpu.amp", "tf_keras")  # fmt: skip
+        "torch.nn.utils.clip_grad_norm", "torch.cpu.amp", "tf_keras", "tensorflow.keras.config")  # fmt: skip
 PATHS = sorted({path for pattern in PATTERNS for path in pattern.paths})
 CURRENT = [path for path in PATHS if not f"{path}.".startswith(tuple(f"{name}." for name in GONE))]
 
@@ -77,6 +79,35 @@ def test_paths_lead_somewhere(path: str) -> None:
 
 def test_each_gone_name_is_one_of_a_path() -> None:
     assert [name for name in GONE if not any(f"{path}.".startswith(f"{name}.") for path in PATHS)] == []
+
+
+def test_a_user_adds_patterns_and_packages(tmp_path: Path) -> None:
+    folder = tmp_path / "around"
+    folder.mkdir()
+    (folder / "own.yaml").write_text(
+        "framework: torch\n"
+        "patterns:\n  hook: {diagnostic: optimizer-internals, of: optimizer, members: [register_step_post_hook],\n"
+        "    about: torch calls it after each step, to: {mindspore: {say: call it yourself}}}\n"
+        "foreign:\n  ours: {paths: [ourlab.train], role: optimizer, about: one of ours, instead: {Wise: torch.optim.Adam}}\n"
+    )
+    text = (
+        "import torch\nfrom ourlab.train import Wise\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "opt.register_step_post_hook(f)\nother = Wise(net.parameters())\n"
+    )
+    said = [(item.code.id, item.message) for item in translate_source(text, mappings=[tmp_path]).diagnostics]
+    assert said == [
+        ("OM332", "opt.register_step_post_hook(f): torch calls it after each step; call it yourself"),
+        ("OM215", "Wise: one of ours; in place of Wise write torch.optim.Adam"),
+    ]
+    alone = translate_source("from ourlab.train import Wise\noptimizer = Wise(p)\n", mappings=[tmp_path])
+    assert [item.code.id for item in alone.diagnostics] == ["OM215"]
+
+
+@pytest.mark.parametrize("item", load_around().foreign, ids=lambda item: f"{item.framework}.{item.name}")
+def test_packages_say_what_they_are(item: Foreign) -> None:
+    assert item.paths
+    assert not item.about.endswith(".")
+    assert not any(word in item.about for word in ("TODO", "  "))
 
 
 @pytest.mark.parametrize(

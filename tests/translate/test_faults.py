@@ -14,7 +14,7 @@ from optmap.api import translate_source
 from optmap.diagnostics import INTERNAL_ERROR
 from optmap.files import find_files
 from optmap.mapping.model import MappingSet
-from optmap.translate import passes, pipeline
+from optmap.translate import pipeline
 from optmap.translate.constructors.translate import CallTranslation
 from optmap.translate.discover.holders import Search
 from optmap.translate.files import translate_content, translate_files
@@ -25,7 +25,8 @@ from optmap.translate.schedules import run as schedules
 from optmap.translate.schedules import translations
 from optmap.translate.schedules.owners import Ownership
 from optmap.translate.steps.run import _Steps
-from optmap.translate.surroundings.patterns import _Matcher
+from optmap.translate.surroundings import run as surroundings
+from optmap.translate.surroundings.patterns import Matcher
 from tests.translate.test_passes import TO_MINDSPORE
 
 PROGRAM = """\
@@ -140,7 +141,7 @@ def test_a_failure_on_a_step_costs_the_steps(
 
 
 def test_a_failure_on_what_stands_around_costs_one_call(tables: MappingSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    break_on(monkeypatch, _Matcher, "_say", 19)
+    break_on(monkeypatch, Matcher, "_say", 19)
     result = translate_bytes(PROGRAM.encode(), tables, TO_MINDSPORE)
     assert failures(result) == [5]
     assert {statuses(result)[line] for line in (4, 6, 8)} == {"translated"}
@@ -149,11 +150,10 @@ def test_a_failure_on_what_stands_around_costs_one_call(tables: MappingSet, monk
 def test_a_failure_that_no_call_is_to_blame_for_costs_what_reports(
     tables: MappingSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(unit: Any) -> bool:
+    def fails(*given: Any) -> bool:
         raise KeyError("a test says so")
 
-    monkeypatch.setattr(passes, "looks_up_optimizers", fails)
-    monkeypatch.setattr(passes, "has_surroundings", fails)
+    monkeypatch.setattr(surroundings, "looks_up_optimizers", fails)
     result = translate_bytes(PROGRAM.encode(), tables, TO_MINDSPORE)
     assert result.error is None
     assert {statuses(result)[line] for line in (4, 5, 6, 8)} == {"translated"}

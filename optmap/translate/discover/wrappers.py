@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from optmap.diagnostics import UNEDITABLE
 from optmap.mapping.derive import candidates
 from optmap.source.bind import Signature, bind
 from optmap.translate.discover.sites import WRAPPED, CallSite
 from optmap.translate.findings import Finding
+from optmap.translate.prefilter import names_packages
 from optmap.translate.unit import Member, Outcome, Unit, Veto
 
 
@@ -20,16 +21,30 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     """
     found: dict[Member, Veto] = {}
     tracer = _Tracer(unit)
-    for wrapper in unit.sites.calls:
-        if WRAPPED in wrapper.api.by_tie and not candidates(unit.tables, wrapper.api, unit.options.target):
-            reason = (
-                f"is wrapped by {wrapper.api.name} on line {wrapper.node.lineno}, which has no counterpart in "
-                f"{unit.options.target} and would not take another framework's optimizer: take the wrapper away first"
-            )
-            for site in tracer.wrapped_by(wrapper):
-                finding = Finding(UNEDITABLE, f"{site.api.name} {reason}", site.node, str(site.api.at))
-                found.setdefault(id(site.node), Veto(reason, finding))
+    for name, call, wrapped in _wrappers(unit):
+        reason = (
+            f"is wrapped by {name} on line {call.lineno}, which has no counterpart in {unit.options.target} and would not take "
+            "another framework's optimizer: take the wrapper away first"
+        )
+        for site in tracer.wrapped_by(wrapped):
+            finding = Finding(UNEDITABLE, f"{site.api.name} {reason}", site.node, str(site.api.at))
+            found.setdefault(id(site.node), Veto(reason, finding))
     return before._replace(vetoes={**found, **before.vetoes})
+
+
+def _wrappers(unit: Unit) -> Iterator[tuple[str, ast.Call, list[ast.expr]]]:
+    """The wrappers that the target lacks: the name, the call and the arguments that may be what it wraps."""
+    for site in unit.sites.calls:
+        if WRAPPED in site.api.by_tie and not candidates(unit.tables, site.api, unit.options.target):
+            argument = bind(Signature(site.api.current, site.api.by_name), site.node).get(site.api.by_tie[WRAPPED].name)
+            given = argument.value if argument is not None and argument.index is not None else None
+            yield site.api.name, site.node, [given] if given is not None else []
+    if names_packages(unit.source.body, unit.options.sources, unit.tables.extra):
+        from optmap.translate.surroundings.foreign import uses
+
+        for use in uses(unit):
+            if use.call is not None and use.package.role == "wrapper":
+                yield use.member, use.call, [*use.call.args, *(item.value for item in use.call.keywords)]
 
 
 class _Tracer:
@@ -39,10 +54,9 @@ class _Tracer:
         self.module = unit.sites.module
         self.sites = {id(site.node): site for site in unit.sites.calls}
 
-    def wrapped_by(self, wrapper: CallSite) -> Iterator[CallSite]:
-        """Optimizers that the wrapper's argument may construct, hold or contain."""
-        argument = bind(Signature(wrapper.api.current, wrapper.api.by_name), wrapper.node).get(_parameter(wrapper))
-        pending = [argument.value] if argument is not None and argument.index is not None else []
+    def wrapped_by(self, arguments: Iterable[ast.expr]) -> Iterator[CallSite]:
+        """Optimizers that the arguments may construct, hold or contain."""
+        pending = list(arguments)
         seen: set[int] = set()
         while pending:
             for node in self.module.reaching(pending.pop()).values:
@@ -63,11 +77,6 @@ class _Tracer:
             statement = self.module.parent(item) if isinstance(item, ast.Subscript) and item.value is use else None
             if isinstance(statement, ast.Assign) and item in statement.targets:
                 yield statement.value
-
-
-def _parameter(wrapper: CallSite) -> str:
-    """The parameter that takes what a wrapper wraps."""
-    return wrapper.api.by_tie[WRAPPED].name
 
 
 def _parts(node: ast.expr) -> Iterator[ast.expr]:

@@ -61,12 +61,12 @@ def message(
     given = arguments_of(pattern, use.call)
     texts = _texts(source, pattern, use, names, given)
     template = next((item for item in templates if _fits(item, pattern, given)), None)
-    if template is None:
+    if template is None or not template.say:
         return None
     if use.value is not None and use.target is not None:
         texts["value"] = _new_value(source, use, fill(template.current or "", texts) or texts.get("value", "value"))
     code = f": {fill(template.code, texts)}" if template.code else ""
-    return f"{subject}{pattern.about}; {fill(template.say, texts)}{code}"
+    return f"{subject}{fill(pattern.about, texts)}; {fill(template.say, texts)}{code}"
 
 
 def fill(template: str, texts: dict[str, str]) -> str:

@@ -24,6 +24,8 @@ class KnownObject(NamedTuple):
 
     roles: tuple[Role, ...]
     text: str
+    assumed: bool = False
+    """Only its name says that it is an optimizer: it comes from another file, or from a model that is not seen."""
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -33,9 +35,19 @@ class KnownObject(NamedTuple):
 class Objects:
     """Answers what expressions hold, given the calls (by id) that construct known objects."""
 
-    def __init__(self, module: Module, calls: Mapping[int, Role]) -> None:
+    def __init__(
+        self,
+        module: Module,
+        calls: Mapping[int, Role],
+        places: Mapping[int, tuple[Role, ...]],
+        assumed: tuple[Role, ...],
+    ) -> None:
         self.module = module
         self.calls = calls
+        self.places = places
+        """What places may hold, by their ids, as far as it was followed from where it is constructed."""
+        self.assumed = assumed
+        """What an optimizer is that comes from elsewhere."""
 
     def at(self, node: ast.expr) -> KnownObject | None:
         """The object that a name or attribute stands for; None where it may be something else, but for None."""
@@ -46,8 +58,17 @@ class Objects:
             found = self._compiled.get(self._model(node.value))
             if found is not None:
                 return found
-        roles = self._roles(node) if self.module.variable(node) is not None else ()
+        roles = self.places.get(id(node)) or (self._roles(node) if self.module.variable(node) is not None else ())
+        if not roles and chain[-1] == "optimizer" and self._is_unseen(node):
+            return KnownObject(self.assumed, ".".join(chain), assumed=True)
         return KnownObject(roles, ".".join(chain)) if roles else None
+
+    def _is_unseen(self, node: ast.expr) -> bool:
+        """Tell whether nothing in the file says what an expression holds."""
+        if isinstance(node, ast.Attribute) and self.module.variable(node) is None:
+            return not any(self.module.paths(node))
+        values, complete, _ = self.module.reaching(node)
+        return not complete and not values
 
     def _roles(self, node: ast.expr) -> tuple[Role, ...]:
         """The roles of what an expression may hold; none as soon as one of its values is unknown."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from optmap.diagnostics import CODES, Code
 from optmap.mapping.around import ANY, OPTIMIZER, Pattern
-from optmap.mapping.model import MappingSet
 from optmap.source.model import Module, Reference
 from optmap.source.syntax import chain_of
-from optmap.source.text import Source
-from optmap.translate.discover.sites import Sites
 from optmap.translate.findings import Finding
+from optmap.translate.surroundings.foreign import also_on
 from optmap.translate.surroundings.gradients import is_gradient
 from optmap.translate.surroundings.messages import CodeNames, arguments_of, message
 from optmap.translate.surroundings.objects import KnownObject, Objects, Role
 from optmap.translate.surroundings.uses import MemberUse, uses_of
-from optmap.translate.unit import Translation
+from optmap.translate.unit import Translation, Unit
+
+Places: TypeAlias = Mapping[int, tuple[ast.expr, tuple[ast.Call, ...]]]
+"""The places that may read an optimizer, by their ids, with the calls that construct it."""
 
 _BY_NAME: Final = {code.name: code for code in CODES.values()}
 _REFUSED: Final = "refused"
@@ -27,15 +28,6 @@ _STEP: Final = ("value_and_grad", "grad", "GradOperation")
 """What takes optimizer.parameters as part of a training step."""
 _TYPE_CHECKS: Final = ("isinstance", "issubclass", "type", "hasattr")
 _RATES: Final = ("learning_rate", "lr", "_lr")
-
-
-def pattern_findings(
-    source: Source, sites: Sites, patterns: Sequence[Pattern], done: Sequence[Translation], tables: MappingSet
-) -> Iterator[Finding]:
-    """Yield a finding for each use of a pattern; `done` are the file's translated constructor calls, at least one."""
-    present = [pattern for pattern in patterns if _mentioned(pattern, source.body)]
-    if present:
-        yield from _Matcher(source, sites, patterns, present, done, tables).findings()
 
 
 def _mentioned(pattern: Pattern, body: bytes) -> bool:
@@ -48,24 +40,26 @@ def diagnostic(pattern: Pattern) -> Code:
     return _BY_NAME[pattern.diagnostic]
 
 
-class _Matcher:
-    def __init__(
-        self, source: Source, sites: Sites, patterns: Sequence[Pattern], present: Sequence[Pattern],
-        done: Sequence[Translation], tables: MappingSet,
-    ) -> None:  # fmt: skip
-        self.source = source
-        self.module = sites.module
-        self.present = present
-        self.tables = tables
+class Matcher:
+    """Matches one file's functions and attributes; `known` gathers the ids of what a pattern understands."""
+
+    def __init__(self, unit: Unit, patterns: Sequence[Pattern], done: Sequence[Translation], places: Places) -> None:
+        self.source = unit.source
+        self.module = unit.sites.module
+        self.present = [pattern for pattern in patterns if _mentioned(pattern, unit.source.body)]
+        self.tables = unit.tables
         self.done = done
         self.by_path = {path: pattern for pattern in patterns for path in pattern.paths}
-        roots = {root for pattern in patterns for root in tables.roots[pattern.framework]}
+        roots = {root for pattern in patterns for root in self.tables.roots[pattern.framework]}
         paths = [path for path in self.by_path if path.partition(".")[0] in roots]
         self.references = [(item, *self._path(item)) for item in self.module.references(paths).references]
-        calls = {id(site.node): Role(_REFUSED) for site in sites.calls}
+        calls = {id(site.node): Role(_REFUSED) for site in unit.sites.calls}
         calls |= {id(item.site.node): Role(OPTIMIZER, item.target.name) for item in done}
         calls |= {id(call): Role(pattern.name) for _, pattern, call in self.references if pattern and call}
-        self.objects = Objects(self.module, calls)
+        roles = {key: tuple(dict.fromkeys(calls[id(call)] for call in made)) for key, (_, made) in places.items()}
+        assumed = tuple(dict.fromkeys(Role(OPTIMIZER, item.target.name) for item in done))
+        self.objects = Objects(self.module, calls, roles, assumed)
+        self.known: set[int] = set()
         self.taken: set[int] = set()
         """Nodes that the message about a call around them speaks of already."""
         self.said: dict[str, tuple[Finding, list[int]]] = {}
@@ -82,10 +76,7 @@ class _Matcher:
             found = self.objects.at(node.value)
             if found is not None and id(node) not in self.taken:
                 self._member(found, node)
-        for finding, lines in self.said.values():
-            more = sorted(set(lines))[1:]
-            also = f" (also on line{'s' * (len(more) > 1)} {', '.join(map(str, more))})" if more else ""
-            yield finding._replace(message=finding.message + also)
+        yield from (also_on(finding, lines) for finding, lines in self.said.values())
 
     def _path(self, reference: Reference) -> tuple[Pattern | None, ast.Call | None]:
         """The pattern whose function or class is called here, if it can be nothing else."""
@@ -105,6 +96,7 @@ class _Matcher:
             if not any(answer is not None for answer in answers):
                 return
             self.taken |= {id(node) for node, answer in held if answer is not None}
+            self.known |= self.taken
             optimizer = next((answer for answer in answers if answer), optimizer)
         names = CodeNames(optimizer or self._optimizer(), _target(self.module, call))
         self._say(pattern, MemberUse("call", call, call=call), names, self.done[0], reference.node)
@@ -142,7 +134,10 @@ class _Matcher:
         longest = max((length for _, length in matching), default=0)
         for use in uses_of(self.module, chain[longest - 1]) if matching else ():
             pattern = next((p for p, length in matching if length == longest and _fits(p, use)), None)
-            if pattern is None or self._is_in_step(pattern, node):
+            if pattern is None or (found.assumed and use.kind == "read" and not use.key):
+                continue
+            self.known.add(id(node))
+            if self._is_in_step(pattern, node):
                 continue
             target = next((role.target for role in found.roles if role.target is not None), None)
             done = next((item for item in self.done if item.target.name == target), self.done[0])
@@ -155,6 +150,7 @@ class _Matcher:
         return next(iter(names)) or "optimizer" if len(names) == 1 else "optimizer"
 
     def _say(self, pattern: Pattern, use: MemberUse, names: CodeNames, done: Translation, node: ast.expr) -> None:
+        self.known |= {id(item) for item in (node, use.node, use.call) if item is not None}
         modules = self.tables.modules
         told = {modules[name].framework if name in modules else name for name in pattern.to}
         text = message(self.source, pattern, use, names, done.target, told)

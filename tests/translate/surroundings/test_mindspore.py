@@ -243,6 +243,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "tensorflow.write_rate": sets_rate,
     "tensorflow.assign_rate": sets_rate,
     "tensorflow.set_value": sets_rate,
+    "tensorflow.learning_rate_scheduler": sets_rate,
     "tensorflow.get_value": reads_rate,
     "tensorflow.read_rate": reads_rate,
     "tensorflow.iterations": counts_steps,

@@ -29,7 +29,7 @@ def space() -> Space:
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     return {
         "torch": torch, "model": model, "optimizer": optimizer, "loss": loss, "scaler": scaler,
-        "average": torch.optim.swa_utils.AveragedModel(model), "decay": 0.9, "grads": None, "state": None,
+        "average": torch.optim.swa_utils.AveragedModel(model), "decay": 0.9, "grads": None, "state": None, "epoch": 3,
     }  # fmt: skip
 
 
@@ -193,6 +193,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "tensorflow.write_rate": sets_rate,
     "tensorflow.assign_rate": sets_rate,
     "tensorflow.set_value": sets_rate,
+    "tensorflow.learning_rate_scheduler": sets_rate,
     "tensorflow.get_value": reads_rate,
     "tensorflow.read_rate": reads_rate,
     "mindspore.clip_by_norm": clips_together,
