@@ -340,16 +340,12 @@ UNKNOWN_USE: Final = _code(
     "OM333", "unknown-use", _W, "An attribute of a translated optimizer is set or read that no table describes.",
     "optimizer.global_clipnorm = 0.1", "Give the value to the constructor, where it is translated, or port the line by hand.",
 )  # fmt: skip
-PASSED_ON: Final = _code(
-    "OM334", "optimizer-passed-on", _W, "A translated optimizer is passed to code that the file does not show.",
-    "utils.adjust_learning_rate(optimizer, epoch)", "Make sure that it takes the target's optimizer.",
-)  # fmt: skip
 FOREIGN_PACKAGE: Final = _code(
-    "OM335", "foreign-package", _W, "Another package takes the source framework's optimizers, or changes what they do.",
+    "OM334", "foreign-package", _W, "Another package takes the source framework's optimizers, or changes what they do.",
     "transformers.get_linear_schedule_with_warmup(optimizer, 100, 1000)", "Follow the message's advice.",
 )  # fmt: skip
 MIXED_PRECISION: Final = _code(
-    "OM336", "mixed-precision", _W, "The source framework computes in a lower precision, which may scale the loss as well.",
+    "OM335", "mixed-precision", _W, "The source framework computes in a lower precision, which may scale the loss as well.",
     "tf.keras.mixed_precision.set_global_policy('mixed_float16')", "Set the target's precision, as the message says.",
 )  # fmt: skip
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from optmap.diagnostics import GIVEN_AWAY
 from optmap.source.paths import root_of
-from optmap.translate.discover.holders import Search, uses_of
 from optmap.translate.findings import Finding, offset_of
 from optmap.translate.frontier.listing import Item, listed, short
 from optmap.translate.frontier.origins import Origin, Origins
+from optmap.translate.surroundings.flow import places_of
 from optmap.translate.unit import Outcome, Unit
 
 _KEEPS: Final = frozenset(
@@ -27,11 +27,10 @@ def given_away(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findi
     sites = [item.site for item in outcome.optimizers]
     module = origins.module
     found: dict[int, Item] = {}
-    for holder in Search(module, sites).run():
-        for use in uses_of(module, holder.variable):
-            call = _receiver(origins, use)
-            if call is not None and unit.source.start(call) not in told:
-                found[id(call)] = Item(short(call.func), call)
+    for place, _ in places_of(module, [site.node for site in sites]).values():
+        call = _receiver(origins, place)
+        if call is not None and unit.source.start(call) not in told:
+            found[id(call)] = Item(short(call.func), call)
     if found:
         title = unit.options.target.facts.title
         message = f"the optimizer is passed to {listed(unit.source, found.values())}: see that it takes {title}'s"
@@ -50,7 +49,7 @@ def _receiver(origins: Origins, use: ast.expr) -> ast.Call | None:
         return None
     func = parent.func
     root = root_of(func)
-    if root is None or module.variable(root) is None:
+    if root is not None and module.is_builtin(root.id, root):
         return None
     own = module.function(parent) is not None or module.definition(func) is not None
     if own or (isinstance(func, ast.Attribute) and (func.attr in _KEEPS or module.instance(func.value) is not None)):

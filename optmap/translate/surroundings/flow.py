@@ -108,7 +108,7 @@ class _Flow:
 
     def _received(self, call: ast.AST | None, value: ast.expr) -> Iterator[ast.expr]:
         """The places that read the parameter of a function of the file which a call gives a value."""
-        function = received_by(self.module, call) if isinstance(call, ast.Call) else None
+        function = _run_by(self.module, call) if isinstance(call, ast.Call) else None
         if isinstance(call, ast.Call) and function is not None:
             given = self.module.arguments(call, function).given.items()
             arguments = function.args
@@ -130,7 +130,7 @@ class _Flow:
                 yield call
 
 
-def received_by(module: Module, call: ast.Call) -> ast.FunctionDef | None:
+def _run_by(module: Module, call: ast.Call) -> ast.FunctionDef | None:
     """The function of the file that a call runs; of a class its `__init__`."""
     function = module.function(call)
     if function is None and isinstance(call.func, ast.Name):

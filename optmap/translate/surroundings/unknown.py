@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from optmap.diagnostics import PASSED_ON, UNKNOWN_USE
+from optmap.diagnostics import UNKNOWN_USE
 from optmap.source.model import Module
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.events import done_with
 from optmap.translate.findings import Finding
-from optmap.translate.surroundings.flow import received_by
 from optmap.translate.surroundings.foreign import also_on
 from optmap.translate.unit import Translation
-
-_LOOKS: Final = ("print", "len", "isinstance", "issubclass", "type", "id", "repr", "str", "hasattr", "bool", "callable")
-_GATHERS: Final = ("list", "tuple", "dict", "set", "zip", "enumerate", "iter", "super")
-_LOGGERS: Final = ("debug", "info", "warning", "error", "log", "write", "append", "extend", "update", "setdefault")
 
 
 class Place(NamedTuple):
@@ -29,7 +24,7 @@ class Place(NamedTuple):
 
 
 def unknown_uses(module: Module, places: Collection[Place], known: Collection[int]) -> Iterator[Finding]:
-    """Yield a finding for each attribute and for each receiver that nothing else speaks of.
+    """Yield a finding for each attribute that nothing else speaks of.
 
     `known` are the ids of attributes and calls that the tables or other passes understand.
     """
@@ -54,16 +49,12 @@ def _finding(module: Module, place: Place, known: Collection[int]) -> Finding | 
     ):
         return None
     if isinstance(parent, ast.Attribute):
-        return _attribute(module, node, parent.attr, made)
-    if isinstance(call, ast.Call) and call.func is not node:
-        return _passed(module, node, call, made)
-    return None
+        return _attribute(module, node, parent.attr, made, sets=not isinstance(parent.ctx, ast.Load))
+    return _by_name(module, node, call, made) if isinstance(call, ast.Call) else None
 
 
-def _attribute(module: Module, node: ast.expr, name: str, made: Translation, value: str = "") -> Finding:
-    text, parent = _shown(node), module.parent(node)
-    assert parent is not None
-    sets = bool(value) or not isinstance(getattr(parent, "ctx", ast.Load()), ast.Load)
+def _attribute(module: Module, node: ast.expr, name: str, made: Translation, *, sets: bool) -> Finding:
+    text = _shown(node)
     done = f"{text}.{name} is set" if sets else f"{text}.{name} is used"
     advice = "give the value to the constructor, where it is translated" if sets else "see what it becomes there"
     target = made.target.name
@@ -71,19 +62,14 @@ def _attribute(module: Module, node: ast.expr, name: str, made: Translation, val
     return Finding(UNKNOWN_USE, message, module.statement(node) if sets else node)
 
 
-def _passed(module: Module, node: ast.expr, call: ast.Call, made: Translation) -> Finding | None:
-    chain = chain_of(call.func)
-    name = chain[-1] if chain else "a call"
-    builtin = isinstance(call.func, ast.Name) and module.is_builtin(name, call)
-    if builtin and name in ("setattr", "getattr", "delattr") and len(call.args) > 1 and call.args[0] is node:
-        given = call.args[1]
-        attribute = given.value if isinstance(given, ast.Constant) else "attribute"
-        return _attribute(module, node, str(attribute), made, value="set" if name != "getattr" else "")
-    if (builtin and name in (*_LOOKS, *_GATHERS)) or (not builtin and name in _LOGGERS) or received_by(module, call):
+def _by_name(module: Module, node: ast.expr, call: ast.Call, made: Translation) -> Finding | None:
+    """`setattr(optimizer, "weight_decay", 0.1)`; other calls that are given an optimizer are the frontier's."""
+    name = getattr(call.func, "id", "")
+    if name not in ("setattr", "getattr", "delattr") or call.args[:1] != [node] or len(call.args) < 2:
         return None
-    text = ".".join(chain) if chain else ast.unparse(call.func)[:40]
-    message = f"{_shown(node)} is passed to {text}, which optmap does not see into: it now gets a {made.target.name}"
-    return Finding(PASSED_ON, message, call)
+    given = call.args[1]
+    attribute = str(given.value) if isinstance(given, ast.Constant) else "..."
+    return _attribute(module, node, attribute, made, sets=name != "getattr")
 
 
 def _shown(node: ast.expr) -> str:
