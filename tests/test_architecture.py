@@ -133,6 +133,7 @@ def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
     allowed = (
         "optmap.audit",
         "optmap.processes",
+        "optmap.wire",
         *(f"optmap.mapping.{each}" for each in ("frameworks", "model", "records", "versions")),
     )
     found = list(imports(PACKAGE / "audit" / f"{name}.py"))

@@ -1,12 +1,12 @@
 """The data of an audit: the request to a worker, what the worker finds, and the differences.
 
-Live values are text and tuples, so that they can be sent between processes as JSON; `read_modules` restores them.
+Live values are text and tuples, so that they can be sent between processes.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 from optmap.mapping.model import Framework
 from optmap.mapping.records import Position
@@ -165,31 +165,5 @@ class Audit(NamedTuple):
         return tuple(item for framework in self.frameworks for item in framework.differences)
 
 
-def read_request(message: Any) -> Request:
-    """Restore a request from a JSON message."""
-    package, modules, known, marker_parameters = message
-    return Request(
-        package,
-        tuple(
-            ModuleRequest(name, path, of, exclusive, tuple(others), tuple(schedules), tuple(classes))
-            for name, path, of, exclusive, others, schedules, classes in modules
-        ),
-        tuple(known),
-        tuple(marker_parameters),
-    )
-
-
-def read_modules(message: Any) -> dict[str, LiveModule]:
-    """Restore modules from a JSON message."""
-    return {name: _module(*fields) for name, fields in message.items()}
-
-
-def _module(classes: Any, unlisted: Any, *rest: Any) -> LiveModule:
-    found = {name: None if fields is None else _class(LiveClass(*fields)) for name, fields in classes.items()}
-    return LiveModule(found, tuple(UnlistedMember(*fields) for fields in unlisted), *rest)
-
-
-def _class(raw: LiveClass) -> LiveClass:
-    taken = None if raw.taken is None else tuple(LiveParameter(*fields) for fields in raw.taken)
-    parameters = tuple(LiveParameter(*fields) for fields in raw.parameters)
-    return raw._replace(parameters=parameters, taken=taken, mentioned=tuple(raw.mentioned))
+WIRED: Final = (LiveClass, LiveModule, LiveParameter, ModuleRequest, Request, UnlistedMember)
+"""The classes of the values that messages between optmap and its workers hold."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 from optmap.audit.compare import differences, modules_of, sections_of, unverified
-from optmap.audit.results import Audit, FrameworkAudit, Live, LiveModule, ModuleRequest, Request, read_modules
+from optmap.audit.results import WIRED, Audit, FrameworkAudit, Live, ModuleRequest, Request
 from optmap.mapping.model import PARAMETERS, Framework, MappingSet
-from optmap.processes import stderr_tail, worker_command
+from optmap.processes import Worker, WorkerError
 
 LIMIT: Final = 180.0
 """Seconds that a worker may take to import its framework and inspect it."""
@@ -91,43 +88,16 @@ def inspect_installed(
     request: Request, framework: Framework, interpreter: str = sys.executable, limit: float = LIMIT
 ) -> Live:
     """Inspect a framework in a worker. Raises AuditError if it is not installed, or if the worker dies or hangs."""
-    answer = _ask(framework, interpreter, request, limit)
+    worker = Worker(framework, interpreter, "optmap.audit.worker", classes=WIRED)
+    try:
+        answer = worker.ask({"request": request}, limit)
+    except WorkerError as error:
+        raise AuditError(str(error)) from None
+    finally:
+        worker.close()
     if "version" in answer:
-        modules: dict[str, LiveModule] = read_modules(answer["modules"])
-        return Live(answer["version"], modules)
+        return Live(answer["version"], answer["modules"])
     if answer["missing"]:
         install = framework.facts.install or f"pip install {request.package}"
         raise AuditError(f"{request.package} is not installed; {install}", installed=False)
     raise AuditError(f"{request.package} cannot be imported: {answer['error']}")
-
-
-def _ask(framework: Framework, interpreter: str, request: Request, limit: float) -> dict[str, Any]:
-    """Send the request and read the answer, through files: a surviving child of the worker could keep a pipe open."""
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        stdin.write(json.dumps(request).encode())
-        stdin.seek(0)
-        try:
-            code = subprocess.run(
-                worker_command(interpreter, "optmap.audit.worker"),
-                stdin=stdin, stdout=stdout, stderr=stderr, timeout=limit, check=False,
-            ).returncode  # fmt: skip
-        except OSError as error:
-            raise AuditError(f"{interpreter} cannot be run: {error.strerror}") from None
-        except subprocess.TimeoutExpired:
-            text = f"the {framework} worker did not answer within {limit:g} seconds"
-            raise AuditError(text + stderr_tail(stderr)) from None
-        stdout.seek(0)
-        return _answer(stdout.read(), code, f"the {framework} worker", stderr_tail(stderr))
-
-
-def _answer(output: bytes, code: int, worker: str, stderr: str) -> dict[str, Any]:
-    """Parse the answer, whatever the exit code: a framework may crash after the answer was written."""
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
-        return answer
-    if code:
-        raise AuditError(f"{worker} exited with code {code}{stderr}")
-    raise AuditError(f"{worker} sent an invalid answer: found {output[:40]!r}{stderr}")

@@ -1,9 +1,8 @@
-"""The worker process of an audit: reads a request as JSON, inspects the framework, and writes the answer as JSON."""
+"""The worker process of an audit: reads a request, inspects the framework, and writes the answer."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import traceback
@@ -11,9 +10,10 @@ import warnings
 from typing import Any
 
 from optmap.audit.live import inspect_modules
-from optmap.audit.results import read_request
+from optmap.audit.results import WIRED, Request
 from optmap.audit.signature import version_of
 from optmap.processes import claim_output
+from optmap.wire import read_frame, write_frame
 
 
 def main() -> None:
@@ -22,13 +22,10 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_v", "3")
     warnings.simplefilter("ignore")
-    answer = _answer(json.load(sys.stdin.buffer))
-    output.write(json.dumps(answer).encode())
-    output.close()
+    write_frame(output, _answer(read_frame(sys.stdin.buffer, WIRED)["request"]), WIRED)
 
 
-def _answer(message: Any) -> dict[str, Any]:
-    request = read_request(message)
+def _answer(request: Request) -> dict[str, Any]:
     try:
         importlib.import_module(request.package)
     except Exception as error:  # an import may raise errors of any type

@@ -13,7 +13,7 @@ from optmap.conformance.catalog import catalog
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.expect import find_better, rejecting
 from optmap.conformance.filecalls import file_calls
-from optmap.conformance.pool import EngineError, Session
+from optmap.conformance.pool import Session
 from optmap.conformance.results import FailOn, Refused, Report, Result
 from optmap.conformance.run import Progress, RunOptions, run_trials
 from optmap.conformance.scenario import Scenario
@@ -26,6 +26,7 @@ from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.records import Literal
 from optmap.mapping.yamlnodes import nearest
+from optmap.processes import WorkerError
 
 STEPS: Final = 100
 ROW_STEPS: Final = 40
@@ -133,7 +134,7 @@ def _run(
 def _version(name: str, session: Session, versions: dict[str, str | None], failures: dict[str, str]) -> None:
     try:
         versions[name] = session.version()
-    except EngineError as error:
+    except WorkerError as error:
         versions[name] = None
         failures[name] = str(error)
 

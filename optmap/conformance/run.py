@@ -10,10 +10,11 @@ from typing import Final, TypeAlias
 from optmap.conformance.calls import canonical_values
 from optmap.conformance.compare import compare, drift
 from optmap.conformance.expect import Circumstances, expectation, judge
-from optmap.conformance.pool import EngineError, Session
+from optmap.conformance.pool import Session
 from optmap.conformance.results import Level, Mode, Result, Verdict, internal_error
 from optmap.conformance.scenario import Failure, Gradients, Job, Outcome, Rows, Trace
 from optmap.conformance.trials import Trial, sources_of
+from optmap.processes import WorkerError
 
 NOISE_DTYPE: Final = "float64"
 
@@ -204,6 +205,7 @@ def _ask(sessions: Mapping[str, Session], engine: str, jobs: Iterable[Job | Fail
     listed = list(jobs)
     try:
         answers: Iterator[Outcome] = iter(sessions[engine].run([job for job in listed if isinstance(job, Job)]))
-    except EngineError as error:
-        answers = iter([Failure(str(error))] * len(listed))
+    except Exception as error:
+        reason = str(error) if isinstance(error, WorkerError) else internal_error(error)
+        answers = iter([Failure(reason)] * len(listed))
     return [job if isinstance(job, Failure) else next(answers) for job in listed]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -180,3 +180,7 @@ class Rates:
 
     values: tuple[float, ...] = ()
     failure: str | None = None
+
+
+WIRED: Final = (Failure, GroupChange, Job, JobGroup, Loss, Model, Rates, Rows, Scenario, ScheduleJob, Trace)
+"""The classes of the values that messages between optmap and its workers hold."""

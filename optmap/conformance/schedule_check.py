@@ -13,12 +13,13 @@ import numpy as np
 from optmap.conformance.calls import Call
 from optmap.conformance.compare import ulps
 from optmap.conformance.engines import ENGINES
-from optmap.conformance.pool import EngineError, Session
+from optmap.conformance.pool import Session
 from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, Result, Verdict, internal_error
 from optmap.conformance.scenario import Rates, ScheduleJob
 from optmap.conformance.schedule_translated import Translated, translated
 from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter
+from optmap.processes import WorkerError
 
 SCENARIO: Final = "schedule"
 DTYPE: Final = "float32"
@@ -164,7 +165,7 @@ def _job(pair: SchedulePair, api: Api, arguments: Mapping[str, Any], steps: int)
 def _rates(sessions: Mapping[str, Session], engine: str, job: ScheduleJob) -> Rates:
     try:
         return sessions[engine].rates([job])[0]
-    except EngineError as error:
+    except WorkerError as error:
         return Rates(failure=str(error))
 
 

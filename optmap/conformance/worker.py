@@ -9,8 +9,9 @@ import sys
 import traceback
 
 from optmap.conformance.engines import ENGINES, all_rates, described, load_engine
-from optmap.conformance.wire import read_frame, write_frame
+from optmap.conformance.scenario import WIRED
 from optmap.processes import claim_output
+from optmap.wire import read_frame, write_frame
 
 
 def main(engine: str) -> None:
@@ -18,15 +19,15 @@ def main(engine: str) -> None:
     output = claim_output()
     try:
         module = load_engine(engine)
-        write_frame(output, {"version": module.version()})
+        write_frame(output, {"version": module.version()}, WIRED)
     except ImportError as error:
         package = ENGINES[engine].package
         missing = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == package
         if not missing:
             traceback.print_exc()
-        write_frame(output, {"missing": missing, "error": described(error)})
+        write_frame(output, {"missing": missing, "error": described(error)}, WIRED)
         return
-    while (message := read_frame(sys.stdin.buffer)) is not None:
+    while (message := read_frame(sys.stdin.buffer, WIRED)) is not None:
         jobs = message["jobs"]
         answers = all_rates(module, jobs) if message["rates"] else list(module.run(jobs))
-        write_frame(output, {"answers": answers})
+        write_frame(output, {"answers": answers}, WIRED)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import types
+from typing import Any
 
 import pytest
 
 from optmap.audit.compare import differences
 from optmap.audit.live import inspect_modules
-from optmap.audit.results import Difference, Live, read_modules, read_request
+from optmap.audit.results import WIRED, Difference, Live
 from optmap.audit.run import request_for
 from optmap.mapping.load import load_files
 from optmap.mapping.model import Framework, MappingSet
+from optmap.wire import read_frame, write_frame
 
 TABLE = """\
 algorithm: one
@@ -110,13 +113,13 @@ def audited(
         setattr(package, name.partition(".")[2], made)
     loaded = tables(table)
     request = request_for(loaded, Framework("torch"))
-    live = Live("1.5.0", read_modules(as_json(inspect_modules(read_request(as_json(request))))))
+    live = Live("1.5.0", sent(inspect_modules(sent(request))))
     return list(differences(loaded, Framework("torch"), live))
 
 
-def as_json(value: object) -> object:
-    """The value after a round trip through JSON."""
-    import json
-
-    found: object = json.loads(json.dumps(value))
-    return found
+def sent(value: Any) -> Any:
+    """The value as it arrives on the other side of a worker's pipe."""
+    stream = io.BytesIO()
+    write_frame(stream, value, WIRED)
+    stream.seek(0)
+    return read_frame(stream, WIRED)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from optmap.conformance.pool import EngineError, Session
+from optmap.conformance.pool import Session
+from optmap.processes import WorkerError
 
 Interpreter = Callable[[str], str]
 
@@ -28,9 +29,9 @@ def interpreter(tmp_path: Path) -> Interpreter:
 
 def failure(interpreter: str, limits: tuple[float, float] = (30.0, 30.0)) -> str:
     session = Session("torch", interpreter, limits=limits)
-    with pytest.raises(EngineError) as first:
+    with pytest.raises(WorkerError) as first:
         session.version()
-    with pytest.raises(EngineError) as second:
+    with pytest.raises(WorkerError) as second:
         session.run([])
     session.close()
     assert str(first.value) == str(second.value)
