@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from optmap.audit.results import Audit, FrameworkAudit
+from optmap.audit.results import Audit
 from optmap.audit.run import audit
 from optmap.commands.common import (
     UsageError,
@@ -48,11 +48,8 @@ def _exit_code(found: Audit, wanted: Sequence[Framework]) -> int:
     failed = [item for item in found.frameworks if item.failure and (item.installed or item.framework in wanted)]
     if not failed and not any(item.version for item in found.frameworks):
         failed = list(found.frameworks)
-    sys.stderr.write("".join(map(_message, failed)))
+    for item in failed:
+        sys.stderr.write(f"optmap: error: {item.framework} could not be audited: {item.failure}\n")
     if failed:
         return NOT_AUDITED
     return DIFFERENT if found.differences else EQUAL
-
-
-def _message(item: FrameworkAudit) -> str:
-    return f"optmap: error: {item.framework} could not be audited: {item.failure}\n"

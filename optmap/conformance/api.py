@@ -21,7 +21,7 @@ from optmap.conformance.schedule_check import SchedulePair, run_pairs
 from optmap.conformance.schedule_files import wished_pairs
 from optmap.conformance.select import CheckError, Direction, Wishes, find_apis, table_calls, with_settings
 from optmap.conformance.simulate import DTYPES
-from optmap.conformance.trials import Trials
+from optmap.conformance.trials import Trial, Trials
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.records import Literal
@@ -110,7 +110,7 @@ def check(
 
 
 def _run(
-    trials: Sequence[object], rated: Sequence[SchedulePair], engines: Mapping[str, str | None], options: RunOptions,
+    trials: Sequence[Trial], rated: Sequence[SchedulePair], engines: Mapping[str, str | None], options: RunOptions,
     require: Sequence[str], progress: Progress,
 ) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:  # fmt: skip
     """Start the engines side by side, run everything, and report the engines' versions or failures."""
@@ -124,7 +124,7 @@ def _run(
             _version(name, sessions[name], versions, failures)
             if name in failures:
                 raise CheckError(f"the required engine {name} cannot be used: {failures[name]}")
-        results = run_trials(trials, sessions, options, progress)  # type: ignore[arg-type]
+        results = run_trials(trials, sessions, options, progress)
         results += run_pairs(rated, sessions, options.steps)
         for name, session in sessions.items():
             _version(name, session, versions, failures)

@@ -48,9 +48,9 @@ def compare(first: Trace, second: Trace, start: dict[str, Array], dtype: str) ->
         reach = _norms(values - start[name]).max()
         size = max(_norms(values).max(), float(np.abs(start[name]).max()))
         level = max(level, _level(gap, size, reach, dtype), key=lambda item: item.rank)
-        since = _first_over(gap, allowed(dtype, Level.EQUIVALENT, size, reach))
-        if since is not None and (over is None or since < over[0]):
-            over = since, name
+        steps = np.flatnonzero(~(gap <= allowed(dtype, Level.EQUIVALENT, size, reach)))
+        if len(steps) and (over is None or steps[0] + 1 < over[0]):
+            over = int(steps[0]) + 1, name
     worst = float(max(gap.max() for gap in gaps.values()))
     ulp = max(ulps(first.parameters[name], second.parameters[name]) for name in gaps) if np.isfinite(worst) else None
     return Divergence(worst, ulp, drift(first, second, start), over and over[0], over and over[1], level)
@@ -84,11 +84,6 @@ def _level(gap: Array, size: float, reach: float, dtype: str) -> Level:
         if worst <= allowed(dtype, level, size, reach):
             return level
     return Level.DIVERGENT
-
-
-def _first_over(gap: Array, limit: float) -> int | None:
-    over = np.flatnonzero(~(gap <= limit))
-    return int(over[0]) + 1 if len(over) else None
 
 
 NEAR_ZERO: Final = 1e-3

@@ -133,9 +133,8 @@ def _better(result: Result) -> Result:
 
 def rejecting(results: Iterable[Result]) -> list[Result]:
     """The results where no DIVERGENT run is accepted, whatever the tables predict."""
-    return [_rejected(result) if result.divergent else result for result in results]
-
-
-def _rejected(result: Result) -> Result:
     stated = f"measured DIVERGENT, as the tables predict; --fail-on {FailOn.DIVERGENT} rejects it"
-    return replace(result, accepted=False, reason=result.reason or stated)
+    return [
+        replace(result, accepted=False, reason=result.reason or stated) if result.divergent else result
+        for result in results
+    ]

@@ -165,14 +165,13 @@ class _Reader:
                 continue
             found = self._value(item.parameter, item.value, nodes[item.index])
             if found is None:
-                assumed.append(self._assumption(item.parameter, ast.unparse(nodes[item.index])))
+                name, missing = item.parameter.name, item.parameter.default
+                value = self.samples(item.parameter) if item.parameter.required else missing
+                text = ast.unparse(nodes[item.index])
+                assumed.append(f"{name}={value!r} assumed for {text}; --set {name}=VALUE changes it")
             else:
                 given[item.parameter.name] = found[0]
         return Call(self.site.api, given, tuple(assumed), self.origin)
-
-    def _assumption(self, parameter: Parameter, text: str) -> str:
-        value = self.samples(parameter) if parameter.required else parameter.default
-        return f"{parameter.name}={value!r} assumed for {text}; --set {parameter.name}=VALUE changes it"
 
     def _has_groups(self, node: ast.expr) -> bool:
         found = read_parameters(self.source, node, self.site.api.framework)

@@ -14,6 +14,7 @@ from optmap.conformance.pool import Session
 from optmap.conformance.results import Level, Mode, Result, Verdict, internal_error
 from optmap.conformance.scenario import Failure, Gradients, Job, Outcome, Rows, Trace
 from optmap.conformance.trials import Trial, sources_of
+from optmap.mapping.model import Api
 from optmap.processes import WorkerError
 
 NOISE_DTYPE: Final = "float64"
@@ -123,18 +124,16 @@ class _Batch:
             for dtype in dict.fromkeys((*self.options.dtypes, *([NOISE_DTYPE] if self._free(trial) else []))):
                 replayed = gradients.get((trial.scenario.name, dtype))
                 if self._key(trial, dtype) not in jobs:
-                    jobs[self._key(trial, dtype)] = self._job(trial.source_job, trial, dtype, replayed)
+                    jobs[self._key(trial, dtype)] = self._job(trial, trial.plan.source, dtype, replayed)
         if jobs:
             framework = trials[0].plan.source.framework
             self.sources |= zip(jobs, _ask(self.sessions, framework, jobs.values()), strict=True)
 
-    def _job(
-        self, make: Callable[[int, str], Job], trial: Trial, dtype: str, gradients: Gradients | None
-    ) -> Job | Failure:
+    def _job(self, trial: Trial, api: Api, dtype: str, gradients: Gradients | None) -> Job | Failure:
         """A job that replays gradients, where there are enough of them."""
         steps = self.options.steps_of(trial)
         try:
-            return replace(make(steps, dtype), gradients=_first(gradients, steps))
+            return replace(trial.job(api, steps, dtype), gradients=_first(gradients, steps))
         except Exception as error:
             return Failure(internal_error(error))
 
@@ -150,10 +149,10 @@ class _Batch:
                 if isinstance(source, Failure):
                     jobs.append(source)
                     continue
-                jobs.append(self._job(trial.target_job, trial, dtype, source.gradients))
+                jobs.append(self._job(trial, trial.plan.target, dtype, source.gradients))
                 if self._free(trial):
                     asked.append((trial, dtype, Mode.FREE))
-                    jobs.append(self._job(trial.target_job, trial, dtype, None))
+                    jobs.append(self._job(trial, trial.plan.target, dtype, None))
         for (trial, dtype, mode), outcome in zip(asked, _ask(self.sessions, engine, jobs), strict=True):
             unmade = _unmade(trial, engine, dtype, mode, self.options)
             try:

@@ -38,18 +38,12 @@ class Trial:
         value = canonical_values(self.call).get("learning_rate")
         return float(value) if isinstance(value, int | float) else 0.0
 
-    def source_job(self, steps: int, dtype: str) -> Job:
-        """The free run of the source."""
-        return self._job(self.plan.source, dict(self.call.given), steps, dtype)
-
-    def target_job(self, steps: int, dtype: str) -> Job:
-        """The free run of the target."""
-        return self._job(self.plan.target, dict(self.pair.arguments), steps, dtype)
-
-    def _job(self, api: Api, arguments: dict[str, Any], steps: int, dtype: str) -> Job:
+    def job(self, api: Api, steps: int, dtype: str) -> Job:
+        """The free run of the source or the target."""
+        arguments = self.call.given if api is self.plan.source else self.pair.arguments
         carrier = api.by_tie.get("learning_rate")
         return Job(
-            api.name, arguments, self.scenario, steps, dtype, rate_argument=carrier.name if carrier else "",
+            api.name, dict(arguments), self.scenario, steps, dtype, rate_argument=carrier.name if carrier else "",
             rates=self.scenario.rates(self.rate, steps), groups=self._groups(api),
         )  # fmt: skip
 

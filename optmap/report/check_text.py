@@ -39,7 +39,8 @@ def render(report: Report) -> str:
     body = (
         [line for summary in listed for line in _block(summary)] if len(listed) <= MAX_BLOCKS else list(_many(listed))
     )
-    lines = [f"engines  {engines_text(report)}", *_failures(report), "", *body, *_refused(report)]
+    failures = (f"  {name}: {reason}" for name, reason in report.failures.items())
+    lines = [f"engines  {engines_text(report)}", *failures, "", *body, *_refused(report)]
     lines += [DRIFT] if any(DRIFTS in line for line in lines) else []
     return "\n".join([*lines, outcome(report)]) + "\n"
 
@@ -56,11 +57,6 @@ def show(text: str) -> None:
     for words, style in STYLES.items():
         shown.highlight_regex(words, style)
     Console(highlight=False).print(shown, soft_wrap=True, end="")
-
-
-def _failures(report: Report) -> Iterator[str]:
-    for name, reason in report.failures.items():
-        yield f"  {name}: {reason}"
 
 
 def _block(summary: Summary) -> Iterator[str]:

@@ -16,12 +16,11 @@ _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severi
 
 def translation_github(files: Sequence[tuple[str, FileResult]]) -> str:
     """Format the diagnostics of all files in order, one per line."""
-    return "".join(_command(path, item) for path, result in files for item in result.diagnostics)
-
-
-def _command(path: str, item: Diagnostic) -> str:
-    line, column = (str(item.line), str(item.column)) if item.cell is None else ("", "")
-    return f"{annotation(_COMMANDS[item.severity], item.code.id, in_cell(item), path, line, column)}\n"
+    lines = []
+    for path, item in ((path, item) for path, result in files for item in result.diagnostics):
+        place = (str(item.line), str(item.column)) if item.cell is None else ()
+        lines.append(annotation(_COMMANDS[item.severity], item.code.id, in_cell(item), path, *place) + "\n")
+    return "".join(lines)
 
 
 def in_cell(item: Diagnostic) -> str:

@@ -277,7 +277,7 @@ rate = torch.optim.lr_scheduler.StepLR(second, 2)
 FAULTS = {
     "reading a call": "optmap.conformance.filecalls.bind_call",
     "a plan": "optmap.conformance.trials.plans",
-    "a job": "optmap.conformance.trials.Trial.target_job",
+    "a job": "optmap.conformance.trials.Trial.job",
     "an expected level": "optmap.conformance.run.expectation",
     "a schedule": "optmap.conformance.schedule_check.translated",
 }

@@ -29,34 +29,20 @@ from optmap.conformance.rules.sgd import SGD, ExperimentalSGD, Momentum
 
 __all__ = ["RULES", "Rule", "SparseRows", "build"]
 
+_NN = (
+    ASGD, AdaFactor, AdaMax, Adadelta, Adagrad, Adam, AdamOffload, AdamWeightDecay, FTRL, LazyAdam, Momentum, ProximalAdagrad,
+    RMSProp, Rprop, SGD,
+)  # fmt: skip
+_EXPERIMENTAL = (
+    ExperimentalASGD, ExperimentalAdadelta, ExperimentalAdagrad, ExperimentalAdam, ExperimentalAdamW, ExperimentalAdamax, NAdam,
+    RAdam, ExperimentalRMSprop, ExperimentalRprop, ExperimentalSGD,
+)  # fmt: skip
+
 RULES: dict[str, type[Rule]] = {
-    "mindspore.nn.ASGD": ASGD,
-    "mindspore.nn.AdaFactor": AdaFactor,
-    "mindspore.nn.AdaMax": AdaMax,
-    "mindspore.nn.Adadelta": Adadelta,
-    "mindspore.nn.Adagrad": Adagrad,
-    "mindspore.nn.Adam": Adam,
-    "mindspore.nn.AdamOffload": AdamOffload,
-    "mindspore.nn.AdamWeightDecay": AdamWeightDecay,
-    "mindspore.nn.FTRL": FTRL,
-    "mindspore.nn.LazyAdam": LazyAdam,
-    "mindspore.nn.Momentum": Momentum,
-    "mindspore.nn.ProximalAdagrad": ProximalAdagrad,
-    "mindspore.nn.RMSProp": RMSProp,
-    "mindspore.nn.Rprop": Rprop,
-    "mindspore.nn.SGD": SGD,
-    "mindspore.experimental.optim.ASGD": ExperimentalASGD,
-    "mindspore.experimental.optim.Adadelta": ExperimentalAdadelta,
-    "mindspore.experimental.optim.Adagrad": ExperimentalAdagrad,
-    "mindspore.experimental.optim.Adam": ExperimentalAdam,
-    "mindspore.experimental.optim.AdamW": ExperimentalAdamW,
-    "mindspore.experimental.optim.Adamax": ExperimentalAdamax,
-    "mindspore.experimental.optim.NAdam": NAdam,
-    "mindspore.experimental.optim.RAdam": RAdam,
-    "mindspore.experimental.optim.RMSprop": ExperimentalRMSprop,
-    "mindspore.experimental.optim.Rprop": ExperimentalRprop,
-    "mindspore.experimental.optim.SGD": ExperimentalSGD,
+    **{f"mindspore.nn.{rule.__name__}": rule for rule in _NN},
+    **{f"mindspore.experimental.optim.{rule.__name__.removeprefix('Experimental')}": rule for rule in _EXPERIMENTAL},
 }
+"""The rules by the full names of their classes."""
 
 
 def build(api: str, hyperparameters: Mapping[str, object]) -> Rule:
