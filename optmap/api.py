@@ -9,6 +9,7 @@ from pathlib import Path
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
@@ -24,6 +25,7 @@ def translate_source(
     to: Framework | str = DEFAULT,
     *,
     sources: Iterable[Framework | str] | None = None,
+    prefer: Prefer | str = Prefer.AUTO,
     faithful: bool = False,
     params: str | None = None,
     rewrite_step: bool = False,
@@ -36,7 +38,9 @@ def translate_source(
         text: the source of one Python module.
         to: the target framework: torch, tensorflow or mindspore.
         sources: the frameworks to translate from; all but the target by default.
-        faithful: prefer the class with the same arithmetic over the usual counterpart.
+        prefer: which class to choose: "documented" for the target's usual counterpart, "faithful" for the one with the same
+            arithmetic, "auto" for the usual one unless training would differ visibly.
+        faithful: the same as prefer="faithful".
         params: a Python expression for the parameters, for calls that are given none.
         rewrite_step: rewrite plain training steps as well, as `--rewrite-step` does.
         mappings: directories with further tables.
@@ -47,11 +51,12 @@ def translate_source(
         Problems with the source itself, a syntax error included, are reported in `error` and `diagnostics`.
 
     Raises:
-        ValueError: a framework is unknown, or a version malformed.
+        ValueError: a framework, a preference or a package is unknown, or a version malformed or not covered by the tables.
         MappingError: a table is invalid.
     """
     tables = _tables(tuple(Path(item) for item in mappings)).at(versions or {})
     target = tables.framework(to)
     others = sources if sources is not None else {*tables.frameworks} - {target}
     wanted = frozenset(map(tables.framework, others))
-    return translate_bytes(text.encode(), tables, Options(target, wanted, faithful, params, rewrite_step=rewrite_step))
+    chosen = Prefer.FAITHFUL if faithful else Prefer(prefer)
+    return translate_bytes(text.encode(), tables, Options(target, wanted, chosen, params, rewrite_step=rewrite_step))

@@ -58,7 +58,15 @@ def translate(
         bool, typer.Option("--check", help="Only list the files that would change; exit 1 if any.")
     ] = False,
     output: Annotated[str | None, typer.Option("--output", metavar="PATH", help="Write the results to PATH.")] = None,
-    faithful: Annotated[bool, typer.Option("--faithful", help="Prefer the class with the same arithmetic.")] = False,
+    prefer: Annotated[
+        str,
+        typer.Option(
+            "--prefer",
+            help="The class to choose: documented, faithful (the same arithmetic), or auto, which is documented but where "
+            "training would differ visibly.",
+        ),
+    ] = "",
+    faithful: Annotated[bool, typer.Option("--faithful", help="The same as --prefer faithful.")] = False,
     params: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--params", metavar="EXPR", help="The parameters, for calls that are given none."),
@@ -90,7 +98,7 @@ def translate(
         command.run(
             command.Request(
                 paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output,
-                faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()), rewrite_step,
+                prefer, faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()), rewrite_step,
             )
         )
     )  # fmt: skip

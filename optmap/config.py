@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from optmap.mapping.model import Framework, frameworks
+from optmap.mapping.plan import Prefer
 
 
 class ConfigError(Exception):
@@ -20,7 +21,7 @@ class Settings:
 
     source: str | None = None
     to: Framework | None = None
-    faithful: bool = False
+    prefer: Prefer = Prefer.AUTO
     strict: bool = False
     params: str | None = None
     exclude: tuple[str, ...] = ()
@@ -29,7 +30,7 @@ class Settings:
 
 
 _KEYS: Final[dict[str, type[Any]]] = {
-    "from": str, "to": str, "faithful": bool, "strict": bool, "params": str, "exclude": list, "mappings": list,
+    "from": str, "to": str, "prefer": str, "faithful": bool, "strict": bool, "params": str, "exclude": list, "mappings": list,
     "versions": dict,
 }  # fmt: skip
 _EXPECTED: Final = {
@@ -78,7 +79,7 @@ def read_settings(path: Path) -> Settings:
     return Settings(
         source=source,
         to=_framework(path, section.get("to"), known),
-        faithful=section.get("faithful", False),
+        prefer=_prefer(path, section),
         strict=section.get("strict", False),
         params=section.get("params"),
         exclude=tuple(section.get("exclude", ())),
@@ -112,6 +113,17 @@ def _check_versions(path: Path, chosen: dict[str, Any], known: Mapping[str, Fram
             versions.key(version)
         except ValueError as error:
             raise ConfigError(f"{where} {package}: {error}") from None
+
+
+def _prefer(path: Path, section: dict[str, Any]) -> Prefer:
+    """The preference; `faithful = true` is a short form of one."""
+    given = section.get("prefer", Prefer.FAITHFUL if section.get("faithful") else Prefer.AUTO)
+    if given not in tuple(Prefer):
+        expected = ", ".join(Prefer)
+        raise ConfigError(f"{path}: [tool.optmap] prefer: found {given!r}, expected one of {expected}")
+    if section.get("faithful") and given != Prefer.FAITHFUL:
+        raise ConfigError(f"{path}: [tool.optmap]: found faithful = true and prefer = {given!r}, expected one of them")
+    return Prefer(given)
 
 
 def _framework(path: Path, value: str | None, known: Mapping[str, Framework]) -> Framework | None:

@@ -98,9 +98,10 @@ EXECUTION_DROPPED: Final = _code(
     "torch.optim.Adam(params, fused=True)", "Nothing to do.",
 )  # fmt: skip
 RETARGETED: Final = _code(
-    "OM103", "other-class-chosen", _I, "The usual counterpart cannot express the call, so another class was chosen.",
-    "torch.optim.Adam(params, maximize=True) -> mindspore.experimental.optim.Adam",
-    "Nothing to do; write the call differently if you want the usual class.",
+    "OM103", "other-class-chosen", _I,
+    "The usual counterpart cannot express the call, or would train visibly otherwise, so another class was chosen.",
+    "torch.optim.AdamW -> mindspore.experimental.optim.AdamW",
+    "Nothing to do; --prefer documented takes the usual class where it can express the call.",
 )  # fmt: skip
 API_NOTE: Final = _code(
     "OM104", "note-on-target", _I, "A note on the class that the call now constructs.",
@@ -108,17 +109,18 @@ API_NOTE: Final = _code(
 )  # fmt: skip
 DEPRECATED_TARGET: Final = _code(
     "OM105", "deprecated-target", _I, "The class that the call now constructs is deprecated.",
-    "mindspore.nn.AdamWeightDecay", "Use the class that the message names, or --faithful.",
+    "mindspore.nn.AdamWeightDecay", "Use the class that the message names.",
 )  # fmt: skip
 SMALL_DIFFERENCE: Final = _code(
     "OM110", "small-numeric-difference", _I,
     "The two update rules differ in a way that is small for usual hyperparameters and gradients.",
-    "torch.optim.Adam -> mindspore.nn.Adam (where epsilon is added)", "`optmap check` measures it; --faithful avoids it.",
+    "torch.optim.Adam -> mindspore.nn.Adam (where epsilon is added)",
+    "`optmap check` measures it; --prefer faithful avoids it where a class agrees.",
 )  # fmt: skip
 NUMERIC_DIFFERENCE: Final = _code(
     "OM111", "numeric-difference", _W, "The two update rules differ, and training will differ visibly.",
-    "torch.optim.AdamW -> mindspore.nn.AdamWeightDecay (no bias correction)",
-    "Use --faithful, or follow the message's advice.",
+    "torch.optim.AdamW -> mindspore.nn.AdamWeightDecay (no bias correction), with --prefer documented",
+    "Use the class that the message names, or follow the message's advice.",
 )  # fmt: skip
 PARAMETERS_KEPT: Final = _code(
     "OM112", "parameters-passed-through", _W,

@@ -21,7 +21,7 @@ from tests.commandline import Done, command, run, start
 
 GOOD = b"import torch\n\nopt = torch.optim.SGD(net.parameters(), lr=0.1)  # caf\xc3\xa9\n"
 GOOD_AFTER = b"import mindspore\n\nopt = mindspore.nn.SGD(net.trainable_params(), learning_rate=0.1)  # caf\xc3\xa9\n"
-WARNED = b"import torch\nopt = torch.optim.AdamW(net.parameters(), weight_decay=0.0)\n"
+WARNED = b"import torch\nopt = torch.optim.Adam(net.parameters(), weight_decay=0.1)\n"
 REFUSED = b"import torch\nopt = torch.optim.Adam(net.parameters(), **options)\n"
 BROKEN = b"import torch.optim\nprint 'hello'\n"
 UNDECODABLE = b"import torch.optim\nx = '\xe9'\n"
@@ -96,8 +96,8 @@ def test_diagnostics_go_to_stderr_with_their_place(here: Path) -> None:
     warnings = [line for line in done.err.splitlines() if ": warning " in line]
     assert len(warnings) == 1
     assert warnings[0].startswith("a.py:2:7: warning OM111 ")
-    assert "--faithful" in warnings[0]
-    assert "mappings/adamw.yaml:" in warnings[0]
+    assert "--prefer faithful" in warnings[0]
+    assert "mappings/adam.yaml:" in warnings[0]
 
 
 def test_stdin(here: Path) -> None:
@@ -262,7 +262,7 @@ def test_json(here: Path) -> None:
             "line": 2,
             "column": 13,
             "source": "torch.optim.AdamW",
-            "target": "mindspore.nn.AdamWeightDecay",
+            "target": "mindspore.experimental.optim.AdamW",
             "status": "translated",
         },
         {"line": 3, "column": 1, "source": "torch.optim.Adam", "target": None, "status": "refused"},
@@ -333,6 +333,10 @@ def test_json_with_other_modes(here: Path) -> None:
         ({"a": KERAS}, ("--from", "torch"), 0),
         ({"a": GOOD}, ("--from", "tensorflow", "--check"), 0),
         ({"a": WARNED}, ("--faithful", "--strict"), 0),
+        ({"a": WARNED}, ("--prefer", "faithful", "--strict"), 0),
+        ({"a": WARNED}, ("--prefer", "faithful", "--faithful", "--strict"), 0),
+        ({"a": WARNED}, ("--prefer", "documented", "--faithful"), 2),
+        ({"a": WARNED}, ("--prefer", "usual"), 2),
     ],
 )
 def test_exit_codes(here: Path, files: dict[str, bytes], arguments: Sequence[str], code: int) -> None:
@@ -874,20 +878,25 @@ def test_list(here: Path) -> None:
     pairs = {tuple(line.split()[:2]) for line in lines}
     assert pairs >= {
         ("torch.optim.Adam", "mindspore.nn.Adam"),
-        ("torch.optim.AdamW", "mindspore.nn.AdamWeightDecay"),
+        ("torch.optim.AdamW", "mindspore.experimental.optim.AdamW"),
         ("torch.optim.Adamax", "mindspore.nn.AdaMax"),
         ("torch.optim.SGD", "mindspore.nn.SGD"),
         ("torch.optim.SparseAdam", "mindspore.nn.LazyAdam"),
-        ("torch.optim.RMSprop", "mindspore.nn.RMSProp"),
+        ("torch.optim.RMSprop", "mindspore.experimental.optim.RMSprop"),
         ("torch.optim.Adagrad", "mindspore.nn.Adagrad"),
     }
     assert all(source.startswith("torch.") for source, _ in pairs)
     document = run("list", "--format", "json", cwd=here).json()
     assert document["version"] == 1
     keys = {key for pair in document["pairs"] for key in pair}
-    assert keys == {"source", "target", "level", "usually", "agreement", "faithful"}
+    assert keys == {"source", "target", "level", "usually", "agreement", "faithful", "documented"}
     cells = {(pair["source"], pair["target"]): pair for pair in document["pairs"]}
-    assert cells["torch.optim.AdamW", "mindspore.nn.AdamWeightDecay"]["level"] == "DIVERGENT"
+    adamw = cells["torch.optim.AdamW", "mindspore.experimental.optim.AdamW"]
+    assert (adamw["level"], adamw["faithful"], adamw["documented"]) == (
+        "EQUIVALENT",
+        None,
+        "mindspore.nn.AdamWeightDecay",
+    )
     assert cells["torch.optim.Adam", "mindspore.nn.Adam"]["usually"] == "EQUIVALENT but in small-gradients"
     assert cells["mindspore.mint.optim.SGD", "torch.optim.SGD"]["level"] == "NOT_RUN"
     assert cells["torch.optim.ASGD", None]["agreement"].startswith("no counterpart in tensorflow: ")

@@ -8,6 +8,7 @@ import pytest
 
 from optmap.config import ConfigError, Settings, find_settings, read_settings
 from optmap.mapping.model import Framework
+from optmap.mapping.plan import Prefer
 
 
 def write(directory: Path, text: str) -> Path:
@@ -44,7 +45,7 @@ keras = "2.10"
     assert read_settings(write(tmp_path, text)) == Settings(
         "torch",
         Framework("tensorflow"),
-        True,
+        Prefer.FAITHFUL,
         True,
         "net.trainable_params()",
         ("tests/", "*.pyi"),
@@ -57,7 +58,7 @@ keras = "2.10"
     "text", ["", "[tool]\n", "[tool.optmap]\n", "[project]\nname = 'x'\n", "[tool.other]\nfrom = 1\n", "tool = 3\n"]
 )
 def test_no_settings(tmp_path: Path, text: str) -> None:
-    assert read_settings(write(tmp_path, text)) == Settings(None, None, False, False, None, (), ())
+    assert read_settings(write(tmp_path, text)) == Settings(None, None, Prefer.AUTO, False, None, (), ())
 
 
 def test_auto_is_a_source(tmp_path: Path) -> None:
@@ -89,6 +90,8 @@ def test_an_unknown_key_like_no_other_names_them_all(tmp_path: Path) -> None:
     ("line", "fragments"),
     [
         ("faithful = 'yes'", ("faithful", "'yes'", "true or false")),
+        ("prefer = 'usual'", ("prefer", "'usual'", "auto, documented, faithful")),
+        ("prefer = 'auto'\nfaithful = true", ("faithful = true", "prefer = 'auto'")),
         ("strict = 1", ("strict", "found 1", "true or false")),
         ("params = true", ("params", "True", "a string")),
         ("to = 3", ("to", "3", "a string")),

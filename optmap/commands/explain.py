@@ -150,7 +150,7 @@ def _default_used(loaded: MappingSet, parameter: Parameter) -> str:
 
 def _causes(item: Plan) -> list[str]:
     return [
-        f"{cause.trait} ({cause.effect}): {item.source.name} {cause.source}; {item.target.name} {cause.target}"
+        f"{cause.trait} ({cause.agreement}): {item.source.name} {cause.source}; {item.target.name} {cause.target}"
         + (f". To avoid it, {cause.advice}" if cause.advice else "")
         for cause in item.causes
     ]

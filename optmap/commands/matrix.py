@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from optmap.commands.common import choice, known_frameworks, reports_usage_errors, tables_at, versioned
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.measured import Measured, measurements
 from optmap.mapping.model import Api, Framework, MappingSet
-from optmap.mapping.plan import Plan, choose
+from optmap.mapping.plan import Plan, Prefer, choose
 
 _WIDE = 150
 """The terminal width, in columns, from which each pair gets one row of a table."""
+
+
+_PREFERENCES: Final = ("faithful", "documented")
 
 
 class Entry(NamedTuple):
@@ -27,7 +30,8 @@ class Entry(NamedTuple):
             measured. Where the defaults are refused, it was measured with the tables' sample arguments.
         usually: the level in most scenarios with the names of the others, where their levels differ; else None.
         agreement: what the tables predict, why the defaults are refused, or why there is no counterpart.
-        faithful: the class that --faithful chooses instead; None where it is the same.
+        faithful: the class that --prefer faithful chooses instead; None where it is the same.
+        documented: the same for --prefer documented.
     """
 
     source: str
@@ -36,6 +40,7 @@ class Entry(NamedTuple):
     usually: str | None
     agreement: str
     faithful: str | None
+    documented: str | None = None
 
 
 @reports_usage_errors
@@ -72,12 +77,13 @@ def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
     found = plans(loaded, api, (), candidates(loaded, api, target))
     if not found:
         return Entry(api.name, None, None, None, _absent(loaded, api, target), None)
-    chosen, faithful_plan = choose(found, faithful=False), choose(found, faithful=True)
-    if chosen is None or faithful_plan is None:
+    chosen = choose(found, Prefer.AUTO)
+    if chosen is None:
         first = found[0]
         return Entry(api.name, first.target.name, level(first), _usually(first), _refused(first), None)
-    faithful = faithful_plan.target.name if faithful_plan.target is not chosen.target else None
-    return Entry(api.name, chosen.target.name, level(chosen), _usually(chosen), agreement(chosen), faithful)
+    others = [choose(found, prefer) for prefer in (Prefer.FAITHFUL, Prefer.DOCUMENTED)]
+    faithful, documented = [plan.target.name if plan and plan is not chosen else None for plan in others]
+    return Entry(api.name, chosen.target.name, level(chosen), _usually(chosen), agreement(chosen), faithful, documented)
 
 
 def _refused(item: Plan) -> str:
@@ -142,7 +148,8 @@ def _show_plain(entries: list[Entry]) -> None:
 
 def _details(item: Entry) -> list[str]:
     """The texts that follow the agreement."""
-    return [text for text in (item.usually, item.faithful and f"faithful: {item.faithful}") if text]
+    preferred = [f"{name}: {other}" for name in _PREFERENCES if (other := getattr(item, name)) is not None]
+    return [*([item.usually] if item.usually else []), *preferred]
 
 
 def _show_rich(entries: list[Entry]) -> None:
@@ -153,12 +160,19 @@ def _show_rich(entries: list[Entry]) -> None:
     if console.width < _WIDE:
         return _show_narrow(entries, console.width)
     table = Table()
-    for heading in ("source", "target", "measured", "expected at the defaults", "--faithful"):
+    for heading in (
+        "source",
+        "target",
+        "measured",
+        "expected at the defaults",
+        *map("--prefer {}".format, _PREFERENCES),
+    ):
         table.add_column(heading, overflow="fold")
     for item in entries:
         table.add_row(
-            item.source, item.target or "-", item.usually or item.level or "-", item.agreement, item.faithful or ""
-        )
+            item.source, item.target or "-", item.usually or item.level or "-", item.agreement, item.faithful or "",
+            item.documented or "",
+        )  # fmt: skip
     console.print(table)
     return None
 

@@ -24,6 +24,7 @@ from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.files import FoundFile, find_files
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.report import REPORTS
 from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_summary, unified_diff
 from optmap.translate.files import TranslatedFile, translate_content, translate_files
@@ -42,6 +43,7 @@ class Request(NamedTuple):
     to: str | None
     modes: tuple[str, ...]
     output: str | None
+    prefer: str
     faithful: bool
     params: str | None
     strict: bool
@@ -89,12 +91,20 @@ def _options(request: Request, configured: Settings) -> Options:
     if params is not None:
         _check_expression(params)
     checking = request.modes == ("--check",)
-    faithful = request.faithful or configured.faithful
     pinned = tuple({**configured.versions, **versions}.items())
     return Options(
-        target, sources, faithful, params, prove=not checking, versions=pinned, quantities=quantities(request.set),
-        rewrite_step=request.rewrite_step,
+        target, sources, _prefer(request, configured), params, prove=not checking, versions=pinned,
+        quantities=quantities(request.set), rewrite_step=request.rewrite_step,
     )  # fmt: skip
+
+
+def _prefer(request: Request, configured: Settings) -> Prefer:
+    if request.prefer:
+        prefer = Prefer(choice(request.prefer, "--prefer", tuple(Prefer)))
+        if request.faithful and prefer is not Prefer.FAITHFUL:
+            raise UsageError(f"found --faithful and --prefer {prefer}, expected one of them")
+        return prefer
+    return Prefer.FAITHFUL if request.faithful else configured.prefer
 
 
 def quantities(settings: Sequence[str]) -> tuple[tuple[str, int], ...]:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from optmap.mapping import derive
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter
-from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, choose
+from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, Prefer, choose
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, convert, literal_value
 from optmap.source.calls import Form
@@ -95,10 +95,9 @@ def plans(
     return [item for item in derive.plans(tables, call.api, bound, classes, group_keys) if not item.problems]
 
 
-def choices(found: Sequence[Plan]) -> tuple[Plan, Plan] | None:
-    """The plans that the translator chooses without and with --faithful; None where there is none."""
-    usual, faithful = choose(found, faithful=False), choose(found, faithful=True)
-    return (usual, faithful) if usual and faithful else None
+def choices(found: Sequence[Plan]) -> dict[Prefer, Plan]:
+    """The plan that the translator chooses with each preference; empty where there is none."""
+    return {prefer: made for prefer in Prefer if (made := choose(found, prefer)) is not None}
 
 
 def target_arguments(item: Plan, arguments: Sequence[CallArgument]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Final, NamedTuple, TypeGuard
+from typing import Final, NamedTuple
 
 from optmap.conformance.results import Divergence, FailOn, Level, Mode, Result, Verdict
 from optmap.conformance.rules.rule import UNDECAYED
 from optmap.conformance.scenario import Scenario
-from optmap.mapping.model import Effect, Need
+from optmap.mapping.model import Need
 from optmap.mapping.plan import Cause, Plan
 from optmap.mapping.records import Literal
 
@@ -51,11 +51,6 @@ NEEDS: Final[Mapping[Need, Callable[[Scenario, Values, Circumstances], bool]]] =
 
 _USUAL: Final = Circumstances()
 
-NEGLIGIBLE: Final = 1e-5
-"""An epsilon below this fraction of the gradients (and of their squares, to which it is added inside a square root) changes a
-run by less than the practical tolerance, even in the first steps, where second moments are too small by a factor of up to
-1 / (1 - beta2), a thousand. The same bound applies to any other hyperparameter that a cause grows with."""
-
 
 def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: Circumstances = _USUAL) -> Expectation:
     """The level that a forced run must reach.
@@ -70,7 +65,8 @@ def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: C
     for cause in plan.causes:
         if cause.needs is not None and not NEEDS[cause.needs](scenario, values, circumstances):
             continue
-        level = max(level, _effect(plan, cause, scenario, values), key=lambda item: item.rank)
+        effect = Level.DIVERGENT if cause.diverges(scenario.gradient_size) else Level.CLOSE
+        level = max(level, effect, key=lambda item: item.rank)
         texts.append(describe(plan, cause))
     return Expectation(level, tuple(texts))
 
@@ -78,19 +74,6 @@ def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: C
 def describe(plan: Plan, cause: Cause) -> str:
     """A cause as one line of text."""
     return f"{cause.trait.replace('_', ' ')}: {plan.source.name} {cause.source}; {plan.target.name} {cause.target}"
-
-
-def _effect(plan: Plan, cause: Cause, scenario: Scenario, values: Mapping[str, Literal]) -> Level:
-    grows = cause.grows_with or ""
-    sizes = [size for size in (values.get(grows), plan.target.fixed.get(grows)) if _is_number(size)]
-    if not sizes:
-        return Level.DIVERGENT if cause.effect is Effect.DIVERGENT else Level.CLOSE
-    beside = min(scenario.gradient_size, scenario.gradient_size**2)
-    return Level.CLOSE if max(sizes) <= NEGLIGIBLE * beside else Level.DIVERGENT
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def judge(measured: Divergence, expected: Expectation) -> tuple[Verdict, str | None]:

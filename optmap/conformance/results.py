@@ -91,7 +91,7 @@ class Pair:
         origin: `path:line` of the call; empty where optmap constructed it.
         row: the hyperparameter that the call sets off its default; empty otherwise.
         assumed: arguments whose value the file does not show, and the values that were assumed.
-        chosen, chosen_faithful: whether the translator chooses this class, without and with --faithful.
+        chosen, chosen_documented, chosen_faithful: whether the translator chooses this class, by itself and with --prefer.
         causes: why the update rules differ for these hyperparameters.
         advice: what can be done about them.
         not_run: the tables' reason why the two classes cannot be run here; empty where they can.
@@ -105,6 +105,7 @@ class Pair:
     row: str = ""
     assumed: tuple[str, ...] = ()
     chosen: bool = True
+    chosen_documented: bool = False
     chosen_faithful: bool = False
     causes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()

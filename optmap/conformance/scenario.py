@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 
 from numpy.typing import NDArray
 
+from optmap.mapping.plan import USUAL_GRADIENT
+
 Array: TypeAlias = NDArray[Any]
 
 
@@ -64,7 +66,7 @@ class Scenario:
     inputs: Array = field(repr=False)
     targets: Array = field(repr=False)
     scale: float = 1.0
-    gradient_size: float = 0.1
+    gradient_size: float = USUAL_GRADIENT
     rate_factors: tuple[float, ...] = ()
     groups: tuple[GroupChange, ...] = ()
 

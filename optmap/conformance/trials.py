@@ -14,7 +14,7 @@ from optmap.conformance.results import Pair, Refused
 from optmap.conformance.rules import RULES, build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
 from optmap.mapping.model import Api, Framework, MappingSet
-from optmap.mapping.plan import Plan, group_key
+from optmap.mapping.plan import Plan, Prefer, group_key
 from optmap.translate.constructors.arguments import Refusal
 from optmap.translate.constructors.resolve import resolve
 
@@ -94,19 +94,19 @@ class Trials:
 
     def _of_call(self, call: Call, target: Framework) -> Iterator[Trial]:
         found = plans(self.tables, call, target)
-        picked = choices(found) if not isinstance(found, str) else None
-        if picked is None or isinstance(found, str):
+        picked = choices(found) if not isinstance(found, str) else {}
+        if not picked or isinstance(found, str):
             if not call.row:
                 self._refuse(call, target)
             return
-        usual, faithful = picked
+        usual = picked[Prefer.AUTO]
         made = next((plan for plan in found if plan.target.name == call.target), usual)
         if made is not usual:  # the code around the call, such as an attached schedule, decides
-            usual = faithful = made
+            picked = dict.fromkeys(Prefer, made)
         for plan in found:
-            if not self.every_target and plan.target not in (usual.target, faithful.target):
+            if not self.every_target and plan not in picked.values():
                 continue
-            pair = self._pair(call, plan, usual, faithful)
+            pair = self._pair(call, plan, picked)
             if pair.not_run:
                 if not call.row:
                     yield Trial(call, pair, plan, next(iter(self.scenarios.values())))
@@ -120,11 +120,12 @@ class Trials:
         reasons = tuple(reason.message for reason in resolved.reasons) if isinstance(resolved, Refusal) else ()
         self.refused.append(Refused(call.api.name, target, dict(call.given), call.origin, reasons))
 
-    def _pair(self, call: Call, plan: Plan, usual: Plan, faithful: Plan) -> Pair:
+    def _pair(self, call: Call, plan: Plan, picked: Mapping[Prefer, Plan]) -> Pair:
         return Pair(
             plan.source.name, plan.target.name, dict(call.given), target_arguments(plan, arguments_of(call)),
-            call.origin, call.row, call.assumed, plan is usual, plan is faithful,
-            tuple(describe(plan, cause) for cause in plan.causes), advice(plan, faithful),
+            call.origin, call.row, call.assumed,
+            plan is picked[Prefer.AUTO], plan is picked[Prefer.DOCUMENTED], plan is picked[Prefer.FAITHFUL],
+            tuple(describe(plan, cause) for cause in plan.causes), advice(plan, picked[Prefer.FAITHFUL]),
             _not_run(plan),
         )  # fmt: skip
 
@@ -195,7 +196,7 @@ def advice(plan: Plan, faithful: Plan) -> tuple[str, ...]:
             if not faithful.causes
             else f"differs only in {', '.join(cause.trait for cause in faithful.causes)}"
         )
-        found.insert(0, f"translate with --faithful: {faithful.target.name} {rest}")
+        found.insert(0, f"translate with --prefer faithful: {faithful.target.name} {rest}")
     return tuple(dict.fromkeys(found))
 
 

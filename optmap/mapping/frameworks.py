@@ -119,6 +119,10 @@ class Steps(Record, title="steps"):
     update: str = key("how the optimizer is given gradients", default="{optimizer}(grads)")
     compiled: str | None = key("what becomes of a Keras model's compile and fit", default=None)
     model: str | None = key("what becomes of a model that trains by itself", default=None)
+    trainers: tuple[str, ...] = key(
+        "import paths of what trains with classes of the modules `trained` alone", default=()
+    )
+    trained: tuple[str, ...] = key("modules whose optimizers `trainers` take, and what becomes of compile", default=())
 
 
 class Frontier(Record, title="frontier"):

@@ -67,7 +67,7 @@ def _fixed(call: Canonical, target: Api, name: str, value: Formula) -> Iterator[
     elif name not in call.tables.traits:
         yield Cause(
             name, hyperparameter.effect, f"uses {name} {value.number!r}", f"always uses {name} {constant!r}",
-            None, str(target.at), None, hyperparameter.grows_with,
+            None, str(target.at), None, _size(call, target, hyperparameter.grows_with),
         )  # fmt: skip
 
 
@@ -101,8 +101,16 @@ def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
             continue
         yield Cause(
             trait.name, trait.effect, trait.values[own], trait.values[other], trait.advice_to.get(other, trait.advice),
-            str(target.at), trait.needs, trait.grows_with,
+            str(target.at), trait.needs, _size(call, target, trait.grows_with),
         )  # fmt: skip
+
+
+def _size(call: Canonical, target: Api, name: str | None) -> float | None:
+    """The size of the hyperparameter that decides how far the rules differ; None where it is not known, or there is none."""
+    own = call.values.get(name or "")
+    given = (own.number if own is not None and own.known else None, target.fixed.get(name or ""))
+    sizes = [float(size) for size in given if isinstance(size, int | float) and not isinstance(size, bool)]
+    return max(sizes, default=None)
 
 
 def _rule(call: Canonical, api: Api, trait: Trait) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum, StrEnum, auto
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optmap.mapping.model import Api, Effect, Need, Parameter
 from optmap.mapping.records import Literal
@@ -78,8 +78,17 @@ class Problem(NamedTuple):
     remedy: str | None
 
 
+NEGLIGIBLE: Final = 1e-5
+"""An epsilon below this fraction of the gradients (and of their squares, to which it is added inside a square root) changes a
+run by less than the practical tolerance, even in the first steps, where second moments are too small by a factor of up to
+1 / (1 - beta2), a thousand. The same bound applies to any other hyperparameter that a cause grows with."""
+
+USUAL_GRADIENT: Final = 0.1
+"""The order of magnitude of gradients where nothing more is known of them."""
+
+
 class Cause(NamedTuple):
-    """One reason why two update rules differ for a call."""
+    """One reason why two update rules differ for a call. `size` is the hyperparameter that decides how far, where it is known."""
 
     trait: str
     effect: Effect
@@ -88,7 +97,23 @@ class Cause(NamedTuple):
     advice: str | None
     table: str
     needs: Need | None = None
-    grows_with: str | None = None
+    size: float | None = None
+
+    def diverges(self, gradient: float = USUAL_GRADIENT) -> bool:
+        """Tell whether the rules drift apart visibly at gradients of a size."""
+        if self.size is None:
+            return self.effect is Effect.DIVERGENT
+        return self.size > NEGLIGIBLE * min(gradient, gradient**2)
+
+    @property
+    def agreement(self) -> Effect:
+        """How far the rules drift apart at usual gradients."""
+        return Effect.DIVERGENT if self.diverges() else Effect.CLOSE
+
+    @property
+    def in_every_run(self) -> bool:
+        """Whether the call alone makes the rules drift apart, however training goes on and whatever the parameters are called."""
+        return self.diverges() and self.needs in (None, Need.SINGLE_PRECISION)
 
 
 class Dropped(NamedTuple):
@@ -112,18 +137,38 @@ class Plan(NamedTuple):
 
     @property
     def divergent(self) -> bool:
-        return any(cause.effect is Effect.DIVERGENT for cause in self.causes)
+        return any(cause.diverges() for cause in self.causes)
 
 
-def choose(plans: Sequence[Plan], *, faithful: bool) -> Plan | None:
-    """Pick the first plan without problems; if faithful, the first of those whose numerics differ least.
+class Prefer(StrEnum):
+    """Which class to choose where several can express a call."""
 
-    Only where no other is possible does --faithful take one that cannot be run without a special device.
+    AUTO = "auto"
+    DOCUMENTED = "documented"
+    FAITHFUL = "faithful"
+
+
+def choose(plans: Sequence[Plan], prefer: Prefer, modules: Collection[str] | None = None) -> Plan | None:
+    """Pick a plan without problems: the documented class is the first, the faithful one that whose numerics differ least.
+
+    AUTO takes the documented class unless its update rule is another one for this call and a class exists whose rule is not, of
+    one of the `modules` if they are given. Only where no other is possible does FAITHFUL take a class that cannot be run without
+    a special device.
     """
     possible = [plan for plan in plans if not plan.problems]
-    if not possible or not faithful:
-        return possible[0] if possible else None
-    return min(possible, key=lambda plan: (plan.target.not_run is not None, plan.divergent, bool(plan.causes)))
+    if not possible:
+        return None
+    if prefer is Prefer.FAITHFUL:
+        return min(possible, key=lambda plan: (plan.target.not_run is not None, plan.divergent, bool(plan.causes)))
+    usual = possible[0]
+    if prefer is Prefer.DOCUMENTED or not any(cause.in_every_run for cause in usual.causes):
+        return usual
+    agreeing = [
+        plan for plan in possible
+        if not plan.divergent and plan.target.not_run is None and not plan.target.module.superseded
+        and (modules is None or plan.target.module.name in modules)
+    ]  # fmt: skip
+    return min(agreeing, key=lambda plan: bool(plan.causes), default=usual)
 
 
 def group_key(source: Api, target: Api, key: str, switched: Mapping[str, str] | None = None) -> str | None:

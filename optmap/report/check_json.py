@@ -57,6 +57,7 @@ def _row(result: Result) -> dict[str, Any]:
         "stated": bool(pair.not_run),
         "accepted": result.accepted,
         "chosen": pair.chosen,
+        "chosen_documented": pair.chosen_documented,
         "chosen_faithful": pair.chosen_faithful,
     }
 

@@ -81,9 +81,11 @@ def _block(summary: Summary) -> Iterator[str]:
 
 
 def _choice(summary: Summary) -> str:
-    return (
-        "" if summary.pair.chosen else "   (with --faithful)" if summary.pair.chosen_faithful else "   (another class)"
-    )
+    pair = summary.pair
+    if pair.chosen:
+        return ""
+    preferred = "documented" if pair.chosen_documented else "faithful" if pair.chosen_faithful else None
+    return f"   (with --prefer {preferred})" if preferred is not None else "   (another class)"
 
 
 def _measured(level: Level, results: list[Result]) -> str:

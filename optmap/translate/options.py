@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from optmap.mapping.model import Framework
+from optmap.mapping.plan import Prefer
 
 
 class Options(NamedTuple):
@@ -18,7 +19,7 @@ class Options(NamedTuple):
 
     target: Framework
     sources: frozenset[Framework]
-    faithful: bool = False
+    prefer: Prefer = Prefer.AUTO
     params: str | None = None
     prove: bool = True
     versions: tuple[tuple[str, str], ...] = ()

@@ -159,7 +159,15 @@ def test_the_text_for_one_optimizer_fits_a_screen(check: Run, tmp_path: Path) ->
     code, out, err = check(optimizers=["torch.optim.AdamW"], steps=20, report=str(page))
     assert (code, err) == (0, "")
     assert len(out.splitlines()) < 30
-    for part in ("forced", "expected", "cause", "free", "verdict", "--faithful", "mindspore.experimental.optim.AdamW"):
+    for part in (
+        "forced",
+        "expected",
+        "cause",
+        "free",
+        "verdict",
+        "--prefer faithful",
+        "mindspore.experimental.optim.AdamW",
+    ):
         assert part in out
     assert "<table>" in page.read_text(encoding="utf-8")
 

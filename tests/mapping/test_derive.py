@@ -9,7 +9,7 @@ import pytest
 from optmap.mapping.derive import candidates, plan
 from optmap.mapping.load import load_files
 from optmap.mapping.model import Api, Effect, Framework, MappingSet
-from optmap.mapping.plan import Cause, Constant, FromArgument, Given, Inferred, Loss, Plan, choose
+from optmap.mapping.plan import Cause, Constant, FromArgument, Given, Inferred, Loss, Plan, Prefer, choose
 from optmap.mapping.values import Conversion, read_value
 
 SMALL = """\
@@ -401,20 +401,20 @@ def plans(tables: MappingSet, *targets: str, **texts: str) -> list[Plan]:
 
 
 def test_the_first_that_can_is_chosen(small: MappingSet) -> None:
-    chosen = choose(plans(small, SPLIT, FIXED, SAME), faithful=False)
+    chosen = choose(plans(small, SPLIT, FIXED, SAME), Prefer.DOCUMENTED)
     assert chosen is not None
     assert chosen.target.name == SPLIT
-    chosen = choose(plans(small, SPLIT, SWAPPED, SAME, flag="f"), faithful=False)
+    chosen = choose(plans(small, SPLIT, SWAPPED, SAME, flag="f"), Prefer.DOCUMENTED)
     assert chosen is not None
     assert chosen.target.name == SAME
-    assert choose(plans(small, SPLIT, SWAPPED, flag="f"), faithful=False) is None
-    assert choose([], faithful=False) is None
-    assert choose([], faithful=True) is None
+    assert choose(plans(small, SPLIT, SWAPPED, flag="f"), Prefer.DOCUMENTED) is None
+    assert choose([], Prefer.DOCUMENTED) is None
+    assert choose([], Prefer.FAITHFUL) is None
 
 
 def test_the_most_faithful_that_can_is_chosen(small: MappingSet) -> None:
     def best(*targets: str, **texts: str) -> str | None:
-        chosen = choose(plans(small, *targets, **texts), faithful=True)
+        chosen = choose(plans(small, *targets, **texts), Prefer.FAITHFUL)
         return chosen and chosen.target.name
 
     assert best(SPLIT, FIXED, SAME) == SAME

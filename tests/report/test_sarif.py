@@ -103,7 +103,7 @@ LOG = {
 """The part of the SARIF 2.1.0 schema that the report uses, closed against anything else."""
 
 SOURCES = {
-    "ok/é a.py": b"import torch\nopt = torch.optim.AdamW(net.parameters(), fused=True)\n",
+    "ok/é a.py": b"import torch\nopt = torch.optim.Adam(net.parameters(), weight_decay=0.1, fused=True)\n",
     "refused.py": b"import torch\nopt = torch.optim.Adam(net.parameters(), **options)\n",
     "broken.py": b"import torch.optim\nprint 'hello'\n",
     "nothing.py": b"x = 1\n",

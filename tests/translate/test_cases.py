@@ -8,6 +8,7 @@ from optmap.commands.common import versioned
 from optmap.commands.translate import quantities
 from optmap.diagnostics import Diagnostic, Severity
 from optmap.mapping.model import Framework, MappingSet, frameworks
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
@@ -23,9 +24,10 @@ def options_of(case: Case) -> Options:
     if "from" in case.options:
         source, chosen = versioned(case.options["from"], "--from", frameworks())
         sources, versions = frozenset({source}), versions | chosen
+    prefer = Prefer(case.options.get("prefer", "faithful" if "faithful" in case.options else "auto"))
     known = quantities(case.options["set"].split()) if "set" in case.options else ()
     return Options(
-        target, sources, "faithful" in case.options, case.options.get("params"), versions=tuple(versions.items()),
+        target, sources, prefer, case.options.get("params"), versions=tuple(versions.items()),
         quantities=known, rewrite_step="rewrite-step" in case.options,
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from optmap.diagnostics import Severity
 from optmap.mapping.derive import candidates
 from optmap.mapping.load import load
 from optmap.mapping.model import Api, Framework, Parameter, same_value
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
@@ -341,29 +342,34 @@ PARAMS = "net.trainable_params()"
 
 
 @examples(250, UNHURRIED)
-@given(samples(of("torch.optim")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
-def test_torch_to_mindspore(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(sample, frame, newline, Options(Framework("mindspore"), frozenset({Framework("torch")}), faithful))
+@given(samples(of("torch.optim")), st.sampled_from(FRAMES), NEWLINES, st.sampled_from(Prefer))
+def test_torch_to_mindspore(sample: Sample, frame: str, newline: str, prefer: Prefer) -> None:
+    check(sample, frame, newline, Options(Framework("mindspore"), frozenset({Framework("torch")}), prefer))
 
 
 @examples(250, UNHURRIED)
-@given(samples(of("tf.keras.optimizers", "tf.compat.v1.train")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
-def test_tensorflow_to_mindspore(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(
-        sample, frame, newline, Options(Framework("mindspore"), frozenset({Framework("tensorflow")}), faithful, PARAMS)
-    )
+@given(
+    samples(of("tf.keras.optimizers", "tf.compat.v1.train")), st.sampled_from(FRAMES), NEWLINES, st.sampled_from(Prefer)
+)
+def test_tensorflow_to_mindspore(sample: Sample, frame: str, newline: str, prefer: Prefer) -> None:
+    check(sample, frame, newline, Options(Framework("mindspore"), frozenset({Framework("tensorflow")}), prefer, PARAMS))
 
 
 @examples(100, UNHURRIED)
-@given(samples(of("mindspore.nn", "mindspore.experimental.optim")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
-def test_mindspore_to_torch(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(sample, frame, newline, Options(Framework("torch"), frozenset({Framework("mindspore")}), faithful))
+@given(
+    samples(of("mindspore.nn", "mindspore.experimental.optim")),
+    st.sampled_from(FRAMES),
+    NEWLINES,
+    st.sampled_from(Prefer),
+)
+def test_mindspore_to_torch(sample: Sample, frame: str, newline: str, prefer: Prefer) -> None:
+    check(sample, frame, newline, Options(Framework("torch"), frozenset({Framework("mindspore")}), prefer))
 
 
 @examples(60, UNHURRIED)
-@given(samples(of("torch.optim", "mindspore.nn")), st.sampled_from(FRAMES), NEWLINES, st.booleans())
-def test_others_to_tensorflow(sample: Sample, frame: str, newline: str, faithful: bool) -> None:
-    check(sample, frame, newline, Options(Framework("tensorflow"), frozenset({sample.api.framework}), faithful))
+@given(samples(of("torch.optim", "mindspore.nn")), st.sampled_from(FRAMES), NEWLINES, st.sampled_from(Prefer))
+def test_others_to_tensorflow(sample: Sample, frame: str, newline: str, prefer: Prefer) -> None:
+    check(sample, frame, newline, Options(Framework("tensorflow"), frozenset({sample.api.framework}), prefer))
 
 
 PLAIN = of("torch.optim", "tf.keras.optimizers", "tf.compat.v1.train")
@@ -380,7 +386,9 @@ def test_the_plain_call_of_every_class_is_translated(api: Api) -> None:
     values = {"params": "net.parameters()", "learning_rate": "0.1", "momentum": "0.9"}
     arguments = ", ".join(values[item.name] for item in api.current if item.required)
     sample = Sample(api.name, header, f"{callee.format(api.class_name)}({arguments})")
-    result = check(sample, FRAMES[0], "\n", Options(Framework("mindspore"), frozenset({api.framework}), False, PARAMS))
+    result = check(
+        sample, FRAMES[0], "\n", Options(Framework("mindspore"), frozenset({api.framework}), Prefer.AUTO, PARAMS)
+    )
     assert [call.status for call in result.calls] == ["translated"]
 
 
@@ -464,8 +472,8 @@ def test_empty_displays_take_no_place(arguments: str) -> None:
 def test_odd_arguments(arguments: str) -> None:
     """Whatever stands there, it is translated or refused, and never by an exception or a failed proof."""
     text = f"import torch\ndef f():\n    x = torch.optim.Adam({arguments})\n".encode()
-    for faithful in (False, True):
-        options = Options(Framework("mindspore"), frozenset({Framework("torch")}), faithful)
+    for prefer in Prefer:
+        options = Options(Framework("mindspore"), frozenset({Framework("torch")}), prefer)
         result = translate_bytes(text, TABLES, options)
         assert result.error is None
         assert result.calls

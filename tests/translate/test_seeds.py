@@ -48,7 +48,7 @@ def constructed(text: str, tables: MappingSet, params: str | None = None) -> tup
     ("name", "target", "written"),
     [
         ("Adam", "mindspore.nn.Adam", {}),
-        ("AdamW", "mindspore.nn.AdamWeightDecay", {"eps": "1e-08", "weight_decay": "0.01"}),
+        ("AdamW", "mindspore.experimental.optim.AdamW", {}),
         ("Adamax", "mindspore.nn.AdaMax", {"learning_rate": "0.002"}),
         ("SparseAdam", "mindspore.nn.LazyAdam", {}),
     ],

@@ -50,7 +50,7 @@ def _diagnostic(entry: Entry, tables: MappingSet, options: Options) -> Diagnosti
     if not isinstance(found, Identified):
         return _say(CONFIGURED_UNKNOWN, f"{entry.key}: {found}", entry.at)
     made = constructor(
-        tables, found.api, found.arguments, options.target, "model", options.faithful, parameters=options.params
+        tables, found.api, found.arguments, options.target, "model", options.prefer, parameters=options.params
     )
     stands = f"{entry.key}: {entry.name} stands for {found.api.name}"
     beside = f"; {', '.join(found.beside)} beside it {'are' if len(found.beside) > 1 else 'is'} not part of this"

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from optmap.diagnostics import Severity
 from optmap.mapping.model import Api, Framework, MappingSet
-from optmap.mapping.plan import Constant, FromArgument, Piece, TargetArgument
+from optmap.mapping.plan import Constant, FromArgument, Piece, Prefer, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import Form
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.reasons import RemedyKind
-from optmap.translate.constructors.resolve import Rewrite, resolve
+from optmap.translate.constructors.resolve import Rewrite, Trainer, resolve
 
 
 class GivenArgument(NamedTuple):
@@ -37,21 +37,23 @@ def constructor(
     arguments: Sequence[GivenArgument],
     target: Framework,
     model: str,
-    faithful: bool = False,
+    prefer: Prefer = Prefer.AUTO,
     *,
+    trainer: Trainer | None = None,
     parameters: str | None = None,
 ) -> Constructor:
     """Write the target's call for `api(**arguments)`.
 
-    It trains `parameters`, or those of `model`; both are texts of expressions.
+    It trains `parameters`, or those of `model`; both are texts of expressions. `trainer` is choosy about the class.
     """
     given = [item for item in arguments if item.name not in api.by_name or not api.by_name[item.name].is_parameters]
     parameter = api.parameters_argument
     if parameter is not None:
         given.insert(0, GivenArgument(parameter.name, "", Value(is_name=True)))
     resolved = resolve(
-        tables, api, [CallArgument(Form.KEYWORD, item.name, item.value) for item in given], target, faithful=faithful
-    )
+        tables, api, [CallArgument(Form.KEYWORD, item.name, item.value) for item in given], target, prefer=prefer,
+        trainer=trainer,
+    )  # fmt: skip
     if isinstance(resolved, Refusal):
         return Constructor(None, tuple(reason.message for reason in resolved.reasons))
     trained = parameters or f"{model}.{target.facts.parameters.trainable or 'parameters'}()"

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from optmap.diagnostics import NUMERIC_DIFFERENCE, Code
-from optmap.mapping.model import Effect, Need
+from optmap.mapping.model import Need
 from optmap.mapping.plan import Cause
 
 
@@ -71,9 +71,7 @@ def at_changing_rate(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
     """The reasons for a call whose learning rate is known to change: what only shows then does show."""
     return tuple(
         reason._replace(code=NUMERIC_DIFFERENCE)
-        if reason.cause is not None
-        and reason.cause.effect is Effect.DIVERGENT
-        and reason.cause.needs is Need.CHANGING_RATE
+        if reason.cause is not None and reason.cause.diverges() and reason.cause.needs is Need.CHANGING_RATE
         else reason
         for reason in reasons
     )

@@ -23,8 +23,8 @@ from optmap.diagnostics import (
     UNSUPPORTED_ARGUMENT,
 )
 from optmap.mapping.derive import candidates, plans
-from optmap.mapping.model import Api, Effect, Framework, MappingSet, Need
-from optmap.mapping.plan import Constant, Loss, Plan, choose
+from optmap.mapping.model import Api, Framework, MappingSet, Need
+from optmap.mapping.plan import Constant, Loss, Plan, Prefer, choose
 from optmap.mapping.values import write_literal
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.constructors.reasons import SUBJECTS, Reason, Remedy, RemedyKind, Subject
@@ -68,25 +68,33 @@ class Serving(NamedTuple):
         return api.module.name in self.modules and api.class_name not in self.unserved
 
 
+class Trainer(NamedTuple):
+    """What trains with the optimizer and takes only classes of these modules; `text` is how messages call it."""
+
+    modules: tuple[str, ...]
+    text: str
+
+
 def resolve(
     tables: MappingSet,
     api: Api,
     arguments: Sequence[CallArgument],
     target: Framework,
     *,
-    faithful: bool = False,
+    prefer: Prefer = Prefer.AUTO,
     groups: Groups | None = None,
     serving: Serving | None = None,
+    trainer: Trainer | None = None,
 ) -> Rewrite | Refusal:
     """Find how the target framework expresses the call; one of its classes is chosen, or the reasons against all given.
 
-    `serving` leaves only some of the target's classes to choose from.
+    `serving` leaves only some of the target's classes to choose from, `trainer` only some to prefer to the documented one.
     """
     # Files repeat themselves; equal calls have equal answers. repr() keeps 1, 1.0 and True apart.
-    question = (api.name, api.version, target, faithful, groups, serving, repr(arguments))
+    question = (api.name, api.version, target, prefer, groups, serving, trainer, repr(arguments))
     known = tables.answers.get(question)
     if known is None:
-        known = tables.answers[question] = _resolve(tables, api, arguments, target, faithful, groups, serving)
+        known = tables.answers[question] = _resolve(tables, api, arguments, target, prefer, groups, serving, trainer)
     return known
 
 
@@ -95,9 +103,10 @@ def _resolve(
     api: Api,
     arguments: Sequence[CallArgument],
     target: Framework,
-    faithful: bool,
+    prefer: Prefer,
     groups: Groups | None,
     serving: Serving | None,
+    trainer: Trainer | None,
 ) -> Rewrite | Refusal:
     if not api.exists:
         return Refusal((Reason(INVALID_CALL, Subject.CALL, api.absence, table=str(api.at)),))
@@ -116,10 +125,10 @@ def _resolve(
             return Refusal((Reason(SCHEDULE_ARGUMENT, Subject.COUNTERPART, message, table=str(api.at)),))
     keys = None if groups is None else groups.keys
     found = plans(tables, api, bound, classes, keys)
-    chosen = choose(found, faithful=faithful)
+    chosen = choose(found, prefer, trainer and trainer.modules)
     if chosen is None:
         return Refusal(tuple(_problem_reasons(found)))
-    reasons = _reasons(found, chosen, faithful)
+    reasons = _reasons(found, chosen, trainer)
     if serving is not None and usual not in classes and chosen is found[0]:
         message = f"{chosen.target.name} was chosen over {usual.name}: {serving.why}"
         reasons.insert(0, Reason(RETARGETED, Subject.CHOICE, message, None, str(chosen.target.at)))
@@ -138,7 +147,7 @@ def _problem_reasons(plans: Sequence[Plan]) -> list[Reason]:
     return list(reasons)
 
 
-def _reasons(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Reason]:
+def _reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> list[Reason]:
     source, target = chosen.source, chosen.target
     reasons = []
     for item in chosen.dropped:
@@ -153,15 +162,9 @@ def _reasons(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Reason
                 f"{argument.parameter.name}={text} was written out: {target.name} would otherwise use another value"
             )
             reasons.append(Reason(DEFAULT_FILLED, Subject.DEFAULT, message, None, str(argument.parameter.at)))
-    preferred = plans[0]
-    if chosen is not preferred:
-        why = (
-            "; ".join(dict.fromkeys(problem.message for problem in preferred.problems))
-            or f"it does the same arithmetic as {source.name}"
-        )
-        message = f"{target.name} was chosen over {preferred.target.name}: {why}"
-        reasons.append(Reason(RETARGETED, Subject.CHOICE, message, None, str(target.at)))
-    reasons += _cause_reasons(plans, chosen, faithful)
+    if chosen is not plans[0]:
+        reasons.append(Reason(RETARGETED, Subject.CHOICE, _choice(plans, chosen), None, str(target.at)))
+    reasons += _cause_reasons(plans, chosen, trainer)
     reasons += [
         Reason(code, Subject.TARGET, message, None, str(target.at))
         for code, given, message in (
@@ -174,17 +177,35 @@ def _reasons(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Reason
     return reasons
 
 
-def _cause_reasons(plans: Sequence[Plan], chosen: Plan, faithful: bool) -> list[Reason]:
-    better = None if faithful else choose(plans, faithful=True)
+def _choice(plans: Sequence[Plan], chosen: Plan) -> str:
+    """Why another class than the documented one was chosen."""
+    documented, target = plans[0], chosen.target
+    lead = f"{target.name} was chosen over {documented.target.name}"
+    if documented.problems:
+        return f"{lead}: {'; '.join(dict.fromkeys(problem.message for problem in documented.problems))}"
+    kept = {cause.trait for cause in chosen.causes}
+    gone = dict.fromkeys(cause.target for cause in documented.causes if cause.trait not in kept)
+    usual = choose(plans, Prefer.DOCUMENTED)
+    steps = target.framework.facts.steps
+    limit = f", as {steps.trainers[0]} needs" if steps.trainers and target.module.name not in steps.trained else ""
+    name = usual.target.name if usual is not None else documented.target.name
+    return f"{lead}, which {' and '.join(gone)}; --prefer documented chooses {name}{limit}"
+
+
+def _cause_reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> list[Reason]:
+    better = choose(plans, Prefer.FAITHFUL)
     reasons = []
     for cause in chosen.causes:
         message = f"{chosen.source.name} {cause.source}; {chosen.target.name} {cause.target}"
         gone = better is not None and all(other.trait != cause.trait for other in better.causes)
         remedy = Remedy(RemedyKind.DIFFERENCE, cause.advice) if cause.advice else None
         if better is not None and better.target is not chosen.target and gone:
-            text = f"--faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
+            agrees = f"agrees{' in this' if better.causes else ''}"
+            text = f"--prefer faithful chooses {better.target.name}, which {agrees}"
+            if trainer is not None and better.target.module.name not in trainer.modules:
+                text = f"{better.target.name} {agrees}, but {trainer.text} does not take it"
             remedy = Remedy(RemedyKind.OTHER_CLASS, text)
-        seen = cause.effect is Effect.DIVERGENT and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
+        seen = cause.diverges() and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
         subject = SUBJECTS.get(cause.trait, Subject.DIFFERENCE)
         reasons.append(Reason(code, subject, message, None, cause.table, remedy, cause))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from optmap.diagnostics import (
@@ -19,7 +20,7 @@ from optmap.diagnostics import (
     Code,
 )
 from optmap.mapping.model import PARAMETERS
-from optmap.mapping.plan import Inferred, Plan
+from optmap.mapping.plan import Inferred, Plan, Prefer
 from optmap.mapping.values import Value, read_value
 from optmap.source.bind import Signature, bind
 from optmap.source.calls import CallText, read_call
@@ -28,7 +29,7 @@ from optmap.source.text import SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.constructors.reasons import Reason, Subject, at_changing_rate
-from optmap.translate.constructors.resolve import Groups, Rewrite, Serving, resolve
+from optmap.translate.constructors.resolve import Groups, Rewrite, Serving, Trainer, resolve
 from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.safety import unsafe_edit
 from optmap.translate.constructors.spelling import spell
@@ -135,10 +136,20 @@ class CallTranslation:
     def _resolve(
         self, arguments: Sequence[CallArgument], groups: Groups | None, serving: Serving | None
     ) -> Rewrite | Refusal:
-        return resolve(
-            self.tables, self.site.api, arguments, self.options.target, faithful=self.options.faithful, groups=groups,
-            serving=serving,
-        )  # fmt: skip
+        options = self.options
+        ask = partial(resolve, self.tables, self.site.api, arguments, options.target, groups=groups, serving=serving)
+        found = ask(prefer=options.prefer)
+        trained = options.target.facts.steps.trained
+        if options.prefer is Prefer.AUTO and isinstance(found, Rewrite) and trained:
+            trainer = self._trainer() if found.plan.target.module.name not in trained else None
+            return ask(prefer=options.prefer, trainer=trainer) if trainer is not None else found
+        return found
+
+    def _trainer(self) -> Trainer | None:
+        """What the file has the optimizer train by, if it is choosy about the class."""
+        from optmap.translate.discover.trainers import find_trainer
+
+        return find_trainer(self.site, self.options.target)
 
     def _given(self, call: CallText, *ties: str) -> int | None:
         """The place of the argument that gives one of some hyperparameters."""

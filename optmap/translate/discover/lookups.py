@@ -16,7 +16,9 @@ from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of, imported
 from optmap.source.text import Source
 from optmap.translate.constructors.as_text import GivenArgument, constructor
+from optmap.translate.constructors.resolve import Trainer
 from optmap.translate.discover.sites import Sites
+from optmap.translate.discover.trainers import compiled
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 
@@ -125,7 +127,8 @@ class _Strings:
             named = self._identifier(values[0], module) if complete and len(values) == 1 else None
             if named is not None:
                 chain = chain_of(callee.value)
-                yield self._finding(call, named, ".".join(chain) if chain else "model", frozenset())
+                trainer = compiled(call, self.options.target)
+                yield self._finding(call, named, ".".join(chain) if chain else "model", frozenset(), trainer)
 
     def _imports(self, roots: Sequence[str]) -> bool:
         imports = self.module.nodes(ast.Import, ast.ImportFrom)
@@ -181,11 +184,14 @@ class _Strings:
                 return ".".join(chain)
         return "model"
 
-    def _finding(self, node: ast.expr, named: _Named, model: str, covers: frozenset[int]) -> Finding:
-        target, faithful = self.options.target, self.options.faithful
+    def _finding(
+        self, node: ast.expr, named: _Named, model: str, covers: frozenset[int], trainer: Trainer | None = None
+    ) -> Finding:
+        target = self.options.target
         made = constructor(
-            self.tables, named.api, named.arguments, target, model, faithful, parameters=self.options.params
-        )
+            self.tables, named.api, named.arguments, target, model, self.options.prefer, trainer=trainer,
+            parameters=self.options.params,
+        )  # fmt: skip
         stands = f"{self._shown(node)} stands for {named.api.name}"
         if made.text is None:
             message = f"{stands}, which cannot be translated: {'; '.join(made.reasons)}"

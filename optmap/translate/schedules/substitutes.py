@@ -11,7 +11,7 @@ from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Formula, Op, context, literal, plus
 from optmap.mapping.frameworks import fill
 from optmap.mapping.model import OPTIMIZER, MappingSet
-from optmap.mapping.plan import Constant, FromArgument, Given, Plan, choose
+from optmap.mapping.plan import Constant, FromArgument, Given, Plan, Prefer, choose
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
 from optmap.source.text import Source
@@ -96,7 +96,7 @@ class ScheduleCall:
         if self.api.algorithm == "multi_step" and self.facts.steps is not None:
             return self._piecewise(self.facts.steps)
         found = self._plans(False, frozenset({PACE} if pace is not None else ()) | {"learning_rate"})
-        plan = choose(found, faithful=False)
+        plan = choose(found, Prefer.DOCUMENTED)
         if plan is not None:
             text = self.arguments_text(plan, False)
             return Substitute("", plan.target.name, text, self._nodes_in(text))
@@ -147,7 +147,7 @@ class ScheduleCall:
         if attach and not self.attached and pace is not None and not (pace.known and pace.number == 1):
             return None  # it would count epochs
         known = {name for name, value in self.known.items() if value.known}
-        return choose(self._plans(attach, frozenset({PACE, "learning_rate", "total_steps"} - known)), faithful=False)
+        return choose(self._plans(attach, frozenset({PACE, "learning_rate", "total_steps"} - known)), Prefer.DOCUMENTED)
 
     def _plans(self, attach: bool, named: frozenset[str]) -> list[Plan]:
         own = self.api

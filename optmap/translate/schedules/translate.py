@@ -11,7 +11,7 @@ from optmap.mapping.canonical import Context, attached
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Op
 from optmap.mapping.model import Accepts, Api, Framework, MappingSet
-from optmap.mapping.plan import FromArgument, Inferred, Plan, choose
+from optmap.mapping.plan import FromArgument, Inferred, Plan, Prefer, choose
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
@@ -91,7 +91,7 @@ def translate_schedule(unit: Unit, ownership: Ownership, site: CallSite) -> Tran
     if not classes:
         return no_counterpart(tables, site.api, target, attach)
     found = plans(tables, site.api, given, classes, known=context_of(unit.options))
-    plan = choose(found, faithful=False)
+    plan = choose(found, Prefer.DOCUMENTED)
     if plan is None:
         return "; ".join(dict.fromkeys(_problem_text(problem.message, problem.remedy) for problem in found[0].problems))
     reason = uncounted(ownership, bound) or _unsafe(source, ownership.module, bound, plan)

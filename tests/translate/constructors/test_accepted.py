@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import Status
@@ -72,13 +73,13 @@ def network() -> Any:
     return mindspore.nn.Dense(2, 3)
 
 
-@pytest.mark.parametrize("faithful", [False, True])
-def test_real_classes_accept_the_translated_calls(faithful: bool, tables: MappingSet) -> None:
+@pytest.mark.parametrize("prefer", Prefer)
+def test_real_classes_accept_the_translated_calls(prefer: Prefer, tables: MappingSet) -> None:
     body = "".join(f"def make{number}(net):\n    return {call}\n" for number, call in enumerate(CALLS))
     options = Options(
         Framework("mindspore"),
         frozenset({Framework("torch"), Framework("tensorflow")}),
-        faithful,
+        prefer,
         "net.trainable_params()",
     )
     result = translate_bytes(f"import tensorflow as tf\nimport torch\n{body}".encode(), tables, options)

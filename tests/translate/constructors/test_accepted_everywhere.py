@@ -10,6 +10,7 @@ import pytest
 
 from optmap.conformance.calls import default_call, rows
 from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.mapping.values import write_literal
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
@@ -50,19 +51,19 @@ def network(target: Framework) -> Any:
     return import_module("mindspore").nn.Dense(2, 3) if target is Framework("mindspore") else None
 
 
-@pytest.mark.parametrize("faithful", [False, True], ids=["usual", "faithful"])
+@pytest.mark.parametrize("prefer", Prefer)
 @pytest.mark.parametrize(
     ("source", "target"), DIRECTIONS, ids=[f"{source}-to-{target}" for source, target in DIRECTIONS]
 )
 def test_real_classes_accept_the_translated_calls(
-    source: Framework, target: Framework, faithful: bool, tables: MappingSet
+    source: Framework, target: Framework, prefer: Prefer, tables: MappingSet
 ) -> None:
     if find_spec(target) is None:
         pytest.skip(f"{target} is not installed")
     listed = [
         text for api in tables.apis.values() if api.framework is source and api.exists for text in calls(tables, api)
     ]
-    options = Options(target, frozenset({source}), faithful, MODELS[target] or None)
+    options = Options(target, frozenset({source}), prefer, MODELS[target] or None)
     namespace: dict[str, Any] = {"net": network(target)}
     exec(IMPORTS[target], namespace)
     failures, constructed = [], 0

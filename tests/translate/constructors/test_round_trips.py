@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.load import load
 from optmap.mapping.model import Api, Framework, Parameter
-from optmap.mapping.plan import Constant, FromArgument, Plan, choose
+from optmap.mapping.plan import Constant, FromArgument, Plan, Prefer, choose
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, convert, literal_value, read_value, write_literal
 from optmap.source.calls import Form
@@ -95,14 +95,14 @@ def calls(draw: st.DrawFn) -> tuple[Api, Framework, dict[str, Literal]]:
     return api, target, arguments
 
 
-def chosen(api: Api, arguments: Arguments, target: Framework, faithful: bool) -> tuple[Plan, dict[str, Literal]] | None:
+def chosen(api: Api, arguments: Arguments, target: Framework, prefer: Prefer) -> tuple[Plan, dict[str, Literal]] | None:
     """The plan that the translator picks and the arguments of the call that it makes."""
     given_arguments = [CallArgument(Form.KEYWORD, name, literal_value(value)) for name, value in arguments.items()]
     if api.parameters_argument is not None:
         given_arguments.append(CallArgument(Form.KEYWORD, api.parameters_argument.name, Value()))
     bound = bind_call(api, given_arguments)
     assert not isinstance(bound, Refusal), bound
-    plan = choose(plans(TABLES, api, bound, candidates(TABLES, api, target)), faithful=faithful)
+    plan = choose(plans(TABLES, api, bound, candidates(TABLES, api, target)), prefer)
     return (plan, written(plan, given_arguments)) if plan is not None else None
 
 
@@ -134,15 +134,15 @@ def assert_same(before: Mapping[str, Any], after: Mapping[str, Any], changed: se
 
 
 @examples(300)
-@given(calls(), st.booleans())
-def test_plans_there_and_back(call: tuple[Api, Framework, dict[str, Literal]], faithful: bool) -> None:
+@given(calls(), st.sampled_from(Prefer))
+def test_plans_there_and_back(call: tuple[Api, Framework, dict[str, Literal]], prefer: Prefer) -> None:
     api, target, arguments = call
-    there = chosen(api, arguments, target, faithful)
+    there = chosen(api, arguments, target, prefer)
     assume(there is not None)
     assert there is not None
     plan, other = there
     assert_same(meaning(api, arguments), meaning(plan.target, other), told(plan))
-    back = chosen(plan.target, other, api.framework, faithful)
+    back = chosen(plan.target, other, api.framework, prefer)
     assert back is not None, f"{plan.target.name}({other}) has no way back to {api.framework}"
     last, again = back
     assert_same(meaning(api, arguments), meaning(last.target, again), told(plan, last))
@@ -190,7 +190,12 @@ def test_source_there_and_back(call: tuple[Api, Framework, dict[str, Literal]]) 
     last, again = read_back(back)
     assert last.framework is api.framework
     plans_made = [
-        made for made in (chosen(api, arguments, target, False), chosen(other, values, api.framework, False)) if made
+        made
+        for made in (
+            chosen(api, arguments, target, Prefer.DOCUMENTED),
+            chosen(other, values, api.framework, Prefer.DOCUMENTED),
+        )
+        if made
     ]
     assert_same(meaning(api, arguments), meaning(last, again), told(*(plan for plan, _ in plans_made)))
 
@@ -199,16 +204,16 @@ def required(api: Api) -> dict[str, Literal]:
     return {item.name: 0.1 for item in api.current if item.required and not item.is_parameters}
 
 
-WITH_COUNTERPART = [(api, target) for api, target in PAIRS if chosen(api, required(api), target, False)]
+WITH_COUNTERPART = [(api, target) for api, target in PAIRS if chosen(api, required(api), target, Prefer.DOCUMENTED)]
 
 
 @pytest.mark.parametrize(
     ("api", "target"), WITH_COUNTERPART, ids=[f"{api.name}->{target}" for api, target in WITH_COUNTERPART]
 )
 def test_every_class_comes_back_from_its_defaults(api: Api, target: Framework) -> None:
-    there = chosen(api, required(api), target, False)
+    there = chosen(api, required(api), target, Prefer.DOCUMENTED)
     assert there is not None
     plan, other = there
-    back = chosen(plan.target, other, api.framework, False)
+    back = chosen(plan.target, other, api.framework, Prefer.DOCUMENTED)
     assert back is not None
     assert_same(meaning(api, required(api)), meaning(back[0].target, back[1]), told(plan, back[0]))

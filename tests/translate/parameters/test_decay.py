@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 
@@ -67,7 +68,7 @@ def mindspore_decays(statements: str) -> set[str]:
 
 def translate(source: str, target: Framework, tables: MappingSet) -> tuple[str, str]:
     """The translated source, and the message on the decay filter."""
-    options = Options(target, frozenset(Framework) - {target})
+    options = Options(target, frozenset(Framework) - {target}, Prefer.DOCUMENTED)
     result = translate_bytes(source.encode(), tables, options)
     messages = [item.message for item in result.diagnostics if "To decay what the source decays" in item.message]
     assert len(messages) == 1

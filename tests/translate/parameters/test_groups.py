@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 
@@ -98,10 +99,10 @@ def mindspore_moves(source: str, gradient: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize("faithful", [False, True])
-def test_translated_groups_move_parameters_as_torch_does(name: str, faithful: bool, tables: MappingSet) -> None:
+@pytest.mark.parametrize("prefer", Prefer)
+def test_translated_groups_move_parameters_as_torch_does(name: str, prefer: Prefer, tables: MappingSet) -> None:
     source = f"import torch\n{SOURCES[name]}{END}"
-    result = translate_bytes(source.encode(), tables, OPTIONS._replace(faithful=faithful))
+    result = translate_bytes(source.encode(), tables, OPTIONS._replace(prefer=prefer))
     translated = result.output.decode()
     assert [call.status.value for call in result.calls] == ["translated"]
     assert "torch" not in translated

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from tests.translate.programs import numbers, printed
@@ -95,7 +96,9 @@ for x, y in data * 3:
 
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_taped_steps_train_as_before(name: str, tables: MappingSet) -> None:
-    options = Options(Framework("mindspore"), frozenset({Framework("tensorflow")}), faithful=True, rewrite_step=True)
+    options = Options(
+        Framework("mindspore"), frozenset({Framework("tensorflow")}), prefer=Prefer.FAITHFUL, rewrite_step=True
+    )
     result = translate_bytes(PROGRAMS[name].encode(), tables, options)
     assert "OM403" in {item.code.id for item in result.diagnostics}, [item.message for item in result.diagnostics]
     text = result.output.decode()

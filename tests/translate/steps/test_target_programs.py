@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from tests.translate.programs import numbers, printed
@@ -266,7 +267,12 @@ PAIRS = [
 )
 def test_steps_train_as_before(source: Framework, target: Framework, name: str, text: str, tables: MappingSet) -> None:
     # The faithful counterparts are TensorFlow 1 optimizers, which do not take the variables of Keras 3.
-    options = Options(target, frozenset({source}), faithful=target is Framework("torch"), rewrite_step=True)
+    options = Options(
+        target,
+        frozenset({source}),
+        prefer=Prefer.FAITHFUL if target is Framework("torch") else Prefer.AUTO,
+        rewrite_step=True,
+    )
     result = translate_bytes(text.encode(), tables, options)
     assert "OM403" in {item.code.id for item in result.diagnostics}, [item.message for item in result.diagnostics]
     rewritten = result.output.decode()

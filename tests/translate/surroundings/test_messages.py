@@ -10,12 +10,15 @@ import pytest
 
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 
 
 def said(tables: MappingSet, text: str, target: str = "mindspore", faithful: bool = False) -> list[str]:
-    chosen = Options(Framework(target), frozenset(Framework) - {Framework(target)}, faithful)
+    chosen = Options(
+        Framework(target), frozenset(Framework) - {Framework(target)}, Prefer.FAITHFUL if faithful else Prefer.AUTO
+    )
     result = translate_bytes(text.encode(), tables, chosen)
     return [item.message for item in result.diagnostics if item.code.id.startswith(("OM32", "OM33"))]
 

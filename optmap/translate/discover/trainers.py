@@ -1,0 +1,38 @@
+"""What trains with an optimizer and is choosy about its class: MindSpore's Model takes optimizers of mindspore.nn alone."""
+
+from __future__ import annotations
+
+import ast
+
+from optmap.mapping.frameworks import Kind
+from optmap.mapping.model import Framework
+from optmap.source.model import Module
+from optmap.translate.constructors.resolve import Trainer
+from optmap.translate.discover.events import done_with
+from optmap.translate.discover.holders import Search, uses_of
+from optmap.translate.discover.sites import CallSite
+
+
+def find_trainer(site: CallSite, target: Framework) -> Trainer | None:
+    """The first place that hands the optimizer to what is choosy, in this file or in the one that it becomes."""
+    module: Module = site.module
+    held = [use for holder in Search(module, [site]).run() for use in uses_of(module, holder.variable)]
+    for use in (site.node, *held):
+        for kind, call in done_with(module, use, site.api.framework):
+            if kind is Kind.COMPILE:
+                return compiled(call, target)
+        parent = module.parent(use)
+        parent = module.parent(parent) if isinstance(parent, ast.keyword) else parent
+        if isinstance(parent, ast.Call) and parent.func is not use:
+            path = next((path for path in target.facts.steps.trainers if path in module.paths(parent.func)), None)
+            if path is not None:
+                return Trainer(target.facts.steps.trained, f"{path} on line {parent.lineno}")
+    return None
+
+
+def compiled(call: ast.Call, target: Framework) -> Trainer | None:
+    """What becomes of a Keras model's compile."""
+    steps = target.facts.steps
+    if not steps.trainers:
+        return None
+    return Trainer(steps.trained, f"{steps.trainers[0]}, which compile() on line {call.lineno} becomes,")
