@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from optmap.mapping.model import Framework, frameworks
+from optmap.mapping.model import Framework, check_version, frameworks
 from optmap.mapping.plan import Prefer
 
 
@@ -99,18 +99,12 @@ def _check(path: Path, key: str, value: Any) -> None:
 
 
 def _check_versions(path: Path, chosen: dict[str, Any], known: Mapping[str, Framework]) -> None:
-    from optmap.mapping import versions
-    from optmap.mapping.yamlnodes import nearest
-
-    packages = [package for item in known.values() for package in item.facts.packages]
     for package, version in chosen.items():
         where = f"{path}: [tool.optmap.versions]"
-        if package not in packages:
-            raise ConfigError(f"{where}: unknown package {package!r}{nearest(package, packages)}")
         if not isinstance(version, str):
             raise ConfigError(f'{where} {package}: found {version!r}, expected a string such as "1.13"')
         try:
-            versions.key(version)
+            check_version(package, version, known)
         except ValueError as error:
             raise ConfigError(f"{where} {package}: {error}") from None
 

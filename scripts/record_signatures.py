@@ -23,14 +23,20 @@ RELEASES = {
         "1.8.1", "1.9.0", "1.10.0", "1.11.0", "1.12.0", "1.13.0", "2.0.0", "2.1.0", "2.2.0", "2.3.0", "2.4.0", "2.5.0",
         "2.6.0", "2.7.0", "2.8.0", "2.9.0", "2.10.0",
     ),
+    "tensorflow": ("1.13.1", "1.14.0", "1.15.0", "2.1.0", "2.3.0", "2.5.0"),
     "keras": (
+        "2.2.0", "2.2.5", "2.3.0", "2.3.1",
         "2.6.0", "2.8.0", "2.10.0", "2.11.0", "2.12.0", "2.13.1", "2.14.0", "2.15.0", "3.0.0", "3.3.3", "3.5.0", "3.9.0",
         "3.10.0", "3.12.0", "3.13.0", "3.14.0",
     ),
 }  # fmt: skip
 FILES = {
     "torch": re.compile(r"torch/optim/[a-z_]+\.py"),
+    "tensorflow": re.compile(r".*/python/(keras/optimizer_v2|training)/(?!.*(schedule|test))[a-z_0-9]+\.py"),
+    "tensorflow 1.13": re.compile(r".*/python/(keras/optimizers|training/[a-z_0-9]+)\.py"),
     "keras": re.compile(r"keras/src/optimizers/[a-z_]+\.py"),
+    "keras 2.2": re.compile(r"keras/optimizers\.py"),
+    "keras 2.3": re.compile(r"keras/optimizers\.py"),
     "keras 2.11": re.compile(r"keras/optimizers/optimizer_experimental/[a-z_]+\.py"),
     "keras 2.10": re.compile(r"keras/optimizers/optimizer_v2/[a-z_]+\.py"),
     "keras 2.8": re.compile(r"keras/optimizer_v2/[a-z_]+\.py"),
@@ -78,7 +84,7 @@ def wheel(package: str, version: str) -> str:
     """The URL of one of a release's wheels; all wheels contain the same Python files."""
     with urllib.request.urlopen(f"https://pypi.org/simple/{package}/") as answer:
         page = answer.read().decode()
-    found = re.search(rf'href="([^"#]*/{package}-{re.escape(version)}-[^"#]*\.whl)', page)
+    found = re.search(rf'href="([^"#]*/{package}-{re.escape(version)}-[^"#]*\.whl)', page, re.IGNORECASE)
     if found is None:
         raise SystemExit(f"found no wheel of {package} {version}")
     return found[1]
@@ -92,7 +98,7 @@ def signatures(package: str, version: str) -> dict[str, list[list[Any]]]:
     for name in filter(files.fullmatch, archive.namelist()):
         for node in ast.parse(archive.read(name)).body:
             constructor = _constructor(node)
-            if constructor is not None:
+            if constructor is not None and ("/training/" not in name or node.name.endswith("Optimizer")):  # type: ignore[attr-defined]
                 found[node.name] = list(_rows(constructor.args))  # type: ignore[attr-defined]
     return found
 

@@ -337,6 +337,12 @@ def test_json_with_other_modes(here: Path) -> None:
         ({"a": WARNED}, ("--prefer", "faithful", "--faithful", "--strict"), 0),
         ({"a": WARNED}, ("--prefer", "documented", "--faithful"), 2),
         ({"a": WARNED}, ("--prefer", "usual"), 2),
+        ({"a": WARNED}, ("--from", "torch==1.13"), 0),
+        ({"a": WARNED}, ("--from", "torch==9.9"), 2),
+        ({"a": WARNED}, ("--from", "torch==1.7.1"), 2),
+        ({"a": WARNED}, ("--to", "mindspore==1.9"), 2),
+        ({"a": KERAS}, ("--from", "keras==0.1"), 2),
+        ({"a": KERAS}, ("--from", "tensorflow==1.12"), 2),
     ],
 )
 def test_exit_codes(here: Path, files: dict[str, bytes], arguments: Sequence[str], code: int) -> None:

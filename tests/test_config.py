@@ -160,6 +160,7 @@ def test_directories_are_relative_to_the_file_that_names_them(tmp_path: Path) ->
     [
         ("pytorch = '1.13'", "unknown package 'pytorch'; did you mean 'torch'?"),
         ("torch = 1.13", '[tool.optmap.versions] torch: found 1.13, expected a string such as "1.13"'),
+        ("torch = '9.9'", "found torch 9.9, but the tables cover torch 1.8 to 2.15 only"),
         ("torch = 'latest'", "[tool.optmap.versions] torch: found version 'latest', expected numbers such as"),
     ],
 )

@@ -38,8 +38,8 @@ def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterato
 
 
 def modules_of(tables: MappingSet, framework: Framework) -> list[Module]:
-    """The framework's modules, in table order."""
-    return [module for module in tables.modules.values() if module.framework == framework]
+    """The framework's modules that there still are, in table order."""
+    return [module for module in tables.modules.values() if module.framework == framework and not module.until]
 
 
 def sections_of(tables: MappingSet, module: Module) -> list[Api]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final, ParamSpec
 
 from optmap.config import ConfigError, Settings, find_settings
-from optmap.mapping import versions
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework, MappingSet, frameworks
+from optmap.mapping.model import Framework, MappingSet, check_version, frameworks
 from optmap.mapping.stored import MappingError
 
 P = ParamSpec("P")
@@ -68,11 +67,12 @@ def versioned(text: str, option: str, known: Mapping[str, Framework]) -> tuple[F
     if not equals:
         return found, {}
     try:
-        versions.key(version)
+        package, packages = name.strip().lower(), found.facts.packages
+        package = package if package in packages else packages[0]
+        check_version(package, version.strip(), known)
     except ValueError as error:
-        raise UsageError(f"{option} {name}: {error}") from None
-    package, packages = name.strip().lower(), found.facts.packages
-    return found, {package if package in packages else packages[0]: version.strip()}
+        raise UsageError(f"{option} {text}: {error}") from None
+    return found, {package: version.strip()}
 
 
 def choice(text: str, option: str, known: tuple[str, ...]) -> str:

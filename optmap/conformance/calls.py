@@ -115,6 +115,8 @@ def _piece(piece: FromArgument | Constant | Inferred, arguments: Sequence[CallAr
     if isinstance(piece, Constant):
         return piece.literal
     assert isinstance(piece, FromArgument)
+    if piece.formula is not None:
+        return piece.formula.number
     value = arguments[piece.index].value
     if piece.element is not None:
         assert value.elements is not None

@@ -20,6 +20,7 @@ from optmap.mapping.model import (
     Parameter,
     TableFile,
     Trait,
+    assembled,
 )
 from optmap.mapping.rate import LAST, STEP, RateError, read_rate
 from optmap.mapping.records import Literal, Position
@@ -119,7 +120,7 @@ class Builder:
         algorithms = {}
         for name, head in self.heads.items():
             own = tuple(api for api in apis.values() if api.algorithm == name)
-            algorithms[name] = head.make(Algorithm)._replace(apis=own)
+            algorithms[name] = head.make(Algorithm)
             for other in algorithms[name].alternatives:
                 if other not in self.heads:
                     self.problems.unknown(head.value["alternatives"].at, "algorithm", other, self.heads)
@@ -127,7 +128,7 @@ class Builder:
             self._check_rate(head)
         if self.problems.found:
             return None
-        return MappingSet(self.hyperparameters, self.traits, self.modules, algorithms, apis)
+        return assembled(self.hyperparameters, self.traits, self.modules, algorithms, apis)
 
     def _check_vocabulary(self) -> None:
         for hyperparameter in self.hyperparameters.values():

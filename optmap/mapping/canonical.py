@@ -95,6 +95,8 @@ class Canonical:
             return self.value(constant) if isinstance(constant, str) else literal(constant)
         element = parameter.ties.index(name) if len(parameter.ties) > 1 else None
         item = self.given.get(parameter.name)
+        if item is not None and item.value.literal is None and parameter.none_is is not None:
+            return self._to_canonical(parameter, literal(parameter.none_is)._replace(index=item.index))
         if item is not None:
             return self._to_canonical(parameter, argument(item.index, item.value, element))
         default = literal_value(parameter.default)  # type: ignore[arg-type]

@@ -155,6 +155,10 @@ class Module(Record):
         name="docs",
     )
     pinned: dict[str, str] = key("import path -> the version whose classes it holds, whatever is installed", default={})
+    until: dict[str, str] = key(
+        "for a module that is no more: package -> version from which the paths below it are another module's",
+        default={},
+    )
     exclusive: bool = key("every class in the module is an optimizer", default=False)
     others: tuple[str, ...] = key("members that are not optimizers", default=())
     schedules: tuple[str, ...] = key("members that are learning-rate schedules or hold them", default=())
@@ -183,6 +187,9 @@ class Facts(Record, title="framework"):
     rank: int = key("its place among the frameworks; last without", default=99)
     aliases: tuple[str, ...] = key("other names for the command line", default=())
     packages: tuple[str, ...] = key("the packages whose versions can be chosen")
+    covers: dict[str, tuple[str, ...]] = key(
+        "package -> the first and the last of its versions whose signatures the tables have; any without", default={}
+    )
     joined: dict[str, str] = key("package -> version of the first from which it has versions of its own", default={})
     names: dict[str, str] = key("name that stands for a path by convention", default={})
     words: tuple[str, ...] = key("a file that mentions optimizers has one of these, or any text without", default=())

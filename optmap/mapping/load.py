@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from optmap.mapping.frameworks import FOLDER, Module
-from optmap.mapping.model import Algorithm, Api, Framework, Hyperparameter, MappingSet, Trait, frameworks
+from optmap.mapping.model import Algorithm, Api, Framework, Hyperparameter, MappingSet, Trait, assembled, frameworks
 from optmap.mapping.records import Record, added, store
 from optmap.mapping.stored import MappingError, own_files, stored
 
@@ -87,7 +87,7 @@ class _Stored(Record):
 def plain(tables: MappingSet) -> Any:
     """Return what JSON can hold of the tables."""
     algorithms = {name: item._replace(apis=()) for name, item in tables.algorithms.items()}
-    apis = {name: item._replace(module=None) for name, item in tables.apis.items()}
+    apis = {name: item._replace(module=None) for name, item in (tables.apis | tables.older).items()}
     parts = _Stored(
         hyperparameters=tables.hyperparameters, traits=tables.traits, modules=tables.modules,
         algorithms=algorithms, apis=apis,
@@ -99,10 +99,5 @@ def back(row: Any) -> MappingSet:
     """Make the tables of what `plain` returned."""
     found = _Stored.restore(row)
     modules = {name: item._replace(framework=Framework(item.framework)) for name, item in found.modules.items()}
-    members: dict[str, list[Api]] = {name: [] for name in found.algorithms}
-    apis = {}
-    for name, api in found.apis.items():
-        apis[name] = api._replace(module=modules[name.rpartition(".")[0]])
-        members[api.algorithm].append(apis[name])
-    algorithms = {name: item._replace(apis=tuple(members[name])) for name, item in found.algorithms.items()}
-    return MappingSet(found.hyperparameters, found.traits, modules, algorithms, apis)
+    apis = {name: api._replace(module=modules[name.rpartition(".")[0]]) for name, api in found.apis.items()}
+    return assembled(found.hyperparameters, found.traits, modules, found.algorithms, apis)

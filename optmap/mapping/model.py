@@ -58,6 +58,19 @@ def _frameworks(extra: tuple[Path, ...]) -> dict[str, Framework]:
     return {name: own[name] if name in own and own[name].facts == item.facts else item for name, item in made.items()}
 
 
+def check_version(package: str, version: str, known: Mapping[str, Framework]) -> None:
+    """Raise ValueError unless the tables describe the version of the package."""
+    covered = {name: item.facts.covers.get(name) for item in known.values() for name in item.facts.packages}
+    if package not in covered:
+        from optmap.mapping.yamlnodes import nearest
+
+        raise ValueError(f"unknown package {package!r}{nearest(package, covered)}")
+    versions.key(version)
+    span = covered[package]
+    if span is not None and not versions.within(version, *span):
+        raise ValueError(f"found {package} {version}, but the tables cover {package} {' to '.join(span)} only")
+
+
 class Effect(StrEnum):
     """How far two update rules drift apart where they differ in a trait."""
 
@@ -194,6 +207,7 @@ class Parameter(Record):
         "the canonical hyperparameter, or the list of those in a tuple", default=(), name="is", or_one=True
     )
     default: "Literal | Required" = key("the default; a parameter without this key is required", default=REQUIRED)
+    none_is: Literal = key("the value that None stands for, where it stands for one", default=None)
     execution: bool = key(
         "the parameter changes how, not what, is computed",
         default=False, name="affects", given=str, choices=("execution",), read=bool,
@@ -291,6 +305,7 @@ class Api(Record):
     module: Module = added()
     version: str | None = added()
     original: "Api | None" = added()
+    unknown: str | None = added()
 
     @property
     def framework(self) -> Framework:
@@ -308,12 +323,14 @@ class Api(Record):
 
     @property
     def exists(self) -> bool:
-        """Whether the version has the class at all."""
-        return versions.holds(self.version or self.verified, self.since, self.until)
+        """Whether the version has the class at all, as far as it is known which version that is."""
+        return self.unknown is None and versions.holds(self.version or self.verified, self.since, self.until)
 
     @property
     def absence(self) -> str:
         """Why a version that does not have the class does not."""
+        if self.unknown is not None:
+            return self.unknown
         package = self.module.package
         early = self.since is not None and not versions.holds(self.version or self.verified, self.since, None)
         when = f"came with {package} {self.since}" if early else f"went with {package} {self.until}"
@@ -403,6 +420,8 @@ class MappingSet:
     modules: dict[str, Module]
     algorithms: dict[str, Algorithm]
     apis: dict[str, Api] = field(default_factory=dict)
+    older: dict[str, Api] = field(default_factory=dict)
+    """Classes of modules that are no more, for the versions that have them."""
     answers: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     """What `translate.resolve` has answered so far, by question."""
     extra: tuple[Path, ...] = field(default=(), compare=False)
@@ -421,9 +440,11 @@ class MappingSet:
         return found
 
     def at(self, chosen: Mapping[str, str]) -> "MappingSet":
-        """The same tables for other versions of some packages."""
+        """The same tables for other versions of some packages. Raises ValueError for versions that they do not cover."""
         if not chosen:
             return self
+        for package, version in chosen.items():
+            check_version(package, version, self.frameworks)
         joined = {
             package: (item.facts.packages[0], version)
             for item in self.frameworks.values()
@@ -435,11 +456,41 @@ class MappingSet:
             name: item._replace(apis=tuple(apis[api.name] for api in item.apis))
             for name, item in self.algorithms.items()
         }
-        return MappingSet(self.hyperparameters, self.traits, self.modules, algorithms, apis, extra=self.extra)
+        modules, apis = self._with_older(chosen, wanted, apis)
+        return MappingSet(self.hyperparameters, self.traits, modules, algorithms, apis, self.older, extra=self.extra)
+
+    def _with_older(
+        self, chosen: Mapping[str, str], wanted: Mapping[str, str], apis: dict[str, Api]
+    ) -> tuple[dict[str, Module], dict[str, Api]]:
+        """Give modules that are no more the import paths that they had in the versions that are chosen.
+
+        Where a path is below a package whose version is not given, and that decides whose it is, its classes are not known.
+        """
+        modules = dict(self.modules)
+        for name, older in self.modules.items():
+            package = older.package
+            if not older.until or package not in wanted:
+                continue
+            paths = [path for path in older.paths if _belongs(path, older.until, chosen)]
+            open_ = [path for path in older.paths if path.partition(".")[0] not in chosen]
+            own = {key: api.with_version(wanted[package]) for key, api in self.older.items() if api.module.name == name}
+            if not paths and not (open_ and versions.holds(wanted[package], None, older.until[package])):
+                continue
+            others = {key: api for key, api in apis.items() if api.module.package == package}
+            doubtful = others if paths else own
+            apis = {**apis, **own, **{key: _unknown(api, path) for path in open_[:1] for key, api in doubtful.items()}}
+            taken = paths or open_
+            modules |= {
+                other: item._replace(paths=tuple(path for path in item.paths if path not in taken))
+                for other, item in modules.items()
+            }
+            modules[name] = older._replace(paths=tuple(taken), until={})
+        return modules, apis
 
     @cached_property
     def modules_by_path(self) -> dict[str, Module]:
-        return {path: module for module in self.modules.values() for path in (*module.paths, *module.pinned)}
+        current = [module for module in self.modules.values() if not module.until]
+        return {path: module for module in current for path in (*module.paths, *module.pinned)}
 
     @cached_property
     def roots(self) -> dict[Framework, tuple[str, ...]]:
@@ -513,6 +564,34 @@ class MappingSet:
     @cached_property
     def class_names(self) -> frozenset[str]:
         return frozenset(api.class_name for api in self.apis.values())
+
+
+def assembled(
+    hyperparameters: dict[str, Hyperparameter], traits: dict[str, Trait], modules: dict[str, Module],
+    algorithms: Mapping[str, Algorithm], apis: Mapping[str, Api],
+) -> MappingSet:  # fmt: skip
+    """The tables of some sections: classes of modules that are no more are kept apart and belong to no algorithm."""
+    current: dict[str, Api] = {}
+    older: dict[str, Api] = {}
+    members: dict[str, list[Api]] = {name: [] for name in algorithms}
+    for name, api in apis.items():
+        (older if api.module.until else current)[name] = api
+        if not api.module.until:
+            members[api.algorithm].append(api)
+    found = {name: item._replace(apis=tuple(members[name])) for name, item in algorithms.items()}
+    return MappingSet(hyperparameters, traits, modules, found, current, older)
+
+
+def _belongs(path: str, until: Mapping[str, str], chosen: Mapping[str, str]) -> bool:
+    """Tell whether a path is a module's own in the chosen version of the package that it begins with."""
+    package = path.partition(".")[0]
+    return package in chosen and package in until and versions.holds(chosen[package], None, until[package])
+
+
+def _unknown(api: Api, path: str) -> Api:
+    package = path.partition(".")[0]
+    why = f"what {api.class_name} does depends on the version of {package}, which is not given"
+    return api._replace(unknown=f"{why}: --from {package}==VERSION, or [tool.optmap.versions], says which")
 
 
 def same_value(left: Literal, right: Literal) -> bool:

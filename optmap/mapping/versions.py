@@ -31,6 +31,11 @@ def holds(version: str, since: str | None, until: str | None) -> bool:
     return (since is None or at >= key(since)) and (until is None or at < key(until))
 
 
+def within(version: str, first: str, last: str) -> bool:
+    """Tell whether a version is one of a range that ends with all releases of the last."""
+    return key(first) <= key(version) and key(version)[: len(key(last))] <= key(last)
+
+
 def with_joined(versions: Mapping[str, str], joined: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     """Add the versions of packages that come with another one and have its number, up to a version of that.
 

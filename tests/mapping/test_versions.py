@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import optmap
 from optmap.mapping import versions
 from optmap.mapping.load import load
 from optmap.mapping.model import Api, Framework
@@ -18,13 +20,26 @@ from optmap.mapping.values import read_value
 
 TABLES = load()
 RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("signatures.json").read_text())
+
+
+def releases(api: Api) -> list[tuple[str, str]]:
+    """The recorded releases whose classes a section describes, as (package, version): up to 2.15 TensorFlow has its own Keras."""
+    name, package = api.module.name, api.module.package
+    packages = ("tensorflow", "keras") if package == "keras" else (package,)
+    found = [(package, version) for package in packages for version in RECORDED.get(package, {})]
+    if name == "tf.keras.mixed_precision":  # before Keras 3 it was a package of its own, which is not recorded
+        return [item for item in found if versions.holds(item[1], "3", None)]
+    alone = [
+        item for item in found if versions.holds(item[1], None, {"tensorflow": "1.14", "keras": "2.4"}.get(item[0]))
+    ]
+    return found if package != "keras" else alone if api.name in TABLES.older else [x for x in found if x not in alone]
+
+
 CASES = [
-    pytest.param(api, version, id=f"{api.name}-{version}")
-    for api in TABLES.apis.values()
-    for version in RECORDED.get(api.module.package, {})
-    if not (api.module.name == "tf.keras.mixed_precision" and versions.key(version) < versions.key("3"))
+    pytest.param(api, *release, id=f"{api.name}-{'-'.join(release)}")
+    for api in (*TABLES.apis.values(), *TABLES.older.values())
+    for release in releases(api)
 ]
-"""Before Keras 3 mixed precision was a package of its own, which is not recorded."""
 CONSTANTS = {"DEFAULT_A": 3.4445, "DEFAULT_B": -4.775, "DEFAULT_C": 2.0315, "EPS": 1e-7, "DEFAULT_NS_STEPS": 5}
 """Names that torch/optim/_muon.py gives as defaults."""
 ODD = {
@@ -37,22 +52,30 @@ Up to 2.10 Ftrl has `name` before two of its own; up to 3.0 RMSprop's overwrite 
 """
 
 
-@pytest.mark.parametrize(("api", "version"), CASES)
-def test_the_rows_of_a_version_are_its_constructor(api: Api, version: str) -> None:
-    recorded = RECORDED[api.module.package][version].get(api.class_name)
+@pytest.mark.parametrize(("api", "package", "version"), CASES)
+def test_the_rows_of_a_version_are_its_constructor(api: Api, package: str, version: str) -> None:
+    recorded = RECORDED[package][version].get(api.class_name)
     at = api.with_version(version)
     assert at.exists == (recorded is not None)
     if recorded is None:
         return
     last, odd = next(((key[1], names) for key, names in ODD.items() if key[0] == api.name), ("0", ()))
     left_out = odd if versions.key(version) <= versions.key(last) else ()
+    current = [row for row in at.current if row.name not in left_out]
     rows = [
-        (row.name, row.keyword_only, None if row.required else _same(row.default))
-        for row in at.current
-        if row.name not in left_out and not (row.keyword_only and api.module.package == "keras")  # from its **kwargs
+        (row.name, row.keyword_only, None if row.required else _same(None if row.name == "name" else row.default))
+        for row in current
+        if not (row.keyword_only and api.module.package == "keras")  # from its **kwargs
     ]
+    stands_for = {row.name: row.none_is for row in current}
     expected = [
-        (name, keyword_only, _value(name, default)) for name, keyword_only, default in recorded if name not in left_out
+        (
+            name,
+            keyword_only,
+            repr(stands_for[name]) if default == "None" and stands_for.get(name) else _value(name, default),
+        )
+        for name, keyword_only, default in recorded
+        if name not in left_out
     ]
     assert rows == expected
 
@@ -112,6 +135,59 @@ def test_tables_at_a_version_change_apis_and_algorithms_together() -> None:
     assert old.algorithms["sgd"].apis[0] is old.apis["torch.optim.SGD"]
     assert old.apis["mindspore.nn.SGD"].version is None
     assert TABLES.at({}) is TABLES
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        ({"torch": "9.9"}, "found torch 9.9, but the tables cover torch 1.8 to 2.15 only"),
+        ({"torch": "1.7"}, "found torch 1.7, but"),
+        ({"keras": "2.1.6"}, "the tables cover keras 2.2 to"),
+        ({"tensorflow": "1.12"}, "the tables cover tensorflow 1.13 to"),
+        ({"torch": "latest"}, "expected numbers such as"),
+        ({"pytorch": "1.13"}, "unknown package 'pytorch'; did you mean 'torch'?"),
+    ],
+)
+def test_versions_that_no_table_covers(chosen: dict[str, str], found: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(found)):
+        TABLES.at(chosen)
+    with pytest.raises(ValueError, match=re.escape(found)):
+        optmap.translate_source("x = 1\n", versions=chosen)
+
+
+def test_a_range_ends_with_all_releases_of_the_last() -> None:
+    assert TABLES.at({"torch": "1.8"}).apis["torch.optim.SGD"].version == "1.8"
+    assert TABLES.at({"torch": "2.15.3"}).apis["torch.optim.SGD"].version == "2.15.3"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "path", "name", "rate"),
+    [
+        ({"keras": "2.3.1"}, "keras.optimizers.Adadelta", "keras.optimizers.Adadelta", 1.0),
+        ({"keras": "2.2.4"}, "keras.optimizers.adadelta.Adadelta", "keras.optimizers.Adadelta", 1.0),
+        ({"keras": "2.4.3"}, "keras.optimizers.Adadelta", "tf.keras.optimizers.Adadelta", 0.001),
+        ({"tensorflow": "1.13.1"}, "tensorflow.keras.optimizers.Adadelta", "keras.optimizers.Adadelta", 1.0),
+        ({"tensorflow": "1.15"}, "tensorflow.keras.optimizers.Adadelta", "tf.keras.optimizers.Adadelta", 0.001),
+        ({"tensorflow": "1.15", "keras": "2.3.1"}, "keras.optimizers.Adadelta", "keras.optimizers.Adadelta", 1.0),
+        ({"tensorflow": "2.4"}, "keras.optimizers.Adadelta", "tf.keras.optimizers.Adadelta", 0.001),
+        ({"keras": "2.3.1"}, "tensorflow.keras.optimizers.Adadelta", "tf.keras.optimizers.Adadelta", None),
+        ({"tensorflow": "1.13.1"}, "keras.optimizers.Adadelta", "tf.keras.optimizers.Adadelta", None),
+        ({"tensorflow": "1.15"}, "keras.optimizers.Adadelta", "keras.optimizers.Adadelta", None),
+    ],
+)
+def test_keras_alone_and_in_tensorflow(chosen: dict[str, str], path: str, name: str, rate: float | None) -> None:
+    """The one's rate was a thousand times the other's; where the version of neither is given the class is not known."""
+    api = TABLES.at(chosen).api_at(path)
+    assert api is not None
+    assert api.name == name
+    assert api.exists == (rate is not None)
+    if rate is not None:
+        assert api.by_tie["learning_rate"].default == rate
+
+
+def test_a_module_that_is_no_more_has_no_classes_today() -> None:
+    assert not set(TABLES.older) & set(TABLES.apis)
+    assert all(api not in TABLES.older.values() for item in TABLES.algorithms.values() for api in item.apis)
 
 
 def test_a_pinned_path_holds_the_classes_of_its_version() -> None:

@@ -83,6 +83,8 @@ def _piece(piece: Piece, given: Sequence[GivenArgument]) -> str:
     if isinstance(piece, Constant):
         return write_literal(piece.literal)
     assert isinstance(piece, FromArgument)
+    if piece.formula is not None and piece.formula.known:
+        return write_literal(piece.formula.number)
     text, value = given[piece.index].text, given[piece.index].value
     if piece.element is not None:
         known = value.elements[piece.element] if value.elements is not None else Value()

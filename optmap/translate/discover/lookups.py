@@ -109,7 +109,9 @@ class _Strings:
         text = _text(node)
         if text is None:
             return None
-        names = {api.class_name.lower(): api for api in self.tables.apis.values() if api.module.name == module}
+        older = {api.module.name for api in self.tables.older.values()}
+        found = [api for api in self.tables.apis.values() if api.module.name in (module, *older)]
+        names = {api.class_name.lower(): api for api in sorted(found, key=lambda api: api.exists)}
         api = names.get(text.lower())
         return _Named(api) if api is not None else None
 
