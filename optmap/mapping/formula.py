@@ -93,6 +93,15 @@ class Formula(NamedTuple):
             return self.name == "float"
         return self.op is Op.OVER or (self.op in (Op.TIMES, Op.PLUS) and any(item.is_float for item in self.items))
 
+    @property
+    def may_be_fraction(self) -> bool:
+        """Whether the value may be no whole number, as far as one can see."""
+        if self.op is Op.LITERAL:
+            return isinstance(self.literal, float) and not self.literal.is_integer()
+        if self.op is Op.ARGUMENT:
+            return self.value.is_fraction
+        return self.op is Op.OVER or any(item.may_be_fraction for item in self.items)
+
     def nodes(self) -> Iterator[Formula]:
         """The formula and everything in it, as often as it occurs."""
         yield self

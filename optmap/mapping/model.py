@@ -88,12 +88,18 @@ class Need(StrEnum):
 
 
 class Accepts(StrEnum):
-    """The Python type that a constructor insists on; ANY where it takes any number."""
+    """The Python type that a constructor insists on; ANY where it takes any number, OBJECT where it takes no number at all.
+
+    What is NOT_INT is a float where it is written out; what else it may be is not looked at.
+    """
 
     ANY = "any"
     FLOAT = "float"
     FLOATS = "floats"
+    NOT_INT = "not_int"
     INT = "int"
+    INTS = "ints"
+    OBJECT = "object"
     BOOL = "bool"
     LIST = "list"
 
@@ -214,6 +220,9 @@ class Parameter(Record):
     )  # fmt: skip
     keyword_only: bool = key("true after the `*` of the signature", default=False)
     accepts: Accepts = key("the Python type that the constructor insists on", default=Accepts.ANY)
+    whole: bool = key(
+        "a count of steps: what may be a fraction is refused, since it is not rounded alike", default=False
+    )
     interval: Interval | None = key(
         "the interval of accepted values, such as `(0, 1)` or `[0, inf)`",
         default=None, name="range", given=str, read=Interval.parse,

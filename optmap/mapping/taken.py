@@ -12,7 +12,40 @@ from optmap.mapping.plan import Constant, FromArgument, Loss, Piece, Problem
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Conversion, conversion
 
-_NUMBERS: Final = (Accepts.FLOAT, Accepts.FLOATS, Accepts.INT)
+_NO_NUMBERS: Final = (Accepts.OBJECT, Accepts.LIST, Accepts.FLOATS, Accepts.INTS)
+
+
+def refused(api: Api, parameter: Parameter, number: Any) -> str | None:
+    """Why a class does not take a value that is known; None where it does."""
+    if parameter.accepts in _NO_NUMBERS or (number is None and parameter.none_is is not None):
+        return None
+    default = parameter.default
+    parts = default if isinstance(default, tuple) else (default,)
+    if not (parameter.interval or parameter.required or all(isinstance(part, bool | int | float) for part in parts)):
+        return None
+    flag = parameter.accepts is Accepts.BOOL or any(isinstance(part, bool) for part in parts)
+    if isinstance(number, bool):
+        fits = flag
+    elif isinstance(number, int | float):
+        finite = isinstance(number, float) or abs(number) <= sys.float_info.max
+        fits = finite and (parameter.interval is None or number in parameter.interval)
+    else:
+        fits = number is None and None in parts
+    if fits:
+        return None
+    expected = (
+        "only True or False"
+        if flag
+        else f"only in {parameter.interval}"
+        if parameter.interval
+        else "as a finite number"
+    )
+    return f"{api.name} accepts {parameter.name} {expected}, found {number!r}"
+
+
+def counted(api: Api, parameter: Parameter) -> str:
+    """Say that a count of steps may be a fraction."""
+    return f"{api.name} counts whole steps by {parameter.name}, and the value may be a fraction; use // or int()"
 
 
 class Taker:
@@ -80,52 +113,37 @@ class Taker:
     def _typed(self, parameter: Parameter, name: str, found: Formula, *, item: bool = False) -> Formula:
         """Make the value one of the type that the target insists on; what stands as an argument is converted in its place."""
         accepts = parameter.accepts
-        if found.op is Op.LIST and accepts in _NUMBERS and (accepts is Accepts.FLOATS or is_schedule(self.target)):
+        if found.op is Op.LIST and accepts in (Accepts.FLOATS, Accepts.INTS):
             items = tuple(self._typed(parameter, name, each_, item=True) for each_ in found.items)
             return found if items == found.items else Formula(Op.LIST, items, index=found.index)
-        if found.known and not self._accepted(parameter, found.number):
-            expected = f"only in {parameter.interval}" if parameter.interval else "as a finite number"
-            message = f"{self.target.name} accepts {parameter.name} {expected}, found {found.number!r}"
-            self._problem(Loss.REJECTED_VALUE, name, message)
-        if accepts is Accepts.INT:
+        refusal = refused(self.target, parameter, found.number) if found.known else None
+        if refusal is None and parameter.whole and found.may_be_fraction:
+            refusal = counted(self.target, parameter)
+        if refusal is not None:
+            self._problem(Loss.REJECTED_VALUE, name, refusal)
+        if accepts in (Accepts.INT, Accepts.INTS):
             return self._whole(parameter, name, found)
         if accepts is Accepts.LIST and not found.value.is_list:
             return Formula(Op.LIST, found.items, index=found.index) if found.op is Op.LIST else call("list", found)
-        if accepts not in (Accepts.FLOAT, Accepts.FLOATS) or (found.is_leaf and not item):
+        if accepts not in (Accepts.FLOAT, Accepts.FLOATS, Accepts.NOT_INT) or (found.is_leaf and not item):
             return found
         if found.known and type(found.number) is int:
             return literal(float(found.number))._replace(index=found.index)
         return (
-            found if found.known or found.is_float or (accepts is Accepts.FLOATS and not item) else call("float", found)
+            found
+            if found.known or found.is_float or accepts is Accepts.NOT_INT or (accepts is Accepts.FLOATS and not item)
+            else call("float", found)
         )
 
     def _whole(self, parameter: Parameter, name: str, found: Formula) -> Formula:
         if found.known and isinstance(found.number, float) and found.number.is_integer():
             return literal(int(found.number))._replace(index=found.index)
         shown = repr(found.number) if found.known else "an expression that gives a float"
-        if (not found.known and found.is_float) or (found.known and isinstance(found.number, float)):
+        split = any(leaf.value.is_fraction for leaf in found.arguments())
+        if (not found.known and (found.is_float or split)) or (found.known and isinstance(found.number, float)):
             message = f"{self.target.name} accepts {parameter.name} only as an int, found {shown}"
             self._problem(Loss.REJECTED_VALUE, name, message)
         return found
-
-    def _accepted(self, parameter: Parameter, number: Any) -> bool:
-        if isinstance(number, bool):
-            return True
-        if not isinstance(number, int | float):
-            return not self._takes_numbers(parameter)
-        if isinstance(number, int) and abs(number) > sys.float_info.max:
-            return False
-        return parameter.interval is None or number in parameter.interval
-
-    def _takes_numbers(self, parameter: Parameter) -> bool:
-        """Tell whether a parameter is a number or a flag, or made of such; a schedule may require a list or a function."""
-        if parameter.interval is not None or parameter.accepts not in (Accepts.ANY, Accepts.LIST):
-            return True
-        if is_schedule(self.target):
-            return False
-        default = parameter.default
-        parts = default if isinstance(default, tuple) else (default,)
-        return parameter.required or all(isinstance(part, bool | int | float) for part in parts)
 
     def _piece(self, parameter: Parameter, name: str, found: Formula) -> Piece:
         index = found.index

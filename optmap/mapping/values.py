@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from optmap.mapping.model import Accepts
 from optmap.mapping.records import Literal
@@ -25,7 +25,8 @@ class Value(NamedTuple):
     """A value as far as it can be known without running anything.
 
     `literal` is UNKNOWN unless the expression is made of literals; `elements` are the items of a tuple or list display;
-    `is_name` says that reading the expression twice is harmless; `is_list`, `is_float` and `is_bool` that it can only be one.
+    `is_name` says that reading the expression twice is harmless; `is_list`, `is_float` and `is_bool` that it can only be one,
+    `is_fraction` that it may be no whole number, as far as one can see.
     `text` is how a name, an attribute or an item is written, for messages.
     """
 
@@ -35,6 +36,7 @@ class Value(NamedTuple):
     is_list: bool = False
     is_float: bool = False
     is_bool: bool = False
+    is_fraction: bool = False
     text: str | None = None
 
     @property
@@ -45,7 +47,8 @@ class Value(NamedTuple):
 def literal_value(literal: Literal) -> Value:
     """Return the Value of a Python literal."""
     elements = tuple(map(literal_value, literal)) if isinstance(literal, tuple) else None
-    return Value(literal, elements, is_float=isinstance(literal, float))
+    is_float = isinstance(literal, float)
+    return Value(literal, elements, is_float=is_float, is_fraction=is_float and not literal.is_integer())  # type: ignore[union-attr]
 
 
 _MANY_BITS: Final = 1024
@@ -60,10 +63,54 @@ _OPERATORS: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
 }
 
 
-def read_value(node: ast.expr) -> Value:
-    """Learn what the expression tells about its value, without evaluating names or calls."""
+Follow: TypeAlias = Callable[[ast.expr], Iterable[ast.expr]]
+"""Gives the values that a name may have."""
+
+
+def read_value(node: ast.expr, follow: Follow = lambda node: ()) -> Value:
+    """Learn what the expression tells about its value, without evaluating calls; `follow` may tell what names hold."""
+    found = _read(node, follow)
+    return found if found.known or not may_be_fraction(node, follow) else found._replace(is_fraction=True)
+
+
+def may_be_fraction(node: ast.expr, follow: Follow = lambda node: (), depth: int = 5) -> bool:
+    """Tell whether a number may be no whole one, as far as the expression and what its names hold show.
+
+    What comes from elsewhere, such as an option or the result of a function, counts as whole.
+    """
+    if depth == 0:
+        return False
+    parts: Iterable[ast.expr] = ()
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, float) and not node.value.is_integer()
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, ast.Div | ast.FloorDiv):
+            return isinstance(node.op, ast.Div) and not _fold_is_whole(node)
+        parts = (node.left,) if isinstance(node.op, ast.Mod) else (node.left, node.right)
+    elif isinstance(node, ast.UnaryOp):
+        parts = (node.operand,)
+    elif isinstance(node, ast.IfExp):
+        parts = (node.body, node.orelse)
+    elif isinstance(node, ast.Call):
+        name = getattr(node.func, "id", "")
+        parts = node.args if name in ("float", "min", "max", "abs", "sum") else ()
+    elif isinstance(node, ast.Tuple | ast.List):
+        parts = node.elts
+    elif isinstance(node, ast.ListComp):
+        parts = (node.elt,)
+    elif isinstance(node, ast.Name | ast.Attribute):
+        parts = follow(node)
+    return any(may_be_fraction(part, follow, depth - 1) for part in parts)
+
+
+def _fold_is_whole(node: ast.BinOp) -> bool:
+    number = _fold(node)
+    return number is not None and float(number).is_integer()
+
+
+def _read(node: ast.expr, follow: Follow) -> Value:
     if isinstance(node, ast.Tuple | ast.List) and not any(isinstance(item, ast.Starred) for item in node.elts):
-        elements = tuple(map(read_value, node.elts))
+        elements = tuple(read_value(item, follow) for item in node.elts)
         literals = tuple(element.literal for element in elements if not isinstance(element.literal, _Unknown))
         known = literals if len(literals) == len(elements) else UNKNOWN
         return Value(known, elements, is_list=isinstance(node, ast.List))
@@ -72,7 +119,7 @@ def read_value(node: ast.expr) -> Value:
             return Value()
         if node.value is None or isinstance(node.value, bool | int | float | str):
             return literal_value(node.value)
-        return Value()
+        return literal_value(repr(node.value))  # bytes, a complex number: no number that an optimizer takes
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         return Value(is_bool=True)
     if isinstance(node, ast.UnaryOp | ast.BinOp):
@@ -131,6 +178,8 @@ class Conversion(StrEnum):
 
 def conversion(value: Value, accepts: Accepts) -> Conversion:
     """Choose the conversion that makes the value acceptable."""
+    if accepts is Accepts.NOT_INT and value.known and type(value.literal) is int:
+        return Conversion.FLOAT
     if accepts is Accepts.FLOAT and not value.is_float and not isinstance(value.literal, float):
         return Conversion.FLOAT
     if accepts is Accepts.BOOL and not value.is_bool and not isinstance(value.literal, bool):

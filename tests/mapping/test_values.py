@@ -84,9 +84,6 @@ def test_what_is_known(text: str, literal: Literal) -> None:
         "10 ** 999",
         "-(10 ** 400)",
         "(-1) ** 0.5",
-        "1j",
-        "b'x'",
-        "...",
         "1 < 2",
         "True + 1",
         "-True",
@@ -261,3 +258,28 @@ def test_nan_is_written_as_a_call() -> None:
 def test_same_value(left: Literal, right: Literal, same: bool) -> None:
     assert same_value(left, right) is same
     assert same_value(right, left) is same
+
+
+@pytest.mark.parametrize("text", ["1j", "b'x'", "..."])
+def test_what_is_surely_no_number(text: str) -> None:
+    assert isinstance(read(text).literal, str)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5", False), ("5.0", False), ("5.5", True), ("n / 2", True), ("10 / 4", True), ("10 / 5", False), ("n // 2", False),
+        ("n // 2 * 3", False), ("0.5 * n", True), ("2.0 * n", False), ("int(n / 2)", False), ("len(x)", False), ("-n / 2", True),
+        ("round(n / 2)", False), ("float(n)", False), ("float(n / 2)", True), ("max(1, n / 2)", True), ("args.steps", False),
+        ("n / 2 if x else 3", True), ("n / 2 % 5", True), ("[1, n / 2]", True), ("[1, n // 2]", False),
+        ("[i / 2 for i in x]", True), ("half", True), ("whole", False), ("half + 1", True), ("get()", False),
+    ],
+)  # fmt: skip
+def test_what_may_be_a_fraction(text: str, expected: bool) -> None:
+    held = {"half": "n / 2", "whole": "n // 2"}
+
+    def follow(node: ast.expr) -> list[ast.expr]:
+        text = held.get(ast.unparse(node))
+        return [] if text is None else [ast.parse(text, mode="eval").body]
+
+    assert read_value(ast.parse(text, mode="eval").body, follow).is_fraction is expected

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from optmap.diagnostics import INVALID_CALL, UNPACKED_ARGUMENTS
-from optmap.mapping.model import Api
+from optmap.mapping.canonical import is_schedule
+from optmap.mapping.model import Api, Parameter
 from optmap.mapping.plan import Given
+from optmap.mapping.taken import counted, refused
 from optmap.mapping.values import Value
 from optmap.mapping.versions import key
 from optmap.source.bind import Problem, Signature, Unbound, bind
@@ -35,6 +37,7 @@ def bind_call(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] 
     given = [Given(item.parameter, item.value, item.index) for item in found.given.values() if item.index is not None]
     reasons = _faults(api, arguments, found) if isinstance(found, Unbound) else []
     reasons += _wrong_lengths(api, given)
+    reasons += _wrong_values(api, given)
     return Refusal(tuple(reasons)) if reasons else tuple(given)
 
 
@@ -95,3 +98,28 @@ def _wrong_lengths(api: Api, bound: Sequence[Given]) -> list[Reason]:
             message = f"{api.name} takes {len(ties)} values as {given.parameter.name}, found {len(elements)}"
             reasons.append(Reason(INVALID_CALL, Subject.CALL, message, given.index, str(given.parameter.at)))
     return reasons
+
+
+def _wrong_values(api: Api, bound: Sequence[Given]) -> list[Reason]:
+    """What the class itself would not take, or would count otherwise than other frameworks."""
+    reasons = []
+    for given in bound:
+        parameter, value = given.parameter, given.value
+        several = len(parameter.ties) > 1
+        if parameter.execution or (several and value.elements is None):
+            continue
+        if value.elements is not None and not (several or parameter.whole):
+            continue  # what lists may stand for one number is the planner's
+        values = (value,) if value.elements is None else value.elements
+        messages = [_wrong_value(api, parameter, item) for item in values]
+        found = dict.fromkeys(item for item in messages if item is not None)
+        reasons += [Reason(INVALID_CALL, Subject.CALL, item, given.index, str(parameter.at)) for item in found]
+    return reasons
+
+
+def _wrong_value(api: Api, parameter: Parameter, value: Value) -> str | None:
+    """Why a value is wrong. Optimizers may take None for what does nothing; what it means to others the planner finds out."""
+    if parameter.whole and value.is_fraction:
+        return counted(api, parameter)
+    passed_on = not value.known or (value.literal is None and not is_schedule(api))
+    return None if passed_on else refused(api, parameter, value.literal)

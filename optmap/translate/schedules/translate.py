@@ -10,7 +10,7 @@ from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
 from optmap.mapping.canonical import Context, attached
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Op
-from optmap.mapping.model import Accepts, Api, Framework, MappingSet
+from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import FromArgument, Inferred, Plan, Prefer, choose
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.calls import CallText, Form, comments_in, read_call
@@ -68,7 +68,8 @@ def read_schedule(source: Source, site: CallSite) -> Bound | str:
         call = read_call(source, site.node)
     except SourceError as error:
         return error.message
-    values = [read_value(item.node) for item in call.arguments]
+    module = Module.of(source)
+    values = [read_value(item.node, lambda node: module.reaching(node).values) for item in call.arguments]
     gone = {row.name for row in site.api.parameters if row.execution and row.name not in site.api.by_name}
     arguments = [
         CallArgument(Form.EMPTY if item.name in gone else item.form, item.name, value)
@@ -144,16 +145,6 @@ def _unsafe(source: Source, module: Module, bound: Bound, plan: Plan) -> str | N
     """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
     if comments_in(source, bound.call.callee.start, bound.call.callee.end):
         return "there is a comment inside the name of the schedule"
-    for given in plan.arguments:
-        piece = given.pieces[0]
-        if given.parameter.accepts is Accepts.INT and isinstance(piece, FromArgument):
-            leaves = piece.formula.arguments() if piece.formula is not None else []
-            indices = {piece.index, *(leaf.index for leaf in leaves)}
-            if any(
-                _is_quotient(bound.call.arguments[index].node) for index in indices if not bound.values[index].known
-            ):
-                name = given.parameter.name
-                return f"{plan.target.name} accepts {name} only as an int, found an expression that gives a float"
     for item in plan.dropped:
         node = bound.call.arguments[item.index].node
         if any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
@@ -169,13 +160,6 @@ def _called(bound: Bound, plan: Plan) -> set[str]:
     found = {node.name for formula in formulas for node in formula.nodes() if node.op is Op.CALL}
     copied = [piece for piece in pieces if isinstance(piece, FromArgument) and not bound.values[piece.index].known]
     return found | {str(piece.conversion) for piece in copied}
-
-
-def _is_quotient(node: ast.expr) -> bool:
-    """Tell whether an expression divides, or asks for a float."""
-    if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.Div) or _is_quotient(node.left) or _is_quotient(node.right)
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
 
 
 def _findings(module: Module, bound: Bound, plan: Plan) -> list[Finding]:
