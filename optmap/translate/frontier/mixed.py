@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from optmap.source.changes import Change, Insert, Replace
-from optmap.source.syntax import Function, inner, is_alias
+from optmap.source.syntax import inner, is_alias
 from optmap.source.templates import Template
 from optmap.translate.frontier.contexts import around
 from optmap.translate.frontier.listing import short
@@ -74,11 +74,11 @@ def _converted(changes: Sequence[Change], origins: Origins, words: Collection[st
 
 
 def _places(changes: Sequence[Change]) -> Iterator[ast.stmt]:
-    """The statements that change as a whole, or beside which new ones stand."""
+    """The statements that others take the place of."""
     for change in changes:
-        node = change.anchor if isinstance(change, Insert) else change.node
+        node = change.node if isinstance(change, Replace) else None
         node = node[0] if isinstance(node, tuple) else node
-        if isinstance(node, ast.stmt) and not isinstance(node, Function | ast.ClassDef | ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.stmt):
             yield node
 
 

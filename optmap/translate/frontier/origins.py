@@ -170,8 +170,8 @@ class Origins:
         own = self._self(node) if isinstance(node, ast.Name) else None
         if own is not None:
             return own
-        bindings = [item for item in self.module.in_force(variable, node) if not item.is_none]
-        return _joined([self._binding(item) for item in bindings[:_FEW]]) if bindings else _UNKNOWN
+        bindings = self.module.in_force(variable, node)[:_FEW]
+        return _joined([self._binding(item) for item in bindings if not item.is_none]) if bindings else _UNKNOWN
 
     def _binding(self, binding: Binding) -> Value:
         how, value = binding.how, binding.value

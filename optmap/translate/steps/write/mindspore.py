@@ -22,6 +22,7 @@ from optmap.translate.steps.write.flags import drop_flags, report_rest
 from optmap.translate.steps.write.forward import StepNames, ready_change, step_changes
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.graph import GraphWriter
+from optmap.translate.steps.write.leftovers import without_leftovers
 from optmap.translate.unit import Unit, Vetoes, alone
 
 
@@ -50,7 +51,7 @@ def rewrite_steps(
             drop_flags(plan, changes)
     if heads:
         report_rest(training.module, changes, names.done, unit.options.target)
-    rewritten = list(changes.changes)
+    rewritten = without_leftovers(training.module, changes.changes)
     needed, gone = list(changes.needed), list(changes.gone)
     gone += (head.func for head in heads if isinstance(head, ast.Call))
     ready: dict[int, Change] = {}

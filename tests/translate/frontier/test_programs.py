@@ -1,0 +1,129 @@
+"""Programs in which frameworks would meet: what the frontier lets through runs, and what would mix them is not written."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from optmap.mapping.model import Framework, MappingSet
+from optmap.translate.options import Options
+from optmap.translate.pipeline import translate_bytes
+from optmap.translate.results import FileResult
+from tests.translate.programs import trained
+
+HEAD = """
+import functools
+import torch
+import torch.nn.functional as F
+from torch import nn
+"""
+MODEL = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(2, 4)
+        self.last = {last}
+
+    {decorator}
+    def forward(self, x):
+        {forward}
+        return self.last(torch.tanh(self.first(x)))
+
+{before}
+model = {model}
+criterion = nn.CrossEntropyLoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+def train_step(data, label):
+    {context}
+    model.train()
+    optimizer.zero_grad()
+    loss = {loss}
+    loss.backward()
+    optimizer.step()
+"""
+PLAIN = {
+    "last": "nn.Linear(4, 3)", "decorator": "", "forward": "pass", "before": "", "model": "Net()", "context": "",
+    "loss": "criterion(model(data), label)",
+}  # fmt: skip
+
+
+def program(**given: str) -> str:
+    return HEAD + MODEL.format(**{**PLAIN, **given})
+
+
+MIXED = {
+    "a layer that no row knows": (program(last="nn.Bilinear(4, 4, 3)"), "nn.Bilinear", 11),
+    "a layer of another package": (
+        program(last="SGConv(4, 3)").replace("import functools\n", "from torch_geometric.nn import SGConv\n"),
+        "SGConv", 11,
+    ),
+    "a layer of another file": (
+        program(last="nn.Sequential(nn.ReLU(), Block(4, 3))").replace("import functools\n", "from .blocks import Block\n"),
+        "Block", 11,
+    ),
+    "a function that no row knows": (program(forward="x = torch.special.erf(x)"), "torch.special.erf", 15),
+    "a function of the file": (
+        program(before="def scaled(x):\n    return torch.special.erf(x)", forward="x = scaled(x)"),
+        "torch.special.erf", 19,
+    ),
+    "a context in the model": (
+        program(forward="with torch.no_grad():\n            x = x + 1"), "torch.no_grad", 15,
+    ),
+    "a decorator of the model": (program(decorator="@torch.no_grad()"), "torch.no_grad", 13),
+    "a decorator with arguments": (
+        program(decorator="@functools.partial(torch.compile, dynamic=True)"), "torch.compile", 13,
+    ),
+    "a model that is compiled": (program(model="torch.compile(Net())"), "torch.compile", 19),
+    "a model on several devices": (program(model="nn.DataParallel(Net())"), "nn.DataParallel", 19),
+    "a loss that no row knows": (program(loss="F.poisson_nll_loss(model(data), label)"), "F.poisson_nll_loss", 27),
+    "a tensor beside the loss": (
+        program(loss="criterion(model(data), label) + torch.special.erf(torch.ones(1))"), "torch.special.erf", 27,
+    ),
+    "a decorator of the step": (
+        program(context="pass").replace("def train_step", "@torch.enable_grad()\ndef train_step"), "torch.enable_grad", 23,
+    ),
+}  # fmt: skip
+THROUGH = {
+    "as it is": program(),
+    "what evaluates": program(before="@torch.no_grad()\ndef evaluate(x):\n    return model(x)"),
+    "seeds and devices": program(
+        before="torch.manual_seed(0)\ndevice = torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        model="Net().to(device)",
+        context="data, label = data.to(device), label.to(device)",
+    ),
+    "values of torch alone": program(before="grid = torch.cat([torch.linspace(0, 1, 3), torch.arange(3.0)])"),
+}
+
+
+def rewritten(text: str, tables: MappingSet) -> FileResult:
+    options = Options(Framework("mindspore"), frozenset({Framework("torch")}), rewrite_step=True)
+    return translate_bytes(text.encode(), tables, options)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_mixture_is_refused_with_its_line(name: str, tables: MappingSet) -> None:
+    text, cause, line = MIXED[name]
+    ast.parse(text)
+    result = rewritten(text, tables)
+    (refusal,) = [item for item in result.diagnostics if item.code.id == "OM402"]
+    said = refusal.message.partition("; the step")[0]
+    assert cause in said
+    assert re.search(rf"\bline {line}\b", said), said
+    before, after = text.splitlines(), result.output.decode().splitlines()
+    new = [line for line in after if line not in before]
+    assert all("SGD" in line or line.startswith("import") for line in new), new
+    assert [item.code.id for item in result.diagnostics].count("OM410") == 1
+
+
+@pytest.mark.parametrize("name", THROUGH)
+def test_what_passes_trains_as_before(name: str, tables: MappingSet) -> None:
+    result = rewritten(THROUGH[name], tables)
+    assert [item.code.id for item in result.diagnostics if item.code.id in ("OM402", "OM403")] == ["OM403"]
+    assert "label = data, label" not in result.output.decode()
+    there = trained("torch", THROUGH[name], 4)
+    here = trained("mindspore", result.output.decode(), 4)
+    assert isinstance(there, list), there
+    assert here == pytest.approx(there, rel=2e-4)
