@@ -125,6 +125,7 @@ class Places:
         paired = {id(edit) for pair in self._wrapped(edits) for edit in pair}
         rules: list[Callable[[Edit], bool]] = [
             self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
+            self._of_a_move,
         ]  # fmt: skip
         return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
 
@@ -288,6 +289,19 @@ class Places:
             self.body[edit.start : edit.end] == b"forward"
             and edit.text == "construct"
             and edit.start in self._forwards()
+        )
+
+    def _of_a_move(self, edit: Edit) -> bool:
+        """With a rewritten step: `x, y = x.to(device), y.cuda()` as a whole."""
+        moves = [
+            node for node in self.nodes
+            if self.steps and isinstance(node, ast.Assign) and len(node.targets) == 1
+            and ast.unparse(node.targets[0]) == re.sub(r"\.(to|cuda|cpu)\([^()]*\)", "", ast.unparse(node.value))
+        ]  # fmt: skip
+        return not edit.text and any(
+            (edit.start, edit.end) == self.lines(node)
+            or (edit.start == self.span(node)[0] and self._ends(node, edit.end))
+            for node in moves
         )
 
     def _forwards(self) -> set[int]:
