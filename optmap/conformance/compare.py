@@ -42,18 +42,19 @@ TOLERANCES: Final = {
 def compare(first: Trace, second: Trace, start: dict[str, Array], dtype: str) -> Divergence:
     """Compare the parameters of two traces after every step; both must have the same parameters, shapes and dtype."""
     gaps = {name: _gaps(first.parameters[name], second.parameters[name]) for name in first.parameters}
-    level, over = Level.IDENTICAL, None
+    level, over, ulp = Level.IDENTICAL, None, 0
     for name, gap in gaps.items():
         values = first.parameters[name].astype(np.float64)
         reach = _norms(values - start[name]).max()
         size = max(_norms(values).max(), float(np.abs(start[name]).max()))
+        ulp = max(ulp, ulps(first.parameters[name], second.parameters[name], size))
         level = max(level, _level(gap, size, reach, dtype), key=lambda item: item.rank)
         steps = np.flatnonzero(~(gap <= allowed(dtype, Level.EQUIVALENT, size, reach)))
         if len(steps) and (over is None or steps[0] + 1 < over[0]):
             over = int(steps[0]) + 1, name
     worst = float(max(gap.max() for gap in gaps.values()))
-    ulp = max(ulps(first.parameters[name], second.parameters[name]) for name in gaps) if np.isfinite(worst) else None
-    return Divergence(worst, ulp, drift(first, second, start), over and over[0], over and over[1], level)
+    units = ulp if np.isfinite(worst) else None
+    return Divergence(worst, units, drift(first, second, start), over and over[0], over and over[1], level)
 
 
 def allowed(dtype: str, level: Level, size: float, reach: float) -> float:
@@ -90,15 +91,19 @@ NEAR_ZERO: Final = 1e-3
 """Below this fraction of a parameter's largest value, differences are counted in units of that fraction."""
 
 
-def ulps(first: Array, second: Array) -> int:
-    """The largest difference in units in the last place, see `Divergence`; 0 for equal values and for what is not finite."""
+def ulps(first: Array, second: Array, size: float) -> int:
+    """The largest difference in units in the last place, see `Divergence`; 0 for equal values and for what is not finite.
+
+    `size` is the parameter's largest value.
+    """
     differ = (first != second) & np.isfinite(first) & np.isfinite(second)
     if not differ.any():
         return 0
     one, other = first[differ], second[differ]
-    floor = np.abs(first[np.isfinite(first)]).max() * first.dtype.type(NEAR_ZERO)
-    unit = np.spacing(np.maximum(np.maximum(np.abs(one), np.abs(other)), floor)).astype(np.float64)
-    return int(np.ceil((np.abs(one.astype(np.float64) - other) / unit).max()))
+    floor = first.dtype.type(size * NEAR_ZERO if np.isfinite(size) else 0)
+    largest = np.maximum(np.maximum(np.abs(one), np.abs(other)), floor)
+    gap = np.abs(one.astype(np.float64) - other)
+    return int(np.ceil((gap / np.spacing(largest)).max()))
 
 
 def drift(first: Trace, second: Trace, start: dict[str, Array]) -> float:
@@ -106,8 +111,9 @@ def drift(first: Trace, second: Trace, start: dict[str, Array]) -> float:
     apart = travelled = 0.0
     for name, values in first.parameters.items():
         one, other = values[-1].astype(np.float64), second.parameters[name][-1].astype(np.float64)
-        apart += float(np.sum((one - other) ** 2))
-        travelled += float(np.sum((one - start[name]) ** 2))
+        with np.errstate(all="ignore"):
+            apart += float(np.sum((one - other) ** 2))
+            travelled += float(np.sum((one - start[name]) ** 2))
     if apart == 0.0:
         return 0.0
     return float(np.sqrt(apart / travelled)) if travelled and np.isfinite(apart + travelled) else float("inf")

@@ -198,5 +198,6 @@ def compare_rates(source: Sequence[float], target: Sequence[float]) -> Divergenc
     elif worst <= CLOSE * peak:
         level = Level.CLOSE
     shared = min(len(source), len(target))
-    ulp = ulps(*(np.asarray(side[:shared], np.float32) for side in (source, target))) if math.isfinite(worst) else None
+    one, other = (np.asarray(side[:shared], np.float32) for side in (source, target))
+    ulp = ulps(one, other, peak) if math.isfinite(worst) else None
     return Divergence(worst, ulp, worst / peak if peak else 0.0, over, "learning_rate" if over else None, level)

@@ -48,7 +48,7 @@ def test_levels_are_measured_against_the_way_travelled(gap: float, level: Level)
 def test_units_in_the_last_place_mean_something_near_zero() -> None:
     """1e-9 beside weights of size 1 is far below their rounding, however many numbers lie between it and zero."""
     found = compare(trace(np.array([[1e-9, 1.0]])), trace(np.array([[-1e-9, 1.0]])), START, "float32")
-    assert (found.max_ulp, found.level) == (18, Level.EQUIVALENT)  # units of a thousandth: 2**-33
+    assert (found.max_ulp, found.level) == (9, Level.EQUIVALENT)  # in units of a thousandth of 2: 2**-32
     one, other = np.array([[0.0, 1.0]], np.float32), np.array([[0.0, 1.0]], np.float32)
     other[0, 1] = np.nextafter(other[0, 1], np.float32(2))
     assert compare(trace(one), trace(other), START, "float32").max_ulp == 1
@@ -60,6 +60,12 @@ def test_what_is_not_a_number_on_one_side_diverges() -> None:
     found = compare(trace(PATH), trace(other), START, "float32")
     assert (found.level, found.max_abs, found.first_step_over) == (Level.DIVERGENT, math.inf, 2)
     assert compare(trace(other), trace(other), START, "float32").level is Level.IDENTICAL
+
+
+def test_runs_that_overflow_alike_can_be_compared() -> None:
+    one, other = np.array([[1.0, 1e38], [2.0, np.inf]]), np.array([[1.5, 1e38], [2.0, np.inf]])
+    found = compare(trace(one), trace(other), START, "float32")
+    assert (found.max_abs, found.max_ulp) == (0.5, 2**22)
 
 
 def test_every_tolerance_has_a_reason() -> None:

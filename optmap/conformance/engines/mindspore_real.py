@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -107,17 +107,17 @@ def _optimizer(job: Job, parameters: dict[str, Any]) -> tuple[Any, list[str]]:
 def _forward(scenario: Scenario, parameters: dict[str, Any]) -> Any:
     """The loss as a function of one batch and its targets."""
     ops = mindspore.ops
+    losses: dict[Loss, Callable[[Any, Any], Any]] = {
+        Loss.CROSS_ENTROPY: lambda result, targets: ops.SoftmaxCrossEntropyWithLogits()(result, targets)[0].mean(),
+        Loss.MAE: lambda result, targets: ops.abs(result - targets).mean(),
+        Loss.MSE: lambda result, targets: ops.square(result - targets).mean(),
+    }
+    chosen = losses[scenario.loss]
 
     def loss(inputs: Any, targets: Any) -> Any:
         result = ops.matmul(inputs, parameters["weight"].T) + parameters["bias"]
         if scenario.model is Model.SCALED:
             result = result * parameters["norm.gamma"] + parameters["norm.beta"]
-        if scenario.loss is Loss.CROSS_ENTROPY:
-            value = ops.SoftmaxCrossEntropyWithLogits()(result, targets)[0].mean()
-        elif scenario.loss is Loss.MAE:
-            value = ops.abs(result - targets).mean()
-        else:
-            value = ops.square(result - targets).mean()
-        return value * scenario.scale
+        return chosen(result, targets) * scenario.scale
 
     return loss

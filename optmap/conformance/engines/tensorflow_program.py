@@ -176,18 +176,17 @@ def _keep_precision(optimizer: Any, dtype: Any) -> None:
 def _loss(scenario: Scenario, dtype: Any) -> Callable[[dict[str, Any], Any], Any]:
     """The loss of a scenario as a function of its parameters and the step."""
     inputs, targets = tf.constant(scenario.inputs, dtype), tf.constant(scenario.targets, dtype)
+    of_element = {
+        Loss.CROSS_ENTROPY: tf.nn.softmax_cross_entropy_with_logits,
+        Loss.MAE: lambda target, result: tf.abs(result - target),
+        Loss.MSE: lambda target, result: tf.square(result - target),
+    }[scenario.loss]
 
     def loss(parameters: dict[str, Any], step: Any) -> Any:
         batch = step % len(scenario.inputs)
         result = tf.matmul(inputs[batch], parameters["weight"], transpose_b=True) + parameters["bias"]
         if scenario.model is Model.SCALED:
             result = result * parameters["norm.gamma"] + parameters["norm.beta"]
-        if scenario.loss is Loss.CROSS_ENTROPY:
-            value = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets[batch], result))
-        elif scenario.loss is Loss.MAE:
-            value = tf.reduce_mean(tf.abs(result - targets[batch]))
-        else:
-            value = tf.reduce_mean(tf.square(result - targets[batch]))
-        return value * scenario.scale
+        return tf.reduce_mean(of_element(targets[batch], result)) * scenario.scale
 
     return loss

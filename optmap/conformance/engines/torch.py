@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,14 +52,14 @@ def _run(job: Job) -> Trace:
         name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in job.scenario.start.items()
     }
     optimizer = _optimizer(job, parameters)
-    forward = _Forward(job.scenario, dtype)
+    loss_of = _loss(job.scenario, dtype)
     factors = [rate / job.rates[0] for rate in job.rates] if job.rates else []
     first = [group["lr"] for group in optimizer.param_groups]
     recorder = Recorder(job)
     for step in range(job.steps):
         for group, rate in zip(optimizer.param_groups, first, strict=True) if factors else ():
             group["lr"] = rate * factors[step]
-        loss = _set_gradients(job, parameters, forward, step)
+        loss = _set_gradients(job, parameters, loss_of, step)
         optimizer.step()
         recorder.add(
             loss,
@@ -79,13 +79,15 @@ def _optimizer(job: Job, parameters: dict[str, Any]) -> Any:
     return getattr(torch.optim, job.api.rpartition(".")[2])(given, **arguments)
 
 
-def _set_gradients(job: Job, parameters: dict[str, Any], forward: _Forward, step: int) -> float:
+def _set_gradients(
+    job: Job, parameters: dict[str, Any], loss_of: Callable[[dict[str, Any], int], Any], step: int
+) -> float:
     """Set the gradient of every parameter, replayed or computed, and return the loss."""
     replayed = Recorder.replayed(job, step)
     if replayed is None:
         for value in parameters.values():
             value.grad = None
-        loss = forward.loss(parameters, step)
+        loss = loss_of(parameters, step)
         loss.backward()
         return float(loss.detach())
     for name, value in parameters.items():
@@ -104,33 +106,23 @@ def _array(gradient: Any) -> Any:
     return gradient.numpy().copy()
 
 
-class _Forward:
-    """The model and the loss of a scenario."""
+def _loss(scenario: Scenario, dtype: Any) -> Callable[[dict[str, Any], int], Any]:
+    """The loss of a scenario as a function of its parameters and the step."""
+    functional = torch.nn.functional
+    losses = {Loss.CROSS_ENTROPY: functional.cross_entropy, Loss.MAE: functional.l1_loss, Loss.MSE: functional.mse_loss}
+    sparse = scenario.model is Model.EMBEDDING
+    inputs = [torch.tensor(item, dtype=None if sparse else dtype) for item in scenario.inputs]
+    targets = [torch.tensor(item, dtype=dtype) for item in scenario.targets]
 
-    def __init__(self, scenario: Scenario, dtype: Any) -> None:
-        self.scenario = scenario
-        self.inputs = [torch.from_numpy(item) for item in scenario.inputs]
-        if scenario.model is not Model.EMBEDDING:
-            self.inputs = [item.to(dtype) for item in self.inputs]
-        self.targets = [torch.tensor(item, dtype=dtype) for item in scenario.targets]
-
-    def loss(self, parameters: dict[str, Any], step: int) -> Any:
-        """The loss of the batch of a step, counted from 0."""
-        batch = step % len(self.inputs)
-        result, target = self._outputs(parameters, self.inputs[batch]), self.targets[batch]
-        functional = torch.nn.functional
-        if self.scenario.loss is Loss.CROSS_ENTROPY:
-            loss = functional.cross_entropy(result, target)
-        elif self.scenario.loss is Loss.MAE:
-            loss = functional.l1_loss(result, target)
+    def loss(parameters: dict[str, Any], step: int) -> Any:
+        batch = step % len(inputs)
+        if sparse:
+            result = functional.embedding(inputs[batch], parameters["embedding"], sparse=True)
         else:
-            loss = functional.mse_loss(result, target)
-        return loss if self.scenario.scale == 1.0 else loss * self.scenario.scale
+            result = functional.linear(inputs[batch], parameters["weight"], parameters["bias"])
+        if scenario.model is Model.SCALED:
+            result = result * parameters["norm.gamma"] + parameters["norm.beta"]
+        value = losses[scenario.loss](result, targets[batch])
+        return value if scenario.scale == 1.0 else value * scenario.scale
 
-    def _outputs(self, parameters: dict[str, Any], inputs: Any) -> Any:
-        if self.scenario.model is Model.EMBEDDING:
-            return torch.nn.functional.embedding(inputs, parameters["embedding"], sparse=True)
-        dense = torch.nn.functional.linear(inputs, parameters["weight"], parameters["bias"])
-        if self.scenario.model is Model.DENSE:
-            return dense
-        return dense * parameters["norm.gamma"] + parameters["norm.beta"]
+    return loss
