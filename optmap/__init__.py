@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # spares the import of typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from optmap.api import translate_source as translate_source
     from optmap.conformance.api import check as check
     from optmap.conformance.simulate import Group as Group
@@ -27,5 +27,7 @@ __all__ = ["Group", "SparseRows", "__version__", "check", "simulate", "translate
 def __getattr__(name: str) -> Any:
     """Import a public function on first use, so that `import optmap` stays cheap."""
     if name in _DEFINED_IN:
+        from importlib import import_module
+
         return getattr(import_module(_DEFINED_IN[name]), name)
     raise AttributeError(f"module 'optmap' has no attribute {name!r}")

@@ -1,6 +1,17 @@
-"""Entry point of `python -m optmap`."""
+"""Entry point of `python -m optmap` and of the script `optmap`."""
 
-from optmap.cli import main
+from __future__ import annotations
+
+from optmap import interruption
+
+
+def main() -> None:
+    """Run the command line, with Ctrl-C taken care of before anything else is imported."""
+    interruption.ends_the_process()
+    from optmap import cli
+
+    cli.process()
+
 
 if __name__ == "__main__":
     main()

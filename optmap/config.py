@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from optmap.mapping.model import Framework, check_version, frameworks
 from optmap.mapping.plan import Prefer
+from optmap.nearest import nearest
+from optmap.values import NamedTuple
 
 
 class ConfigError(Exception):
     """The settings are invalid; the message gives the file, the key, what was found and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Defaults for the command line. `mappings` is resolved against the directory of the pyproject.toml."""
 
     source: str | None = None
@@ -25,8 +25,8 @@ class Settings:
     strict: bool = False
     params: str | None = None
     exclude: tuple[str, ...] = ()
-    mappings: tuple[Path, ...] = field(default_factory=tuple)
-    versions: dict[str, str] = field(default_factory=dict)
+    mappings: tuple[Path, ...] = ()
+    versions: Mapping[str, str] = {}
 
 
 _KEYS: Final[dict[str, type[Any]]] = {
@@ -55,12 +55,18 @@ def find_settings(start: Path) -> Settings:
 
 
 def read_settings(path: Path) -> Settings:
-    """Read the settings of one pyproject.toml. Raises ConfigError."""
+    """Read the settings of one pyproject.toml, which is not parsed where it says nothing of optmap. Raises ConfigError."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if "optmap" not in text and "\\" not in text:  # a key may be written with escapes
+        return Settings()
     import tomllib
 
     try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
@@ -89,8 +95,6 @@ def read_settings(path: Path) -> Settings:
 
 
 def _check(path: Path, key: str, value: Any) -> None:
-    from optmap.mapping.yamlnodes import nearest
-
     if key not in _KEYS:
         raise ConfigError(f"{path}: [tool.optmap]: unknown key {key!r}{nearest(key, _KEYS)}")
     kind = _KEYS[key]

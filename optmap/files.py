@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from optmap.values import NamedTuple
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

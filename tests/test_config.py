@@ -123,7 +123,15 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"[tool.optmap\n", b"\xff\xfe", b"a = \n", b"a = 1\na = 2\n", b"\x00", b"[tool.optmap]\nto = 'a\nb'\n"]
+    "data",
+    [
+        b"[tool.optmap\n",
+        b"\xff\xfe",
+        b"optmap = \n",
+        b"optmap = 1\noptmap = 2\n",
+        b"optmap\x00",
+        b"[tool.optmap]\nto = 'a\nb'\n",
+    ],
 )
 def test_toml_that_is_none(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "pyproject.toml"
@@ -131,8 +139,16 @@ def test_toml_that_is_none(tmp_path: Path, data: bytes) -> None:
     failure(path)
 
 
+def test_toml_without_the_section_is_not_parsed(tmp_path: Path) -> None:
+    assert read_settings(write(tmp_path, "a = \n")) == Settings()
+
+
+def test_a_key_with_escapes(tmp_path: Path) -> None:
+    assert read_settings(write(tmp_path, '[tool."opt\\u006dap"]\nstrict = true\n')) == Settings(strict=True)
+
+
 def test_toml_that_is_nested_too_deeply(tmp_path: Path) -> None:
-    failure(write(tmp_path, "a = " + "[" * 5000 + "]" * 5000))
+    failure(write(tmp_path, "optmap = " + "[" * 5000 + "]" * 5000))
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

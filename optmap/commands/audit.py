@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from optmap import interruption
 from optmap.audit.results import Audit
 from optmap.audit.run import audit
 from optmap.commands.common import (
@@ -37,7 +38,8 @@ def run(frameworks: Sequence[str], python: Sequence[str], format: str, mappings:
     unused = [name for name in interpreters if name not in chosen]
     if unused:
         raise UsageError(f"--python: found {unused[0]}, which --framework does not name")
-    found = audit(tables(mappings), chosen, interpreters)
+    with interruption.raises():
+        found = audit(tables(mappings), chosen, interpreters)
     sys.stdout.write(AUDIT_FORMATS[format](found))
     sys.stdout.flush()
     return _exit_code(found, [*named, *interpreters])

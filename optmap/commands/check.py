@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from optmap import interruption
 from optmap.commands.common import (
     UsageError,
     choice,
@@ -25,6 +26,7 @@ from optmap.report import CHECK_FORMATS
 from optmap.report.check_text import show
 from optmap.report.text import Progress
 from optmap.translate.write import WriteError, write_new
+from optmap.values import NamedTuple
 
 PASSED: Final = 0
 NOT_AS_EXPECTED: Final = 1
@@ -61,7 +63,8 @@ def run(request: Request) -> int:
     page = _page(request.report)
     progress = Progress()
     try:
-        found = _check(request, progress)
+        with interruption.raises():
+            found = _check(request, progress)
     except CheckError as error:
         raise UsageError(str(error)) from None
     finally:

@@ -12,6 +12,7 @@ from optmap.config import ConfigError, Settings, find_settings
 from optmap.mapping.load import load
 from optmap.mapping.model import Framework, MappingSet, check_version, frameworks
 from optmap.mapping.stored import MappingError
+from optmap.nearest import nearest
 
 P = ParamSpec("P")
 
@@ -53,8 +54,6 @@ def framework(text: str, option: str, known: Mapping[str, Framework]) -> Framewo
     found = aliases.get(text.lower())
     if found is not None:
         return found
-    from optmap.mapping.yamlnodes import nearest
-
     names = [*(["auto"] if option == "--from" else []), *known]
     hint = nearest(text, names).partition("; expected")[0]
     raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(names)}{hint}")

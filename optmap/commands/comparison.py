@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from optmap.mapping.model import Api, Framework, Parameter
 from optmap.mapping.values import write_literal
+from optmap.values import NamedTuple
 
 
 class Row(NamedTuple):

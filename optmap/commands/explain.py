@@ -15,6 +15,7 @@ from optmap.mapping.load import load_schedules
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
 from optmap.mapping.plan import Plan
 from optmap.mapping.values import write_literal
+from optmap.nearest import nearest
 
 
 @reports_usage_errors
@@ -69,8 +70,6 @@ def compare(loaded: MappingSet, source: Api, target: Framework) -> Iterator[Comp
 
 def find_apis(loaded: MappingSet, name: str) -> list[Api]:
     """The classes with a name: a dotted path in any spelling, or a bare class name. Raises UsageError where there is none."""
-    from optmap.mapping.yamlnodes import nearest
-
     found = loaded.named(name)
     if not found:
         raise UsageError(f"unknown optimizer {name!r}{nearest(name, [*loaded.apis, *loaded.class_names])}")

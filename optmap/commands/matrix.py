@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.commands.common import choice, known_frameworks, reports_usage_errors, tables_at, versioned
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.measured import Measured, measurements
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import Plan, Prefer, choose
+from optmap.values import NamedTuple
 
 _WIDE = 150
 """The terminal width, in columns, from which each pair gets one row of a table."""

@@ -6,6 +6,7 @@ import json
 
 from optmap.commands.common import UsageError, choice, reports_usage_errors
 from optmap.diagnostics import CODES, Code
+from optmap.nearest import nearest
 
 
 @reports_usage_errors
@@ -25,8 +26,6 @@ def run(wanted: str | None, format: str) -> int:
 
 
 def _find(wanted: str) -> Code:
-    from optmap.mapping.yamlnodes import nearest
-
     for code in CODES.values():
         if wanted.upper() == code.id or wanted.lower() == code.name:
             return code

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 from optmap.commands.common import (
     UsageError,
@@ -30,6 +29,7 @@ from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_s
 from optmap.translate.files import TranslatedFile, translate_content, translate_files
 from optmap.translate.options import Options
 from optmap.translate.write import WriteError, replace_file, write_new
+from optmap.values import NamedTuple
 
 STDIN = "-"
 QUANTITIES = ("steps_per_epoch", "total_steps")
@@ -74,7 +74,8 @@ def run(request: Request) -> int:
     single = len(request.paths) == 1 and not Path(request.paths[0]).is_dir()
     mode = request.modes[0] if request.modes else "--stdout" if single else "--diff"
     outcomes = _outcomes(request, configured, loaded, options, extra)
-    return _OutcomeHandler(request, mode, request.strict or configured.strict, single).run(outcomes)
+    with closing(outcomes):
+        return _OutcomeHandler(request, mode, request.strict or configured.strict, single).run(outcomes)
 
 
 def _options(request: Request, configured: Settings) -> Options:
@@ -134,7 +135,7 @@ def _check_expression(text: str) -> None:
 
 def _outcomes(
     request: Request, configured: Settings, loaded: MappingSet, options: Options, extra: tuple[Path, ...]
-) -> Iterator[TranslatedFile]:
+) -> Generator[TranslatedFile]:
     if list(request.paths) == [STDIN]:
         if sys.stdin is None:
             raise UsageError("-: standard input is closed")
@@ -172,7 +173,7 @@ class _OutcomeHandler:
                 self._show(outcome)
             progress.step(number)
             if self.reporting or outcome.result.diagnostics or outcome.result.calls:
-                light = outcome._replace(before=b"", result=replace(outcome.result, output=b""))
+                light = outcome._replace(before=b"", result=outcome.result._replace(output=b""))
                 self.kept.append(light)
         progress.clear()
         if self.reporting:
@@ -209,7 +210,7 @@ class _OutcomeHandler:
         except WriteError as error:
             message = f"cannot be written: {error}"
             diagnostics = (*outcome.result.diagnostics, Diagnostic(UNREADABLE, message, 1, 1))
-            result = replace(outcome.result, changed=False, error=message, diagnostics=diagnostics)
+            result = outcome.result._replace(changed=False, error=message, diagnostics=diagnostics)
             return outcome._replace(result=result)
         return outcome
 

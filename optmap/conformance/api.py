@@ -25,7 +25,7 @@ from optmap.conformance.trials import Trial, Trials
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.records import Literal
-from optmap.mapping.yamlnodes import nearest
+from optmap.nearest import nearest
 from optmap.processes import WorkerError
 
 STEPS: Final = 100

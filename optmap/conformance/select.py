@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from optmap.conformance.calls import Call, default_call, rows
 from optmap.mapping.model import Api, Framework, MappingSet, Parameter
 from optmap.mapping.records import Literal
-from optmap.mapping.yamlnodes import nearest
+from optmap.nearest import nearest
 
 Direction: TypeAlias = tuple[frozenset[Framework], Framework]
 """The source frameworks and the target framework."""

@@ -24,7 +24,8 @@ from optmap.mapping.model import (
 )
 from optmap.mapping.rate import LAST, STEP, RateError, read_rate
 from optmap.mapping.records import Literal, Position
-from optmap.mapping.yamlnodes import Parsed, Problems, nearest, parse
+from optmap.mapping.yamlnodes import Parsed, Problems, parse
+from optmap.nearest import nearest
 
 _INSISTS = {"float": (float, "a float"), "int": (int, "an int"), "bool": (bool, "true or false")}
 """What a default has to be where a constructor insists on a type."""

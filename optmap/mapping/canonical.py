@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.formula import Formula, Op, argument, call, context, each, literal, over, times
 from optmap.mapping.model import OPTIMIZER, Api, MappingSet, Parameter
 from optmap.mapping.plan import Given, Loss, Problem, group_ties
 from optmap.mapping.values import Value, literal_value
+from optmap.values import NamedTuple
 
 PACE: Final = "steps_per_epoch"
 TOTAL: Final = "total_steps"

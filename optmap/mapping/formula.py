@@ -10,11 +10,12 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from optmap.mapping.model import same_value
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value
+from optmap.values import NamedTuple
 
 
 class Op(Enum):

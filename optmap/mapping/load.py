@@ -1,7 +1,6 @@
 """Load the tables of optimizers and of schedules: optmap's own from their stored form while it is fresh, others from YAML."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,7 @@ def load(extra: Iterable[Path] = ()) -> MappingSet:
     directories = tuple(extra)
     if not directories:
         return stored("optimizers", "", OPTIMIZERS, plain, back, FOLDER)
-    return replace(OPTIMIZERS(own_files(), directories, directories), extra=directories)
+    return OPTIMIZERS(own_files(), directories, directories)._replace(extra=directories)
 
 
 @lru_cache(maxsize=2)
@@ -37,7 +36,7 @@ def load_schedules(extra: tuple[Path, ...] = ()) -> MappingSet:
         tables = load_files(own_files(SCHEDULES), directories, extra)
     else:
         tables = stored("schedules", SCHEDULES, load_files, plain, back)
-    return replace(tables, extra=extra)
+    return tables._replace(extra=extra)
 
 
 def load_files(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from optmap.mapping.stored import default_directory
+from optmap.values import NamedTuple
 
 NAME: Final = "levels.json"
 

@@ -1,16 +1,19 @@
 """What the tables say, as immutable records that remember the line they came from: every key of a table stands here once."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 
 from optmap.mapping import versions
 from optmap.mapping.frameworks import Facts, Module, load_facts
 from optmap.mapping.records import Literal, Position, Record, added, derived, key, own_key, place
+from optmap.nearest import nearest
+from optmap.values import NamedTuple
+
+T = TypeVar("T")
 
 
 class _Own(type):
@@ -62,8 +65,6 @@ def check_version(package: str, version: str, known: Mapping[str, Framework]) ->
     """Raise ValueError unless the tables describe the version of the package."""
     covered = {name: item.facts.covers.get(name) for item in known.values() for name in item.facts.packages}
     if package not in covered:
-        from optmap.mapping.yamlnodes import nearest
-
         raise ValueError(f"unknown package {package!r}{nearest(package, covered)}")
     versions.key(version)
     span = covered[package]
@@ -420,21 +421,31 @@ class TableFile(Algorithm, title="table"):
     )
 
 
-@dataclass(frozen=True)
-class MappingSet:
-    """All tables together."""
+class MappingSet(Record):
+    """All tables together.
 
-    hyperparameters: dict[str, Hyperparameter]
-    traits: dict[str, Trait]
-    modules: dict[str, Module]
-    algorithms: dict[str, Algorithm]
-    apis: dict[str, Api] = field(default_factory=dict)
-    older: dict[str, Api] = field(default_factory=dict)
-    """Classes of modules that are no more, for the versions that have them."""
-    answers: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What `translate.resolve` has answered so far, by question."""
-    extra: tuple[Path, ...] = field(default=(), compare=False)
-    """The directories of the tables that came on top of optmap's own."""
+    `older` are classes of modules that are no more, for the versions that have them; `extra` are the directories of the
+    tables that came on top of optmap's own.
+    """
+
+    hyperparameters: dict[str, Hyperparameter] = added()
+    traits: dict[str, Trait] = added()
+    modules: dict[str, Module] = added()
+    algorithms: dict[str, Algorithm] = added()
+    apis: dict[str, Api] = added()
+    older: dict[str, Api] = added()
+    extra: tuple[Path, ...] = added(default=())
+
+    @cached_property
+    def _answers(self) -> dict[object, Any]:
+        return {}
+
+    def once(self, question: object, answer: Callable[[], T]) -> T:
+        """The answer to a question that nothing but the tables and the question itself decide; it is looked for once."""
+        found: T | None = self._answers.get(question)
+        if found is None:
+            found = self._answers[question] = answer()
+        return found
 
     @cached_property
     def frameworks(self) -> dict[str, Framework]:
@@ -466,7 +477,7 @@ class MappingSet:
             for name, item in self.algorithms.items()
         }
         modules, apis = self._with_older(chosen, wanted, apis)
-        return MappingSet(self.hyperparameters, self.traits, modules, algorithms, apis, self.older, extra=self.extra)
+        return self._replace(modules=modules, algorithms=algorithms, apis=apis)
 
     def _with_older(
         self, chosen: Mapping[str, str], wanted: Mapping[str, str], apis: dict[str, Api]
@@ -588,7 +599,9 @@ def assembled(
         if not api.module.until:
             members[api.algorithm].append(api)
     found = {name: item._replace(apis=tuple(members[name])) for name, item in algorithms.items()}
-    return MappingSet(hyperparameters, traits, modules, found, current, older)
+    return MappingSet(
+        hyperparameters=hyperparameters, traits=traits, modules=modules, algorithms=found, apis=current, older=older
+    )
 
 
 def _belongs(path: str, until: Mapping[str, str], chosen: Mapping[str, str]) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from optmap.mapping.model import Api, Effect, Need, Parameter
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Conversion, Value
+from optmap.values import NamedTuple
 
 if TYPE_CHECKING:
     from optmap.mapping.formula import Formula

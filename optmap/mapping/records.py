@@ -32,7 +32,9 @@ from enum import Enum
 from functools import cache, partial
 from operator import itemgetter
 from types import UnionType
-from typing import Any, ClassVar, Final, NamedTuple, Self, TypeAlias, dataclass_transform
+from typing import Any, ClassVar, Final, Self, TypeAlias, dataclass_transform
+
+from optmap.values import NamedTuple
 
 Literal: TypeAlias = "bool | int | float | str | tuple[Literal, ...] | None"
 _MISSING: Final = object()

@@ -7,10 +7,11 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from optmap.mapping.model import Accepts
 from optmap.mapping.records import Literal
+from optmap.values import NamedTuple
 
 
 class _Unknown:

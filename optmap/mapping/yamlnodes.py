@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 
 from optmap.mapping.records import Field, Kind, Literal, Position, Record, keys
+from optmap.nearest import nearest
+from optmap.values import NamedTuple
 
 R = TypeVar("R", bound=Record)
 
@@ -79,17 +81,6 @@ class Problems:
     def lines(self) -> list[str]:
         ordered = sorted(self.found, key=lambda item: (item[0].file, item[0].line, item[0].column))
         return [f"{at}: {message}" for at, message in ordered]
-
-
-def nearest(name: str, known: Any) -> str:
-    """Return `; did you mean 'x'?` for the closest known name, or the list of known names where none is close."""
-    from difflib import get_close_matches
-
-    names = [str(item) for item in known]
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; expected one of {', '.join(sorted(names))}" if 0 < len(names) <= 12 else ""
 
 
 def parse(data: bytes, file: str, record: type[Record], problems: Problems) -> Parsed | None:

@@ -15,10 +15,11 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from optmap.source.calls import Form
 from optmap.source.syntax import default_of
+from optmap.values import NamedTuple
 
 
 class Parameter(Protocol):

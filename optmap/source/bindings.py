@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from functools import cached_property
-from typing import NamedTuple
 
 from optmap.source.symbols import Index, Scope, ScopeKind
 from optmap.source.syntax import Comprehension, Function, imported_name, positional
+from optmap.values import NamedTuple
 
 Loop = ast.For | ast.AsyncFor | ast.comprehension
 

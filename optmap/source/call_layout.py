@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from optmap.source.calls import Argument, CallText, Form, Items, Span, comments_in, display_items
 from optmap.source.edits import Edit, line_indent, remove_pieces, remove_range, rest_of_line, starts_line
 from optmap.source.templates import CallTemplate, Given, Piece
 from optmap.source.text import Source
+from optmap.values import NamedTuple
 
 
 class Writer(Protocol):

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from itertools import accumulate
-from typing import NamedTuple
 
 from optmap.source.text import Source, SourceError
+from optmap.values import NamedTuple
 
 _CLOSE, _COMMA, _EQUALS = ord(")"), ord(","), ord("=")
 

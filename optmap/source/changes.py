@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ast
 from enum import Enum, auto
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from optmap.source.calls import Span
 from optmap.source.layout import first_offset, whole_lines
 from optmap.source.model import Module
 from optmap.source.templates import Block, CallTemplate, Template
 from optmap.source.text import Source
+from optmap.values import NamedTuple
 
 Member: TypeAlias = ast.alias | ast.keyword
 Named: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Attribute | ast.keyword

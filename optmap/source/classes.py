@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
 
 from optmap.source.bindings import Binding, How, Symbols, Variable, position
 from optmap.source.symbols import ScopeKind
+from optmap.values import NamedTuple
 
 _FEW = 4
 _WRITERS = ("update", "setdefault", "pop", "clear", "__setitem__")

@@ -6,7 +6,7 @@ import ast
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 from weakref import proxy
 
 from optmap.source.call_layout import CallLayout
@@ -17,6 +17,7 @@ from optmap.source.slots import SlotWriter
 from optmap.source.statement_layout import StatementLayout
 from optmap.source.templates import Block, CallTemplate
 from optmap.source.text import Source
+from optmap.values import NamedTuple
 
 _OPENING: Final = b" \t\r\n([{=,*:"
 """What a value may begin right behind."""

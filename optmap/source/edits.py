@@ -6,10 +6,11 @@ import ast
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.calls import Items, Span, comments_in, read_call, skip_gap
 from optmap.source.text import Source
+from optmap.values import NamedTuple
 
 _INDENT: Final = re.compile(rb"[ \t\f]*")
 _LINE: Final = re.compile(rb"[^\r\n]*")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 from weakref import WeakMethod
 
 from optmap.source.bind import Bound, Signature, Unbound, bind, signature_of
@@ -12,6 +11,7 @@ from optmap.source.bindings import How, Symbols, Variable, is_static, position
 from optmap.source.classes import Classes
 from optmap.source.symbols import ScopeKind
 from optmap.source.syntax import Function, default_of, positional
+from optmap.values import NamedTuple
 
 _PLAIN = ("staticmethod", "classmethod")
 _DEEP = 12

@@ -6,13 +6,13 @@ import ast
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.edits import starts_line
 from optmap.source.magics import CellCode, Kind, names_in, read_cell
 from optmap.source.notebook import Cell, Notebook
 from optmap.source.text import Parts, Source, SourceError, parse_body
+from optmap.values import NamedTuple
 
 _OWN: Final = (Kind.PYTHON, Kind.FUNCTION)
 _IMPORT: Final = re.compile(r"^[ \t]*((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+[^\r\n;#(\\]+)", re.MULTILINE)
@@ -59,7 +59,8 @@ def view(notebook: Notebook) -> View:
     kept = tuple((part.start, part.end) for part in parts if part.code.magic)
     left = tuple((cell, code) for cell, code in codes if code.kind not in _OWN)
     found = View(source, tuple(parts), left)
-    return found._replace(source=replace(source, parts=Parts(lines, tuple(_anchors(found)), kept)))
+    marked = Source(body, "utf-8", b"", source.tree, Parts(lines, tuple(_anchors(found)), kept))
+    return found._replace(source=marked)
 
 
 def _read(cell: Cell) -> CellCode:

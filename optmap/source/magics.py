@@ -7,7 +7,9 @@ import keyword
 import re
 import warnings
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
+
+from optmap.values import NamedTuple
 
 PYTHON_MAGICS: Final = frozenset(
     ("time", "timeit", "capture", "prun", "memit", "mprun", "lprun", "snakeviz", "scalene", "heat", "wandb", "debug")

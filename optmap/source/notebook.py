@@ -9,9 +9,10 @@ import json.decoder
 import re
 from collections.abc import Callable
 from json import JSONDecodeError, JSONDecoder
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.text import SourceError
+from optmap.values import NamedTuple
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = re.compile(r"[ \t\n\r]*")

@@ -6,11 +6,12 @@ import ast
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.bindings import Binding, Symbols, Variable, climb, position
 from optmap.source.symbols import Index, ScopeKind
 from optmap.source.syntax import Function
+from optmap.values import NamedTuple
 
 _FIELDS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
 _LEAVE: Final = (ast.Return, ast.Raise, ast.Continue, ast.Break)

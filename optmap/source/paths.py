@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from typing import Final
 
 from optmap.source.bindings import How, Symbols, position
 from optmap.source.order import Order
 from optmap.source.symbols import Index
 from optmap.source.syntax import chain_of, imported
+from optmap.values import NamedTuple
 
 _LONG: Final = 200
 """Characters of a string that is too long for a path."""
@@ -92,31 +94,43 @@ def possible_paths(index: Index, roots: Collection[str]) -> dict[str, set[str]]:
 def _aliases(index: Index) -> Iterator[tuple[str, tuple[str, ...]]]:
     """`name = chain`: the name may stand for whatever the chain may stand for."""
     for node in (*index.kinds[ast.Assign], *index.kinds[ast.AnnAssign]):
-        chain = chain_of(node.value) if isinstance(node.value, ast.Name | ast.Attribute) else None
-        for target in getattr(node, "targets", None) or [node.target]:
-            if chain is not None and isinstance(target, ast.Name) and len(chain) <= _LONGEST:
-                yield target.id, chain
+        if node.value.__class__ is ast.Name or node.value.__class__ is ast.Attribute:
+            chain = chain_of(node.value)
+            for target in getattr(node, "targets", None) or [node.target]:
+                if chain is not None and isinstance(target, ast.Name) and len(chain) <= _LONGEST:
+                    yield target.id, chain
 
 
-def mentions(index: Index, prefixes: Collection[str], unbound: Collection[str], hint: str) -> Mentions:
+@lru_cache(maxsize=16)
+def _starts(prefixes: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The packages that prefixes lie in, and what paths at or below them begin with, followed by a dot themselves."""
+    return frozenset(prefix.partition(".")[0] for prefix in prefixes), tuple(f"{prefix}." for prefix in prefixes)
+
+
+def mentions(index: Index, prefixes: frozenset[str], unbound: Collection[str], hint: str) -> Mentions:
     """The references that may stand for paths below the prefixes, and the strings with the hint."""
-    possible = possible_paths(index, {prefix.partition(".")[0] for prefix in prefixes})
-    names = {*possible, *unbound}
-    wanted: dict[tuple[str, ...], bool] = {}
-    starts = tuple(f"{prefix}." for prefix in prefixes)
+    roots, starts = _starts(prefixes)
+    possible = possible_paths(index, roots)
     found: list[Reference] = []
-    for name in names & index.mentioned.keys():
+    for name in {*possible, *unbound} & index.mentioned.keys():
+        first = _first_attributes(possible[name], starts) if name in possible else None
+        wanted: dict[tuple[str, ...], bool] = {}
         for scope in index.mentioned[name]:
             for root in scope.uses[name]:
+                if first is not None and getattr(index.parents.get(id(root)), "attr", None) not in first:
+                    continue
                 node, chain = _whole(index.parents, root)
                 if chain not in wanted:
-                    wanted[chain] = _leads(chain, possible, starts)
+                    wanted[chain] = name not in possible or _leads(chain, possible[name], starts)
                 if wanted[chain]:
                     found.append(Reference(node, chain))
     found.sort(key=lambda item: position(item.node))
-    texts = [node for node in index.kinds[ast.Constant] if isinstance(node.value, str)] if hint else []
-    strings = [node for node in texts if hint in node.value and "." in node.value and len(node.value) < _LONG]
-    return Mentions(tuple(found), tuple(sorted(strings, key=position)))
+    return Mentions(tuple(found), tuple(_strings(index, hint)) if hint else ())
+
+
+def _strings(index: Index, hint: str) -> list[ast.Constant]:
+    texts = [node for node in index.kinds[ast.Constant] if node.value.__class__ is str and hint in node.value]
+    return sorted((node for node in texts if "." in node.value and len(node.value) < _LONG), key=position)
 
 
 def _whole(parents: dict[int, ast.AST], root: ast.Name) -> tuple[ast.expr, tuple[str, ...]]:
@@ -128,6 +142,15 @@ def _whole(parents: dict[int, ast.AST], root: ast.Name) -> tuple[ast.expr, tuple
     return node, tuple(chain)
 
 
-def _leads(chain: tuple[str, ...], possible: dict[str, set[str]], starts: tuple[str, ...]) -> bool:
-    known = possible.get(chain[0])
-    return known is None or any(f"{'.'.join((path, *chain[1:]))}.".startswith(starts) for path in known)
+def _leads(chain: tuple[str, ...], known: Iterable[str], starts: tuple[str, ...]) -> bool:
+    return any(f"{'.'.join((path, *chain[1:]))}.".startswith(starts) for path in known)
+
+
+def _first_attributes(known: Iterable[str], starts: tuple[str, ...]) -> set[str] | None:
+    """The attributes of a name, which may stand for some paths, that may lead on; None where the name alone does."""
+    found: set[str] = set()
+    for own in (f"{path}." for path in known):
+        if own.startswith(starts):
+            return None
+        found.update(start[len(own) :].partition(".")[0] for start in starts if start.startswith(own))
+    return found

@@ -10,13 +10,13 @@ import ast
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple
 
 from optmap.source.changes import Change, Delete, Insert, extent
 from optmap.source.edits import Edit, starts_line
 from optmap.source.expected import Different, Expected
 from optmap.source.layout import first_offset
 from optmap.source.text import Source, SourceError, encoding_of, parse_body
+from optmap.values import NamedTuple
 
 
 class VerificationError(Exception):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.bindings import Binding, How, Symbols, Variable
 from optmap.source.classes import Classes
 from optmap.source.functions import Functions
 from optmap.source.order import Order
+from optmap.values import NamedTuple
 
 _MANY: Final = 2000
 """Steps after which a question is given up."""

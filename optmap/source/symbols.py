@@ -9,6 +9,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
+from operator import attrgetter
 from typing import Any, Final
 
 from optmap.source.syntax import Comprehension, imported_name, parameters
@@ -28,12 +29,13 @@ class Scope:
     pattern. `uses` are the names read here. `declared` are those that are global or nonlocal.
     """
 
-    __slots__ = ("binders", "declared", "kind", "node", "parent", "stars", "uses")
+    __slots__ = ("binders", "declared", "in_class", "kind", "node", "parent", "stars", "uses")
 
     def __init__(self, kind: ScopeKind, node: ast.AST, parent: Scope | None) -> None:
         self.kind = kind
         self.node = node
         self.parent = parent
+        self.in_class: bool = kind is ScopeKind.CLASS or (parent is not None and parent.in_class)
         self.binders: dict[str, list[ast.AST]] = {}
         self.uses: dict[str, list[ast.Name]] = {}
         self.declared: dict[str, type[ast.Global] | type[ast.Nonlocal]] = {}
@@ -68,15 +70,11 @@ class Scope:
 
     def spelled(self, name: str) -> str:
         """A private name as Python spells it inside a class, any other name as it is."""
-        if not _is_private(name):
+        if not self.in_class or name[:2] != "__" or name.endswith("__"):
             return name
         owner = next((item.node for item in self.enclosing() if isinstance(item.node, ast.ClassDef)), None)
         prefix = owner.name.lstrip("_") if isinstance(owner, ast.ClassDef) else ""
         return f"_{prefix}{name}" if prefix else name
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("__") and not name.endswith("__")
 
 
 class Index:
@@ -104,34 +102,39 @@ class Index:
     def _walk(self, scope: Scope, stack: list[ast.AST]) -> None:
         """Go through nodes of one scope; inner scopes are left for later."""
         kinds, parents, uses, binders = self.kinds, self.parents, scope.uses, scope.binders
-        handlers, fields_of = _HANDLERS, _FIELDS
+        names, attributes, constants = kinds[ast.Name], kinds[ast.Attribute], kinds[ast.Constant]
+        Name, Attribute, Constant, Load = ast.Name, ast.Attribute, ast.Constant, ast.Load
         while stack:
-            node = stack.pop()
-            kind = node.__class__
-            kinds[kind].append(node)
-            if kind is ast.Name:
-                name = node.id  # type: ignore[attr-defined]
-                table: Any = uses if node.ctx.__class__ is ast.Load else binders  # type: ignore[attr-defined]
-                if name in table:
-                    table[name].append(node)
+            node: Any = stack.pop()
+            kind: Any = node.__class__
+            while kind is Attribute:
+                attributes.append(node)
+                parents[id(node.value)] = node
+                node = node.value
+                kind = node.__class__
+            if kind is Name:
+                names.append(node)
+                table: Any = uses if node.ctx.__class__ is Load else binders
+                if node.id in table:
+                    table[node.id].append(node)
                 else:
-                    table[name] = [node]
+                    table[node.id] = [node]
                 continue
-            handler = handlers.get(kind)
+            if kind is Constant:
+                constants.append(node)
+                continue
+            kinds[kind].append(node)
+            handler = _HANDLERS.get(kind)
             if handler is not None:
                 handler(self, node, scope, stack)
                 continue
-            fields = fields_of.get(kind)
-            if fields is None:
-                fields = fields_of[kind] = tuple(name for name in kind._fields if name not in _ATOMS)
-            for field in fields:
-                value = getattr(node, field, None)
+            for value in (_CHILDREN.get(kind) or _children(kind))(node):
                 if value.__class__ is list:
                     for item in value:
                         if item is not None:
                             parents[id(item)] = node
                             stack.append(item)
-                elif isinstance(value, ast.AST):
+                elif value is not None:
                     parents[id(value)] = node
                     stack.append(value)
 
@@ -266,19 +269,13 @@ class Index:
             value = getattr(node, field, None)
             self._add(node, value if isinstance(value, list) else [value], stack)
 
-    def _attribute(self, node: ast.Attribute, scope: Scope, stack: list[ast.AST]) -> None:
-        self.parents[id(node.value)] = node
-        stack.append(node.value)
-
-    def _leaf(self, node: ast.AST, scope: Scope, stack: list[ast.AST]) -> None:
-        pass
-
     def _finish(self) -> None:
         """Spell private names as classes do, give declared names to their owners, and note who reads what."""
         for scope in self.scopes:
-            _respell(scope, scope.binders)
-            _respell(scope, scope.uses)
-            scope.declared = {scope.spelled(name): kind for name, kind in scope.declared.items()}
+            if scope.in_class:
+                _respell(scope, scope.binders)
+                _respell(scope, scope.uses)
+                scope.declared = {scope.spelled(name): kind for name, kind in scope.declared.items()}
         for scope in self.scopes:
             for name in scope.uses:
                 self.mentioned.setdefault(name, []).append(scope)
@@ -291,8 +288,16 @@ class Index:
                     owner.binders.setdefault(name, []).extend(found)
 
 
+def _children(kind: type[ast.AST]) -> Callable[[ast.AST], tuple[Any, ...]]:
+    """What gives the nodes, and lists of nodes, below a node of a class."""
+    fields = [name for name in kind._fields if name not in _ATOMS and kind is not ast.MatchSingleton]
+    get: Any = attrgetter(*fields) if fields else lambda node: ()
+    found = _CHILDREN[kind] = get if len(fields) != 1 else lambda node: (get(node),)
+    return found
+
+
 def _respell(scope: Scope, table: dict[str, list[Any]]) -> None:
-    for name in [name for name in table if _is_private(name)]:
+    for name in [name for name in table if name[:2] == "__"]:
         spelled = scope.spelled(name)
         if spelled != name:
             table.setdefault(spelled, []).extend(table.pop(name))
@@ -302,12 +307,8 @@ _ATOMS: Final = frozenset(
     ("ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment", "conversion", "simple", "kwd_attrs")
 )
 """Fields that hold no nodes, or nodes that all places share."""
-_FIELDS: Final[dict[type[ast.AST], tuple[str, ...]]] = {}
+_CHILDREN: Final[dict[type[ast.AST], Callable[[ast.AST], tuple[Any, ...]]]] = {}
 _HANDLERS: Final[dict[type[ast.AST], Callable[[Index, Any, Scope, list[ast.AST]], None]]] = {
-    ast.Constant: Index._leaf,
-    ast.Pass: Index._leaf,
-    ast.MatchSingleton: Index._leaf,
-    ast.Attribute: Index._attribute,
     ast.Import: Index._import,
     ast.ImportFrom: Index._import,
     ast.Global: Index._declaration,

@@ -6,9 +6,10 @@ import ast
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from optmap.source.text import SourceError
+from optmap.values import NamedTuple
 
 Block: TypeAlias = tuple[ast.stmt, ...]
 Piece: TypeAlias = str | ast.expr | Block

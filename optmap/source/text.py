@@ -12,10 +12,11 @@ import sys
 import tokenize
 import warnings
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from optmap.values import NamedTuple
 
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 _WORD: Final = re.compile(rb"\w+")
@@ -45,17 +46,19 @@ class Parts(NamedTuple):
     kept: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True)
 class Source:
-    """Python source: `body` is its UTF-8 form without byte order mark, `encoding` and `bom` say how to go back."""
+    """Python source: `body` is its UTF-8 form without byte order mark, `encoding` and `bom` say how to go back.
 
-    body: bytes
-    encoding: str
-    bom: bytes
-    tree: ast.Module
-    parts: Parts | None = None
-    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What was found out about the source, by whatever asks for it once."""
+    `memo` holds what was found out about it, by whatever asks for that once.
+    """
+
+    def __init__(self, body: bytes, encoding: str, bom: bytes, tree: ast.Module, parts: Parts | None = None) -> None:
+        self.body: Final = body
+        self.encoding: Final = encoding
+        self.bom: Final = bom
+        self.tree: Final = tree
+        self.parts: Final = parts
+        self.memo: Final[dict[Any, Any]] = {}
 
     @cached_property
     def line_starts(self) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from optmap.diagnostics import INTERNAL_ERROR
 from optmap.mapping.stored import MappingError
@@ -17,6 +17,7 @@ from optmap.translate.findings import Finding
 from optmap.translate.passes import REPORTING
 from optmap.translate.results import FileResult, failed
 from optmap.translate.unit import STEPS, Member, Unit, Veto, Vetoes, skipping
+from optmap.values import NamedTuple
 
 _Result = TypeVar("_Result")
 _MEANT: Final = (MappingError, MemoryError)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from optmap import interruption
 from optmap.diagnostics import UNREADABLE, Diagnostic
 from optmap.files import FoundFile
 from optmap.mapping.load import load
@@ -15,6 +17,7 @@ from optmap.translate.faults import contained
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
+from optmap.values import NamedTuple
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 """Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
@@ -51,9 +54,18 @@ def translate_files(
             yield _one(found, tables, options)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import active_children
 
-    with ProcessPoolExecutor(jobs, initializer=_start, initargs=(mappings, options, keep)) as pool:
-        yield from pool.map(_in_worker, files, chunksize=64)
+    pool = ProcessPoolExecutor(jobs, initializer=_start, initargs=(mappings, options, keep))
+    with interruption.raises(), pool:
+        try:
+            with interruption.waits():
+                translated = pool.map(_in_worker, files, chunksize=64)
+            yield from translated
+        except BaseException:  # an interruption, or nobody wants the rest
+            for process in active_children():
+                process.terminate()
+            raise
 
 
 _WORKER: dict[str, tuple[MappingSet, Options, bool]] = {}
@@ -81,7 +93,7 @@ def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFi
     if found.error is not None:
         return TranslatedFile(found.path, found.base, b"", unreadable(found.error))
     try:
-        status = found.path.stat()
+        status = os.stat(found.path)
         if not stat.S_ISREG(status.st_mode):
             return TranslatedFile(found.path, found.base, b"", unreadable("not a regular file"))
         limit = MAXIMUM_BYTES * (8 if found.path.suffix == ".ipynb" else 1)  # most of a notebook is its output

@@ -8,11 +8,12 @@ import re
 import tokenize
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.diagnostics import Code, Diagnostic
 from optmap.source.calls import Span
 from optmap.source.text import Source
+from optmap.values import NamedTuple
 
 _NEWLINE: Final = re.compile(rb"\r\n?")
 _IGNORE: Final = re.compile(r"#\s*optmap:\s*ignore(?:\[([^\]]*)\])?\s*(?:#.*)?$")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from optmap.mapping.model import Framework
 from optmap.mapping.plan import Prefer
+from optmap.values import NamedTuple
 
 
 class Options(NamedTuple):

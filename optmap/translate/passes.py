@@ -8,13 +8,14 @@ comes up. The modules of a pass are imported only for files that want it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from optmap.translate.constructors.imports import run as run_imports
 from optmap.translate.constructors.run import run as run_constructors
 from optmap.translate.discover.sites import WRAPPED
 from optmap.translate.prefilter import has_steps, looks_up_optimizers, names_packages
 from optmap.translate.unit import Outcome, Pass, Unit, Vetoes, skipping
+from optmap.values import NamedTuple
 
 Run: TypeAlias = Callable[[Unit, Outcome], Outcome]
 
@@ -52,7 +53,8 @@ def _schedules() -> Run:
 
 def _surrounded(unit: Unit) -> bool:
     body, sites, sources = unit.source.body, unit.sites, unit.options.sources
-    elsewhere = looks_up_optimizers(body, sites.mentions, sources) or names_packages(body, sources, unit.tables.extra)
+    elsewhere = looks_up_optimizers(body, sites.mentions, unit.tables, sources)
+    elsewhere = elsewhere or names_packages(body, sources, unit.tables.extra)
     return bool(sites.calls) or elsewhere
 
 

@@ -6,47 +6,96 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from optmap.diagnostics import DYNAMIC
 from optmap.mapping.model import Framework, MappingSet
 from optmap.translate.findings import Finding
+from optmap.values import NamedTuple
 
 _MODULE_BY_NAME: Final = re.compile(rb"getattr\([^()]*['\"]optim")
 
 
-def may_hold_optimizers(data: bytes, tables: MappingSet, sources: Collection[Framework]) -> bool:
+Form: TypeAlias = tuple[tuple[bytes, ...], ...]
+"""Groups of words, of each of which a file must hold one; what most files lack comes first."""
+
+
+class _Forms(NamedTuple):
+    """How a file may mention an optimizer by its class or module, and how by a short name."""
+
+    mentions: tuple[Form, ...]
+    short_names: tuple[Form, ...]
+
+
+def may_hold_optimizers(data: bytes, tables: MappingSet, sources: frozenset[Framework]) -> bool:
     """Tell whether a file may hold anything of the source frameworks that is worth parsing it for."""
-    return may_mention(data, tables, sources) or _names_optimizers(data, sources)
+    forms = _forms(tables, sources)
+    return _has_one(data, forms.mentions) or _has_one(data, forms.short_names)
 
 
-def may_mention(data: bytes, tables: MappingSet, sources: Collection[Framework]) -> bool:
+def may_mention(data: bytes, tables: MappingSet, sources: frozenset[Framework]) -> bool:
     """Tell whether a file may mention an optimizer by the name of its class or module."""
-    said = {word: word.encode() in data for framework in sources for word in framework.facts.words}
-    named = False
+    return _has_one(data, _forms(tables, sources).mentions)
+
+
+def _has_one(data: bytes, forms: tuple[Form, ...]) -> bool:
+    for form in forms:
+        for group in form:
+            for word in group:
+                if word in data:
+                    break
+            else:
+                break
+        else:
+            return True
+    return False
+
+
+def _forms(tables: MappingSet, sources: frozenset[Framework]) -> _Forms:
+    """Keras' `model.compile("adam")` is a short name, and timm's `create_optimizer_v2(model, "adamw")` another."""
+    return tables.once((_forms, sources), lambda: _made_forms(tables, sources))
+
+
+def _made_forms(tables: MappingSet, sources: frozenset[Framework]) -> _Forms:
+    mentions: list[Form] = []
     for framework in sources:
-        if any(root.encode() in data for root in tables.roots[framework]):
-            words = framework.facts.words
-            if not words or any(said[word] for word in words):
-                return True
-            named = named or framework.facts.class_names
-    if any(said.values()) and names_packages(data, sources, tables.extra):
-        return True
-    return named and any(name.encode() in data for name in tables.class_names)
+        roots, facts = _encoded(tables.roots[framework]), framework.facts
+        mentions.append((_encoded(facts.words), roots) if facts.words else (roots,))
+        if facts.class_names:
+            mentions.append((roots, _encoded(tables.class_names)))
+    words = _encoded(word for item in sources for word in item.facts.words)
+    packages = _words(tables.extra, "packages")
+    mentions += [(words, tuple(packages.get(framework, ()))) for framework in sources]
+    short = [tuple((word.encode(),) for word in words) for item in sources for words in item.facts.short_names]
+    return _Forms(_joined(mentions), _joined(short))
 
 
-def _names_optimizers(data: bytes, sources: Collection[Framework]) -> bool:
-    """Tell whether the file may name an optimizer by a short name.
+def _joined(forms: Iterable[Form]) -> tuple[Form, ...]:
+    """The forms that differ in their last group only as one."""
+    groups: dict[Form, tuple[bytes, ...]] = {}
+    for *first, last in forms:
+        groups[tuple(first)] = (*groups.get(tuple(first), ()), *last)
+    return tuple((*first, _shortest(last)) for first, last in groups.items())
 
-    Keras' `model.compile("adam")` is one form, timm's `create_optimizer_v2(model, "adamw")` another.
-    """
-    forms = (words for framework in sources for words in framework.facts.short_names)
-    return any(all(word.encode() in data for word in words) for words in forms)
+
+def _shortest(words: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The words without those that hold another one."""
+    found: list[bytes] = []
+    for word in sorted(set(words), key=lambda word: (len(word), word)):
+        if not any(other in word for other in found):
+            found.append(word)
+    return tuple(found)
 
 
-def looks_up_optimizers(data: bytes, mentions: Sequence[Finding], sources: Collection[Framework]) -> bool:
+def _encoded(words: Iterable[str]) -> tuple[bytes, ...]:
+    return _shortest(word.encode() for word in words)
+
+
+def looks_up_optimizers(
+    data: bytes, mentions: Sequence[Finding], tables: MappingSet, sources: frozenset[Framework]
+) -> bool:
     """Tell whether the file may stand a string for an optimizer, given what it mentions."""
-    if any(mention.code is DYNAMIC for mention in mentions) or _names_optimizers(data, sources):
+    if any(mention.code is DYNAMIC for mention in mentions) or _has_one(data, _forms(tables, sources).short_names):
         return True
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
 

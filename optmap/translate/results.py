@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from optmap.diagnostics import Code, Diagnostic, Severity
 from optmap.source.edits import Edit
+from optmap.values import NamedTuple
 
 
 class Status(StrEnum):
@@ -40,8 +39,7 @@ class CellChange(NamedTuple):
     after: str
 
 
-@dataclass(frozen=True)
-class FileResult:
+class FileResult(NamedTuple):
     """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used.
 
     `edits` are those of the source's UTF-8 form; a notebook has `cells`, those that changed, in their place.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from optmap.mapping.model import Framework, MappingSet
@@ -16,12 +16,12 @@ _CALLED: Final = re.compile(r"(?<![\w.\"'])([^\W\d][\w.]*)\s*\(")
 
 
 def changes_again(
-    module: Module, tables: MappingSet, sources: Collection[Framework], changes: Iterable[Change],
+    module: Module, tables: MappingSet, sources: frozenset[Framework], changes: Iterable[Change],
     needed: Iterable[NewImport],
 ) -> list[Change]:  # fmt: skip
     """The changes that write a call of an optimizer which is to be translated."""
     imported = {new.name: new.path for new in needed}
-    names = {api.class_name for api in tables.apis.values() if api.framework in sources}
+    names = _class_names(tables, sources)
     found = []
     for change in changes:
         for chain in _called(change):
@@ -32,6 +32,11 @@ def changes_again(
             if any(api is not None and api.framework in sources for api in apis):
                 found.append(change)
     return found
+
+
+def _class_names(tables: MappingSet, sources: frozenset[Framework]) -> frozenset[str]:
+    names = (api.class_name for api in tables.apis.values() if api.framework in sources)
+    return tables.once((_class_names, sources), lambda: frozenset(names))
 
 
 def _called(change: Change) -> Iterator[tuple[str, ...]]:

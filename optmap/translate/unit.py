@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from optmap.diagnostics import INTERNAL_ERROR
 from optmap.mapping.model import Api, MappingSet
@@ -16,6 +16,7 @@ from optmap.translate.discover.sites import CallSite, Sites
 from optmap.translate.findings import Finding, Place, offset_of, position
 from optmap.translate.options import Options
 from optmap.translate.results import CallResult, Status
+from optmap.values import NamedTuple
 
 Member: TypeAlias = int | tuple[int, str]
 """What is changed together with others or not at all: the id of a call's node, or the key of a variable of parameters."""

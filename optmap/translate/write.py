@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from optmap import interruption
+
 
 class WriteError(Exception):
     """A file could not be written; it is as it was."""
@@ -43,7 +45,12 @@ def write_new(path: Path, content: bytes, like: Path | None = None) -> None:
 
 
 def _write_beside(path: Path, content: bytes, mode: int | None) -> None:
-    """Write to a temporary file in the same directory, then rename it over the path."""
+    """Write to a temporary file in the same directory, then rename it over the path; an interruption leaves none behind."""
+    with interruption.raises():
+        _write_through(path, content, mode)
+
+
+def _write_through(path: Path, content: bytes, mode: int | None) -> None:
     import tempfile  # takes longer to import than most runs, which write nothing, can afford
 
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".optmap")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 import pytest
 
@@ -60,4 +59,4 @@ def test_edits_that_are_not_the_outputs_are_found(tables: MappingSet) -> None:
     result, _ = of(CHANGED[0], tables)
     before = CHANGED[0].before.encode()
     assert edited(before, result) == result.output
-    assert edited(before, replace(result, edits=result.edits[1:])) != result.output
+    assert edited(before, result._replace(edits=result.edits[1:])) != result.output

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.model import MappingSet
 from optmap.translate.configs.nodes import Node
+from optmap.values import NamedTuple
 
 _KEY: Final = re.compile(
     r"(?:\w+[_-])?(?:optimizer|optimiser|optim|opt)s?(?:[_-](?:config|cfg|conf|type|name|class|spec))?", re.IGNORECASE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.records import Literal
@@ -11,6 +10,7 @@ from optmap.mapping.values import UNKNOWN, Value, literal_value, write_literal
 from optmap.translate.configs.entries import Entry, named
 from optmap.translate.configs.nodes import Node, literal
 from optmap.translate.constructors.as_text import GivenArgument
+from optmap.values import NamedTuple
 
 
 class Identified(NamedTuple):

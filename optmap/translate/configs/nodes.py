@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from optmap.mapping.records import Literal
+from optmap.values import NamedTuple
 
 Scalar = str | int | float | bool | None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from optmap.diagnostics import INVALID_CALL, UNPACKED_ARGUMENTS
 from optmap.mapping.canonical import is_schedule
@@ -15,6 +14,7 @@ from optmap.mapping.versions import key
 from optmap.source.bind import Problem, Signature, Unbound, bind
 from optmap.source.calls import Form
 from optmap.translate.constructors.reasons import Reason, Subject
+from optmap.values import NamedTuple
 
 
 class CallArgument(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from optmap.diagnostics import Severity
 from optmap.mapping.model import Api, Framework, MappingSet
@@ -13,6 +12,7 @@ from optmap.source.calls import Form
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.reasons import RemedyKind
 from optmap.translate.constructors.resolve import Rewrite, Trainer, resolve
+from optmap.values import NamedTuple
 
 
 class GivenArgument(NamedTuple):

@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.model import MappingSet
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.sites import CallSite
+from optmap.values import NamedTuple
 
 
 class RateKind(Enum):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.diagnostics import NUMERIC_DIFFERENCE, Code
 from optmap.mapping.model import Need
 from optmap.mapping.plan import Cause
+from optmap.values import NamedTuple
 
 
 class Subject(Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from optmap.diagnostics import (
     API_NOTE,
@@ -28,6 +27,7 @@ from optmap.mapping.plan import Constant, Loss, Plan, Prefer, choose
 from optmap.mapping.values import write_literal
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.constructors.reasons import SUBJECTS, Reason, Remedy, RemedyKind, Subject
+from optmap.values import NamedTuple
 
 _PROBLEM_CODES = {
     Loss.MISSING: UNSUPPORTED_ARGUMENT,
@@ -92,10 +92,7 @@ def resolve(
     """
     # Files repeat themselves; equal calls have equal answers. repr() keeps 1, 1.0 and True apart.
     question = (api.name, api.version, target, prefer, groups, serving, trainer, repr(arguments))
-    known = tables.answers.get(question)
-    if known is None:
-        known = tables.answers[question] = _resolve(tables, api, arguments, target, prefer, groups, serving, trainer)
-    return known
+    return tables.once(question, lambda: _resolve(tables, api, arguments, target, prefer, groups, serving, trainer))
 
 
 def _resolve(

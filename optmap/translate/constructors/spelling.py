@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
 
 from optmap.mapping.model import Api
 from optmap.source.bindings import position
 from optmap.source.model import Module
 from optmap.source.syntax import imported
 from optmap.translate.discover.sites import CallSite
+from optmap.values import NamedTuple
 
 
 class NewImport(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from optmap.diagnostics import (
     GROUP_KEY,
@@ -41,6 +40,7 @@ from optmap.translate.parameters.edits import parameter_changes, uses_names
 from optmap.translate.parameters.groups import ParametersArgument
 from optmap.translate.parameters.sharing import Sharing
 from optmap.translate.unit import Member, Rewritten, Tied, Translation, Unit, Veto
+from optmap.values import NamedTuple
 
 
 class CallOutcome(NamedTuple):

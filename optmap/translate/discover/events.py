@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from optmap.mapping.frameworks import Kind
 from optmap.mapping.model import Framework
@@ -12,6 +11,7 @@ from optmap.source.model import Module, Variable
 from optmap.translate.discover.holders import Holder, Search, uses_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import Chain, seen
+from optmap.values import NamedTuple
 
 
 def done_with(module: Module, optimizer: ast.expr, framework: Framework) -> Iterator[tuple[Kind, ast.Call]]:

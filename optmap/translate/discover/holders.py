@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from optmap.source.model import Module, Variable
 from optmap.source.syntax import chain_of, parameters
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import Chain, models_seen, values_of
 from optmap.translate.steps.reasons import Reason, Why, because
+from optmap.values import NamedTuple
 
 _MANY = 100
 

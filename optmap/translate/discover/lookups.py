@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.diagnostics import DYNAMIC, OPTIMIZER_BY_NAME
 from optmap.mapping.around import Around, Factory
@@ -21,6 +21,7 @@ from optmap.translate.discover.sites import Sites
 from optmap.translate.discover.trainers import compiled
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
+from optmap.values import NamedTuple
 
 
 class _Named(NamedTuple):

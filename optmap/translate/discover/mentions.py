@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.diagnostics import (
     ALIAS,
@@ -26,6 +26,7 @@ from optmap.mapping.frameworks import Module as OptimizerModule
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.source.model import Module, Reference
 from optmap.translate.findings import Finding
+from optmap.values import NamedTuple
 
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _TYPE_CHECKS: Final = ("isinstance", "issubclass", "type")

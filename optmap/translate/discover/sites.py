@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.diagnostics import AMBIGUOUS_NAME, MISSING_IMPORT, SCHEDULER, UNEDITABLE, UNKNOWN_OPTIMIZER, Code
 from optmap.mapping.model import Api, Framework, MappingSet
@@ -13,6 +12,7 @@ from optmap.source.model import Module, Reference
 from optmap.source.text import Source
 from optmap.translate.discover.mentions import Member, find_member, mention_of, mention_of_other, mention_of_string
 from optmap.translate.findings import Finding
+from optmap.values import NamedTuple
 
 WRAPPED: Final = "wrapped_optimizer"
 """The canonical name of the argument that holds the optimizer of a wrapper."""
@@ -27,8 +27,7 @@ class CallSite(NamedTuple):
     module: Module
 
 
-@dataclass(frozen=True)
-class Sites:
+class Sites(NamedTuple):
     """Everything that a file says about optimizers of the source frameworks.
 
     `already` are calls of the target's classes, `schedules` the references to schedules of the sources. `mentions` are what
@@ -53,8 +52,8 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
     """Find every call and mention of an optimizer of the source frameworks."""
     wanted = frozenset(sources) | {target}
     module = Module.of(source)
-    unbound = frozenset(tables.conventional) | (tables.class_names if module.stars() else frozenset())
-    prefixes = tuple(path for path, home in tables.modules_by_path.items() if home.framework in wanted)
+    unbound = tables.conventional.keys() | (tables.class_names if module.stars() else frozenset())
+    prefixes = tables.once((find_sites, wanted), lambda: _prefixes(tables, wanted))
     finder = _Finder(module, tables, frozenset(sources), target)
     found = module.references(prefixes, unbound=unbound, hint="optim")
     for reference in found.references:
@@ -65,6 +64,11 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
         module, tuple(finder.calls), tuple(finder.already), tuple(finder.schedules), tuple(finder.mentions),
         frozenset(finder.constructing),
     )  # fmt: skip
+
+
+def _prefixes(tables: MappingSet, wanted: frozenset[Framework]) -> frozenset[str]:
+    """The import paths of the modules that hold optimizers of some frameworks."""
+    return frozenset(path for path, home in tables.modules_by_path.items() if home.framework in wanted)
 
 
 class _Finder:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.text import Source
+from optmap.values import NamedTuple
 
 _SHOWN: Final = 6
 """How many things, and how many lines of each, a message names."""

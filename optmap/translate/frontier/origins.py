@@ -6,12 +6,13 @@ import ast
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, auto
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.syntax import Comprehension, inner
 from optmap.translate.frontier.sorts import Sort, roots_of, sort_of
+from optmap.values import NamedTuple
 
 _DEEP: Final = 60
 """Expressions behind each other after which a value counts as unknown."""

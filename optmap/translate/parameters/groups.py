@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.syntax import chain_of
 from optmap.translate.constructors.resolve import Groups
+from optmap.values import NamedTuple
 
 PASS_ON: Final = ("list", "tuple", "iter", "chain", "reversed", "from_iterable")
 """Functions whose arguments are, or hold, what they return."""
@@ -45,7 +45,6 @@ class GroupEntry(NamedTuple):
     sets: bool = True
 
 
-@dataclass
 class ParametersArgument:
     """What a parameters argument holds; every list is in the order in which it was read, without repetitions.
 
@@ -56,18 +55,19 @@ class ParametersArgument:
     all, `name_attribute` whether parameters are asked for their own.
     """
 
-    entries: list[GroupEntry] = field(default_factory=list)
-    accessors: list[ast.Call] = field(default_factory=list)
-    unnamed: list[ast.Call] = field(default_factory=list)
-    single: list[ast.expr] = field(default_factory=list)
-    lazy: list[ast.expr] = field(default_factory=list)
-    filters: list[ast.Call] = field(default_factory=list)
-    opaque: list[ast.expr] = field(default_factory=list)
-    unreadable: ast.expr | None = None
-    lost: list[Lost] = field(default_factory=list)
-    literals: dict[str, None] = field(default_factory=dict)
-    picks: bool = False
-    name_attribute: bool = False
+    def __init__(self) -> None:
+        self.entries: list[GroupEntry] = []
+        self.accessors: list[ast.Call] = []
+        self.unnamed: list[ast.Call] = []
+        self.single: list[ast.expr] = []
+        self.lazy: list[ast.expr] = []
+        self.filters: list[ast.Call] = []
+        self.opaque: list[ast.expr] = []
+        self.unreadable: ast.expr | None = None
+        self.lost: list[Lost] = []
+        self.literals: dict[str, None] = {}
+        self.picks = False
+        self.name_attribute = False
 
     @property
     def groups(self) -> Groups | None:

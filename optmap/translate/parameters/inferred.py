@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.model import Framework
 from optmap.source.bindings import position
@@ -14,6 +14,7 @@ from optmap.source.syntax import chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.uses import binding_at, defined
+from optmap.values import NamedTuple
 
 _STEPS: Final = ("apply_gradients", "minimize")
 """Methods of an optimizer that train."""

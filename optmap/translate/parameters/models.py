@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.bindings import position
 from optmap.source.model import Binding, How, Module, Variable
@@ -18,6 +18,7 @@ from optmap.source.syntax import chain_of
 from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON, Role, called
 from optmap.translate.parameters.together import Part, together
 from optmap.translate.parameters.uses import FEW, Added, changing_uses, effects, is_sum
+from optmap.values import NamedTuple
 
 _MANY: Final = 200_000
 """Steps after which the question is given up."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from optmap.source.bindings import position
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.syntax import Function
 from optmap.translate.parameters.groups import GroupEntry, Role, is_group
+from optmap.values import NamedTuple
 
 _Answer = TypeVar("_Answer")
 READERS: Final = ("print", "len", "bool", "isinstance", "type", "id", "repr", "str")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from optmap.diagnostics import SCHEDULE_STEPS
 from optmap.mapping.model import Api
@@ -25,6 +24,7 @@ from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.substitutes import read_call_of
 from optmap.translate.schedules.translate import Taken, TranslatedSchedule, no_name, read_schedule, shadowed, uncounted
 from optmap.translate.unit import Unit
+from optmap.values import NamedTuple
 
 
 class _Place(NamedTuple):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.schedules.owners import Owners
+from optmap.values import NamedTuple
 
 
 class AttachedGroup(NamedTuple):

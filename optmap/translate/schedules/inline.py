@@ -6,7 +6,6 @@ Its statement goes, and so do the calls of its step(), for Keras counts the opti
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
 
 from optmap.diagnostics import SCHEDULE_PASSED
 from optmap.mapping.model import Api
@@ -24,6 +23,7 @@ from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.substitutes import read_call_of
 from optmap.translate.schedules.translate import TranslatedSchedule, no_name, shadowed
 from optmap.translate.unit import Unit
+from optmap.values import NamedTuple
 
 _UNSEEN = (
     "how many steps the optimizer makes between two calls of its step() cannot be seen; pass --set steps_per_epoch=N"

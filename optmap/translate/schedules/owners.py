@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.canonical import attached
 from optmap.mapping.model import OPTIMIZER, MappingSet
 from optmap.source.bind import Signature, bind
 from optmap.source.model import How, Module, Variable
 from optmap.translate.discover.sites import CallSite, Sites
+from optmap.values import NamedTuple
 
 _STEPS: Final = ("apply_gradients", "minimize")
 _GLOBAL_STEP: Final = ("get_global_step", "get_or_create_global_step")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.bindings import position
 from optmap.source.model import Module, Variable
+from optmap.values import NamedTuple
 
 _LEAVE: Final = (ast.Break, ast.Continue, ast.Return, ast.Raise)
 _BOUND: Final = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Call)

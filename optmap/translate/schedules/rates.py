@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from optmap.mapping.canonical import Canonical
 from optmap.mapping.formula import Formula
 from optmap.mapping.rate import over_first
+from optmap.values import NamedTuple
 
 
 class RateText(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.canonical import PACE, Canonical, Context, attached, canonical_values
 from optmap.mapping.derive import candidates, plans
@@ -22,6 +22,7 @@ from optmap.translate.schedules.owners import optimizer_node, rate_node
 from optmap.translate.schedules.rates import RateText, rate_text
 from optmap.translate.schedules.translate import Bound, context_of, read_schedule
 from optmap.translate.unit import Unit
+from optmap.values import NamedTuple
 
 _OWN: Final = {"math", "min", "max", "sum", "milestone"}
 """Names that formulas use for something of their own."""

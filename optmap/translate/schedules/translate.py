@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
 from optmap.mapping.canonical import Context, attached
@@ -25,6 +25,7 @@ from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 from optmap.translate.schedules.owners import Ownership, argument
 from optmap.translate.unit import Unit
+from optmap.values import NamedTuple
 
 _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
 """Builtins that take a tensor of one element for a number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from optmap.mapping.canonical import attached
 from optmap.mapping.frameworks import fill
@@ -59,7 +59,7 @@ def translate_schedules(unit: Unit, vetoes: Vetoes) -> Translations:
     found = schedule_calls(module, unit.sites, tables)
     calls = tuple(site for site in found if not unit.skips(site.node) and failed_on(vetoes, site.node) is None)
     optimizers = tuple(site for site in unit.sites.calls if failed_on(vetoes, site.node) is None)
-    unit = unit._replace(tables=tables, sites=replace(unit.sites, calls=optimizers))
+    unit = unit._replace(tables=tables, sites=unit.sites._replace(calls=optimizers))
     ownership = Ownership(module, optimizers, calls)
     owners = {id(site.node): ownership.find(site) for site in calls}
     known = [site for site in calls if attached(site.api) and owners[id(site.node)].reason is None]

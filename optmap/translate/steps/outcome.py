@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from optmap.source.changes import Change
 from optmap.translate.constructors.spelling import NewImport
 from optmap.translate.findings import Finding
+from optmap.values import NamedTuple
 
 
 class StepOutcome(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.model import Module, Variable
+from optmap.values import NamedTuple
 
 _VALUES: Final = (ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Await)
 

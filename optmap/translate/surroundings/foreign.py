@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import NamedTuple
 
 from optmap.diagnostics import FOREIGN_OPTIMIZER, FOREIGN_PACKAGE
 from optmap.mapping.around import Foreign, load_around
@@ -12,6 +11,7 @@ from optmap.source.model import Module
 from optmap.source.syntax import imported
 from optmap.translate.findings import Finding
 from optmap.translate.unit import Unit
+from optmap.values import NamedTuple
 
 _NOT_USED = (ast.arg, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef, ast.Compare, ast.ExceptHandler)
 """Nodes around a name that only speaks of a class: annotations, comparisons."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.around import Pattern, Template
 from optmap.mapping.model import Api, same_value
@@ -13,6 +13,7 @@ from optmap.mapping.values import Value, read_value
 from optmap.source.bind import Plain, Signature, bind
 from optmap.source.text import Source
 from optmap.translate.surroundings.uses import MemberUse
+from optmap.values import NamedTuple
 
 _LONGEST: Final = 60
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 from optmap.source.model import Module
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
+from optmap.values import NamedTuple
 
 
 class Role(NamedTuple):

@@ -32,7 +32,7 @@ def _elsewhere(unit: Unit) -> Iterator[Finding]:
     """Optimizers that are named by strings, or that come from other packages."""
     source, sites, tables, options, _ = unit
     named: list[Finding] = []
-    if looks_up_optimizers(source.body, sites.mentions, options.sources):
+    if looks_up_optimizers(source.body, sites.mentions, tables, options.sources):
         from optmap.translate.discover.lookups import lookup_findings
 
         named += lookup_findings(source, sites, load_around(tables.extra), tables, options)

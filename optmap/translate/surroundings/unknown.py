@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from optmap.diagnostics import UNKNOWN_USE
 from optmap.source.model import Module
@@ -14,6 +13,7 @@ from optmap.translate.discover.events import done_with
 from optmap.translate.findings import Finding
 from optmap.translate.surroundings.foreign import also_on
 from optmap.translate.unit import Translation
+from optmap.values import NamedTuple
 
 
 class Place(NamedTuple):

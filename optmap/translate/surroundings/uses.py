@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from optmap.source.bindings import position
 from optmap.source.model import Module
+from optmap.values import NamedTuple
 
 
 class MemberUse(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
 
 from optmap.mapping.steps import Parameter, Side
 from optmap.mapping.values import read_value, write_literal
 from optmap.source.calls import Argument, CallText, Form, comments_in, read_call
 from optmap.source.templates import CallTemplate, Given, Template, copied
 from optmap.source.text import Source, SourceError
+from optmap.values import NamedTuple
 
 
 class Stays(Exception):

@@ -7,7 +7,6 @@ computed where it is asked for. Anything else in the graph is raised as NotPlain
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
 
 from optmap.mapping.steps import Graph, GraphFunction, load_graph
 from optmap.source.bind import Unbound, bind, signature_of
@@ -15,6 +14,7 @@ from optmap.source.model import Module
 from optmap.source.syntax import chain_of
 from optmap.source.text import Source
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.values import NamedTuple
 
 TYPES = ("float16", "float32", "float64", "int32", "int64")
 INITIALIZERS = ("global_variables_initializer", "initialize_all_variables")

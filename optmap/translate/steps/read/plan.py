@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
 
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.holders import Holder
 from optmap.translate.discover.trained import Chain
+from optmap.values import NamedTuple
 
 
 class Ready(NamedTuple):

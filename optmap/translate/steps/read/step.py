@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.source.flow import Effects
 from optmap.source.model import Module, Variable
@@ -16,6 +16,7 @@ from optmap.translate.discover.holders import Holder
 from optmap.translate.discover.trained import Chain, seen
 from optmap.translate.steps.read.plan import Clip, Ready
 from optmap.translate.steps.reasons import NotPlain, Reason, Why
+from optmap.values import NamedTuple
 
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 HARMLESS: Final = frozenset(

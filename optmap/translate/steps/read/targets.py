@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.frameworks import Gradients, Kind
 from optmap.mapping.model import Framework
@@ -21,6 +21,7 @@ from optmap.translate.steps.read.tape import read_taped, taped_plan
 from optmap.translate.steps.read.torch_step import BEGINNING, MIDDLE, Stage, plan_of, read_stages
 from optmap.translate.steps.read.value_and_grad import GradientCall, read_gradient_call
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.values import NamedTuple
 
 
 class Retargeted(NamedTuple):

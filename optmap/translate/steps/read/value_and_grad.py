@@ -6,7 +6,7 @@ Then it can become what the other frameworks write: the forward function is call
 from __future__ import annotations
 
 import ast
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.frameworks import Gradients, Kind
 from optmap.mapping.model import Framework
@@ -22,6 +22,7 @@ from optmap.translate.steps.read.history import History
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
 from optmap.translate.steps.read.step import Step, deleted, shown, stand
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.values import NamedTuple
 
 _SIGNATURE: Final = signature_of("fn=None, grad_position=0, weights=None, has_aux=False, return_ids=False")
 

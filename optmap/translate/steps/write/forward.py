@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.model import Module
 from optmap.source.templates import Block, Template, template
 from optmap.source.text import Source
 from optmap.translate.steps.read.plan import Plan, Ready
+from optmap.values import NamedTuple
 
 
 class StepNames(NamedTuple):

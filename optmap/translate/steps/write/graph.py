@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.steps import Graph, load_graph
 from optmap.source.calls import comments_in
@@ -17,6 +17,7 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.steps.read.graph import GraphPlan, Node
 from optmap.translate.steps.read.session import read_graph
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.values import NamedTuple
 
 _ARRAYS: Final = frozenset(
     f"numpy.{name}" for name in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.frameworks import Kind, fill
 from optmap.mapping.model import Framework
@@ -16,6 +16,7 @@ from optmap.translate.discover.events import Event
 from optmap.translate.steps.read.step import Step
 from optmap.translate.steps.read.torch_step import read_torch_step, sketched
 from optmap.translate.steps.reasons import Reason
+from optmap.values import NamedTuple
 
 _LONGEST: Final = 160
 _MAKERS: Final = ("value_and_grad", "grad", "GradOperation")

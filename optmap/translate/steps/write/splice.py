@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from optmap.source.calls import Form, read_call
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
@@ -17,6 +16,7 @@ from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.read.value_and_grad import GradientCall
 from optmap.translate.steps.write.forward import run_of
+from optmap.values import NamedTuple
 
 
 class Words(NamedTuple):

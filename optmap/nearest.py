@@ -1,0 +1,16 @@
+"""Which known name did somebody mean?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def nearest(name: str, known: Any) -> str:
+    """Return `; did you mean 'x'?` for the closest known name, or the list of known names where none is close."""
+    from difflib import get_close_matches
+
+    names = [str(item) for item in known]
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(sorted(names))}" if 0 < len(names) <= 12 else ""
