@@ -178,6 +178,6 @@ def words(tables: Around) -> dict[str, dict[str, list[str]]]:
             own = {f".{member.partition('.')[0]}" for member in pattern.members}
         found["patterns"].setdefault(str(pattern.framework), set()).update(own)
     for item in tables.foreign:
-        packages = {path.partition(".")[0] for path in item.paths}
+        packages = {path.partition(".")[0] if item.methods else path for path in item.paths}
         found["packages"].setdefault(str(item.framework), set()).update(packages)
     return {kind: {name: sorted(each) for name, each in group.items()} for kind, group in found.items()}

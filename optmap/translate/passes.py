@@ -36,7 +36,7 @@ class _Pass(NamedTuple):
 
 def _wraps(unit: Unit) -> bool:
     own = any(WRAPPED in site.api.by_tie for site in unit.sites.calls)
-    return own or names_packages(unit.source.body, unit.options.sources, unit.tables.extra)
+    return own or names_packages(unit.source, unit.options.sources, unit.tables.extra)
 
 
 def _wrappers() -> Run:
@@ -54,7 +54,7 @@ def _schedules() -> Run:
 def _surrounded(unit: Unit) -> bool:
     body, sites, sources = unit.source.body, unit.sites, unit.options.sources
     elsewhere = looks_up_optimizers(body, sites.mentions, unit.tables, sources)
-    elsewhere = elsewhere or names_packages(body, sources, unit.tables.extra)
+    elsewhere = elsewhere or names_packages(unit.source, sources, unit.tables.extra)
     return bool(sites.calls) or elsewhere
 
 
@@ -65,7 +65,7 @@ def _surroundings() -> Run:
 
 
 def _stepped(unit: Unit) -> bool:
-    return has_steps(unit.source.body, unit.tables.frameworks.values())
+    return has_steps(unit.source.body, unit.tables)
 
 
 def _steps() -> Run:

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from optmap.diagnostics import DYNAMIC
 from optmap.mapping.model import Framework, MappingSet
+from optmap.source.text import Source
 from optmap.translate.findings import Finding
 from optmap.values import NamedTuple
 
@@ -21,21 +22,26 @@ Form: TypeAlias = tuple[tuple[bytes, ...], ...]
 
 
 class _Forms(NamedTuple):
-    """How a file may mention an optimizer by its class or module, and how by a short name."""
+    """How a file may mention an optimizer by its class or module, and how by a short name; `words` most mentions have."""
 
+    words: tuple[Form, ...]
     mentions: tuple[Form, ...]
     short_names: tuple[Form, ...]
 
 
 def may_hold_optimizers(data: bytes, tables: MappingSet, sources: frozenset[Framework]) -> bool:
     """Tell whether a file may hold anything of the source frameworks that is worth parsing it for."""
-    forms = _forms(tables, sources)
-    return _has_one(data, forms.mentions) or _has_one(data, forms.short_names)
+    return may_mention(data, tables, sources) or _has_one(data, _forms(tables, sources).short_names)
 
 
 def may_mention(data: bytes, tables: MappingSet, sources: frozenset[Framework]) -> bool:
     """Tell whether a file may mention an optimizer by the name of its class or module."""
-    return _has_one(data, _forms(tables, sources).mentions)
+    forms = _forms(tables, sources)
+    if _has_one(data, forms.mentions):
+        return True
+    return _has_one(data, forms.words) and _has_one(
+        data, tables.once((may_mention, sources), lambda: _homes(tables, sources))
+    )
 
 
 def _has_one(data: bytes, forms: tuple[Form, ...]) -> bool:
@@ -64,10 +70,15 @@ def _made_forms(tables: MappingSet, sources: frozenset[Framework]) -> _Forms:
         if facts.class_names:
             mentions.append((roots, _encoded(tables.class_names)))
     words = _encoded(word for item in sources for word in item.facts.words)
+    short = [tuple((word.encode(),) for word in each) for item in sources for each in item.facts.short_names]
+    return _Forms(((words,),), _joined(mentions), _joined(short))
+
+
+def _homes(tables: MappingSet, sources: frozenset[Framework]) -> tuple[Form, ...]:
+    """Other packages that have optimizers, or take them; few runs need their table."""
     packages = _words(tables.extra, "packages")
-    mentions += [(words, tuple(packages.get(framework, ()))) for framework in sources]
-    short = [tuple((word.encode(),) for word in words) for item in sources for words in item.facts.short_names]
-    return _Forms(_joined(mentions), _joined(short))
+    roots = {path.partition(b".")[0] for framework in sources for path in packages.get(framework, ())}
+    return ((_shortest(roots),),)
 
 
 def _joined(forms: Iterable[Form]) -> tuple[Form, ...]:
@@ -105,21 +116,34 @@ def has_surroundings(data: bytes, frameworks: Collection[Framework], extra: tupl
     return any(word in data for framework in frameworks for word in _words(extra, "patterns").get(framework, ()))
 
 
-def names_packages(data: bytes, frameworks: Collection[Framework], extra: tuple[Path, ...]) -> bool:
+def names_packages(source: Source, frameworks: frozenset[Framework], extra: tuple[Path, ...]) -> bool:
     """Tell whether the file may use another package that has optimizers for one of the frameworks, or takes them."""
-    return any(word in data for framework in frameworks for word in _words(extra, "packages").get(framework, ()))
+    words = source.words
+    return any(parts <= words for framework in frameworks for parts in _packages(extra).get(framework, ()))
 
 
-def has_steps(data: bytes, frameworks: Iterable[Framework]) -> bool:
+def has_steps(data: bytes, tables: MappingSet) -> bool:
     """Tell whether the file may hold a training step of one of the frameworks."""
-    return (
-        _steps(tuple(word for framework in frameworks for word in framework.facts.steps.words)).search(data) is not None
+    return any(
+        literal in data and pattern.search(data) for literal, pattern in tables.once(has_steps, lambda: _steps(tables))
     )
 
 
+def _steps(tables: MappingSet) -> list[tuple[bytes, re.Pattern[bytes]]]:
+    """The patterns of steps, each with the text that it matches, which is looked for faster; empty for one of several texts."""
+    found = []
+    for word in (word for framework in tables.frameworks.values() for word in framework.facts.steps.words):
+        escaped = word.replace(r"\b", "")
+        text = re.sub(r"\\(\W)", r"\1", escaped)
+        found.append((text.encode() if re.escape(text) == escaped else b"", re.compile(word.encode())))
+    return found
+
+
 @lru_cache(maxsize=4)
-def _steps(words: tuple[str, ...]) -> re.Pattern[bytes]:
-    return re.compile("|".join(words).encode())
+def _packages(extra: tuple[Path, ...]) -> dict[str, list[frozenset[bytes]]]:
+    """The paths of other packages by the names in them, each of which an import or a chain of attributes must spell."""
+    paths = _words(extra, "packages")
+    return {name: [frozenset(path.split(b".")) for path in found] for name, found in paths.items()}
 
 
 @lru_cache(maxsize=4)

@@ -39,7 +39,7 @@ def _wrappers(unit: Unit) -> Iterator[tuple[str, ast.Call, list[ast.expr]]]:
             argument = bind(Signature(site.api.current, site.api.by_name), site.node).get(site.api.by_tie[WRAPPED].name)
             given = argument.value if argument is not None and argument.index is not None else None
             yield site.api.name, site.node, [given] if given is not None else []
-    if names_packages(unit.source.body, unit.options.sources, unit.tables.extra):
+    if names_packages(unit.source, unit.options.sources, unit.tables.extra):
         from optmap.translate.surroundings.foreign import uses
 
         for use in uses(unit):

@@ -37,7 +37,7 @@ def _elsewhere(unit: Unit) -> Iterator[Finding]:
 
         named += lookup_findings(source, sites, load_around(tables.extra), tables, options)
     yield from named
-    if names_packages(source.body, options.sources, tables.extra):
+    if names_packages(source, options.sources, tables.extra):
         from optmap.translate.surroundings.foreign import foreign_findings
 
         yield from foreign_findings(unit, {id(item.node) for item in (*named, *sites.mentions)})

@@ -59,7 +59,19 @@ def check_company(step: Step) -> Step:
     return step
 
 
-Words: TypeAlias = Mapping[int, Sequence[tuple[ast.Name | ast.Attribute, Why]]]
+Words: TypeAlias = Mapping[int, Sequence[tuple[ast.expr, Why]]]
+
+
+_BEGINNINGS: Final = (b"clip_grad", b"register_")
+_WORDS: Final = {
+    b"backward": (Why.ANOTHER_BACKWARD, None),
+    b"grad": (Why.GRADIENTS_READ, None),
+    b"register_": (Why.GRADIENTS_READ, None),
+    b"clip_grad": (Why.CLIPPED, Why.CLIPPED),
+    b"unscale_": (Why.SCALER, Why.SCALER),
+    b"GradScaler": (Why.SCALER, Why.SCALER),
+}
+"""What an attribute, and what a name, of that spelling tells; of that beginning where the word is one of the beginnings."""
 
 
 def _gradient_words(step: Step) -> Words:
@@ -67,28 +79,18 @@ def _gradient_words(step: Step) -> Words:
     known: Words | None = step.source.memo.get(_gradient_words)
     if known is not None:
         return known
-    found: list[tuple[ast.Name | ast.Attribute, Why]] = []
-    for word in (item.decode() for item in step.source.words):
-        for why, nodes in ((_of_attribute(word), step.module.attributes), (_of_name(word), step.module.names)):
-            found += ((node, why) for node in nodes(word)) if why is not None else ()
+    found: list[tuple[ast.expr, Why]] = []
+    for word in step.source.words:
+        if word in _WORDS or word.startswith(_BEGINNINGS):
+            means = _WORDS[word if word in _WORDS else next(item for item in _BEGINNINGS if word.startswith(item))]
+            for why, nodes in zip(means, (step.module.attributes, step.module.names), strict=True):
+                found += ((node, why) for node in nodes(word.decode()) if why is not None)
     found.sort(key=lambda item: (item[0].lineno, item[0].col_offset))
-    by_place: dict[int, list[tuple[ast.Name | ast.Attribute, Why]]] = {}
+    by_place: dict[int, list[tuple[ast.expr, Why]]] = {}
     for node, why in found:
         by_place.setdefault(id(step.home(node)), []).append((node, why))
     step.source.memo[_gradient_words] = by_place
     return by_place
-
-
-def _of_name(word: str) -> Why | None:
-    if word.startswith("clip_grad"):
-        return Why.CLIPPED
-    return Why.SCALER if word in ("unscale_", "GradScaler") else None
-
-
-def _of_attribute(word: str) -> Why | None:
-    if word == "backward":
-        return Why.ANOTHER_BACKWARD
-    return Why.GRADIENTS_READ if word == "grad" or word.startswith("register_") else _of_name(word)
 
 
 def check_step_layout(step: Step) -> Step:
