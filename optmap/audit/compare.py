@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from optmap.audit.results import (
     Difference,
@@ -60,32 +61,16 @@ def unverified(tables: MappingSet, modules: dict[str, LiveModule]) -> tuple[Unve
 
 def compare_class(api: Api, live: LiveClass | None, version: str) -> Iterator[Difference]:
     """All differences between a section and the live class; `version` is the installed version of the section's package."""
-    installed = f"{api.module.package} {version}"
+    installed, expected = f"{api.module.package} {version}", _expected(api, version)
     if live is None:
-        if _expected(api, version):
-            yield Difference(
-                api.at, Kind.NO_CLASS, api.name, None, "the table has a section", f"{installed} has no such class"
-            )
+        if expected:
+            table = "the table has a section"
+            yield Difference(api.at, Kind.NO_CLASS, api.name, None, table, f"{installed} has no such class")
         return
-    if not _expected(api, version):
+    if not expected:
         table = "the table has it for other versions only"
         yield Difference(api.at, Kind.NEW_CLASS, api.name, None, table, f"{installed} has it")
-    if live.hidden:
-        text = f"{_name(live)} hides its signature behind a decorator"
-        yield Difference(api.at, Kind.HIDDEN, api.name, None, f"the table has {_count(api.current)}", text)
-        return
-    by_name = {parameter.name: parameter for parameter in live.parameters}
-    for row in api.current:
-        if row.name in by_name:
-            yield from _compare_parameter(api, row, by_name[row.name], live)
-        else:
-            yield from _compare_taken(api, row, live)
-    for name in api.by_name.keys() - {row.name for row in api.current}:  # older names that are still accepted
-        if name not in by_name:
-            yield from _compare_older(api, name, live)
-    yield from _new_parameters(api, live)
-    yield from _compare_order(api, live)
-    yield from _compare_extra(api, live)
+    yield from _Section(api, live).differences()
 
 
 def _expected(api: Api, version: str) -> bool:
@@ -96,82 +81,95 @@ def _expected(api: Api, version: str) -> bool:
         return True
 
 
-def _compare_parameter(api: Api, row: Parameter, found: LiveParameter, live: LiveClass) -> Iterator[Difference]:
-    table, real = _default(row), _live_default(found)
-    if not (same_source(row.default, str(found.default)) if not found.literal else table == real):
-        yield _of_row(api, row, Kind.DEFAULT, f"the table has {table}", f"{_name(live)} has {real}")
-    if ("keyword" if row.keyword_only else "any") != found.kind:
-        kinds = {"keyword": "keyword-only", "any": "positional or by keyword", "positional": "positional only"}
-        table = f"the table has it {kinds['keyword' if row.keyword_only else 'any']}"
-        yield _of_row(api, row, Kind.KEYWORD_ONLY, table, f"{_name(live)} has it {kinds[found.kind]}")
+KINDS: Final = {"keyword": "keyword-only", "any": "positional or by keyword", "positional": "positional only"}
 
 
-def _compare_taken(api: Api, row: Parameter, live: LiveClass) -> Iterator[Difference]:
-    """Compare a row that is not in the signature: the class must read it from its **kwargs."""
-    taken = {item.name: item for item in live.taken or ()}
-    if row.name in taken:
-        table, real = _default(row), _live_default(taken[row.name])
-        if taken[row.name].literal and table != real:
-            yield _of_row(api, row, Kind.DEFAULT, f"the table has {table}", f"{_name(live)} has {real}")
+class _Section:
+    """A section beside the live class."""
+
+    def __init__(self, api: Api, live: LiveClass) -> None:
+        self.api = api
+        self.live = live
+        self.name = f"{live.package} {live.version}"
+        self.by_name = {parameter.name: parameter for parameter in live.parameters}
+        self.taken = {parameter.name: parameter for parameter in live.taken or ()}
+
+    def differences(self) -> Iterator[Difference]:
+        """All differences."""
+        if self.live.hidden:
+            yield self._found(Kind.HIDDEN, f"has {_count(self.api.current)}", "hides its signature behind a decorator")
+            return
+        for row in self.api.current:
+            yield from self._parameter(row) if row.name in self.by_name else self._taken(row)
+        older = self.api.by_name.keys() - {row.name for row in self.api.current}  # those that are still accepted
+        for name in older - self.by_name.keys() - self.taken.keys():
+            if not self._may_take(name):
+                row = self.api.by_name[name]
+                table = f"has it as an older name of {row.name}"
+                yield self._found(Kind.NO_PARAMETER, table, "does not take it", row)._replace(parameter=name)
+        yield from self._new_parameters()
+        yield from self._order()
+        yield from self._extra()
+
+    def _found(self, kind: Kind, table: str, live: str, row: Parameter | None = None) -> Difference:
+        """A difference of the class, or of one of its parameters."""
+        at, name = (row.at, row.name) if row else (self.api.at, None)
+        return Difference(at, kind, self.api.name, name, f"the table {table}", f"{self.name} {live}")
+
+    def _parameter(self, row: Parameter) -> Iterator[Difference]:
+        found, kind = self.by_name[row.name], "keyword" if row.keyword_only else "any"
+        same = _default(row) == _live_default(found) if found.literal else same_source(row.default, str(found.default))
+        if not same:
+            yield self._found(Kind.DEFAULT, f"has {_default(row)}", f"has {_live_default(found)}", row)
+        if kind != found.kind:
+            yield self._found(Kind.KEYWORD_ONLY, f"has it {KINDS[kind]}", f"has it {KINDS[found.kind]}", row)
+
+    def _taken(self, row: Parameter) -> Iterator[Difference]:
+        """Compare a row that is not in the signature: the class must read it from its **kwargs."""
+        found = self.taken.get(row.name)
+        if found is None:
+            if not (row.keyword_only and self._may_take(row.name)):
+                yield self._found(Kind.NO_PARAMETER, f"has it with {_default(row)}", "does not take it", row)
+            return
+        if found.literal and _default(row) != _live_default(found):
+            yield self._found(Kind.DEFAULT, f"has {_default(row)}", f"has {_live_default(found)}", row)
         if not row.keyword_only:
-            text = f"{_name(live)} reads it from **kwargs"
-            yield _of_row(api, row, Kind.KEYWORD_ONLY, "the table has it positional or by keyword", text)
-        return
-    if row.keyword_only and _may_take(row.name, live):
-        return
-    yield _of_row(
-        api, row, Kind.NO_PARAMETER, f"the table has it with {_default(row)}", f"{_name(live)} does not take it"
-    )
+            yield self._found(Kind.KEYWORD_ONLY, f"has it {KINDS['any']}", "reads it from **kwargs", row)
 
+    def _may_take(self, name: str) -> bool:
+        return self.live.extra_keywords and (self.live.taken is None or name in self.live.mentioned)
 
-def _may_take(name: str, live: LiveClass) -> bool:
-    return live.extra_keywords and (live.taken is None or name in live.mentioned)
+    def _new_parameters(self) -> Iterator[Difference]:
+        old = {row.name: row for row in self.api.parameters if row.name not in self.api.by_name}
+        kinds = {"keyword": ", keyword-only", "positional": ", positional only", "any": ""}
+        for item in (*self.live.parameters, *self.taken.values()):
+            if item.name not in self.api.by_name:
+                hidden = kinds[item.kind] if item.name in self.by_name else ", read from **kwargs"
+                before = old.get(item.name)
+                table = "has it for other versions only" if before else "does not have it"
+                live = f"has it with {_live_default(item)}{hidden}"
+                yield self._found(Kind.NEW_PARAMETER, table, live, before)._replace(parameter=item.name)
 
+    def _order(self) -> Iterator[Difference]:
+        """Compare the order of the common parameters; one difference, at the first one out of order."""
+        rows = [row for row in self.api.current if row.name in self.by_name]
+        real = [name for name in self.by_name if name in {row.name for row in rows}]
+        wrong = [index for index, (row, name) in enumerate(zip(rows, real, strict=True)) if row.name != name]
+        if wrong:
+            part = slice(wrong[0], wrong[-1] + 1)
+            table = f"has the order {', '.join(row.name for row in rows[part])}"
+            found = self._found(Kind.ORDER, table, f"has {', '.join(real[part])}", rows[wrong[0]])
+            yield found._replace(parameter=None)
 
-def _compare_older(api: Api, name: str, live: LiveClass) -> Iterator[Difference]:
-    if name not in {item.name for item in live.taken or ()} and not _may_take(name, live):
-        row = api.by_name[name]
-        table, real = f"the table has it as an older name of {row.name}", f"{_name(live)} does not take it"
-        yield Difference(row.at, Kind.NO_PARAMETER, api.name, name, table, real)
-
-
-def _new_parameters(api: Api, live: LiveClass) -> Iterator[Difference]:
-    rows = set(api.by_name)
-    old = {row.name: row for row in api.parameters if row.name not in rows}
-    kinds = {"keyword": ", keyword-only", "positional": ", positional only", "any": ""}
-    for item in (*live.parameters, *(live.taken or ())):
-        if item.name not in rows:
-            hidden = ", read from **kwargs" if item not in live.parameters else kinds[item.kind]
-            before = old.get(item.name)
-            table = "the table has it for other versions only" if before else "the table does not have it"
-            real = f"{_name(live)} has it with {_live_default(item)}{hidden}"
-            at = before.at if before else api.at
-            yield Difference(at, Kind.NEW_PARAMETER, api.name, item.name, table, real)
-
-
-def _compare_order(api: Api, live: LiveClass) -> Iterator[Difference]:
-    """Compare the order of the common parameters; one difference, at the first one out of order."""
-    names = [parameter.name for parameter in live.parameters]
-    rows = [row for row in api.current if row.name in names]
-    real = [name for name in names if name in {row.name for row in rows}]
-    wrong = [index for index, (row, name) in enumerate(zip(rows, real, strict=True)) if row.name != name]
-    if wrong:
-        part = slice(wrong[0], wrong[-1] + 1)
-        table = f"the table has the order {', '.join(row.name for row in rows[part])}"
-        text = f"{_name(live)} has {', '.join(real[part])}"
-        yield Difference(rows[wrong[0]].at, Kind.ORDER, api.name, None, table, text)
-
-
-def _compare_extra(api: Api, live: LiveClass) -> Iterator[Difference]:
-    if api.extra_keywords is not live.extra_keywords:
-        says = {True: "ends in **kwargs", False: "does not end in **kwargs"}
-        table, real = (f"signature {says[flag]}" for flag in (api.extra_keywords, live.extra_keywords))
-        yield Difference(
-            api.at, Kind.EXTRA_KEYWORDS, api.name, None, f"the table's {table}", f"that of {_name(live)} {real[10:]}"
-        )
-    if live.extra_positional:
-        text = f"{_name(live)} accepts any number of positional arguments"
-        yield Difference(api.at, Kind.EXTRA_KEYWORDS, api.name, None, "a table cannot have *args", text)
+    def _extra(self) -> Iterator[Difference]:
+        if self.api.extra_keywords is not self.live.extra_keywords:
+            says = {True: "ends in **kwargs", False: "does not end in **kwargs"}
+            table = f"the table's signature {says[self.api.extra_keywords]}"
+            live = f"that of {self.name} {says[self.live.extra_keywords]}"
+            yield Difference(self.api.at, Kind.EXTRA_KEYWORDS, self.api.name, None, table, live)
+        if self.live.extra_positional:
+            text = "accepts any number of positional arguments"
+            yield self._found(Kind.EXTRA_KEYWORDS, "", text)._replace(table="a table cannot have *args")
 
 
 def _module_gone(module: Module, apis: Sequence[Api], version: str) -> Difference:
@@ -191,20 +189,12 @@ def _unknown(module: Module, item: UnlistedMember) -> Difference:
     return Difference(module.at, Kind.NEW_CLASS, name, None, "no table describes it", live)
 
 
-def _of_row(api: Api, row: Parameter, kind: Kind, table: str, live: str) -> Difference:
-    return Difference(row.at, kind, api.name, row.name, table, live)
-
-
 def _default(row: Parameter) -> str:
     return "no default" if row.required else f"default {literal(row.default)}"
 
 
 def _live_default(found: LiveParameter) -> str:
     return "no default" if found.default is None else f"default {found.default}"
-
-
-def _name(live: LiveClass) -> str:
-    return f"{live.package} {live.version}"
 
 
 def _count(rows: Iterable[Parameter]) -> str:

@@ -125,7 +125,7 @@ def _piece(piece: FromArgument | Constant | Inferred, arguments: Sequence[CallAr
 
 
 def rows(tables: MappingSet, api: Api) -> Iterator[Call]:
-    """One call for each hyperparameter, set off its default together with the one that it is inert without, if any."""
+    """One call for each hyperparameter off its default, together with the one without which it has no effect, if any."""
     for given, row in _Rows(tables, api).found():
         yield Call(api, completed(tables, api, {**api.sample, **given}), row=row)
 

@@ -40,7 +40,7 @@ class FileCalls:
         self.used: set[str] = set()
 
     def add(self, reader: _Reader, target: Framework, chosen: str = "") -> None:
-        """Read a call, and keep it or why it cannot be read."""
+        """Read a call, and add it or the reason why it cannot be read."""
         name, origin = reader.site.api.name, reader.origin
         try:
             made = reader.call()

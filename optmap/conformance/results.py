@@ -176,7 +176,7 @@ class Refused:
 
     @classmethod
     def by_error(cls, error: Exception, source: str, target: str, given: Mapping[str, Literal], origin: str) -> Refused:
-        """A call that an internal error cost."""
+        """A call that could not be checked because of an internal error."""
         return cls(source, target, dict(given), origin, (internal_error(error),), internal=True)
 
 

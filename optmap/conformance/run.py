@@ -200,7 +200,7 @@ def _first(gradients: Gradients | None, steps: int) -> Gradients | None:
 
 
 def _ask(sessions: Mapping[str, Session], engine: str, jobs: Iterable[Job | Failure]) -> list[Outcome]:
-    """Run jobs in an engine. If the engine fails, every job fails with that reason; one that is a failure stays it."""
+    """Run jobs in an engine. If the engine fails, every job fails with that reason; jobs that failed before keep theirs."""
     listed = list(jobs)
     try:
         answers: Iterator[Outcome] = iter(sessions[engine].run([job for job in listed if isinstance(job, Job)]))

@@ -1,4 +1,4 @@
-"""Scenarios: a tiny model with its initial weights, batches and loss, as data; and what engines are asked and answer."""
+"""Scenarios: a tiny model with its initial weights, batches and loss, as data; and the jobs and results of engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules and what the translator makes of them, compared rate by rate: pairs, runs, verdicts."""
+"""Schedules and their translations, compared rate by rate: pairs, runs, verdicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EQUIVALENT: Final = 2e-5
 CLOSE: Final = 1e-2
 
 LEADS: Final = ((OPTIMIZER,), ("global_step",))
-"""What the arguments hold that a schedule gets from the code around it."""
+"""The hyperparameters that a schedule gets from the code around it."""
 
 SAMPLES: Final[Mapping[str, Any]] = {
     "learning_rate": RATE, "decay_steps": 20, "decay_rate": 0.5, "end_learning_rate": 0.01, "power": 2.0,
@@ -46,7 +46,7 @@ AWAY: Final[Mapping[str, Any]] = {
 
 
 class SchedulePair(NamedTuple):
-    """A call and what the translator makes of it; one that changes its place is run with this rate and pace."""
+    """A schedule and its translation. One that moves into or out of the optimizer's call is run with this rate and pace."""
 
     pair: Pair
     source: Api
@@ -107,7 +107,7 @@ def pairs(
     tables: MappingSet, schedules: MappingSet, calls: Iterable[Call], target: Framework, steps: int,
     quantities: Mapping[str, int],
 ) -> tuple[list[SchedulePair], list[Refused]]:  # fmt: skip
-    """What the translator makes of each call; the calls that it refuses, with the reasons."""
+    """The translation of each call; the calls that are refused, with the reasons."""
     found: list[SchedulePair] = []
     refused: list[Refused] = []
     known = {TOTAL: steps, **quantities}
@@ -183,7 +183,7 @@ def _judged(result: Result, source: Rates, target: Rates) -> Result:
 
 
 def compare_rates(source: Sequence[float], target: Sequence[float]) -> Divergence:
-    """How far two runs of rates lie apart; steps count from 1. A side that ends early is over from there on."""
+    """How far two runs of rates lie apart; steps count from 1. Steps that only one side has differ without bound."""
     peak = max(map(abs, source), default=0.0)
     gaps = [abs(one - other) for one, other in zip(source, target, strict=False)]
     gaps = [math.inf if math.isnan(gap) else gap for gap in gaps]

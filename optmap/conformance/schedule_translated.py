@@ -1,4 +1,4 @@
-"""What the translator makes of a call of a schedule: a small program is translated, and the calls are read from the result."""
+"""The translator's result for one schedule: a small program is translated, and the calls are read from its output."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def translated(
     tables: MappingSet, schedules: MappingSet, source: Api, given: Mapping[str, Any], target: Framework, rate: float, pace: int,
     quantities: Mapping[str, int],
 ) -> Translated | tuple[str, ...]:  # fmt: skip
-    """Ask the translator; the reasons where it refuses.
+    """Translate the call; returns the translator's reasons where it refuses.
 
     A schedule whose place changes, and which changes the rate within an epoch there, is stepped at every step instead.
     """

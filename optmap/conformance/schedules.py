@@ -107,7 +107,7 @@ class _Evaluation:
 
 
 def _called(function: Any, steps: Any) -> Any:
-    """A user's function of the step, called for each."""
+    """The values of a user's function of the step."""
     return np.vectorize(function, [float])(steps.astype(int))
 
 

@@ -72,7 +72,7 @@ def _level_and_words(summary: Summary) -> str:
 
 
 def _style(fails: bool, level: Level | None) -> str:
-    """The class of a verdict: what trains differently is never coloured like what trains alike."""
+    """The CSS class of a verdict; DIVERGENT is never green."""
     return "fails" if fails else "alike" if level is not None and level is not Level.DIVERGENT else "differs"
 
 

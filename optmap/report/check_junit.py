@@ -43,7 +43,7 @@ def _totals(results: list[Result]) -> dict[str, str]:
 
 
 def _kind(result: Result) -> str:
-    """How JUnit calls what became of a result; empty where it passes."""
+    """The JUnit element for a result; empty where it passes."""
     if result.passes:
         return "skipped" if result.pair.not_run else ""
     return "error" if result.verdict is Verdict.NOT_RUN else "failure"

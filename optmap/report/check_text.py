@@ -46,7 +46,7 @@ def render(report: Report) -> str:
 
 
 def show(text: str) -> None:
-    """Print the report; coloured on a terminal, where what trains differently looks unlike what trains alike."""
+    """Print the report; with colours on a terminal, where DIVERGENT is never green."""
     if not sys.stdout.isatty():
         sys.stdout.write(text)
         return

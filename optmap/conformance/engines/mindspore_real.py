@@ -1,4 +1,4 @@
-"""The installed MindSpore on CPU in PyNative mode, with one kernel thread: several threads split arrays, which rounds otherwise.
+"""The installed MindSpore on CPU in PyNative mode, with one kernel thread: several threads split arrays, which changes rounding.
 
 A step takes about 9 ms, so this engine runs only on request. Float32 only. Sparse gradients exist only in graph mode and are
 covered by the numpy rules and their goldens.

@@ -107,7 +107,7 @@ class AdaMax(NnBetas):
 
 @dataclass(frozen=True, kw_only=True)
 class TorchBetas(ExperimentalBetas):
-    """The bounds of those that follow their counterparts in torch most closely."""
+    """Hyperparameters with the defaults and bounds of the counterparts in torch."""
 
     lr: Rates = option(RATE_ABOVE_ZERO, 0.002)
     eps: float = option(ANY_POSITIVE, 1e-8)

@@ -32,7 +32,7 @@ def fma(a: Any, b: Any, c: Any) -> Any:
 
 
 class Averaging(Enum):
-    """How a running average is written, which decides how it rounds. `rest` is 1 minus the weight of the old value."""
+    """The form of a running average, which determines its rounding. `rest` is 1 minus the weight of the old value."""
 
     FUSED = auto()
     """`old + (new - old) * rest`, each product and sum fused, as in NNACL."""
