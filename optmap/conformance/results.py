@@ -157,9 +157,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Refused:
-    """A call that no class of the target can express, with the resolver's reasons.
+    """A call that was not compared, with the reasons: most often no class of the target can express it.
 
-    `internal` tells that an internal error cost this call: the check did not pass, whoever wrote the call.
+    `internal`: an internal error cost this call, so that the check does not pass, whoever wrote the call. `untested`: the call
+    can be translated, but what it computes cannot be known without running the user's program.
     """
 
     source: str
@@ -168,11 +169,12 @@ class Refused:
     origin: str
     reasons: tuple[str, ...]
     internal: bool = False
+    untested: bool = False
 
     @property
     def fails(self) -> bool:
-        """Whether the check fails for it: what a user wrote was not checked, or optmap itself failed."""
-        return bool(self.origin) or self.internal
+        """Whether the check fails for it: what a user wrote was not translated, or optmap itself failed."""
+        return (bool(self.origin) and not self.untested) or self.internal
 
     @classmethod
     def by_error(cls, error: Exception, source: str, target: str, given: Mapping[str, Literal], origin: str) -> Refused:

@@ -14,6 +14,7 @@ from optmap.mapping.load import load_schedules
 from optmap.mapping.model import MappingSet
 
 QUANTITIES: Final = ("steps_per_epoch", "total_steps")
+NO_RATES: Final = "its rates follow from a function, a metric or other schedules, and no file is executed"
 
 
 def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair], list[Refused], set[str]]:
@@ -49,8 +50,7 @@ def _table_calls(schedules: MappingSet, wishes: Wishes, direction: Direction) ->
     for api in apis:
         given = {name: value for name, value in wishes.settings.items() if wishes.schedules and name in api.by_name}
         if completed(api, given, wishes.steps) is None or schedules.algorithms[api.algorithm].no_rate is not None:
-            reason = "its rates follow from a function, a metric or other schedules, of which there are no samples"
-            refused.append(Refused(api.name, target, {}, "", (reason,)))
+            refused.append(Refused(api.name, target, {}, "", (NO_RATES,), untested=True))
         else:
             calls += table_calls(api, wishes.steps, given)
     return calls, refused
@@ -72,5 +72,8 @@ def _file_calls(
             leads = {row.name for row in call.api.current if row.ties in LEADS}
             assumed = tuple(text for text in call.assumed if text.partition("=")[0] not in leads)
             if given is None or schedules.algorithms[call.api.algorithm].no_rate is not None:
-                continue  # nothing of it can be computed without running the file
+                found.refused.append(
+                    Refused(call.api.name, target, call.given, call.origin, (NO_RATES,), untested=True)
+                )
+                continue
             found.calls.append(call._replace(given=given, assumed=assumed))

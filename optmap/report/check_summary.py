@@ -93,7 +93,8 @@ def refused_text(item: Refused) -> str:
     reasons = "; ".join(item.reasons)
     if item.internal:
         return f"{item.source} could not be checked against {item.target}: {reasons}"
-    return f"{call_text(item.source, item.hyperparameters)} is not translated to {item.target}: {reasons}"
+    what = "not compared with its translation" if item.untested else "not translated"
+    return f"{call_text(item.source, item.hyperparameters)} is {what} to {item.target}: {reasons}"
 
 
 def counts(report: Report) -> dict[str, int]:

@@ -13,6 +13,7 @@ from optmap.conformance.schedule_check import compare_rates
 from optmap.conformance.select import CheckError
 from optmap.mapping import load
 from optmap.mapping.stored import own_files
+from optmap.report import CHECK_FORMATS
 from optmap.report.check_json import render
 
 pytestmark = pytest.mark.usefixtures("shared_workers")
@@ -117,6 +118,22 @@ def test_text_of_a_file_is_not_run(tmp_path: Path) -> None:
     )
     check(paths=[path], steps=10)
     assert not flag.exists()
+
+
+def test_a_schedule_that_cannot_be_compared_is_reported(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    path = tmp_path / "train.py"
+    path.write_text(
+        "import torch\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "sch = torch.optim.lr_scheduler.LambdaLR(opt, decay)\n"
+    )
+    report = check(paths=[path], steps=5, scenarios=["dense-mse"])
+    assert report.passed
+    (item,) = report.refused
+    assert (item.origin, item.untested) == (f"{path}:3", True)
+    assert "LambdaLR() is not compared with its translation to mindspore: its rates follow from a function" in (
+        CHECK_FORMATS["text"](report)
+    )
 
 
 def test_settings_are_of_schedules_too(tmp_path: Path) -> None:
