@@ -178,7 +178,8 @@ class Origins:
         how, value = binding.how, binding.value
         if how is How.PARAMETER and isinstance(binding.target, ast.arg):
             passed = self.module.passed(binding.target)
-            return _joined([*map(self.of, passed.values), *([_UNKNOWN] if passed.unknown is not None else [])])
+            other = [self._annotated(binding.target)] if passed.unknown is not None else []
+            return _joined([*map(self.of, passed.values), *other])
         if how is How.DEFINITION and isinstance(binding.target, ast.ClassDef):
             return self.of_class(binding.target)
         if how is How.IMPORT and binding.path is not None:
@@ -189,6 +190,12 @@ class Origins:
             whole = not any(isinstance(item, ast.Starred) for item in value.elts)
             return self.of(value.elts[binding.element]) if whole and binding.element < len(value.elts) else _UNKNOWN
         return self.of(value)
+
+    def _annotated(self, parameter: ast.arg) -> Value:
+        """What a parameter is that nobody in the file gives a value: `net: nn.Module` is a model."""
+        kind = parameter.annotation
+        found = self.sort(kind) if kind is not None else None
+        return self.of(kind) if kind is not None and found is not None and found[1] is Sort.MODEL else _UNKNOWN
 
     def _call(self, node: ast.Call) -> Value:
         function = self.module.function(node)

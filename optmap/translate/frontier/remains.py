@@ -10,12 +10,13 @@ from optmap.diagnostics import REMAINS, STILL_SOURCE, TARGET_EXPECTED
 from optmap.source.model import Module
 from optmap.source.paths import root_of
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.discover.trained import trained
+from optmap.translate.discover.trained import constructed_with
 from optmap.translate.findings import Finding
 from optmap.translate.frontier.listing import Item, listed, short
 from optmap.translate.frontier.origins import Origin, Origins
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.parameters.inferred import models_in_use
+from optmap.translate.parameters.reader import read_parameters
 from optmap.translate.unit import Outcome, Unit
 
 _CALLED: Final = {Sort.LOSS: "the loss", Sort.SCHEDULE: "the schedule", Sort.DATA: "the data"}
@@ -25,7 +26,10 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findin
     """Yield at most one finding about what still is of the source, and one about what cannot be told."""
     still: list[Item] = []
     unclear: list[Item] = []
-    for model in _models(origins.module, [item.site for item in outcome.optimizers]):
+    for model in _models(origins, [item.site for item in outcome.optimizers]):
+        if isinstance(model, ast.ClassDef):
+            still.append(Item(model.name, model))
+            continue
         value = origins.of(model)
         if Origin.SOURCE in value.origins:
             still.append(Item(short(model), value.sources[0]))
@@ -57,15 +61,31 @@ def _placed(items: Sequence[Item]) -> ast.expr | ast.stmt:
     return first
 
 
-def _models(module: Module, sites: Sequence[CallSite]) -> Iterator[ast.expr]:
-    """The models that optimizers train, each once for each way to write it."""
-    seen: set[str] = set()
+def _models(origins: Origins, sites: Sequence[CallSite]) -> Iterator[ast.expr | ast.ClassDef]:
+    """The models that optimizers train, each once for each way to write it.
+
+    Where none is seen, it is the class of the source around a constructor.
+    """
+    module, seen = origins.module, set[str]()
     for site in sites:
-        given = trained(module, site) if site.api.parameters_argument is not None else models_in_use(module, site)
-        for model in given or ():
+        found = models_in_use(module, site) if site.api.parameters_argument is None else list(_given(module, site))
+        owner = module.class_of(site.node) if not found else None
+        if owner is not None and Origin.SOURCE in origins.of_class(owner).origins:
+            yield owner
+        for model in found:
             if short(model) not in seen:
                 seen.add(short(model))
                 yield model
+
+
+def _given(module: Module, site: CallSite) -> Iterator[ast.expr]:
+    """The models whose parameters a constructor is given, as far as they are seen."""
+    argument = constructed_with(site)
+    if argument is not None:
+        found = read_parameters(module.source, argument, site.api.framework)
+        for call in (*found.accessors, *found.unnamed):
+            if isinstance(call.func, ast.Attribute):
+                yield call.func.value
 
 
 def _others(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Item]:

@@ -26,6 +26,11 @@ from . import layers
 from tqdm import tqdm
 from lib import load, Net as Other
 
+def build(model: nn.Module, other: torch.Tensor, third: "nn.Module"):
+    seen(model, "annotated as a model")
+    seen(other, "annotated otherwise")
+    seen(third, "annotated in a string")
+
 class Net(nn.Module):
     def __init__(self, body):
         super().__init__()
@@ -108,6 +113,7 @@ EXPECTED = {
     "target's tensor": {T}, "another package's": {U}, "another file's": {U}, "function's result": {S}, "object": {P},
     "kin": {S}, "first": {S}, "second": {P}, "condition": {S, T}, "device": {P}, "third framework's": {U}, "converted": {P},
     "comprehension": {S}, "function": {S}, "itself again": {S}, "batch": {U}, "item of a list": {S, P}, "file": {P},
+    "annotated as a model": {S}, "annotated otherwise": {U}, "annotated in a string": {U},
 }  # fmt: skip
 
 
