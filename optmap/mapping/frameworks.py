@@ -110,6 +110,7 @@ class Steps(Record, title="steps"):
     given: dict[str, Kind] = key("what is given an optimizer (methods begin with a dot) -> what it does", default={})
     called: Kind | None = key("what calling the optimizer does", default=None)
     written: tuple[Kind, ...] = key("what of other frameworks optmap can rewrite to this one's steps", default=())
+    renames: bool = key("names of other frameworks that a table has are rewritten with its steps", default=False)
     tape: str | None = key("the import path of the gradient tape", default=None)
     functions: tuple[str, ...] = key("the import paths of the function that makes a gradient function", default=())
     ops: str | None = key("the module of the functions that clip gradients", default=None)

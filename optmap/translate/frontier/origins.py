@@ -43,10 +43,14 @@ class Origin(Enum):
 
 
 class Value(NamedTuple):
-    """Where the value of an expression may belong. `sources` are the references that make it one of the source."""
+    """Where the value of an expression may belong. `sources` are the references that make it one of the source.
+
+    `imports` are those to other files and packages of which nothing is known.
+    """
 
     origins: frozenset[Origin] = frozenset()
     sources: tuple[ast.AST, ...] = ()
+    imports: tuple[ast.AST, ...] = ()
 
 
 _NOTHING: Final = Value()
@@ -71,6 +75,7 @@ class Origins:
         self.gone = gone
         self.made = made
         self.by_root = {root: item for item in sources for root in roots_of(tables, item)}
+        self.renames = target.facts.steps.renames
         self.target = frozenset(roots_of(tables, target))
         self.members = frozenset(name for item in (*sources, target) for name in item.facts.frontier.members)
         self._known: dict[int, Value] = {}
@@ -161,7 +166,7 @@ class Origins:
             return given or Value(frozenset({Origin.SOURCE}), (node,))
         if root in self.target:
             return _TARGET
-        return _PLAIN if root in _PLAIN_PACKAGES else _UNKNOWN
+        return _PLAIN if root in _PLAIN_PACKAGES else Value(frozenset({Origin.UNKNOWN}), (), (node,))
 
     def _self(self, node: ast.Name) -> Value | None:
         owner = self.module.self_class(node)
@@ -226,7 +231,8 @@ def _joined(values: Sequence[Value]) -> Value:
         return values[0]
     origins = frozenset[Origin]().union(*(item.origins for item in values))
     sources = {id(node): node for item in values for node in item.sources}
-    return Value(origins, tuple(sources.values()))
+    imports = {id(node): node for item in values for node in item.imports}
+    return Value(origins, tuple(sources.values()), tuple(imports.values()))
 
 
 def arguments(call: ast.Call) -> list[ast.expr]:

@@ -85,6 +85,34 @@ MIXED = {
     "a decorator of the step": (
         program(context="pass").replace("def train_step", "@torch.enable_grad()\ndef train_step"), "torch.enable_grad", 23,
     ),
+    "a layer that is passed in": (
+        program(before="body = nn.Bilinear(4, 4, 3)").replace("def __init__(self)", "def __init__(self, last)")
+        .replace("self.last = nn.Linear(4, 3)", "self.last = last").replace("Net()", "Net(body)"),
+        "nn.Bilinear", 18,
+    ),
+    "a layer that is set later": (program(context="model.last = nn.Bilinear(4, 4, 3)"), "nn.Bilinear", 24),
+    "a layer that is added": (program(context="model.add_module('more', nn.Bilinear(4, 4, 3))"), "nn.Bilinear", 24),
+    "a layer that a function of another file makes": (
+        program(last="make_block(4, 3)").replace("import functools\n", "from .blocks import make_block\n"), "make_block", 11,
+    ),
+    "a container with a layer of another file": (
+        program(model="nn.Sequential(nn.Linear(2, 4), Block(4, 3))").replace("import functools\n", "from blocks import Block\n"),
+        "Block", 19,
+    ),
+    "a loss object that no row knows": (
+        program().replace("nn.CrossEntropyLoss()", "nn.PoissonNLLLoss()"), "nn.PoissonNLLLoss", 20,
+    ),
+    "a tensor that stays torch's": (
+        program(before="weight = torch.special.erf(torch.ones(3))", loss="(criterion(model(data), label) * weight).sum()"),
+        "torch.special.erf", 18,
+    ),
+    "a tensor that a function gives": (
+        program(
+            before="def noise(x):\n    return torch.special.erf(x)", context="extra = noise(data)",
+            loss="criterion(model(data + extra), label)",
+        ),
+        "torch.special.erf", 19,
+    ),
 }  # fmt: skip
 THROUGH = {
     "as it is": program(),
