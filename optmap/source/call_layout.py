@@ -66,7 +66,7 @@ class CallLayout:
             if span.start < span.end and not any(edit.start <= span.start and span.end <= edit.end for edit in removed)
         ]
         if len(self.new.arguments) > 1:
-            self._bracket_lone_generator()
+            self._bracket_lone_generator([self.call.arguments[index] for index in by_argument])
         before, behind = self._insertions(front, back, gone)
         callee = self.writer.in_place(self.call.callee, self.new.callee.pieces)
         return [*callee, *before, *self.changes, *behind, *unwrapped, *removed]
@@ -86,9 +86,9 @@ class CallLayout:
     def _text(self, given: Given) -> str:
         return f"{given.lead}{self.writer.render(given.value.pieces)}"
 
-    def _bracket_lone_generator(self) -> None:
+    def _bracket_lone_generator(self, kept: Sequence[Argument]) -> None:
         """A generator expression needs brackets of its own as soon as it is not the only argument."""
-        for argument in self.call.arguments:
+        for argument in kept:
             if (
                 isinstance(argument.node, ast.GeneratorExp)
                 and self.source.start(argument.node) == self.call.items.open.start

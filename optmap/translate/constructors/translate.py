@@ -9,6 +9,7 @@ from functools import partial
 from optmap.diagnostics import (
     GROUP_KEY,
     HIDDEN_GROUPS,
+    INVALID_CALL,
     NAME_TAKEN,
     NAMES_CLASH,
     NAMES_DIFFER,
@@ -82,6 +83,10 @@ class CallTranslation:
             return self._refused(
                 GROUP_KEY, "a parameter group has keys that are not written out", self._at(call, index)
             )
+        if parameters is not None and parameters.sums:
+            from optmap.translate.parameters.checks import sum_message
+
+            return self._refused(INVALID_CALL, sum_message(self.site, parameters.sums[0]), self._at(call, index))
         arguments = [
             CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
         ]
@@ -89,6 +94,11 @@ class CallTranslation:
             return self._refused(
                 SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, self._given(call, "learning_rate"))
             )
+        if self.tied.serving is not None and self.tied.serving.moved:  # the schedule takes the rate's place
+            rate = self._given(call, "learning_rate")
+            for place in [rate] if rate is not None else []:
+                values[place] = Value()
+                arguments[place] = arguments[place]._replace(value=Value())
         resolved, serving, given_up = self._served(arguments, parameters.groups if parameters else None)
         if isinstance(resolved, Refusal):
             from optmap.translate.parameters.advice import in_own_words

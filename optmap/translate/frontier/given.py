@@ -8,10 +8,10 @@ from typing import Final
 
 from optmap.diagnostics import GIVEN_AWAY
 from optmap.source.paths import root_of
+from optmap.translate.discover.flow import places_of
 from optmap.translate.findings import Finding, offset_of
 from optmap.translate.frontier.listing import Item, listed, short
 from optmap.translate.frontier.origins import Origin, Origins
-from optmap.translate.surroundings.flow import places_of
 from optmap.translate.unit import Outcome, Unit
 
 _KEEPS: Final = frozenset(

@@ -13,7 +13,7 @@ from optmap.source.model import Module
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place
-from optmap.translate.parameters.groups import GroupEntry
+from optmap.translate.parameters.groups import GroupEntry, called
 
 _PICKING: Final = (ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.Lambda)
 
@@ -40,6 +40,17 @@ def inexpressible(
                 message = f"the learning rate of a group is {what.text}, which {plan.target.name} cannot take"
                 return Finding(SCHEDULE_ARGUMENT, message, at)
     return None
+
+
+def sum_message(site: CallSite, node: ast.BinOp) -> str:
+    """Say that the parts of a sum are iterators, and how they are put together."""
+    listed = [
+        item.args[0] if isinstance(item, ast.Call) and called(item) == "list" else item
+        for item in (node.left, node.right)
+    ]
+    first = node.left if listed[0] is node.left and not isinstance(node.left, ast.List) else node.right
+    shown = f"[{', '.join(f'*{ast.unparse(item)}' for item in listed)}]"
+    return f"{ast.unparse(first)} is an iterator, to which {site.api.framework} adds nothing: write {shown}"
 
 
 def _picked_by_attribute(module: Module, node: ast.expr) -> ast.Attribute | None:

@@ -53,6 +53,10 @@ class _Changes:
             if self._must_stay_list(call):
                 self._replace(call, "[*$node]")
             self._accessor(call)
+        known = {id(call) for call in (*self.found.accessors, *self.found.unnamed)}
+        for call in _different(self.found.asked):
+            if id(call) not in known:
+                self._accessor(call)
         for entry in self.found.entries:
             self._key(entry)
 
@@ -82,7 +86,8 @@ class _Changes:
         assert isinstance(call.func, ast.Attribute)
         if not new.trainable:
             return
-        named = call.func.attr == old.named and any(call is other for other in self.found.accessors)
+        plain = (*self.found.accessors, *self.found.asked)
+        named = call.func.attr == old.named and any(call is other for other in plain)
         if named and new.own_names:
             text = f"((parameter.name, parameter) for parameter in $model.{new.trainable}())"
             self.changes.append(Replace(call, template(text, model=call.func.value)))

@@ -52,7 +52,8 @@ class ParametersArgument:
     `single` tensors that need a list around them, `lazy` iterators over the parameters of a group. `opaque` are parts that
     say nothing about what they hold, `lost` why variables were not followed, `unreadable` a group whose keys cannot be
     read. `literals` are the strings that parameters' names are compared with, `picks` says whether names are looked at at
-    all, `name_attribute` whether parameters are asked for their own.
+    all, `name_attribute` whether parameters are asked for their own. `asked` are accessors that only conditions look at,
+    `sums` those of iterators, which cannot be added up.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,8 @@ class ParametersArgument:
         self.single: list[ast.expr] = []
         self.lazy: list[ast.expr] = []
         self.filters: list[ast.Call] = []
+        self.asked: list[ast.Call] = []
+        self.sums: list[ast.BinOp] = []
         self.opaque: list[ast.expr] = []
         self.unreadable: ast.expr | None = None
         self.lost: list[Lost] = []

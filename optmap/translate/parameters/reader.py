@@ -70,6 +70,10 @@ class Reader:
         if isinstance(node, ast.Dict) and None not in node.keys:
             for item in node.values:
                 self.item(item)
+        elif isinstance(node, ast.DictComp):
+            self._comprehension(node)
+        elif isinstance(node, ast.Call) and self.links.called(node) and (inner := dict_inside(node)) is not None:
+            self.read(inner, in_loop=True)
         elif not isinstance(node, ast.Call) or node.args or node.keywords:
             self._give_up(node)
 
@@ -80,6 +84,8 @@ class Reader:
             item = stack.pop()
             if isinstance(item, ast.BinOp) and isinstance(item.op, ast.Add):
                 stack += (item.right, item.left)
+                if self.names.one_pass and not self.own and any(map(self._is_iterator, (item.left, item.right))):
+                    self.found.sums.append(item)
             elif isinstance(item, ast.IfExp):
                 stack += (item.orelse, item.body)
             elif isinstance(item, ast.Starred | ast.NamedExpr) or (
@@ -89,11 +95,16 @@ class Reader:
             else:
                 self._read_one(item, in_loop, role)
 
+    def _is_iterator(self, node: ast.expr) -> bool:
+        return is_lazy(node) or self.accessor(node) is not None
+
     def _read_one(self, node: ast.expr, in_loop: bool, role: Role) -> None:
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             for item in node.elts:
                 self.item(item)
-        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp) or (
+            in_loop and isinstance(node, ast.DictComp)
+        ):
             self._comprehension(node)
         elif isinstance(node, ast.Call):
             self._call(node, in_loop, role)
@@ -131,7 +142,7 @@ class Reader:
             why = f"what line {node.lineno} makes of {ast.unparse(part)} cannot be seen"
             self.found.lost.append(Lost(why, True))
 
-    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> None:
+    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp) -> None:
         self.note_names(node)
         for part in node.generators:
             variable = self.module.variable(part.iter) if isinstance(part.iter, ast.Name) else None
@@ -139,17 +150,29 @@ class Reader:
                 self._iterated(part.iter)
             self.note_tests(part.ifs)
             self.found.picks = self.found.picks or picks_by_name(self.module, part.target, node)
-        if is_group(node.elt):
+        if not isinstance(node, ast.DictComp) and is_group(node.elt):
             self._group(node.elt)
 
     def _iterated(self, node: ast.expr) -> None:
         """What a comprehension iterates over: parameters with or without names, or models, which say nothing yet."""
-        named = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+        inner = (dict_inside(node) or values_of(node)) if isinstance(node, ast.Call) else None
+        named = isinstance(inner or node, ast.Name | ast.Attribute | ast.Subscript)
         if named or any(self.accessor(inner) is not None for inner in ast.walk(node)):
             self.read(node, in_loop=True)
 
     def note_tests(self, tests: Collection[ast.expr]) -> None:
         self.found.literals.update(dict.fromkeys(name_literals(self.module, tests)))
+        self._note_asked(tests)
+
+    def _note_asked(self, tests: Collection[ast.expr]) -> None:
+        """`id(p) not in ignored` asks for the parameters that `ignored = list(map(id, net.fc.parameters()))` is made of."""
+        names = (node for test in tests for node in ast.walk(test) if isinstance(node, ast.Name))
+        for node in names:
+            variable = self.module.variable(node)
+            for binding in self.module.in_force(variable, node) if variable is not None else ():
+                value = binding.value if binding.loop is None else None
+                inside = ast.walk(value) if value is not None else ()
+                self.found.asked += [item for item in inside if isinstance(item, ast.Call) and self.accessor(item)]
 
     def note_names(self, node: ast.expr) -> None:
         """MindSpore's parameters carry their name as an attribute, torch's do not."""
@@ -175,6 +198,7 @@ class Reader:
         elif (function := self.links.called(node)) == "filter" and len(node.args) == 2:
             self.found.filters.append(node)
             self.note_names(node.args[0])
+            self._note_asked([node.args[0]])
             self.read(node.args[1], in_loop=in_loop)
         elif (function in PASS_ON and not node.keywords) or (in_loop and function in LOOP_ONLY):
             for argument in node.args:

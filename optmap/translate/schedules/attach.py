@@ -50,7 +50,8 @@ def attach_schedule(
     if made is None:
         return None
     bound = read_schedule(source, schedule)
-    reason = uncounted(ownership, bound) if not isinstance(bound, str) else bound
+    miscount = uncounted(ownership, schedule)
+    reason = bound if isinstance(bound, str) else miscount.reason if miscount is not None else None
     reason = reason or stability.unstable(schedule, made.nodes, optimizers)
     if reason is not None:
         return reason
@@ -128,7 +129,7 @@ def has_own_lines(source: Source, statement: ast.stmt) -> bool:
 
 def _finding(ownership: Ownership, api: Api, site: CallSite, place: _Place) -> Finding:
     message = f"{api.name} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
-    lines = ownership.lines_of_steps(site)
+    lines = ownership.counters.lines(site)
     if lines:
         message += f" (line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))})"
     return Finding(SCHEDULE_STEPS, message, site.node, str(api.at))

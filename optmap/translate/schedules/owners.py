@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Final
 
 from optmap.mapping.canonical import attached
 from optmap.mapping.model import OPTIMIZER, MappingSet
 from optmap.source.bind import Signature, bind
-from optmap.source.model import How, Module, Variable
+from optmap.source.model import How, Module
+from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite, Sites
+from optmap.translate.schedules.counters import Counters
 from optmap.values import NamedTuple
-
-_STEPS: Final = ("apply_gradients", "minimize")
-_GLOBAL_STEP: Final = ("get_global_step", "get_or_create_global_step")
 
 
 class Owners(NamedTuple):
@@ -69,6 +66,7 @@ class Ownership:
         self.schedules = {id(site.node): site for site in schedules}
         self.optimizers = {id(site.node): site for site in optimizers}
         self.rates = {id(node): site for site in optimizers if (node := rate_node(site)) is not None}
+        self.counters = Counters(module, self.optimizers)
 
     def find(self, schedule: CallSite) -> Owners:
         """The optimizers that a schedule is attached or passed to."""
@@ -133,41 +131,11 @@ class Ownership:
         variable = self.module.holder(schedule.node)
         return variable.uses if variable is not None else ()
 
-    def lines_of_steps(self, optimizer: CallSite) -> list[int]:
-        """The lines on which an optimizer makes a step of its source framework, in order."""
-        return sorted(self._steps.get(id(optimizer.node), ()))
-
-    @cached_property
-    def _steps(self) -> dict[int, set[int]]:
-        found: dict[int, set[int]] = {}
-        for call in self._stepping:
-            assert isinstance(call.func, ast.Attribute)
-            for value in self.module.reaching(call.func.value).values:
-                found.setdefault(id(value), set()).add(call.lineno)
-        return found
-
-    @cached_property
-    def _stepping(self) -> list[ast.Call]:
-        """The calls of methods that make a step."""
-        found = []
-        for node in (node for name in _STEPS for node in self.module.attributes(name)):
-            call = self.module.parent(node)
-            if isinstance(call, ast.Call) and call.func is node:
-                found.append(call)
-        return found
-
-    @cached_property
-    def counters(self) -> frozenset[Variable | str]:
-        """What counts the optimizers' steps in TensorFlow 1: `minimize(..., global_step=...)`."""
-        given = [
-            node
-            for call in self._stepping
-            for node in [item.value for item in call.keywords if item.arg == "global_step"] or call.args[1:2]
-        ]
-        return frozenset(self.counter(node) for node in given)
-
-    def counter(self, node: ast.expr) -> Variable | str:
-        """What a counter of steps is known by: its variable, the file's one global step, or its text."""
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GLOBAL_STEP:
-            return _GLOBAL_STEP[0]
-        return self.module.variable(node) or ast.unparse(node)
+    def step_with_epoch(self, schedule: CallSite) -> ast.Call | None:
+        """A call of a schedule's step() that is given an epoch."""
+        for place, _ in places_of(self.module, [schedule.node]).values():
+            member = self.module.parent(place)
+            call = self.module.parent(member) if isinstance(member, ast.Attribute) and member.attr == "step" else None
+            if isinstance(call, ast.Call) and call.func is member and (call.args or call.keywords):
+                return call
+        return None

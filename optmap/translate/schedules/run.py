@@ -15,7 +15,7 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.results import Status
 from optmap.translate.schedules.advice import advice
-from optmap.translate.schedules.translate import TranslatedSchedule
+from optmap.translate.schedules.translate import TranslatedSchedule, uncounted
 from optmap.translate.schedules.translations import Translations, translate_schedules
 from optmap.translate.unit import Bond, Outcome, Rewritten, Tied, Translation, Unit, failed_on
 
@@ -104,8 +104,8 @@ def _serving(made: TranslatedSchedule, why: str) -> Serving:
 
 def _refusal(room: Translations, schedule: CallSite, reason: str, optimizer: CallSite | None) -> str:
     whole = room.wholes.get(id(schedule.node))
-    shown = None
-    if whole is None or whole.api.algorithm != "sequential":
+    shown, miscount = None, uncounted(room.ownership, schedule)
+    if (whole is None or whole.api.algorithm != "sequential") and not (miscount is not None and miscount.wrong):
         shown = advice(room.unit, schedule, optimizer, room.ownership.parts(schedule))
     return f"the schedule {schedule.api.name} is left as it is: {reason}" + (f". {shown}" if shown else "")
 

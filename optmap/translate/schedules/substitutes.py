@@ -119,7 +119,7 @@ class ScheduleCall:
         if numbers != sorted(set(numbers)) or numbers[:1] < [1]:  # type: ignore[type-var]
             return "its milestones do not rise"
         limits = ", ".join(self.text(plus(item, literal(-1))) for item in places.items)
-        rates = [self.text(first)]
+        rates = [write_literal(float(first.number)) if first.known else self.text(first)]
         for power in range(1, len(places.items) + 1):
             factor = self.text(strength, tight=True)
             rates.append(f"{self.text(first, tight=True)} * {factor}" + (f" ** {power}" if power > 1 else ""))
@@ -194,6 +194,8 @@ class ScheduleCall:
         try:
             rate = rate_formula(call, plus(context(STEP), literal(-start)))
         except RateError:
+            return None
+        if any(node.op is Op.OVER and node.items[1].known and not node.items[1].number for node in rate.nodes()):
             return None
         if self._mentioned() & {*_OWN, counter, *(node.name for node in rate.nodes() if node.op is Op.NAMED)}:
             return None

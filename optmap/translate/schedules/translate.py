@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final, TypeAlias
 
 from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
@@ -13,6 +13,7 @@ from optmap.mapping.formula import Op
 from optmap.mapping.model import Api, Framework, MappingSet
 from optmap.mapping.plan import FromArgument, Inferred, Plan, Prefer, choose
 from optmap.mapping.values import Value, literal_value, read_value
+from optmap.source.bind import Signature, bind
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
 from optmap.source.model import Module
@@ -23,12 +24,15 @@ from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
+from optmap.translate.schedules.counters import Miscount
 from optmap.translate.schedules.owners import Ownership, argument
 from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
 _EXACT: Final = ("min", "max", "abs", "float", "int", "round", "pow")
 """Builtins that take a tensor of one element for a number."""
+_ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+_ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 _CALLED: Final = frozenset(("min", "max", "sum", "len", "float", "bool"))
 """Builtins that formulas and conversions call."""
 
@@ -76,7 +80,21 @@ def read_schedule(source: Source, site: CallSite) -> Bound | str:
         CallArgument(Form.EMPTY if item.name in gone else item.form, item.name, value)
         for item, value in zip(call.arguments, values, strict=True)
     ]
-    return Bound(site, call, values, arguments)
+    bound = Bound(site, call, values, arguments)
+    return _no_number(bound) or bound
+
+
+def _no_number(bound: Bound) -> str | None:
+    """Say which argument is None, or an int where that changes what is computed; None where each is what is asked for."""
+    found = bind(Signature(bound.site.api.current, bound.site.api.by_name), bound.call.arguments).given.values()
+    for item in found:
+        value = bound.values[item.index] if item.index is not None else Value()
+        name, row = f"{bound.site.api.name} accepts {item.parameter.name}", item.parameter
+        if value.known and value.literal is None and row.ties and (row.required or row.default is not None):
+            return f"{name} only as a number, found None"
+        if row.accepts is Accepts.FLOAT and value.known and type(value.literal) is int:
+            return f"{name} only as a float, found {value.literal}: write {float(value.literal)}"
+    return None
 
 
 def translate_schedule(unit: Unit, ownership: Ownership, site: CallSite) -> TranslatedSchedule | str:
@@ -96,7 +114,8 @@ def translate_schedule(unit: Unit, ownership: Ownership, site: CallSite) -> Tran
     plan = choose(found, Prefer.DOCUMENTED)
     if plan is None:
         return "; ".join(dict.fromkeys(_problem_text(problem.message, problem.remedy) for problem in found[0].problems))
-    reason = uncounted(ownership, bound) or _unsafe(source, ownership.module, bound, plan)
+    miscount = uncounted(ownership, site)
+    reason = miscount.reason if miscount is not None else _unsafe(source, ownership.module, bound, plan)
     if reason is not None:
         return reason
     spelling = spell(site, plan.target)
@@ -132,14 +151,11 @@ def _problem_text(message: str, remedy: str | None) -> str:
     return f"{message}; {remedy}" if remedy else message
 
 
-def uncounted(ownership: Ownership, bound: Bound) -> str | None:
+def uncounted(ownership: Ownership, site: CallSite) -> Miscount | None:
     """TensorFlow 1 counts the steps in a variable that the file has to hand to the optimizer; others count by themselves."""
-    parameter = bound.site.api.by_tie.get("global_step")
-    counter = argument(bound.site, parameter.name) if parameter is not None else None
-    if counter is None or ownership.counter(counter) in ownership.counters:
-        return None
-    text = ast.unparse(counter)
-    return f"the file does not show that {text} counts the optimizer's steps (minimize(..., global_step={text}))"
+    parameter = site.api.by_tie.get("global_step")
+    counter = argument(site, parameter.name) if parameter is not None else None
+    return ownership.counters.miscounted(counter, ownership.find(site).optimizers) if counter is not None else None
 
 
 def _unsafe(source: Source, module: Module, bound: Bound, plan: Plan) -> str | None:
@@ -191,14 +207,42 @@ def _is_arithmetic(module: Module, node: ast.expr) -> bool:
         return all(_is_arithmetic(module, item) for item in node.elts)
     if not isinstance(node, ast.Lambda):
         return False
-    names = {item.arg for item in node.args.args}
-    for inner in ast.walk(node.body):
-        if isinstance(inner, ast.Subscript | ast.JoinedStr | ast.Lambda | ast.comprehension):
-            return False
-        parts = ast.walk(inner) if isinstance(inner, ast.Call) and not _takes_tensors(module, inner.func) else ()
-        if any(isinstance(part, ast.Name) and part.id in names for part in parts):
-            return False
-    return True
+    return _is_number(module, node.body, {item.arg for item in node.args.args})
+
+
+def _is_number(module: Module, node: ast.expr, names: Set[str]) -> bool:
+    """Tell whether an expression has the same value where the names in it stand for tensors of one element.
+
+    Such a tensor is no key of a set or dictionary and no index, and two comparisons of it add up to a truth value.
+    """
+    parts = list(ast.iter_child_nodes(node))
+    if not any(isinstance(item, ast.Name) and item.id in names for item in ast.walk(node)):
+        return True
+    if isinstance(node, ast.BinOp):
+        known = isinstance(node.op, _ARITHMETIC) and not (_is_truth(node.left) and _is_truth(node.right))
+    elif isinstance(node, ast.Compare):
+        displays = (ast.List, ast.Tuple)
+        known = all(
+            isinstance(item, _ORDER) or (isinstance(item, ast.In | ast.NotIn) and isinstance(right, displays))
+            for item, right in zip(node.ops, node.comparators, strict=True)
+        )
+    elif isinstance(node, ast.Call):
+        known = _takes_tensors(module, node.func) and not node.keywords
+        parts = list(node.args)
+    else:
+        known = isinstance(node, ast.Name | ast.IfExp | ast.BoolOp) or (
+            isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Invert)
+        )
+    return known and all(_is_number(module, item, names) for item in parts if isinstance(item, ast.expr))
+
+
+def _is_truth(node: ast.expr) -> bool:
+    """Tell whether an expression may be a truth value."""
+    if isinstance(node, ast.IfExp):
+        return _is_truth(node.body) or _is_truth(node.orelse)
+    return isinstance(node, ast.Compare | ast.BoolOp) or (
+        isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    )
 
 
 def _takes_tensors(module: Module, function: ast.expr) -> bool:

@@ -97,7 +97,8 @@ class _Translator:
         if reason is not None:
             return reason
         only = self.unit.options.target.facts.schedules.only
-        made = self._broken_sequence(schedule) or translate_schedule(self.unit, self.ownership, schedule)
+        broken = self._broken_sequence(schedule) or self._stepped(schedule)
+        made = broken or translate_schedule(self.unit, self.ownership, schedule)
         if isinstance(made, str) and only == "attached" and not attached(schedule.api):
             made = self._attached(schedule) or made
         if isinstance(made, str) and only == "passed" and self._may_be_passed(schedule):
@@ -106,6 +107,14 @@ class _Translator:
         if isinstance(made, str) and whole is not None and whole.api.algorithm == "sequential":
             return f"it is a part of the one on line {whole.node.lineno}"
         return made
+
+    def _stepped(self, schedule: CallSite) -> str | None:
+        """Why the calls of its step() do not suit the target; None where they do."""
+        why = self.unit.options.target.facts.schedules.stepped.get(schedule.api.algorithm)
+        call = self.ownership.step_with_epoch(schedule) if why is not None else None
+        if call is None:
+            return None
+        return f"{why} (line {call.lineno}); call step() without one, after the last step of each epoch"
 
     def _attached(self, schedule: CallSite) -> TranslatedSchedule | str | None:
         """Attach a schedule that is passed, where torch only knows attached ones."""

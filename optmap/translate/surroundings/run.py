@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from optmap.diagnostics import FOREIGN_OPTIMIZER
 from optmap.mapping.around import load_around
+from optmap.translate.discover.flow import places_of
 from optmap.translate.findings import Finding
 from optmap.translate.prefilter import has_surroundings, looks_up_optimizers, names_packages
-from optmap.translate.surroundings.flow import places_of
 from optmap.translate.surroundings.unknown import Place, unknown_uses
 from optmap.translate.unit import Outcome, Translation, Unit
 

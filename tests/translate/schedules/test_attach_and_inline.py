@@ -94,7 +94,10 @@ def test_the_attached_schedule_has_the_rates_of_the_passed_one(call: str, tables
     torch = pytest.importorskip("torch", reason="torch is not installed")
     expected = real(*read(call), STEPS)
     optimizer = next(text for lead, text in OPTIMIZERS.items() if call.startswith(lead)).format(call)
-    source = f"import tensorflow as tf\nimport mindspore\nopt = {optimizer}\nopt.minimize(loss, global_step=step)\n"
+    step = "step = tf.compat.v1.train.get_or_create_global_step()"
+    source = (
+        f"import tensorflow as tf\nimport mindspore\n{step}\nopt = {optimizer}\nopt.minimize(loss, global_step=step)\n"
+    )
     options = Options(Framework("torch"), frozenset(Framework) - {Framework("torch")}, params="net.parameters()")
     result = translate_bytes(source.encode(), tables, options)
     written = [line for line in result.output.decode().splitlines() if "torch" in line or line == "import math"]

@@ -43,7 +43,7 @@ OPTIMIZERS = {"tf": "tf.keras.optimizers.Adam({})", "mindspore": "mindspore.nn.A
     ("LR-PW-2", K + "PiecewiseConstantDecay", {"boundaries": [10, 40], "values": [0.1, 0.05, 0.01]}),
     ("TF-EXP-1", K + "ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9}),
     ("TF-EXP-3", K + "ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 1, "staircase": True}),
-    ("LR-ALL-1", K + "PolynomialDecay", {"initial_learning_rate": 1, "decay_steps": 1e2, "end_learning_rate": 0, "power": 1}),
+    ("LR-ALL-1", K + "PolynomialDecay", {"initial_learning_rate": 1.0, "decay_steps": 1e2, "end_learning_rate": 0, "power": 1}),
     ("TF-EXP-2", N + "exponential_decay_lr",
      {"learning_rate": 0.1, "decay_rate": 0.9, "total_step": 120, "step_per_epoch": 1, "decay_epoch": 10, "is_stair": True}),
     ("LR-EXP-1", N + "exponential_decay_lr",

@@ -69,7 +69,11 @@ class Splicer:
         self.changes += (Delete(node) for node in plan.gone if node is not plan.backward)
         run = run_of(self.source, plan)
         if run:
-            self.changes.append(Replace(run, template(f"{self._with()}\n    $body", body=run)))
+            text = f"{self._with()}\n    $body"
+            whole = template(text, body=run)
+            if plan.loss is None:  # (a + b).backward()
+                whole = template(f"{text}\n    {loss} = $value", body=run, value=plan.value)
+            self.changes.append(Replace(run, whole))
             self._replace(plan.backward, gradient)
         else:
             text = f"{self._with()}\n    {loss} = $value"
