@@ -55,6 +55,9 @@ class GraphWriter:
         plan = self.plan
         for layer in plan.layers:
             self._replace(layer.call, self._dense(layer))
+        for layer in plan.layers[1:]:  # layers that are no parts of one Cell call their parameters alike
+            text = f"{layer.name}.update_parameters_name('{layer.name}.')"
+            self.changes.append(Insert(layer.statement, Where.AFTER, Template(text)))
         self._define_loss(plan.loss)
         self._minimize()
         self.changes += map(Delete, plan.gone)
