@@ -10,7 +10,7 @@ from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
 from optmap.mapping.canonical import Context, attached
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Op
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.model import Accepts, Api, Framework, MappingSet
 from optmap.mapping.plan import FromArgument, Inferred, Plan, Prefer, choose
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.source.bind import Signature, bind
