@@ -81,18 +81,16 @@ def read_schedule(source: Source, site: CallSite) -> Bound | str:
         for item, value in zip(call.arguments, values, strict=True)
     ]
     bound = Bound(site, call, values, arguments)
-    return _no_number(bound) or bound
+    return _whole_rate(bound) or bound
 
 
-def _no_number(bound: Bound) -> str | None:
-    """Say which argument is None, or an int where that changes what is computed; None where each is what is asked for."""
+def _whole_rate(bound: Bound) -> str | None:
+    """Say which argument is an int where that makes a framework compute with integers, or stop; None where none is."""
     found = bind(Signature(bound.site.api.current, bound.site.api.by_name), bound.call.arguments).given.values()
     for item in found:
         value = bound.values[item.index] if item.index is not None else Value()
-        name, row = f"{bound.site.api.name} accepts {item.parameter.name}", item.parameter
-        if value.known and value.literal is None and row.ties and (row.required or row.default is not None):
-            return f"{name} only as a number, found None"
-        if row.accepts is Accepts.FLOAT and value.known and type(value.literal) is int:
+        if item.parameter.accepts is Accepts.FLOAT and value.known and type(value.literal) is int:
+            name = f"{bound.site.api.name} accepts {item.parameter.name}"
             return f"{name} only as a float, found {value.literal}: write {float(value.literal)}"
     return None
 
