@@ -92,7 +92,8 @@ class _Writer:
     def _called(self, formula: Formula) -> str:
         if formula.name == "reached":
             milestones, step = formula.items
-            return f"sum({self.write(step, 3)} >= milestone for milestone in {self.write(milestones, 0)})"
+            one = self.names.get("milestone", "milestone")
+            return f"sum({self.write(step, 3)} >= {one} for {one} in {self.write(milestones, 0)})"
         if formula.name == "but_last":
             return f"{self.write(formula.items[0], _ATOM)}[:-1]"
         name = f"math.{formula.name}" if formula.name in _MATH else formula.name

@@ -15,6 +15,7 @@ from optmap.translate.discover.sites import CallSite
 _PURE: Final = (
     ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.List, ast.Tuple, ast.operator, ast.unaryop, ast.Load,
 )  # fmt: skip
+_CHANGING: Final = ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
 _LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -64,7 +65,17 @@ class Stability:
             return f"{node.id} is bound only below line {before.lineno}"
         if isinstance(self.module.enclosing(target, *_LOOPS, *_FUNCTIONS), _LOOPS):
             return f"{node.id} is bound again at each turn of a loop"
-        return None
+        changed = next(
+            (use for use in variable.uses if self._changes(use) and not self._is_below(schedule.node, use)), None
+        )
+        return f"{node.id} is changed on line {changed.lineno}" if changed is not None else None
+
+    def _changes(self, use: ast.expr) -> bool:
+        """Tell whether a place changes a list: `rates.append(0.1)`, `rates[0] = 0.1`."""
+        parent = self.module.parent(use)
+        if isinstance(parent, ast.Subscript):
+            return parent.value is use and not isinstance(parent.ctx, ast.Load)
+        return isinstance(parent, ast.Attribute) and parent.attr in _CHANGING
 
     def _setting(self, node: ast.Attribute, schedule: CallSite) -> str | None:
         variable = self.module.variable(node)

@@ -24,8 +24,10 @@ from optmap.translate.schedules.translate import Bound, context_of, read_schedul
 from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
-_OWN: Final = {"math", "min", "max", "sum", "milestone"}
+_OWN: Final = {"math", "min", "max", "sum"}
 """Names that formulas use for something of their own."""
+_MILESTONE: Final = ("milestone", "boundary", "place", "limit")
+"""What formulas call one of several milestones."""
 
 
 class Substitute(NamedTuple):
@@ -200,6 +202,7 @@ class ScheduleCall:
         if self._mentioned() & {*_OWN, counter, *(node.name for node in rate.nodes() if node.op is Op.NAMED)}:
             return None
         self.names[STEP] = counter
+        self.names["milestone"] = next(name for name in (*_MILESTONE, "_") if name not in self._mentioned())
         if context(LAST) in rate.nodes():
             if self.facts.rate is None:
                 return None
