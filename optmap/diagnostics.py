@@ -377,6 +377,11 @@ NAME_NOTE: Final = _code(
     "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
 )  # fmt: skip
 
+NAME_DIFFERS: Final = _code(
+    "OM406", "name-differs", _W, "What --rewrite-step translated may compute something else for some values.",
+    "torch.nn.LeakyReLU -> mindspore.nn.LeakyReLU (another gradient at exactly 0)", "See whether such values can occur.",
+)  # fmt: skip
+
 # 41x: where translated code meets what is still of the source framework
 STILL_SOURCE: Final = _code(
     "OM410", "still-of-the-source", _W,

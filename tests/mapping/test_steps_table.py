@@ -22,9 +22,9 @@ def sides() -> Iterator[tuple[Framework, Side]]:
     """Every class and function of the table, once."""
     seen = set()
     for source, target in _PAIRS:
-        for one, other in load_table(source, target).callables.values():
-            for framework, side in ((source, one), (target, other)):
-                if side.path not in seen:
+        for pair in load_table(source, target).callables.values():
+            for framework, side in ((source, pair.one), (target, pair.other)):
+                if side.path and side.path not in seen:
                     seen.add(side.path)
                     yield framework, side
 
@@ -67,34 +67,13 @@ def at_path(framework: Framework, path: str) -> Any:
 @pytest.mark.parametrize(("framework", "side"), SIDES, ids=[side.path for _, side in SIDES])
 def test_rows_have_the_live_names_order_and_defaults(framework: Framework, side: Side) -> None:
     found = live(framework, side.path)
-    if found is None:
+    if found is None or (found and framework is Framework("torch") and all("VAR_" in item[3] for item in found)):
         assert framework is Framework("torch")
-        call_built_in(side)  # it has no signature to read
-        return
+        return  # a built-in function has no signature to read: tests/translate/steps/test_rows.py runs it by each name
     if any(item.any for item in side.parameters):
         assert found[0][3] == "VAR_POSITIONAL"
         return
     compare(side, found)
-
-
-def call_built_in(side: Side) -> None:
-    """Call a built-in function of torch with the row's names, and in the row's order; it takes no other name."""
-    import numpy
-    import torch
-
-    tensor = torch.ones(2, 3)
-    samples = {"input": tensor, "tensors": [tensor, tensor], "data": [1.0], "ndarray": numpy.ones(3), "dim": 0, "start_dim": 0,
-               "end_dim": -1, "dtype": None, "device": None, "requires_grad": False, "pin_memory": False}  # fmt: skip
-    function = at_path(Framework("torch"), side.path)
-    names = [item.name for item in side.parameters]
-    positional = sum(not item.keyword_only for item in side.parameters)
-    values = [samples[name] for name in names]
-    named = dict(zip(names, values, strict=True))
-    by_name = function(**named) if side.path != "torch.from_numpy" else function(*values)
-    rest = {name: named[name] for name in names[positional:]}
-    assert torch.equal(by_name, function(*values[:positional], **rest))
-    with pytest.raises(TypeError):
-        function(*values[:positional], nonsense=1)
 
 
 def compare(side: Side, found: list[Row]) -> None:

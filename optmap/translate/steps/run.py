@@ -80,7 +80,11 @@ class _Steps:
         if outcome is None and self.plans:
             from optmap.translate.steps.write.mindspore import rewrite_steps
 
-            return rewrite_steps(self.unit, self.training, self.plans, self.findings, self.vetoes)
+            try:
+                return rewrite_steps(self.unit, self.training, self.plans, self.findings, self.vetoes)
+            except NotPlain as error:
+                for plan in self.plans:
+                    self._report(plan.event, self._shown(plan.event), error.reason)
         return outcome or StepOutcome(self.findings)
 
     def _events(self) -> Sequence[Event]:

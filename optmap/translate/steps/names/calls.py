@@ -1,15 +1,23 @@
-"""One call of a class or function of the table: what it becomes in the target, or why it stays."""
+"""One call that a row knows: what it becomes in the target, or why it stays."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from typing import Final
 
-from optmap.mapping.steps import Parameter, Side
+from optmap.mapping.steps import Pair, Parameter
 from optmap.mapping.values import read_value, write_literal
 from optmap.source.calls import Argument, CallText, Form, comments_in, read_call
 from optmap.source.templates import CallTemplate, Given, Template, copied
 from optmap.source.text import Source, SourceError
 from optmap.values import NamedTuple
+
+Fits = Callable[[str, ast.expr], bool]
+"""Tells whether an argument may be what a row says it must be."""
+
+
+_ARTICLES: Final = {"int": "an", "items": "a list of"}
 
 
 class Stays(Exception):
@@ -28,122 +36,147 @@ class CallRewrite(NamedTuple):
     partial: bool = False
 
 
-def rewrite_call(source: Source, node: ast.Call, one: Side, other: Side, callee: str, partial: str) -> CallRewrite:
-    """Rewrite a call; `callee` is how the target is spelled, `partial` how functools.partial is. Raises Stays."""
+class Callee(NamedTuple):
+    """How the target's function is written. `first` is the tensor whose method becomes a function of it.
+
+    `partial` is how functools.partial is spelled, `values` how the values are that the row writes out.
+    """
+
+    text: Template
+    first: ast.expr | None = None
+    partial: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+
+
+def rewrite_call(source: Source, node: ast.Call, pair: Pair, callee: Callee, fits: Fits) -> CallRewrite:
+    """Rewrite a call. Raises Stays."""
     try:
         call = read_call(source, node)
     except SourceError as error:
         raise Stays(error.message) from None
-    if any(parameter.any for parameter in one.parameters):
-        return _renamed(node)
-    return _Arguments(source, call, one, other).rewrite(callee, partial)
+    if any(parameter.any for parameter in pair.one.parameters or ()):
+        if node.keywords:
+            raise Stays("it is given keywords")
+        return CallRewrite(None, [], [])
+    return _Arguments(source, call, pair, callee, fits).rewrite()
 
 
-def _renamed(node: ast.Call) -> CallRewrite:
-    if node.keywords:
-        raise Stays("it is given keywords")
-    return CallRewrite(None, [], [])
+def bound(source: Source, node: ast.Call, pair: Pair, fits: Fits) -> dict[str, ast.expr]:
+    """The arguments of a call by the names of its row. Raises Stays."""
+    try:
+        found = _Arguments(source, read_call(source, node), pair, Callee(Template("_")), fits)
+    except SourceError as error:
+        raise Stays(error.message) from None
+    found.bind()
+    return {name: item.node for name, item in found.given.items()}
 
 
 class _Arguments:
-    def __init__(self, source: Source, call: CallText, one: Side, other: Side) -> None:
+    def __init__(self, source: Source, call: CallText, pair: Pair, callee: Callee, fits: Fits) -> None:
         self.source = source
         self.call = call
-        self.one = one
-        self.other = other
+        self.pair = pair
+        self.callee = callee
+        self.fits = fits
+        self.own = pair.one.parameters or ()
+        self.others = (pair.other.parameters or ())[callee.first is not None :]
         self.given: dict[str, Argument] = {}
         self.gone: list[int] = []
         self.kept: list[tuple[str, Given]] = []
         self.added: list[Given] = []
-        self.by_call = any(parameter.call for parameter in other.parameters)
+        self.by_call = any(parameter.mark == "call" for parameter in self.others)
 
-    def rewrite(self, callee: str, partial: str) -> CallRewrite:
-        self._bind()
+    def rewrite(self) -> CallRewrite:
+        self.bind()
         for index, argument in enumerate(self.call.arguments):
             self._argument(index, argument)
         self._fill()
-        call = self.call
+        call, callee = self.call, self.callee
         if comments_in(self.source, call.callee.start, call.callee.end):
             raise Stays("there is a comment inside its name")
         if self.by_call and not self.kept and not self.added:
-            return self._reference(callee)
-        lead = (Given(None, Template(callee)),) if self.by_call else ()
+            return self._reference()
+        lead = [Given(None, callee.text)] if self.by_call else []
+        lead += [Given(None, copied(callee.first))] if callee.first is not None else []
         given = (*lead, *(item for _, item in self.kept), *self.added)
-        new = CallTemplate(Template(partial if self.by_call else callee), given, beside=True)
+        new = CallTemplate(Template(callee.partial) if self.by_call else callee.text, given, beside=True)
         kept = [(name, call.arguments[item.place or 0].node) for name, item in self.kept]
         return CallRewrite(new, kept, [call.arguments[index].node for index in self.gone], self.by_call)
 
-    def _reference(self, callee: str) -> CallRewrite:
+    def _reference(self) -> CallRewrite:
         """A function takes the place of an object that would only be called: no arguments are left to keep."""
         if comments_in(self.source, self.call.items.open.end, self.call.items.close.start):
             raise Stays("there is a comment inside it")
         dropped = [argument.node for argument in self.call.arguments]
-        return CallRewrite(Template(callee), [], dropped)
+        return CallRewrite(self.callee.text, [], dropped)
 
-    def _bind(self) -> None:
+    def bind(self) -> None:
         """Tie each argument to a parameter of the source."""
-        positional = [item.name for item in self.one.parameters if not item.keyword_only]
-        known = {item.name for item in self.one.parameters}
+        positional = [item.name for item in self.own if not item.keyword_only]
+        known = {item.name for item in self.own}
         for index, argument in enumerate(self.call.arguments):
             if argument.form not in (Form.POSITIONAL, Form.KEYWORD) or argument.entry:
                 raise Stays("its arguments are not written out")
             name = argument.name or (positional[index] if index < len(positional) else None)
             if name not in known or name in self.given:
-                raise Stays(f"{self.one.path} has no parameter for argument {argument.name or index + 1}")
+                raise Stays(f"argument {argument.name or index + 1} is not in the table")
+            wanted = self.pair.row.only.get(name)
+            if wanted is not None and not self.fits(wanted, argument.node):
+                raise Stays(f"{name} is not known to be {_ARTICLES.get(wanted, 'a')} {wanted}")
             self.given[str(name)] = argument
-        missing = [item.name for item in self.one.parameters if item.required and item.name not in self.given]
+        missing = [item.name for item in self.own if item.required and item.name not in self.given]
         if missing:
-            raise Stays(f"{missing[0]} is missing")
-
-    def _parameter(self, argument: Argument) -> Parameter:
-        name = next(name for name, item in self.given.items() if item is argument)
-        return next(item for item in self.one.parameters if item.name == name)
+            raise Stays(f"{missing[0]} is not given")
 
     def _target(self, parameter: Parameter) -> Parameter | None:
-        tied = (item for item in self.other.parameters if item.tie == parameter.tie and not item.call)
+        tied = (item for item in self.others if item.tie == parameter.tie and item.mark != "call")
         return next(tied, None) if parameter.tie is not None else None
 
     def _argument(self, index: int, argument: Argument) -> None:
-        parameter = self._parameter(argument)
+        name = next(name for name, item in self.given.items() if item is argument)
+        parameter = next(item for item in self.own if item.name == name)
         target = self._target(parameter)
         value = read_value(argument.node)
         if target is None:
             neutral = value.known and value.literal == parameter.default and not parameter.required
             idle = isinstance(argument.node, ast.Constant | ast.Name | ast.Attribute)
-            if not neutral and not (parameter.execution and idle):
-                raise Stays(f"{self.other.path} has no counterpart of {parameter.name}")
+            if not neutral and not (parameter.mark in ("execution", "inplace") and idle):
+                raise Stays(f"{self.pair.other.path} has no counterpart of {parameter.name}")
             self.gone.append(index)
             return
         if value.known and value.literal is None and parameter.default is None and target.default is not None:
-            if parameter.same_as is None:
-                raise Stays(f"{self.other.path} has no counterpart of {parameter.name}=None")
+            if parameter.name not in self.pair.row.same_as:
+                raise Stays(f"{self.pair.other.path} has no counterpart of {parameter.name}=None")
             self.gone.append(index)
             return
-        position = next(at for at, item in enumerate(self.other.parameters) if item is target)
+        if target.any and argument.form is Form.KEYWORD:
+            raise Stays("it is given keywords")
+        position = next(at for at, item in enumerate(self.others) if item is target)
         stays = argument.form is Form.POSITIONAL and position == len(self.kept) == index and not self.by_call
-        stays = stays and all(given.name is None for _, given in self.kept)
+        stays = stays and not target.keyword_only and all(given.name is None for _, given in self.kept)
         self.kept.append((target.name, Given(None if stays else target.name, copied(argument.node), index)))
 
     def _fill(self) -> None:
         """Write out defaults that differ, and what the table says is always written."""
-        kept = {name for name, _ in self.kept}
-        for target in self.other.parameters:
-            if target.name in kept or target.call:
+        kept, written = {name for name, _ in self.kept}, dict(self.callee.values)
+        for target in self.others:
+            if target.name in kept or target.mark == "call":
                 continue
-            parameter = next((item for item in self.one.parameters if item.tie == target.tie and item.tie), None)
-            if target.written:
-                self.added.append(Given(target.name, Template(write_literal(target.write))))
+            parameter = next((item for item in self.own if item.tie == target.tie and item.tie), None)
+            if target.name in written:
+                self.added.append(Given(target.name, Template(written[target.name])))
             elif parameter is None and target.required:
-                raise Stays(f"{self.other.path} needs {target.name}")
+                raise Stays(f"{self.pair.other.path} needs {target.name}")
             elif parameter is not None and (parameter.default != target.default or target.required):
                 self.added.append(Given(target.name, self._default(parameter)))
 
     def _default(self, parameter: Parameter) -> Template:
-        if parameter.same_as is not None:
-            argument = self.given[parameter.same_as]
+        same = self.pair.row.same_as.get(parameter.name)
+        if same is not None:
+            argument = self.given[same]
             if not isinstance(argument.node, ast.Name) and not read_value(argument.node).known:
-                raise Stays(f"{parameter.same_as} would have to be written twice")
+                raise Stays(f"{same} would have to be written twice")
             return copied(argument.node)
         if parameter.default is None:
-            raise Stays(f"{self.other.path} has no counterpart of {parameter.name}=None")
+            raise Stays(f"{self.pair.other.path} has no counterpart of {parameter.name}=None")
         return Template(write_literal(parameter.default))

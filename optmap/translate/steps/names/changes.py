@@ -11,12 +11,15 @@ from optmap.source.templates import CallTemplate, Template
 from optmap.translate.constructors.spelling import NewImport
 
 if TYPE_CHECKING:
-    from optmap.mapping.steps import Side
+    from optmap.mapping.steps import Pair
 
 
 @dataclass
 class NameChanges:
-    """The changes, which references go away, what stays, and what should be known."""
+    """The changes, which references go away, what stays, and what should be known.
+
+    `refused` is what nothing may be rewritten with, each with what is said of it.
+    """
 
     changes: list[Change] = field(default_factory=list)
     touched: dict[int, Template | CallTemplate | None] = field(default_factory=dict)
@@ -24,7 +27,8 @@ class NameChanges:
     needed: list[NewImport] = field(default_factory=list)
     stays: list[tuple[ast.expr, str | None]] = field(default_factory=list)
     staying: set[int] = field(default_factory=set)
-    notes: list[tuple[ast.expr, Side]] = field(default_factory=list)
+    notes: list[tuple[ast.expr, Pair]] = field(default_factory=list)
+    refused: list[tuple[ast.AST, str]] = field(default_factory=list)
 
     def replace(self, node: ast.expr, new: Template | CallTemplate) -> None:
         """Write another expression in place of one."""
@@ -45,13 +49,8 @@ class NameChanges:
         self.changes.append(Delete(word))
         self.touched.setdefault(id(call), None)
 
-    def makes(self, node: ast.expr, names: tuple[str, ...]) -> bool:
-        """Tell whether a call becomes one of a function with one of these names."""
-        new = self.touched.get(id(node))
-        if new is None and isinstance(node, ast.Call):
-            new = self.touched.get(id(node.func))
-        callee = new.callee if isinstance(new, CallTemplate) else new
-        return callee is not None and isinstance(node, ast.Call) and callee.text.rpartition(".")[2] in names
+    def refuse(self, node: ast.AST, what: str) -> None:
+        self.refused.append((node, what))
 
     def stay(self, node: ast.expr, reason: str | None) -> None:
         self.stays.append((node, reason))

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from optmap.mapping.model import Framework, MappingSet
-from optmap.mapping.steps import Side, load_table
+from optmap.mapping.steps import Pair, load_table
+from optmap.mapping.values import read_value
+from optmap.source.calls import comments_in
 from optmap.source.model import Variable
-from optmap.source.syntax import Function, chain_of, inner, is_alias, positional
+from optmap.source.syntax import Function, chain_of, inner, is_alias
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell_path
 from optmap.translate.discover.events import Training, model_uses
-from optmap.translate.steps.names.calls import Stays, rewrite_call
+from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
+from optmap.translate.steps.names.kinds import Kind, Kinds
 from optmap.translate.steps.names.tensors import TensorRewriter
+from optmap.translate.steps.names.world import World
 
+_PATH: Final = re.compile(r"\b[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
+"""A function of the target in code of the table."""
 _PLAIN = ("train", "eval", "parameters")
 """Methods of torch's models whose counterparts do the same."""
 _NUMPY_TYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
@@ -40,21 +48,41 @@ class NameRewriter:
         self.done = {id(item) for node in done for item in inner(node)}
         self.changes = NameChanges()
         self.models: dict[int, tuple[str, str]] = {}
-        self.constructs: set[int] = set()
 
     def run(self, tensors: Iterable[Variable], recorded: Iterable[ast.AST]) -> NameChanges:
         """`tensors` are variables that hold results of a rewritten step.
 
-        `recorded` are the parts of the file that gradients are taken of: there a detached value must stay detached.
+        `recorded` are the parts of the file that gradients are taken of. They, the models, and what these call are a closed
+        world: what no row knows is refused there.
         """
-        for node in self.references():
-            if id(node) not in self.done:
-                self._reference(node)
+        wanted = [node for node in self.references() if id(node) not in self.done]
+        for node in wanted:
+            self._base(node)
+        self.kinds = Kinds(self.module, self.table, self.roots, self._path, self.models, tensors)
+        owners = [node for node in self.module.nodes(ast.ClassDef) if id(node) in self.models]
+        methods = frozenset(own for own, _ in self.models.values())
+        self.world = World(self.module, self.table, self.kinds, [*owners, *recorded], methods)
+        rewriter = TensorRewriter(
+            self.source, self.kinds, self.world, self.changes, self.done, self._spell, self.methods
+        )
+        self.fits = rewriter.fits
+        for node in wanted:
+            self._reference(node)
         self._rename_methods()
-        rewriter = TensorRewriter(self.source, self.module, self.changes, self.done, recorded, self._spell)
-        rewriter.run(tensors, self.constructs)
         self._modes()
+        rewriter.run()
+        self.world.check(self.changes.refuse, lambda node: id(node) in self.done)
         return self.changes
+
+    def refuse_references(self) -> None:
+        """What stays of the source framework must not stand in the closed world; its models, nowhere in the file."""
+        packages = {path.rpartition(".")[0] + "." for path in self.table.bases}
+        for node, reason in self.changes.stays:
+            path = self._path(node)
+            layer = path is not None and any(path.startswith(package) for package in packages)
+            layer = layer and path not in self.table.bases and not str(path).startswith(self.table.open)
+            if (node in self.world or layer) and id(node) not in self.world.annotations:
+                self.changes.refuse(node, f"{ast.unparse(node)}{f' ({reason})' if reason else ''}")
 
     def references(self) -> list[ast.expr]:
         """Every reference to the source framework."""
@@ -76,15 +104,18 @@ class NameRewriter:
         path, parent = self._path(node), self.module.parent(node)
         if path is None or path.partition(".")[0] not in self.roots or is_alias(parent, node):
             return
-        if path in self.table.callables and isinstance(parent, ast.Call) and parent.func is node:
-            self._call(node, parent, *self.table.callables[path])
-        elif path in self.table.values and isinstance(getattr(node, "ctx", None), ast.Load):
+        if id(node) in self.changes.touched or self.changes.leaves(node):
+            return
+        called = isinstance(parent, ast.Call) and parent.func is node
+        if path in self.table.callables and isinstance(parent, ast.Call) and called:
+            self._call(node, parent, self.table.callables[path])
+        elif path in self.table.values and isinstance(getattr(node, "ctx", None), ast.Load) and not called:
             if self._given_to_what_stays(node):
                 self.changes.stay(node, None)
             else:
                 self._replace(node, self.table.values[path])
-        elif path in self.table.bases and isinstance(parent, ast.ClassDef) and node in parent.bases:
-            self._base(node, parent, path)
+        elif path in self.table.bases and id(node) in self.world.annotations:
+            self._replace(node, self.table.bases[path][1].path)
         else:
             self.changes.stay(node, None)
 
@@ -102,22 +133,30 @@ class NameRewriter:
             self.changes.needed.append(spelling.needs)
         return spelling.text
 
-    def _call(self, node: ast.expr, call: ast.Call, one: Side, other: Side) -> None:
+    def _call(self, node: ast.expr, call: ast.Call, pair: Pair) -> None:
         before = len(self.changes.needed)
-        callee = self._spell(other.path, node)
+        if pair.other.text:
+            self._write(node, call, pair)
+            return
+        callee = self._spell(pair.other.path, node)
         partial: str | None = "functools.partial"
-        if any(item.call for item in other.parameters):
+        if any(item.mark == "call" for item in pair.other.parameters or ()):
             partial = self._spell("functools.partial", node, "functools")
+        values = [(name, self._spell(text, node) if "." in text else text) for name, text in pair.writes.items()]
         try:
-            if callee is None or partial is None:
+            if callee is None or partial is None or any(text is None for _, text in values):
                 raise Stays("the file binds the names that it needs to something else")
-            rewritten = rewrite_call(self.source, call, one, other, callee, partial)
+            written = tuple((name, str(text)) for name, text in values)
+            rewritten = rewrite_call(
+                self.source, call, pair, Callee(Template(callee), None, partial, written), self.fits
+            )
         except Stays as error:
             del self.changes.needed[before:]
             self.changes.stay(node, str(error))
             return
         if not rewritten.partial:
-            self.changes.needed[:] = [item for item in self.changes.needed if item.path != "functools"]
+            own = self.changes.needed[before:]
+            self.changes.needed[before:] = [item for item in own if item.path != "functools"]
         if rewritten.new is None:
             self.changes.call(call, callee)
         else:
@@ -126,8 +165,29 @@ class NameRewriter:
             self._dtype(value)
         self.changes.gone.append(node)
         self.done.update(id(item) for value in rewritten.dropped for item in inner(value))
-        if other.note is not None:
-            self.changes.notes.append((node, other))
+        if pair.note is not None or pair.warning is not None:
+            self.changes.notes.append((node, pair))
+
+    def _write(self, node: ast.expr, call: ast.Call, pair: Pair) -> None:
+        """A call becomes other code."""
+        before = len(self.changes.needed)
+        paths = {path: self._spell(path, node) for path in _PATH.findall(pair.other.text)}
+        try:
+            if None in paths.values():
+                raise Stays("the file binds the names that it needs to something else")
+            given = bound(self.source, call, pair, self.fits)
+            named = {item.name for item in pair.one.parameters or () if f"${item.name}" in pair.other.text}
+            if given.keys() - named - _neutral(given, pair) or comments_in(
+                self.source, self.source.start(call), self.source.end(call)
+            ):
+                raise Stays("its arguments have no counterpart")
+        except Stays as error:
+            del self.changes.needed[before:]
+            self.changes.stay(node, str(error))
+            return
+        text = _PATH.sub(lambda match: str(paths[match[0]]), pair.other.text)
+        self.changes.replace(call, template(text, **{name: value for name, value in given.items() if name in named}))
+        self.changes.gone.append(node)
 
     def _dtype(self, value: ast.expr) -> None:
         """`dtype=np.float32`: MindSpore takes its own types alone, and has one of each of these names."""
@@ -145,11 +205,21 @@ class NameRewriter:
         self.changes.replace(node, Template(text))
         self.changes.gone.append(node)
 
-    def _base(self, base: ast.expr, owner: ast.ClassDef, path: str) -> None:
+    def _base(self, base: ast.expr) -> None:
+        """A class of the file becomes a model of the target, and those that derive from it."""
+        path, owner = self._path(base), self.module.parent(base)
+        if (
+            path is None
+            or path not in self.table.bases
+            or not isinstance(owner, ast.ClassDef)
+            or base not in owner.bases
+        ):
+            return
         one, other = self.table.bases[path]
         family = self.module.subclasses(owner)
         if any(item.name == other.method for cls in family for item in _methods(cls)):
             self.changes.stay(base, f"{owner.name} has a method {other.method} already")
+            self.changes.refuse(base, f"{owner.name}, which has a method {other.method} already")
             return
         self._replace(base, other.path)
         self.models.update((id(cls), (one.method, other.method)) for cls in family)
@@ -160,7 +230,6 @@ class NameRewriter:
             own, new = self.models.get(id(owner), ("", ""))
             for function in _methods(owner):
                 if function.name == own:
-                    self.constructs.add(id(function))
                     self.changes.rename_to(function, new)
         for name in {own for own, _ in self.models.values()}:
             for node in self.module.attributes(name):
@@ -176,47 +245,40 @@ class NameRewriter:
 
     def _modes(self) -> None:
         """`model.train()` and `model.eval()` of models that a translated optimizer trains, or that the file makes."""
-        for model in model_uses(self.training, self._made()):
-            function = self.module.parent(model)
-            call = self.module.parent(function) if isinstance(function, ast.Attribute) else None
-            if not isinstance(function, ast.Attribute) or not isinstance(call, ast.Call) or call.func is not function:
-                continue
-            if self._is_settled(call):
+        trained = {id(node) for node in model_uses(self.training)}
+        for call in self.module.nodes(ast.Call):
+            function = call.func
+            if not isinstance(function, ast.Attribute) or function.attr not in self.methods or self._is_settled(call):
                 continue
             word, bare = function.attr, not call.args and not call.keywords
-            if word in self.methods and ((word in _PLAIN and bare) or word == "train"):
-                self.changes.rename_to(function, self.methods[word].partition("(")[0])
-                self.done.update(id(item) for item in inner(call) if bare)
-                outer = self.module.parent(call)
-                if word == "eval":
-                    self.changes.replace(call, CallTemplate(copied(function), (Given(None, Template("False")),)))
-                elif word == "parameters" and isinstance(outer, ast.Call) and chain_of(outer.func) == ("next",):
-                    self.changes.replace(call, template("iter($call)", call=call))  # a list in MindSpore
-        for node in self.module.nodes(ast.Call):
-            method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            if method in self.methods and not self._is_settled(node):
-                self.changes.stay(node, f".{method}(): {self.called} has {self.methods[method]}")
+            sure = id(function.value) in trained or self._is_model(function)
+            if not sure or not ((word in _PLAIN and bare) or word == "train"):
+                self.changes.stay(call, f".{word}(): {self.called} has {self.methods[word]}")
+                continue
+            self.changes.rename_to(function, self.methods[word].partition("(")[0])
+            self.done.update(id(item) for item in inner(call) if bare)
+            outer = self.module.parent(call)
+            if word == "eval":
+                self.changes.replace(call, CallTemplate(copied(function), (Given(None, Template("False")),)))
+            elif word == "parameters" and isinstance(outer, ast.Call) and chain_of(outer.func) == ("next",):
+                self.changes.replace(call, template("iter($call)", call=call))  # a list in MindSpore
+
+    def _is_model(self, function: ast.Attribute) -> bool:
+        """Tell whether a method is that of a model, and the file does not define it itself."""
+        value = self.kinds.of(function.value)
+        own = value.owner is not None and self.module.attribute_of(value.owner, function.attr) is not None
+        return value.kind is Kind.MODEL and not own
 
     def _is_settled(self, call: ast.Call) -> bool:
         """Tell whether a call, or what it calls, is changed or reported already."""
         return any(id(node) in self.done or id(node) in self.changes.touched for node in (call, call.func))
 
-    def _made(self) -> Iterator[Variable]:
-        """The variables that hold nothing but a model of the file's own classes, or one of the table's."""
-        for owner in self.module.nodes(ast.ClassDef):
-            methods = _methods(owner) if id(owner) in self.models else []
-            for first in (positional(item.args)[:1] for item in methods):
-                variable = self.module.variable(first[0]) if first else None
-                if variable is not None and any(self.module.self_class(use) is owner for use in variable.uses):
-                    yield variable
-        for value in self.module.nodes(ast.Call):
-            held = self.module.holder(value)
-            if held is not None and self._makes_model(value) and (len(held.chain) > 1 or len(held.bindings) == 1):
-                yield held
 
-    def _makes_model(self, value: ast.Call) -> bool:
-        own = id(self.module.definition(value.func)) in self.models
-        return own or self.changes.makes(value, ("Dense", "SequentialCell"))
+def _neutral(given: Mapping[str, ast.expr], pair: Pair) -> set[str]:
+    """The arguments that are given what is their default anyway."""
+    defaults = {item.name: item.default for item in pair.one.parameters or () if not item.required}
+    found = {name: read_value(value) for name, value in given.items() if name in defaults}
+    return {name for name, value in found.items() if value.known and value.literal == defaults[name]}
 
 
 def _methods(owner: ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -1,102 +1,241 @@
-"""What a script asks of tensors: to be detached, moved to a device, turned into numbers, printed."""
+"""What a script asks of tensors and models: each attribute and method becomes what its row says, or is refused."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from string import Formatter
+from typing import Final
 
+from optmap.mapping.steps import Pair, Side
 from optmap.source.calls import comments_in
-from optmap.source.model import How, Module, Variable
-from optmap.source.syntax import chain_of, inner
-from optmap.source.templates import template
+from optmap.source.model import How, Module
+from optmap.source.templates import CallTemplate, Template, template
 from optmap.source.text import Source
+from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
+from optmap.translate.steps.names.kinds import Kind, Kinds, Value
+from optmap.translate.steps.names.world import World
 
-_DEVICES = ("cpu", "cuda", "mps")
-_UNKNOWN_METHODS = ("cuda", "cpu", "detach", "requires_grad_")
-_TENSOR_METHODS = (
-    "detach", "cpu", "clone", "float", "double", "mean", "sum", "abs", "sqrt", "square", "exp", "log", "norm", "std", "var",
-    "squeeze", "view", "reshape", "flatten",
-)  # fmt: skip
-"""Methods of a tensor that give a tensor."""
+_DEVICES: Final = ("cpu", "cuda", "mps")
+_MOVES: Final = ("detach", "cpu", "cuda", "to")
+_UNKNOWN_METHODS: Final = ("cuda", "cpu", "detach", "requires_grad_")
+_STEPPING: Final = ("backward", "grad")
+"""What steps of training are made of, of which they have findings of their own."""
 Spell = Callable[[str, ast.expr], "str | None"]
 
 
 class TensorRewriter:
-    """Rewrites methods of tensors. `recorded` is what gradients are taken of: there a detached value must stay detached."""
+    """Rewrites what is asked of tensors and models. `methods` are those of models that are looked at elsewhere."""
 
     def __init__(
-        self,
-        source: Source,
-        module: Module,
-        changes: NameChanges,
-        done: set[int],
-        recorded: Iterable[ast.AST],
-        spell: Spell,
-    ) -> None:
+        self, source: Source, kinds: Kinds, world: World, changes: NameChanges, done: set[int], spell: Spell,
+        methods: Collection[str],
+    ) -> None:  # fmt: skip
         self.source = source
-        self.module = module
+        self.kinds = kinds
+        self.world = world
+        self.table = kinds.table
+        self.module: Module = kinds.module
         self.changes = changes
         self.done = done
-        self.recorded = {id(item) for node in recorded for item in inner(node)}
-        self.tensors: set[Variable] = set()
         self.spell = spell
+        self.methods = methods
 
-    def run(self, tensors: Iterable[Variable], constructs: Collection[int]) -> None:
-        """`tensors` hold tensors of the target, `constructs` are the ids of models' functions."""
-        self.tensors.update(tensors)
-        self._spread()
-        self._methods()
+    def run(self) -> None:
+        for node in self.module.nodes(ast.Attribute):
+            if isinstance(node.ctx, ast.Load) and not self._is_settled(node):
+                self._asked(node)
         self._numbers()
-        self._sizes(constructs)
 
-    def _spread(self) -> None:
-        """Find the variables that are assigned what is computed from known tensors, or what the table makes of them."""
-        users: dict[Variable, list[Variable]] = {}
-        for node in self.module.nodes(ast.Assign, ast.AugAssign):
-            target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-            variable = self.module.variable(node.target if isinstance(node, ast.AugAssign) else target or node)
-            if variable is None or len(variable.chain) > 1:
-                continue
-            for origin in self._origins(node.value):
-                if isinstance(origin, ast.Call):
-                    self.tensors.add(variable)
-                elif (used := self.module.variable(origin)) is not None:
-                    users.setdefault(used, []).append(variable)
-        stack = list(self.tensors)
-        while stack:
-            new = set(users.pop(stack.pop(), ())) - self.tensors
-            self.tensors |= new
-            stack += new
-
-    def _origins(self, node: ast.expr) -> Iterator[ast.Name | ast.Call]:
-        """What makes an expression a tensor if it is one itself: names, and calls that are known to make tensors."""
-        stack = [node]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, ast.BinOp):
-                stack += (node.left, node.right)
-            elif isinstance(node, ast.Name) or self.changes.makes(node, ("tensor", "cat", "stack")):
-                yield node  # type: ignore[misc]
-            elif (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in _TENSOR_METHODS
-            ):
-                stack.append(node.func.value)
-
-    def _is_tensor(self, node: ast.expr) -> bool:
-        return any(
-            isinstance(item, ast.Call) or self.module.variable(item) in self.tensors for item in self._origins(node)
+    def _is_settled(self, node: ast.Attribute) -> bool:
+        call = self.module.parent(node)
+        return any(id(item) in self.done or id(item) in self.changes.touched for item in (node, call)) or (
+            id(node) in self.world.annotations
+            or self.kinds.path(node) is not None
+            or self.module.variable(node) is not None
         )
+
+    def _asked(self, node: ast.Attribute) -> None:
+        receiver = self.kinds.of(node.value)
+        parent = self.module.parent(node)
+        call = parent if isinstance(parent, ast.Call) and parent.func is node else None
+        if receiver.kind is Kind.MODEL:
+            self._of_model(node, call, receiver)
+        elif receiver.kind in (Kind.UNKNOWN, Kind.TENSOR, Kind.PARAMETER) and node.attr in self.table.tensor_names:
+            self._of_tensor(node, call, receiver)
+
+    # Tensors
+
+    def _of_tensor(self, node: ast.Attribute, call: ast.Call | None, receiver: Value) -> None:
+        if node.attr in _STEPPING and node not in self.world:
+            return
+        every = self.table.methods.get(node.attr, ())
+        rows = [pair for pair in every if (pair.one.parameters is None) == (call is None)]
+        known = receiver.kind is not Kind.UNKNOWN or node in self.world
+        to_array = self._becomes_array(call)
+        inside, sure = node in self.world and not to_array, known or to_array
+        if not rows and every and receiver.kind is Kind.UNKNOWN:
+            return  # `config.size` is no method
+        if receiver.kind is Kind.PARAMETER and node.attr == "data":
+            rows = []
+        reason = ""
+        for pair in rows:
+            try:
+                self._apply(pair, node, call, receiver, sure=sure, inside=inside)
+                return
+            except Stays as error:
+                reason = f": {error}"
+        if sure:
+            self.changes.refuse(node, f".{node.attr}{'()' if call is not None else ''}{reason}")
+        elif node.attr in _UNKNOWN_METHODS and call is not None and not call.args:
+            self.changes.stay(call, f".{node.attr}()")
+
+    def _becomes_array(self, call: ast.Call | None) -> bool:
+        """Tell whether a call is a part of `x.detach().cpu().numpy()`: nothing but tensors are asked that."""
+        words: list[str] = []
+        inner: ast.expr | None = call
+        while isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            if inner.func.attr not in (*_MOVES, "numpy"):
+                break
+            words.append(inner.func.attr)
+            inner = inner.func.value
+        outer: ast.AST | None = call
+        while outer is not None and (not words or words[0] != "numpy"):
+            function = self.module.parent(outer)
+            outer = self.module.parent(function) if isinstance(function, ast.Attribute) else None
+            if not isinstance(outer, ast.Call) or not isinstance(function, ast.Attribute) or outer.func is not function:
+                break
+            if function.attr not in (*_MOVES, "numpy"):
+                break
+            words.insert(0, function.attr)
+        return words[:1] == ["numpy"] and bool({"detach", "cpu"} & set(words[1:]))
+
+    def _apply(
+        self, pair: Pair, node: ast.Attribute, call: ast.Call | None, receiver: Value, *, sure: bool, inside: bool
+    ) -> None:
+        """Write what a row says. Raises Stays."""
+        if (
+            receiver.type
+            and pair.row.takes != "any"
+            and receiver.type not in ("float", pair.row.takes.replace("number", "int"))
+        ):
+            raise Stays(f"of {receiver.type} tensors")
+        other = pair.other if inside or pair.outside is None else pair.outside
+        if call is None:
+            self._attribute(node, other, sure=sure)
+            return
+        if not other.text:
+            self._call(pair, other, node, call, sure=sure)
+            return
+        given = self._given(pair, call)
+        if sure or (other.text == "$x" and node.attr in ("to", "cuda")):
+            self._text(call, node, other.text, given)
+        elif node.attr == "size":
+            self.changes.stay(call, f"{ast.unparse(call)[:40]}: a tensor of MindSpore has .shape")
+
+    def _attribute(self, node: ast.Attribute, other: Side, *, sure: bool) -> None:
+        if not sure or other.path == f"x.{node.attr}":
+            return
+        if other.text:
+            self.changes.replace(node, template(other.text, x=node.value))
+        elif other.path.startswith("x."):
+            self.changes.rename_to(node, other.name)
+        else:
+            self.changes.replace(node, template(f"{self._spelled(other.path, node)}($x)", x=node.value))
+
+    def _given(self, pair: Pair, call: ast.Call) -> dict[str, list[ast.expr]]:
+        """The arguments of a call by the names of its row. Raises Stays."""
+        rest = next((item.name for item in pair.one.parameters or () if item.any), None)
+        if rest is None:
+            return {name: [value] for name, value in bound(self.source, call, pair, self.fits).items()}
+        if call.keywords:
+            raise Stays("it is given keywords")
+        return {rest: call.args}
+
+    def _text(self, call: ast.Call, node: ast.Attribute, text: str, given: Mapping[str, Sequence[ast.expr]]) -> None:
+        if comments_in(self.source, self.source.end(node.value), self.source.end(call)):
+            raise Stays("there is a comment inside it")
+        slots: dict[str, ast.expr] = {"x": node.value}
+        for name, values in given.items():
+            names = [f"{name}{index}" for index in range(len(values))]
+            if f"${name}" in text:
+                text = text.replace(f"${name}", ", ".join(f"${item}" for item in names))
+                slots.update(zip(names, values, strict=True))
+        self.changes.replace(call, template(text, **slots))
+
+    def _call(self, pair: Pair, other: Side, node: ast.Attribute, call: ast.Call, *, sure: bool) -> None:
+        own = other.path.startswith("x.")
+        callee = template(f"$x.{other.name}", x=node.value)
+        values: tuple[tuple[str, str], ...] = tuple(pair.writes.items())
+        before = len(self.changes.needed)
+        if not own:
+            callee = Template(self._spelled(other.path, call))
+        first = None if own else node.value
+        try:
+            made = rewrite_call(
+                self.source, call, pair._replace(other=other), Callee(callee, first, values=values), self.fits
+            )
+        except Stays:
+            del self.changes.needed[before:]
+            raise
+        if not sure:
+            del self.changes.needed[before:]
+            return
+        if made.new is None:
+            if other.name != node.attr:
+                self.changes.rename_to(node, other.name)
+        elif not own or other.name != node.attr or not _is_same(made.new, call):
+            self.changes.replace(call, made.new)
+        self._noted(pair, call)
+
+    def _noted(self, pair: Pair, node: ast.expr) -> None:
+        if pair.warning is not None or pair.note is not None:
+            self.changes.notes.append((node, pair))
+
+    def _spelled(self, path: str, node: ast.expr) -> str:
+        text = self.spell(path, node)
+        if text is None:
+            raise Stays("the file binds the names that it needs to something else")
+        return text
+
+    # Models
+
+    def _of_model(self, node: ast.Attribute, call: ast.Call | None, receiver: Value) -> None:
+        name, inside = node.attr, node in self.world
+        if receiver.owner is not None and self.module.attribute_of(receiver.owner, name) is not None:
+            if name in self.world.methods and receiver.owner is not None:
+                self.changes.rename_to(node, self.table_method(name))
+            return
+        if receiver.row is not None and name in receiver.row.attributes:
+            if receiver.row.attributes[name] != name:
+                self.changes.rename_to(node, receiver.row.attributes[name])
+            return
+        row = self.table.models.get(name)
+        if row is not None and (row.one.parameters is None) == (call is None):
+            try:
+                self._apply(row, node, call, receiver._replace(type=""), sure=True, inside=inside)
+            except Stays as error:
+                self.changes.refuse(node, f".{name}(): {error}")
+            return
+        if name in self.methods or (receiver.owner is not None and name not in self.table.model_names):
+            return
+        if inside or name in self.table.taken or receiver.row is not None:
+            self.changes.refuse(node, f".{name}{'()' if call is not None else ''} of a model")
+        elif name in self.table.model_names:
+            self.changes.stay(node, f".{name}")
+
+    def table_method(self, name: str) -> str:
+        return next(other.method for one, other in self.table.bases.values() if one.method == name)
+
+    # Numbers
 
     def _numbers(self) -> None:
         """MindSpore's tensors take no format specification, and `round` no digits: numbers are made of them."""
         for node in self.module.nodes(ast.FormattedValue, ast.Call):
             for value, kind in self._formatted(node):
-                if not self._is_tensor(value):
+                if self.kinds.of(value).kind is not Kind.TENSOR:
                     continue
                 if id(value) in self.done or id(value) in self.changes.touched or not self._stands_there(value):
                     self.changes.stay(value, f"it is formatted as a number; write {kind}(...)")
@@ -125,109 +264,56 @@ class TensorRewriter:
         except (SyntaxError, ValueError, IndexError):
             return False
 
-    def _sizes(self, constructs: Collection[int]) -> None:
-        """`x.size(0)` and `x.size()`: what torch computes, MindSpore keeps in `shape`; its `size` is a number."""
-        for function in self.module.attributes("size"):
-            node = self.module.parent(function)
-            if not isinstance(node, ast.Call) or node.func is not function or id(node) in self.done:
-                continue
-            if node.keywords or len(node.args) > 1 or not all(_is_index(item) for item in node.args):
-                continue
-            place = self.module.enclosing(node, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-            sure = id(place) in constructs or self._is_tensor(function.value)
-            if not sure or comments_in(self.source, self.source.end(function.value), self.source.end(node)):
-                self.changes.stay(node, f"{ast.unparse(node)[:40]}: a tensor of MindSpore has .shape")
-            elif node.args:
-                self.changes.replace(node, template("$x.shape[$index]", x=function.value, index=node.args[0]))
-            else:
-                self.changes.replace(node, template("$x.shape", x=function.value))
+    # Arguments
 
-    def _methods(self) -> None:
-        """`x.detach().cpu().numpy()` and what else is asked of tensors; devices, which MindSpore sets for the whole program."""
-        edited: set[int] = set()
-        for node in self.module.nodes(ast.Call):
-            if not isinstance(node.func, ast.Attribute) or id(node) in edited or id(node) in self.done:
-                continue
-            root, words = _peel(node, self._is_device)
-            edited.update(id(item) for item in _calls(node, len(words)))
-            if words:
-                self._chain(node, root, words)
-            elif node.func.attr in _UNKNOWN_METHODS and not node.args and id(node) not in self.changes.touched:
-                self.changes.stay(node, f".{node.func.attr}()")
-
-    def _chain(self, node: ast.Call, root: ast.expr, words: list[str]) -> None:
-        known = isinstance(root, ast.Name) and self.module.variable(root) in self.tensors
-        numeric = words[-1] == "numpy" and ("detach" in words or "cpu" in words)
-        placed = all(word in ("to", "cuda") for word in words)
-        if id(node) in self.recorded and "detach" in words and not numeric:
-            self._detach(node, root)
-        elif numeric or (known and words == ["numpy"]):
-            self.changes.replace(node, template("$x.asnumpy()", x=root))
-        elif placed or (known and words[-1] != "numpy"):
-            self.changes.replace(node, template("$x", x=root))
-        elif words[-1] != "numpy":
-            self.changes.stay(node, f".{words[-1]}()")
-
-    def _detach(self, node: ast.Call, root: ast.expr) -> None:
-        """`x.detach()` where gradients are recorded becomes `stop_gradient(x)`."""
-        callee = self.spell("mindspore.ops.stop_gradient", node)
-        if callee is None:
-            self.changes.stay(node, ".detach()")
-            return
-        self.changes.replace(node, template(f"{callee}($x)", x=root))
+    def fits(self, wanted: str, node: ast.expr) -> bool:
+        """Tell whether an argument may be what a row says it must be."""
+        if wanted == "device":
+            return self._is_device(node)
+        if wanted == "dtype":
+            return self.kinds.path(node) in self.table.values
+        if wanted == "items":
+            made = self.kinds.of(node)
+            return (
+                isinstance(node, ast.List | ast.Tuple | ast.ListComp)
+                or made.kind is Kind.ARRAY
+                or made.item is not None
+            )
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            node = node.operand
+        if isinstance(node, ast.Constant):
+            return type(node.value) in ((int,) if wanted == "int" else (int, float))
+        return not isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.JoinedStr)
 
     def _is_device(self, node: ast.expr) -> bool:
         """Tell whether an argument can only be a device: a literal, or a variable that only ever holds one."""
         if isinstance(node, ast.Constant):
             return isinstance(node.value, str) and node.value.partition(":")[0] in _DEVICES
+        if isinstance(node, ast.IfExp):
+            return self._is_device(node.body) and self._is_device(node.orelse)
+        root = node
+        while isinstance(root, ast.Attribute | ast.Call) and self.kinds.path(root) is None:
+            root = root.value if isinstance(root, ast.Attribute) else root.func
+        if isinstance(root, ast.Attribute | ast.Name) and self.kinds.is_plain(root):
+            return True
         if isinstance(node, ast.Attribute):
-            chain = chain_of(node)
-            return chain is not None and (chain[-1] == "device" or chain[-1].endswith("_device"))
-        if not isinstance(node, ast.Name):
+            return node.attr == "device" or node.attr.endswith("_device")
+        variable = self.module.variable(node) if isinstance(node, ast.Name) else None
+        if not isinstance(node, ast.Name) or (variable is None and node.id != "device"):
             return False
-        variable = self.module.variable(node)
-        bindings = variable.bindings if variable is not None else ()
-        return (bool(bindings) or node.id == "device") and all(
+        return all(
             (binding.how is How.PARAMETER and node.id == "device")
-            or (isinstance(binding.value, ast.Call) and self.module.paths(binding.value.func) == {"torch.device"})
-            or (
-                binding.value is not None and isinstance(binding.value, ast.Constant) and self._is_device(binding.value)
-            )
-            for binding in bindings
+            or (binding.how is How.ASSIGNED and binding.value is not None and self._is_device(binding.value))
+            for binding in (variable.bindings if variable is not None else ())
         )
 
 
-def _is_index(node: ast.expr) -> bool:
-    value = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
-    return isinstance(value, ast.Constant) and isinstance(value.value, int)
-
-
-def _peel(node: ast.Call, is_device: Callable[[ast.expr], bool]) -> tuple[ast.expr, list[str]]:
-    """Take `.detach()`, `.cpu()`, `.cuda()`, `.to(device)` and a last `.numpy()` off: what is left, and their names."""
-    words: list[str] = []
-    current: ast.expr = node
-    while isinstance(current, ast.Call) and isinstance(current.func, ast.Attribute):
-        word = current.func.attr
-        given = {item.arg: item.value for item in current.keywords}
-        idle = all(isinstance(item, ast.Constant) for item in (given.pop("non_blocking", None),) if item is not None)
-        places = [*current.args, *(given.pop(name) for name in ("device",) if name in given)]
-        bare = word in ("detach", "cpu", "cuda", "numpy") and not current.args and not current.keywords
-        placed = word in ("to", "cuda") and idle and not given and len(places) == 1 and is_device(places[0])
-        placed = placed or (word == "cuda" and idle and not given and not places)
-        if (not bare and not placed) or (word == "numpy" and words):
-            break
-        words.insert(0, word)
-        current = current.func.value
-    return current, words
-
-
-def _calls(node: ast.Call, count: int) -> list[ast.Call]:
-    found: list[ast.Call] = []
-    current: ast.expr = node
-    while len(found) < count and isinstance(current, ast.Call) and isinstance(current.func, ast.Attribute):
-        found.append(current)
-        current = current.func.value
-    return found
+def _is_same(new: CallTemplate | Template, call: ast.Call) -> bool:
+    """Tell whether a new call has the arguments of the old one, in the same order and by the same names."""
+    if not isinstance(new, CallTemplate):
+        return False
+    names = [None] * len(call.args) + [word.arg for word in call.keywords]
+    return [item.name for item in new.arguments] == names and all(item.place is not None for item in new.arguments)
 
 
 def _fields(text: str, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:

@@ -6,12 +6,12 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from optmap.diagnostics import NAME_NOTE, REMAINS
+from optmap.diagnostics import NAME_DIFFERS, NAME_NOTE, REMAINS
 from optmap.source.model import Module
 from optmap.translate.findings import Finding
 
 if TYPE_CHECKING:
-    from optmap.mapping.steps import Side
+    from optmap.mapping.steps import Pair
 
 
 def free(name: str, used: set[str], *, keep: bool = False) -> str:
@@ -26,13 +26,18 @@ def free(name: str, used: set[str], *, keep: bool = False) -> str:
 
 
 def report(
-    findings: list[Finding], stays: Sequence[tuple[ast.expr, str | None]], translated: Sequence[tuple[ast.expr, Side]],
+    findings: list[Finding], stays: Sequence[tuple[ast.expr, str | None]], translated: Sequence[tuple[ast.expr, Pair]],
     framework: str,
 ) -> None:  # fmt: skip
     """Say what should be known of what was translated, and, once, what was not."""
-    first = {side: node for node, side in reversed(translated)}
-    for side, node in first.items():
-        findings.append(Finding(NAME_NOTE, f"{side.path}: {side.note}", node, side.table))
+    first = {pair.place: (node, pair) for node, pair in reversed(translated)}
+    for place, (node, pair) in first.items():
+        for code, text in ((NAME_NOTE, pair.note), (NAME_DIFFERS, pair.warning)):
+            if text is not None:
+                name = (
+                    pair.other.path.replace("x.", "Tensor.", 1) if pair.other.path.startswith("x.") else pair.other.path
+                )
+                findings.append(Finding(code, f"{name}: {text}", node, place))
     if not stays:
         return
     nodes = sorted((node for node, _ in stays), key=lambda node: (node.lineno, node.col_offset))

@@ -29,7 +29,10 @@ from optmap.translate.unit import Unit, Vetoes, alone
 def rewrite_steps(
     unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding], vetoes: Vetoes
 ) -> StepOutcome:
-    """Return the edits of all plans, and of what the table knows of the rest of the file but for what is vetoed."""
+    """Return the edits of all plans, and of what the table knows of the rest of the file but for what is vetoed.
+
+    Raises NotPlain.
+    """
     source, sites = unit.source, unit.sites
     framework = plans[0].event.site.api.framework
     # What stands inside the optimizers' own calls, and what has a message of its own, is not looked at again.
@@ -41,11 +44,10 @@ def rewrite_steps(
     names = NameRewriter(source, unit.tables, (framework, unit.options.target), training, done)
     vetoed = [node for node in (*names.references(), *training.module.nodes(ast.Call)) if alone(node) in vetoes]
     names.done.update(map(id, vetoed))
-    changes = names.run(
-        _tensors(training.module, plans), [node for plan in plans for node in (*plan.region, plan.value)]
-    )
+    changes = names.run(_tensors(training.module, plans), _forward_parts(plans))
     for node in vetoed:
         changes.stay(node, f"{ast.unparse(node)[:40]}: {vetoes[alone(node)].reason}")
+    check_world(names)
     for plan in plans:
         if plan.head is not None:
             drop_flags(plan, changes)
@@ -70,6 +72,21 @@ def rewrite_steps(
     report(findings, changes.stays, changes.notes, str(framework))
     settled = tuple(clip.statement.value for plan in plans for clip in plan.clips)
     return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled)
+
+
+def _forward_parts(plans: Sequence[Plan]) -> list[ast.AST]:
+    """What the forward functions hold; the loss of a tape is only a name."""
+    nodes = (node for plan in plans for node in (*plan.region, plan.value))
+    return [node for node in nodes if hasattr(node, "lineno")]
+
+
+def check_world(names: NameRewriter) -> None:
+    """Raises NotPlain where the models, the losses or the steps use what the table does not know."""
+    refused = sorted(
+        names.changes.refused, key=lambda item: (getattr(item[0], "lineno", 0), getattr(item[0], "col_offset", 0))
+    )
+    for node, used in refused:
+        raise NotPlain(Why.NOT_IN_TABLE, line=getattr(node, "lineno", 0), used=used)
 
 
 def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
@@ -114,6 +131,7 @@ def rewrite_graph(
     done += [site.node for site in sites.calls]
     names = NameRewriter(source, unit.tables, pair, training, done)
     changes = names.run([], [])
+    check_world(names)
     needed = [*changes.needed, *([spelling.needs] if spelling.needs is not None else [])]
     findings.append(Finding(STEP_REWRITTEN, f"the graph that {plan.optimizer} trains was rewritten", event.call))
     report(findings, changes.stays, changes.notes, str(pair[0]))
