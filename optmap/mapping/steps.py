@@ -1,7 +1,7 @@
 """The table of what training scripts use beside optimizers (mappings/steps/modules.yaml): layers, losses, tensors, bases."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ from optmap.mapping.stored import Contents, MappingError, stored
 
 _MARKS = ("own", "execution", "call", "inplace")
 """What an annotation says of a parameter that is tied to nothing."""
-_GIVES = ("float", "int", "bool", "same", "tensor", "tensors", "number", "array")
-_KINDS = ("int", "number", "dtype", "device", "items")
+_GIVES = ("float", "int", "bool", "same", "tensor", "tensors", "parameter", "number", "array")
+_KINDS = ("int", "number", "dtype", "device", "items", "literal")
 
 
 class Parameter(NamedTuple):
@@ -88,7 +88,7 @@ class Pair(NamedTuple):
             or self.other.text.startswith("(lambda ")
             or any(item.mark == "call" for item in self.other.parameters or ())
         )
-        return self.one.name[:1].isupper() and called
+        return self.one.name[:1].isupper() and called and self.row.gives != "parameter"
 
     @property
     def place(self) -> str:
@@ -141,6 +141,7 @@ class StepsFile(Record, title="table"):
     operators: tuple[str, ...] = key("operators that mean the same on tensors of every framework")
     boolean_operators: tuple[str, ...] = key("those that mean the same on tensors of booleans alone")
     names: dict[Framework, Names] = key("every public name of tensors and models")
+    aliases: dict[Framework, dict[str, str]] = key("keyword -> the one that it is another name of")
     plain: tuple[str, ...] = key("paths of what gives neither tensors nor models")
     open: tuple[str, ...] = key("paths of what gives values of any framework, such as loaders of data")
     values: tuple[dict[Framework, str], ...] = key("constants")
@@ -150,13 +151,14 @@ class StepsFile(Record, title="table"):
 class Table(NamedTuple):
     """The rows of a pair of frameworks, by the source's path, and those of tensors by name."""
 
-    callables: Mapping[str, Pair]
+    callables: Mapping[str, tuple[Pair, ...]]
     methods: Mapping[str, tuple[Pair, ...]]
     values: Mapping[str, str]
     bases: Mapping[str, tuple[Base, Base]]
     operators: frozenset[str]
     boolean_operators: frozenset[str]
     models: Mapping[str, Pair]
+    aliases: Mapping[str, str]
     plain: tuple[str, ...]
     open: tuple[str, ...]
     tensor_names: frozenset[str]
@@ -169,25 +171,32 @@ class Table(NamedTuple):
 def load_table(source: Framework, target: Framework) -> Table:
     """Load the table for a pair of frameworks. Raises MappingError."""
     file = load_file()
-    methods: dict[str, tuple[Pair, ...]] = {}
-    for item in _pairs(file.methods, source, target):
-        methods[item.one.name] = (*methods.get(item.one.name, ()), item)
+    methods = _grouped((item.one.name, item) for item in _pairs(file.methods, source, target))
     bases = [(row[source], row[target]) for row in file.bases if {source, target} <= row.keys()]
     own, other = file.names.get(source), file.names.get(target)
     return Table(
-        {item.one.path: item for item in _pairs(file.callables, source, target)},
+        _grouped((item.one.path, item) for item in _pairs(file.callables, source, target)),
         methods,
         {row[source]: row[target] for row in file.values if {source, target} <= row.keys()},
         {one.path: (one, other) for one, other in bases},
         frozenset(file.operators),
         frozenset(file.boolean_operators),
         {item.one.name: item for item in _pairs(file.models, source, target)},
+        file.aliases.get(source, {}),
         file.plain,
         file.open,
         frozenset(own.tensor if own is not None else ()),
         frozenset(own.model if own is not None else ()),
         frozenset(other.model if other is not None else ()),
     )
+
+
+def _grouped(items: Iterable[tuple[str, Pair]]) -> dict[str, tuple[Pair, ...]]:
+    """Rows by name; those of one name differ in their arguments."""
+    found: dict[str, tuple[Pair, ...]] = {}
+    for name, item in items:
+        found[name] = (*found.get(name, ()), item)
+    return found
 
 
 def _pairs(rows: Mapping[str, Row], source: Framework, target: Framework) -> list[Pair]:

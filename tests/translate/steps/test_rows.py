@@ -24,10 +24,13 @@ LAYERS = {
     "dense": ["nn.Linear(4, 3)", "nn.Linear(in_features=4, out_features=2, bias=False)"],
     "conv2d": ["nn.Conv2d(3, 2, 3)", "nn.Conv2d(3, 4, (1, 3), stride=2, padding=1, bias=False)", "nn.Conv2d(3, 3, 2, groups=3, dilation=2)"],
     "max_pool2d": ["nn.MaxPool2d(2)", "nn.MaxPool2d((2, 1), stride=1)", "nn.MaxPool2d(3, 2)"],
+    "padded_max_pool2d": ["nn.MaxPool2d(3, 2, 1)", "nn.MaxPool2d(2, padding=1)"],
     "flatten": ["nn.Flatten()", "nn.Flatten(0, 1)"],
     "dropout": ["nn.Dropout(0.0)", "nn.Dropout(p=0.0, inplace=False)"],
     "dropout2d": ["nn.Dropout2d(0.0)"],
     "embedding": ["nn.Embedding(5, 3)"],
+    "lstm": ["nn.LSTM(4, 3)", "nn.LSTM(4, 2, num_layers=2, batch_first=True, bidirectional=True)"],
+    "gru": ["nn.GRU(4, 3)", "nn.GRU(input_size=4, hidden_size=2, bias=False)"],
     "identity": ["nn.Identity()"],
     "avg_pool2d": ["nn.AvgPool2d(2)", "nn.AvgPool2d((2, 1), stride=1)"],
     "adaptive_avg_pool2d": ["nn.AdaptiveAvgPool2d(1)", "nn.AdaptiveAvgPool2d((2, 3))"],
@@ -51,6 +54,7 @@ LOSSES = {
     "f_cross_entropy": ["F.cross_entropy", "x, k"], "f_nll_loss": ["F.nll_loss", "x, k"],
 }  # fmt: skip
 FUNCTIONS = {
+    "parameter": ["nn.Parameter(torch.tensor([1.0, 2.0])) * 2", "nn.Parameter(x, requires_grad=False)"],
     "module_list": ["nn.ModuleList([nn.ReLU(), nn.Tanh()])[1](x)"],
     "f_relu": ["F.relu(x)", "F.relu(x, inplace=False)"], "f_leaky_relu": ["F.leaky_relu(x)", "F.leaky_relu(x, 0.2)"],
     "f_softmax": ["F.softmax(x, 1)", "F.softmax(x, dim=-1)"], "f_log_softmax": ["F.log_softmax(x, 1)", "F.log_softmax(x, dim=-1)"],
@@ -63,6 +67,10 @@ FUNCTIONS = {
     "f_linear": ["F.linear(x, y)"],
     "mean": ["torch.mean(x)", "torch.mean(x, 1)", "torch.mean(x, dim=-1, keepdim=True)"],
     "sum": ["torch.sum(x)", "torch.sum(x, 1)", "torch.sum(x, dim=-1, keepdim=True)"],
+    "max": ["torch.max(x)"], "max_of": ["torch.max(x, 1)[0]", "torch.max(x, dim=-1)[1]"],
+    "zeros": ["torch.zeros(2, 3)", "torch.zeros((2, 3))", "torch.zeros(4)", "torch.zeros(x.size(0), 1)"], "ones": ["torch.ones(2, 3)", "torch.ones([4])"],
+    "randn": ["torch.randn(2, 3) * 0.0"], "rand": ["torch.rand(2, 3) * 0.0"], "arange": ["torch.arange(4)", "torch.arange(x.size(0))"],
+    "one_hot": ["F.one_hot(k, 5)", "F.one_hot(k, num_classes=4).float()"],
     "log": ["torch.log(p)"], "sqrt": ["torch.sqrt(p)"], "abs": ["torch.abs(x)"], "square": ["torch.square(x)"],
     "sin": ["torch.sin(x)"], "cos": ["torch.cos(x)"], "pow": ["torch.pow(x, 2)", "torch.pow(p, 0.5)"],
     "argmax": ["torch.argmax(x)", "torch.argmax(x, 1)", "torch.argmax(x, dim=-1, keepdim=True)"],
@@ -83,7 +91,7 @@ FUNCTIONS = {
 }  # fmt: skip
 METHODS = {
     "mean": ["x.mean()", "x.mean(1)", "x.mean(dim=-1, keepdim=True)", "x.mean((0, 1))"],
-    "sum": ["x.sum()", "x.sum(1)", "x.sum(dim=-1, keepdim=True)", "x.sum((0, 1))"], "prod": ["x.prod()"],
+    "sum": ["x.sum()", "x.sum(1)", "x.sum(dim=-1, keepdim=True)", "x.sum((0, 1))", "x.sum(axis=1)"], "prod": ["x.prod()"],
     "std": ["x.std()"], "std_of": ["x.std(0)", "x.std(dim=1, keepdim=True)"], "var": ["x.var()"], "var_of": ["x.var(1)", "x.var(dim=0)"],
     "norm": ["x.norm()"], "norm_of": ["x.norm(2, 1)", "x.norm(1, dim=1)", "x.norm(p=2, dim=0, keepdim=True)"],
     "max_of": ["x.max(1)[0]", "x.max(dim=0)[1]"], "min_of": ["x.min(1)[0]", "x.min(dim=0)[1]"],
@@ -124,11 +132,12 @@ def expressions() -> Iterator[tuple[str, str, str]]:
     """Every expression with its row and the types that it is right for; a layer is made once, before."""
     table = load_table(TORCH, MINDSPORE)
     takes = {pair.place: pair.row.takes for rows in table.methods.values() for pair in rows}
-    takes |= {pair.place: pair.row.takes for pair in table.callables.values()}
+    takes |= {pair.place: pair.row.takes for rows in table.callables.values() for pair in rows}
     for name, pair in rows("callables"):
         samples = LAYERS.get(name) or list(losses(name)) or FUNCTIONS[name]
         for text in samples:
             called = f"{text}({'k' if name == 'embedding' else 'x'})" if name in LAYERS else text
+            called += "[0]" * (name in ("lstm", "gru"))
             yield f"{name}: {text}", called, takes[pair.place]
     for name, pair in rows("methods"):
         for text in METHODS.get(name, [f"x.{name}()"]):
@@ -164,15 +173,17 @@ def program() -> str:
     body = []
     for index, (_, text, _) in enumerate(SAMPLES):
         made = re.match(r"(nn\.[A-Z]\w*)\(", text)
-        if made and not text.startswith("nn.ModuleList"):
+        if made and not text.startswith(("nn.ModuleList", "nn.Parameter")):
             layer, _, rest = text.rpartition(")(")
             lines.append(f"layer_{index} = {layer})")
             text = f"layer_{index}({rest}"
         body += [f"def case_{index}(x, y, p, q, k):", f"    return {text}", ""]
-    calls = " + ".join(f"case_{index}(x, x, x, x, x)" for index in range(len(SAMPLES)))
+    every = [(f"case_{index}(x, x, x, x, x)", ".numpy()" in text) for index, (_, text, _) in enumerate(SAMPLES)]
+    calls = " + ".join(call for call, is_array in every if not is_array)
     step = [
         "net = nn.Linear(2, 2)", "optimizer = torch.optim.SGD(net.parameters(), lr=0.1)", "def train_step(x):",
         "    optimizer.zero_grad()", f"    loss = net(x).sum() + {calls}", "    loss.backward()", "    optimizer.step()",
+        *(f"    print({call})" for call, is_array in every if is_array),
     ]  # fmt: skip
     return "\n".join([*lines, "", *body, *step, ""])
 
@@ -193,11 +204,12 @@ def both(tables: MappingSet) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def copy_weights(torch: Any, mindspore: Any, one: Any, other: Any) -> None:
     own = np.random.default_rng(5)
-    pairs = list(zip(one.parameters(), other.trainable_params(), strict=True))
-    for parameter, counterpart in pairs:
-        value = own.normal(size=tuple(parameter.shape)).astype("float32")
+    found = {parameter.name: parameter for parameter in other.trainable_params()}
+    pairs = zip(one.named_parameters(), other.trainable_params(), strict=True)
+    for (name, parameter), same_place in pairs:
+        value = (own.normal(size=tuple(parameter.shape)) * 0.5).astype("float32")
         parameter.data.copy_(torch.tensor(value))
-        counterpart.set_data(mindspore.Tensor(value))
+        found.get(name, same_place).set_data(mindspore.Tensor(value))
     one.train()
     other.set_train()
 

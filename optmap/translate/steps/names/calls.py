@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from optmap.mapping.steps import Pair, Parameter
@@ -39,13 +39,15 @@ class CallRewrite(NamedTuple):
 class Callee(NamedTuple):
     """How the target's function is written. `first` is the tensor whose method becomes a function of it.
 
-    `partial` is how functools.partial is spelled, `values` how the values are that the row writes out.
+    `partial` is how functools.partial is spelled, `values` how the values are that the row writes out, `aliases` the other
+    names of keywords.
     """
 
     text: Template
     first: ast.expr | None = None
     partial: str = ""
     values: tuple[tuple[str, str], ...] = ()
+    aliases: Mapping[str, str] = {}
 
 
 def rewrite_call(source: Source, node: ast.Call, pair: Pair, callee: Callee, fits: Fits) -> CallRewrite:
@@ -61,14 +63,19 @@ def rewrite_call(source: Source, node: ast.Call, pair: Pair, callee: Callee, fit
     return _Arguments(source, call, pair, callee, fits).rewrite()
 
 
-def bound(source: Source, node: ast.Call, pair: Pair, fits: Fits) -> dict[str, ast.expr]:
+def bound(source: Source, node: ast.Call, pair: Pair, fits: Fits) -> dict[str, Sequence[ast.expr]]:
     """The arguments of a call by the names of its row. Raises Stays."""
+    rest = next((item.name for item in pair.one.parameters or () if item.any), None)
+    if rest is not None:
+        if node.keywords or any(isinstance(item, ast.Starred) for item in node.args) or not node.args:
+            raise Stays("its arguments are not written out")
+        return {rest: node.args}
     try:
         found = _Arguments(source, read_call(source, node), pair, Callee(Template("_")), fits)
     except SourceError as error:
         raise Stays(error.message) from None
     found.bind()
-    return {name: item.node for name, item in found.given.items()}
+    return {name: [item.node] for name, item in found.given.items()}
 
 
 class _Arguments:
@@ -78,6 +85,7 @@ class _Arguments:
         self.pair = pair
         self.callee = callee
         self.fits = fits
+        self.aliases = callee.aliases
         self.own = pair.one.parameters or ()
         self.others = (pair.other.parameters or ())[callee.first is not None :]
         self.given: dict[str, Argument] = {}
@@ -118,6 +126,7 @@ class _Arguments:
             if argument.form not in (Form.POSITIONAL, Form.KEYWORD) or argument.entry:
                 raise Stays("its arguments are not written out")
             name = argument.name or (positional[index] if index < len(positional) else None)
+            name = name if name in known else self.aliases.get(str(name))
             if name not in known or name in self.given:
                 raise Stays(f"argument {argument.name or index + 1} is not in the table")
             wanted = self.pair.row.only.get(name)

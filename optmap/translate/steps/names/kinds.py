@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -66,7 +66,8 @@ TENSOR: Final = Value(Kind.TENSOR)
 PARAMETER: Final = Value(Kind.PARAMETER, "float")
 _GIVEN: Final[Mapping[str, Value]] = {
     "float": Value(Kind.TENSOR, "float"), "int": Value(Kind.TENSOR, "int"), "bool": Value(Kind.TENSOR, "bool"),
-    "tensor": TENSOR, "tensors": Value(Kind.TENSOR, item=TENSOR), "number": PLAIN, "array": Value(Kind.ARRAY),
+    "parameter": PARAMETER, "tensor": TENSOR, "tensors": Value(Kind.TENSOR, item=TENSOR), "number": PLAIN,
+    "array": Value(Kind.ARRAY),
 }  # fmt: skip
 
 
@@ -254,8 +255,8 @@ class Kinds:
     def _call(self, node: ast.Call) -> Value:
         path = self.path(node.func)
         if path is not None:
-            row = self.table.callables.get(path)
-            return self._made(node, row) if row is not None else self._imported(path)._replace(item=None)
+            rows = self.table.callables.get(path)
+            return self._made(node, rows) if rows else self._imported(path)._replace(item=None)
         if isinstance(node.func, ast.Name) and self.module.is_builtin(node.func.id, node.func):
             return self._builtin(node, node.func.id)
         function = self.module.function(node)
@@ -268,7 +269,8 @@ class Kinds:
             return self._method(node, node.func)
         return self.called(self.of(node.func), node)
 
-    def _made(self, node: ast.Call, pair: Pair) -> Value:
+    def _made(self, node: ast.Call, pairs: Sequence[Pair]) -> Value:
+        pair = next((item for item in pairs if _takes(item, node)), pairs[0])
         if pair.makes_model:
             return Value(Kind.MODEL, row=pair, inplace=self._is_inplace(node, pair))
         if pair.row.gives != "same" or not node.args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from optmap.mapping.model import Framework, MappingSet
@@ -20,10 +20,10 @@ from optmap.translate.discover.events import Training, model_uses
 from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.kinds import Kind, Kinds
-from optmap.translate.steps.names.tensors import TensorRewriter
+from optmap.translate.steps.names.tensors import TensorRewriter, filled
 from optmap.translate.steps.names.world import World
 
-_PATH: Final = re.compile(r"\b[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
+_PATH: Final = re.compile(r"(?<![$\w.])[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
 """A function of the target in code of the table."""
 _PLAIN = ("train", "eval", "parameters")
 """Methods of torch's models whose counterparts do the same."""
@@ -133,27 +133,33 @@ class NameRewriter:
             self.changes.needed.append(spelling.needs)
         return spelling.text
 
-    def _call(self, node: ast.expr, call: ast.Call, pair: Pair) -> None:
+    def _call(self, node: ast.expr, call: ast.Call, pairs: Sequence[Pair]) -> None:
+        """The first row that takes its arguments says what a call becomes."""
+        before, reason = len(self.changes.needed), ""
+        for pair in pairs:
+            try:
+                (self._write if pair.other.text else self._rewrite)(node, call, pair)
+            except Stays as error:
+                del self.changes.needed[before:]
+                reason = reason or str(error)
+                continue
+            self.changes.gone.append(node)
+            if pair.note is not None or pair.warning is not None:
+                self.changes.notes.append((node, pair))
+            return
+        self.changes.stay(node, reason)
+
+    def _rewrite(self, node: ast.expr, call: ast.Call, pair: Pair) -> None:
+        """A call becomes one of another function or class. Raises Stays."""
         before = len(self.changes.needed)
-        if pair.other.text:
-            self._write(node, call, pair)
-            return
-        callee = self._spell(pair.other.path, node)
-        partial: str | None = "functools.partial"
+        if call.args and pair.row.takes != "any" and self.kinds.of(call.args[0]).type in ("int", "bool"):
+            raise Stays(f"of {self.kinds.of(call.args[0]).type} tensors")
+        callee, partial = self._spelled(pair.other.path, node), "functools.partial"
         if any(item.mark == "call" for item in pair.other.parameters or ()):
-            partial = self._spell("functools.partial", node, "functools")
-        values = [(name, self._spell(text, node) if "." in text else text) for name, text in pair.writes.items()]
-        try:
-            if callee is None or partial is None or any(text is None for _, text in values):
-                raise Stays("the file binds the names that it needs to something else")
-            written = tuple((name, str(text)) for name, text in values)
-            rewritten = rewrite_call(
-                self.source, call, pair, Callee(Template(callee), None, partial, written), self.fits
-            )
-        except Stays as error:
-            del self.changes.needed[before:]
-            self.changes.stay(node, str(error))
-            return
+            partial = self._spelled("functools.partial", node, "functools")
+        values = tuple((name, self._spelled(text, node) if "." in text else text) for name, text in pair.writes.items())
+        how = Callee(Template(callee), None, partial, values, self.table.aliases)
+        rewritten = rewrite_call(self.source, call, pair, how, self.fits)
         if not rewritten.partial:
             own = self.changes.needed[before:]
             self.changes.needed[before:] = [item for item in own if item.path != "functools"]
@@ -163,31 +169,24 @@ class NameRewriter:
             self.changes.replace(call, rewritten.new)
         for value in (value for name, value in rewritten.kept if name == "dtype"):
             self._dtype(value)
-        self.changes.gone.append(node)
         self.done.update(id(item) for value in rewritten.dropped for item in inner(value))
-        if pair.note is not None or pair.warning is not None:
-            self.changes.notes.append((node, pair))
 
     def _write(self, node: ast.expr, call: ast.Call, pair: Pair) -> None:
-        """A call becomes other code."""
-        before = len(self.changes.needed)
-        paths = {path: self._spell(path, node) for path in _PATH.findall(pair.other.text)}
-        try:
-            if None in paths.values():
-                raise Stays("the file binds the names that it needs to something else")
-            given = bound(self.source, call, pair, self.fits)
-            named = {item.name for item in pair.one.parameters or () if f"${item.name}" in pair.other.text}
-            if given.keys() - named - _neutral(given, pair) or comments_in(
-                self.source, self.source.start(call), self.source.end(call)
-            ):
-                raise Stays("its arguments have no counterpart")
-        except Stays as error:
-            del self.changes.needed[before:]
-            self.changes.stay(node, str(error))
-            return
-        text = _PATH.sub(lambda match: str(paths[match[0]]), pair.other.text)
-        self.changes.replace(call, template(text, **{name: value for name, value in given.items() if name in named}))
-        self.changes.gone.append(node)
+        """A call becomes other code. Raises Stays."""
+        given = bound(self.source, call, pair, self.fits)
+        named = {name: values for name, values in given.items() if f"${name}" in pair.other.text}
+        lost = given.keys() - named.keys() - _neutral(given, pair)
+        if lost or comments_in(self.source, self.source.start(call), self.source.end(call)):
+            raise Stays("its arguments have no counterpart")
+        text = _PATH.sub(lambda match: self._spelled(match[0], node), pair.other.text)
+        self.changes.replace(call, filled(text, named))
+
+    def _spelled(self, path: str, node: ast.expr, conventional: str | None = None) -> str:
+        """How a path is written at a place. Raises Stays."""
+        text = self._spell(path, node, conventional)
+        if text is None:
+            raise Stays("the file binds the names that it needs to something else")
+        return text
 
     def _dtype(self, value: ast.expr) -> None:
         """`dtype=np.float32`: MindSpore takes its own types alone, and has one of each of these names."""
@@ -274,10 +273,10 @@ class NameRewriter:
         return any(id(node) in self.done or id(node) in self.changes.touched for node in (call, call.func))
 
 
-def _neutral(given: Mapping[str, ast.expr], pair: Pair) -> set[str]:
+def _neutral(given: Mapping[str, Sequence[ast.expr]], pair: Pair) -> set[str]:
     """The arguments that are given what is their default anyway."""
     defaults = {item.name: item.default for item in pair.one.parameters or () if not item.required}
-    found = {name: read_value(value) for name, value in given.items() if name in defaults}
+    found = {name: read_value(values[0]) for name, values in given.items() if name in defaults}
     return {name for name, value in found.items() if value.known and value.literal == defaults[name]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from string import Formatter
@@ -129,7 +130,7 @@ class TensorRewriter:
         if not other.text:
             self._call(pair, other, node, call, sure=sure)
             return
-        given = self._given(pair, call)
+        given = bound(self.source, call, pair, self.fits)
         if sure or (other.text == "$x" and node.attr in ("to", "cuda")):
             self._text(call, node, other.text, given)
         elif node.attr == "size":
@@ -145,25 +146,10 @@ class TensorRewriter:
         else:
             self.changes.replace(node, template(f"{self._spelled(other.path, node)}($x)", x=node.value))
 
-    def _given(self, pair: Pair, call: ast.Call) -> dict[str, list[ast.expr]]:
-        """The arguments of a call by the names of its row. Raises Stays."""
-        rest = next((item.name for item in pair.one.parameters or () if item.any), None)
-        if rest is None:
-            return {name: [value] for name, value in bound(self.source, call, pair, self.fits).items()}
-        if call.keywords:
-            raise Stays("it is given keywords")
-        return {rest: call.args}
-
     def _text(self, call: ast.Call, node: ast.Attribute, text: str, given: Mapping[str, Sequence[ast.expr]]) -> None:
         if comments_in(self.source, self.source.end(node.value), self.source.end(call)):
             raise Stays("there is a comment inside it")
-        slots: dict[str, ast.expr] = {"x": node.value}
-        for name, values in given.items():
-            names = [f"{name}{index}" for index in range(len(values))]
-            if f"${name}" in text:
-                text = text.replace(f"${name}", ", ".join(f"${item}" for item in names))
-                slots.update(zip(names, values, strict=True))
-        self.changes.replace(call, template(text, **slots))
+        self.changes.replace(call, filled(text, {"x": [node.value], **given}))
 
     def _call(self, pair: Pair, other: Side, node: ast.Attribute, call: ast.Call, *, sure: bool) -> None:
         own = other.path.startswith("x.")
@@ -172,11 +158,9 @@ class TensorRewriter:
         before = len(self.changes.needed)
         if not own:
             callee = Template(self._spelled(other.path, call))
-        first = None if own else node.value
+        how = Callee(callee, None if own else node.value, values=values, aliases=self.table.aliases)
         try:
-            made = rewrite_call(
-                self.source, call, pair._replace(other=other), Callee(callee, first, values=values), self.fits
-            )
+            made = rewrite_call(self.source, call, pair._replace(other=other), how, self.fits)
         except Stays:
             del self.changes.needed[before:]
             raise
@@ -279,10 +263,12 @@ class TensorRewriter:
                 or made.kind is Kind.ARRAY
                 or made.item is not None
             )
+        if wanted == "literal" and not isinstance(node, ast.Constant | ast.UnaryOp):
+            return False
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             node = node.operand
         if isinstance(node, ast.Constant):
-            return type(node.value) in ((int,) if wanted == "int" else (int, float))
+            return type(node.value) in ((int, float) if wanted == "number" else (int,))
         return not isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.JoinedStr)
 
     def _is_device(self, node: ast.expr) -> bool:
@@ -306,6 +292,17 @@ class TensorRewriter:
             or (binding.how is How.ASSIGNED and binding.value is not None and self._is_device(binding.value))
             for binding in (variable.bindings if variable is not None else ())
         )
+
+
+def filled(text: str, given: Mapping[str, Sequence[ast.expr]]) -> Template:
+    """Code of the table with what is given in its slots; several values stand beside one another."""
+    slots: dict[str, ast.expr] = {}
+    for name, values in given.items():
+        names = [f"{name}_{index}" for index in range(len(values))] if len(values) > 1 else [name]
+        if re.search(rf"\${name}\b", text):
+            text = re.sub(rf"\${name}\b", ", ".join(f"${item}" for item in names), text)
+            slots.update(zip(names, values, strict=True))
+    return template(text, **slots)
 
 
 def _is_same(new: CallTemplate | Template, call: ast.Call) -> bool:

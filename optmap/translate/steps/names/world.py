@@ -7,7 +7,7 @@ looked at where they are rewritten; here are operators, assignments, decorators,
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.steps import Table
@@ -27,12 +27,22 @@ _OWN: Final = frozenset({"__init__", "extra_repr", "__repr__", "__str__", "__len
 """Methods that models of every framework may define."""
 
 
-def reached(module: Module, kinds: Kinds, roots: Iterable[ast.AST]) -> list[ast.AST]:
-    """The given nodes, and the functions, classes and values of the file that they call or are made of."""
+def reached(
+    module: Module, kinds: Kinds, roots: Iterable[ast.AST], methods: Collection[str] | None = None
+) -> list[ast.AST]:
+    """The given nodes, and the functions, classes and values of the file that they call or are made of.
+
+    With `methods` only those methods of models count, not what constructs them.
+    """
     found: dict[int, ast.AST] = {}
     queue = list(roots)
     for root in queue:  # grows while it is walked
         if id(root) in found:
+            continue
+        if methods is not None and isinstance(root, ast.ClassDef):
+            queue += (item for item in root.body if isinstance(item, Function) and item.name in methods)
+            continue
+        if methods is not None and (isinstance(root, ast.Call) or getattr(root, "name", "") == "__init__"):
             continue
         found[id(root)] = root
         for node in inner(root):
@@ -67,8 +77,7 @@ class World:
         self.kinds = kinds
         self.roots = reached(module, kinds, roots)
         self.methods = methods
-        forward = [item for root in roots for item in _forward(root, methods)]
-        self.running = {id(item) for item in reached(module, kinds, forward)}
+        self.running = {id(item) for item in reached(module, kinds, roots, methods)}
         self.nodes = {id(node): node for root in self.roots for node in inner(root)}
         self.annotations = {id(item) for node in self.nodes.values() for item in _annotations(node)}
 
@@ -136,11 +145,28 @@ class World:
                 self.kinds.of(node.func).kind is Kind.UNKNOWN and self._in_model(node) and root not in self.kinds.roots
             ):
                 refuse(node, f"{_shown(node.func)}(), which {root or 'another file'} defines")
-            row = self.table.callables.get(path)
-            if row is not None and not row.makes_model and given_inplace(node, row) is not None:
+            rows = self.table.callables.get(path, ())
+            if any(not row.makes_model and given_inplace(node, row) is not None for row in rows):
                 self._in_place(node, refuse)
-        elif self.kinds.of(node.func).inplace:
-            self._in_place(node, refuse)
+        elif isinstance(node.func, ast.Name) and node.func.id in ("getattr", "setattr", "eval", "exec"):
+            self._by_name(node, refuse)
+        else:
+            called = self.kinds.of(node.func)
+            if called.inplace:
+                self._in_place(node, refuse)
+            if (
+                called.row is not None
+                and called.row.row.takes != "any"
+                and values
+                and values[0].type in ("int", "bool")
+            ):
+                refuse(node, f"{_shown(node)} of {values[0].type} tensors")
+
+    def _by_name(self, node: ast.Call, refuse: Refuse) -> None:
+        """`getattr(x, name)` may ask a tensor anything."""
+        given = self.kinds.of(node.args[0]) if node.args else None
+        if given is not None and given.kind in (Kind.UNKNOWN, Kind.TENSOR, Kind.PARAMETER):
+            refuse(node, _shown(node))
 
     def _in_model(self, node: ast.AST) -> bool:
         owner = self.module.class_of(node)
@@ -188,7 +214,7 @@ class World:
         if depth < 0:
             return False
         path = self.kinds.path(node.func)
-        row = self.table.callables.get(path) if path is not None else None
+        row = next(iter(self.table.callables.get(path, ())), None) if path is not None else None
         if path is not None and row is None:
             return True
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
@@ -243,16 +269,12 @@ class World:
         if owner is not None and id(owner) in self.kinds.models:
             if node.attr in self.table.taken and node.attr not in ("training",):
                 refuse(node, f"{_shown(node)} = ..., a name that models of the target use themselves")
-            function = self.module.function_of(node)
             variable = self.module.variable(node)
             found = [item for item in variable.bindings if item.target is node] if variable is not None else []
             values = [self.kinds.of(item.value) for item in found if item.value is not None]
-            if (
-                function is not None
-                and function.name != "__init__"
-                and any(item.kind >= Kind.UNKNOWN for item in values)
-            ):
-                refuse(node, f"{_shown(node)} = ... outside __init__")
+            runs = any(id(item) in self.running for item in self.module.ancestors(node))
+            if runs and any(item.kind >= Kind.UNKNOWN for item in values):
+                refuse(node, f"{_shown(node)} = ... where the model computes")
         elif node.attr != "requires_grad" and (
             receiver.kind >= Kind.TENSOR or (receiver.kind is Kind.UNKNOWN and node.attr in self.table.tensor_names)
         ):
@@ -276,14 +298,6 @@ def _value_of(binding: Binding) -> ast.expr | None:
     if binding.how is How.UNPACKED and isinstance(value, ast.Tuple | ast.List) and place is not None:
         return value.elts[place] if place < len(value.elts) else None
     return value if binding.how is How.ASSIGNED else None
-
-
-def _forward(root: ast.AST, methods: frozenset[str]) -> Iterator[ast.AST]:
-    """What runs under gradients: the methods of a model that compute its output, or a forward part."""
-    if not isinstance(root, ast.ClassDef):
-        yield root
-    else:
-        yield from (item for item in root.body if isinstance(item, Function) and item.name in methods)
 
 
 def _annotations(node: ast.AST) -> Iterator[ast.AST]:

@@ -82,6 +82,7 @@ def _forward_parts(plans: Sequence[Plan]) -> list[ast.AST]:
 
 def check_world(names: NameRewriter) -> None:
     """Raises NotPlain where the models, the losses or the steps use what the table does not know."""
+    names.refuse_references()
     refused = sorted(
         names.changes.refused, key=lambda item: (getattr(item[0], "lineno", 0), getattr(item[0], "col_offset", 0))
     )
