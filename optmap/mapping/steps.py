@@ -200,7 +200,9 @@ def _grouped(items: Iterable[tuple[str, Pair]]) -> dict[str, tuple[Pair, ...]]:
 
 
 def _pairs(rows: Mapping[str, Row], source: Framework, target: Framework) -> list[Pair]:
-    return [_pair(row, source, target) for row in rows.values() if {source, target} <= row.sides.keys()]
+    """The rows that both frameworks have; what is always written for the source says nothing of other ways to write it."""
+    both = (row for row in rows.values() if {source, target} <= row.sides.keys() and source not in row.writes)
+    return [_pair(row, source, target) for row in both]
 
 
 def _pair(row: Row, source: Framework, target: Framework) -> Pair:

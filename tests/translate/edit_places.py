@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from optmap.mapping.load import load_schedules
+from optmap.mapping.model import Framework
+from optmap.mapping.steps import load_table
 from optmap.source.edits import Edit
 from optmap.translate.results import FileResult
 
@@ -22,6 +24,7 @@ ACCESSORS = {"parameters", "named_parameters", "trainable_params", "get_paramete
 MEMBERS = ACCESSORS | {
     "train", "eval", "to", "cuda", "cpu", "numpy", "detach", "size", "item", "view", "asnumpy", "shape", "type", "state_dict",
 }  # fmt: skip
+MEMBERS |= load_table(Framework("torch"), Framework("mindspore")).methods.keys()
 """Members of models and tensors that have other names, or none, in another framework."""
 STEP_WORDS = {
     "zero_grad",

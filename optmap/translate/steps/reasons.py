@@ -136,7 +136,7 @@ class Why(Enum):
     NEVER_RUN = "the session never runs {name} on its own"
     NODE_USED = "{name} is used in another way on line {line}"
     # The file
-    NOT_IN_TABLE = "line {line} uses {used}, which optmap cannot carry over: rewrite that line, or translate it by hand"
+    NOT_IN_TABLE = "optmap cannot carry over {used} (line {line}): rewrite that line, or translate it by hand"
     SEVERAL_PLACES = "the file trains in several places"
     NOT_TRANSLATED = "an optimizer of the same file was not translated (line {line})"
     # Where the rewritten code would meet what stays

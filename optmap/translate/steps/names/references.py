@@ -58,7 +58,7 @@ class NameRewriter:
         wanted = [node for node in self.references() if id(node) not in self.done]
         for node in wanted:
             self._base(node)
-        self.kinds = Kinds(self.module, self.table, self.roots, self._path, self.models, tensors)
+        self.kinds = Kinds(self.module, self.table, self.roots, self.path, self.models, tensors)
         owners = [node for node in self.module.nodes(ast.ClassDef) if id(node) in self.models]
         methods = frozenset(own for own, _ in self.models.values())
         self.world = World(self.module, self.table, self.kinds, [*owners, *recorded], methods)
@@ -78,7 +78,7 @@ class NameRewriter:
         """What stays of the source framework must not stand in the closed world; its models, nowhere in the file."""
         packages = {path.rpartition(".")[0] + "." for path in self.table.bases}
         for node, reason in self.changes.stays:
-            path = self._path(node)
+            path = self.path(node)
             layer = path is not None and any(path.startswith(package) for package in packages)
             layer = layer and path not in self.table.bases and not str(path).startswith(self.table.open)
             if (node in self.world or layer) and id(node) not in self.world.annotations:
@@ -88,7 +88,7 @@ class NameRewriter:
         """Every reference to the source framework."""
         return [reference.node for reference in self.module.references(self.roots).references]
 
-    def _path(self, node: ast.expr) -> str | None:
+    def path(self, node: ast.expr) -> str | None:
         paths = self.module.paths(node)
         if len(paths) != 1:
             return None
@@ -101,7 +101,7 @@ class NameRewriter:
         return path
 
     def _reference(self, node: ast.expr) -> None:
-        path, parent = self._path(node), self.module.parent(node)
+        path, parent = self.path(node), self.module.parent(node)
         if path is None or path.partition(".")[0] not in self.roots or is_alias(parent, node):
             return
         if id(node) in self.changes.touched or self.changes.leaves(node):
@@ -206,7 +206,7 @@ class NameRewriter:
 
     def _base(self, base: ast.expr) -> None:
         """A class of the file becomes a model of the target, and those that derive from it."""
-        path, owner = self._path(base), self.module.parent(base)
+        path, owner = self.path(base), self.module.parent(base)
         if (
             path is None
             or path not in self.table.bases

@@ -170,7 +170,7 @@ class TensorRewriter:
         if made.new is None:
             if other.name != node.attr:
                 self.changes.rename_to(node, other.name)
-        elif not own or other.name != node.attr or not _is_same(made.new, call):
+        elif not own or other.name != node.attr or not is_same(made.new, call):
             self.changes.replace(call, made.new)
         self._noted(pair, call)
 
@@ -305,7 +305,7 @@ def filled(text: str, given: Mapping[str, Sequence[ast.expr]]) -> Template:
     return template(text, **slots)
 
 
-def _is_same(new: CallTemplate | Template, call: ast.Call) -> bool:
+def is_same(new: CallTemplate | Template, call: ast.Call) -> bool:
     """Tell whether a new call has the arguments of the old one, in the same order and by the same names."""
     if not isinstance(new, CallTemplate):
         return False

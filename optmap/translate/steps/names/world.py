@@ -67,15 +67,20 @@ def _called(module: Module, call: ast.Call) -> Iterator[ast.AST]:
 
 
 class World:
-    """Checks the code that is carried over. `nodes` are the ids of all of it, `models` those of classes that become models."""
+    """Checks the code that is carried over. `nodes` are the ids of all of it, `models` those of classes that become models.
+
+    `alone` are parts whose calls are not followed: the models and losses that they use stay the source's.
+    """
 
     def __init__(
-        self, module: Module, table: Table, kinds: Kinds, roots: Sequence[ast.AST], methods: frozenset[str]
-    ) -> None:
+        self, module: Module, table: Table, kinds: Kinds, roots: Sequence[ast.AST], methods: frozenset[str],
+        alone: Sequence[ast.AST] = (),
+    ) -> None:  # fmt: skip
         self.module = module
         self.table = table
         self.kinds = kinds
-        self.roots = reached(module, kinds, roots)
+        self.roots = [*reached(module, kinds, roots), *alone]
+        self.alone = bool(alone)
         self.methods = methods
         self.running = {id(item) for item in reached(module, kinds, roots, methods)}
         self.nodes = {id(node): node for root in self.roots for node in inner(root)}
@@ -114,7 +119,7 @@ class World:
             case ast.Attribute() | ast.Subscript() if not isinstance(node.ctx, ast.Load):
                 self._assigned(node, refuse)
             case ast.Name() if isinstance(node.ctx, ast.Load) and self.kinds.of(node).kind is Kind.FOREIGN:
-                if self.kinds.path(node) is None:
+                if self.kinds.path(node) is None and not self.alone:
                     refuse(node, f"{node.id}, which holds what the table does not know")
 
     def _operator(self, node: ast.AST, operator: ast.AST, operands: Sequence[ast.expr], refuse: Refuse) -> None:

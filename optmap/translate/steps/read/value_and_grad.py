@@ -37,7 +37,7 @@ class GradientFunction(NamedTuple):
 class GradientCall(NamedTuple):
     """A plain step: `statement` calls the gradient function, `step` gives the gradients to the optimizer.
 
-    `forward` is the text of the forward function, whose results are assigned to `targets`, the loss first.
+    `forward` is the text of the forward `function`, whose results are assigned to `targets`, the loss first.
     """
 
     statement: ast.Assign
@@ -45,6 +45,7 @@ class GradientCall(NamedTuple):
     step: ast.Expr
     made: GradientFunction
     forward: str
+    function: ast.FunctionDef
     targets: tuple[str, ...]
     gradients: str
 
@@ -68,7 +69,7 @@ def read_gradient_call(step: Step, target: Framework) -> GradientCall:
     for item in step.block[place(statement) + 1 : place(step.statement)]:
         check_harmless(step, item, may_jump=True)
     _check_history(step, call, function, targets, recorded=target.facts.steps.gradients is Gradients.RECORDED)
-    return GradientCall(statement, call, step.statement, made, shown(given), targets, gradients)
+    return GradientCall(statement, call, step.statement, made, shown(given), function, targets, gradients)
 
 
 def _taken(step: Step) -> tuple[ast.Assign, str]:

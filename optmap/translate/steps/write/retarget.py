@@ -15,10 +15,13 @@ from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.events import Training
 from optmap.translate.discover.trained import Chain
 from optmap.translate.findings import Finding
+from optmap.translate.steps.names.carried import check_carried
 from optmap.translate.steps.names.changes import NameChanges
+from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.targets import Retargeted, model_calls
+from optmap.translate.steps.reasons import NotPlain
 from optmap.translate.steps.write.flags import drop_flags
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.splice import Splicer, Words
@@ -41,6 +44,7 @@ class _Retarget:
         self.sites = unit.sites
         self.tables = unit.tables
         self.target = unit.options.target
+        self.training = training
         self.module = training.module
         self.findings = findings
         self.used = identifiers(training.module)
@@ -52,11 +56,17 @@ class _Retarget:
 
     def run(self, steps: Sequence[Retargeted]) -> StepOutcome:
         framework = steps[0].event.site.api.framework
+        names = NameRewriter(self.source, self.tables, (framework, self.target), self.training, ())
         for step in steps:
             words = self._words(step)
             if words is None:
                 message = f"left as it is, because the file binds '{self.target}' to something else"
                 self.findings.append(Finding(STEP_NOT_PLAIN, message, step.event.call))
+                continue
+            try:
+                check_carried(names, _forward_part(step))
+            except NotPlain as error:
+                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {error.reason}", step.event.call))
                 continue
             self._write(step, words)
             self.done.append(step)
@@ -178,6 +188,14 @@ class _Retarget:
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"
             elif flag is not None and any(word.arg == flag for word in node.keywords):
                 yield node, f"{flag}=...: {models.mode}"
+
+
+def _forward_part(step: Retargeted) -> list[ast.AST]:
+    """What runs under gradients: a forward part, or the forward function."""
+    if step.plan is not None:
+        nodes = (*step.plan.region, step.plan.value)
+        return [node for node in nodes if hasattr(node, "lineno")]
+    return [step.called.function] if step.called is not None else []
 
 
 def _trains(call: ast.Call) -> bool:
