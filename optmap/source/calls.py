@@ -7,10 +7,9 @@ import io
 import keyword
 import re
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum, auto
-from itertools import accumulate
 
 from optmap.source.text import Source, SourceError
 from optmap.values import NamedTuple
@@ -77,48 +76,24 @@ class CallText(NamedTuple):
     wrapping: tuple[Span, ...] = ()
 
 
-class Token(NamedTuple):
-    """A token of Python's tokenizer, with offsets into the body."""
-
-    type: int
-    string: str
-    start: int
-    end: int
-
-
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _GAP = re.compile(rb"(?:[ \t\f\r\n]|\\\r?\n|\\\r|#[^\r\n]*)*")
 """What may stand between tokens inside brackets: white space, continuations and comments."""
 _NAME = re.compile(rb"[^\s=#\\]+")
 
 
-def tokens(source: Source, start: int, end: int) -> Iterator[Token]:
-    """Tokenize part of the body that is balanced in brackets. Raises SourceError where Python's tokenizer gives up."""
-    text = source.text(start, end)
-    # Inside brackets neither newlines nor indentation mean anything; the newline ends a last comment.
-    data = _LONE_RETURN.sub(b"\n", f"({text}\n)".encode())
-    rows = [row.decode() for row in io.BytesIO(data)]  # splits at line feeds alone
-    lines = [0, *accumulate(len(row.encode()) for row in rows)]
-    feed = iter(rows)
-    try:
-        for token in tokenize.generate_tokens(lambda: next(feed, "")):
-            if token.type in (tokenize.ENDMARKER, tokenize.NEWLINE):
-                continue
-            first = lines[token.start[0] - 1] + len(rows[token.start[0] - 1][: token.start[1]].encode())
-            last = lines[token.end[0] - 1] + len(rows[token.end[0] - 1][: token.end[1]].encode())
-            if 0 < first < len(data) - 2:
-                yield Token(token.type, token.string, start + first - 1, start + last - 1)
-    except (tokenize.TokenError, SyntaxError) as error:
-        raise SourceError(f"cannot be tokenized: {error}") from None
-
-
 def comments_in(source: Source, start: int, end: int) -> list[str]:
     """Return the comments between two offsets that lie inside one pair of brackets."""
+    if b"#" not in source.body[start:end]:
+        return []
+    # Inside brackets neither newlines nor indentation mean anything; the newline ends a last comment.
+    data = _LONE_RETURN.sub(b"\n", f"({source.text(start, end)}\n)".encode())
+    rows = (row.decode() for row in io.BytesIO(data))  # splits at line feeds alone
     found: list[str] = []
-    if b"#" in source.body[start:end]:
-        # The part may open a bracket that it does not close; its comments have been seen by the time that this shows.
-        with suppress(SourceError):
-            found.extend(token.string for token in tokens(source, start, end) if token.type == tokenize.COMMENT)
+    # The part may open a bracket that it does not close; its comments have been seen by the time that this shows.
+    with suppress(tokenize.TokenError, SyntaxError):
+        tokens = tokenize.generate_tokens(lambda: next(rows, ""))
+        found.extend(token.string for token in tokens if token.type == tokenize.COMMENT)
     return found
 
 

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from operator import attrgetter
 from typing import Any, Final
 
-from optmap.source.syntax import Comprehension, imported_name, parameters
+from optmap.source.syntax import Comprehension, fields_of, imported_name, parameters
 
 
 class ScopeKind(Enum):
@@ -290,7 +290,7 @@ class Index:
 
 def _children(kind: type[ast.AST]) -> Callable[[ast.AST], tuple[Any, ...]]:
     """What gives the nodes, and lists of nodes, below a node of a class."""
-    fields = [name for name in kind._fields if name not in _ATOMS and kind is not ast.MatchSingleton]
+    fields = fields_of(kind)
     get: Any = attrgetter(*fields) if fields else lambda node: ()
     found = _CHILDREN[kind] = get if len(fields) != 1 else lambda node: (get(node),)
     return found
@@ -303,10 +303,6 @@ def _respell(scope: Scope, table: dict[str, list[Any]]) -> None:
             table.setdefault(spelled, []).extend(table.pop(name))
 
 
-_ATOMS: Final = frozenset(
-    ("ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment", "conversion", "simple", "kwd_attrs")
-)
-"""Fields that hold no nodes, or nodes that all places share."""
 _CHILDREN: Final[dict[type[ast.AST], Callable[[ast.AST], tuple[Any, ...]]]] = {}
 _HANDLERS: Final[dict[type[ast.AST], Callable[[Index, Any, Scope, list[ast.AST]], None]]] = {
     ast.Import: Index._import,

@@ -11,7 +11,8 @@ Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 BLOCKS: Final = ("body", "handlers", "orelse", "finalbody", "cases")
 """The fields of a node that hold statements, or what holds statements."""
 _ATOMS: Final = frozenset(
-    ("ctx", "op", "ops", "id", "attr", "arg", "conversion", "is_async", "kind", "level", "module", "simple", "type_comment")
+    ("ctx", "op", "ops", "id", "attr", "arg", "conversion", "is_async", "kind", "kwd_attrs", "level", "module", "simple",
+     "type_comment")
 )  # fmt: skip
 """Fields that hold no nodes, or nodes that all places share."""
 _FIELDS: Final[dict[type[ast.AST], tuple[str, ...]]] = {ast.Constant: (), ast.MatchSingleton: ()}
@@ -33,7 +34,7 @@ def inner(node: ast.AST) -> list[ast.AST]:
     """A node and all below it, as `ast.walk` orders them, but contexts, which tell nothing."""
     found = [node]
     for item in found:  # grows while it is walked
-        for name in _FIELDS.get(item.__class__) or fields_of(item):
+        for name in _FIELDS.get(item.__class__) or fields_of(item.__class__):
             value = getattr(item, name, None)
             if value.__class__ is list:
                 found += [each for each in value if isinstance(each, ast.AST)]
@@ -42,17 +43,17 @@ def inner(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def fields_of(node: ast.AST) -> tuple[str, ...]:
-    """The fields of a node that may hold nodes, but for contexts and operators."""
-    found = _FIELDS.get(node.__class__)
+def fields_of(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a class of nodes that may hold nodes, but for contexts and operators."""
+    found = _FIELDS.get(kind)
     if found is None:
-        found = _FIELDS[node.__class__] = tuple(name for name in node._fields if name not in _ATOMS)
+        found = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _ATOMS)
     return found
 
 
 def children(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes directly below a node but contexts and operators."""
-    for name in fields_of(node):
+    for name in fields_of(node.__class__):
         value = getattr(node, name, None)
         if isinstance(value, ast.AST):
             yield value
