@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from optmap.source.bindings import Binding, How, Symbols, Variable, position
@@ -38,7 +38,6 @@ class Classes:
         self._bases: dict[int, Bases] = {}
         self._related: dict[int, tuple[ast.ClassDef, ...]] = {}
         self._children: dict[int, list[ast.ClassDef]] | None = None
-        self._attributes: dict[str, list[ast.Attribute]] | None = None
         self._grouped: dict[str, dict[int | None, list[ast.Attribute]]] = {}
         self._indirect: dict[tuple[int | None, str | None], _Written] | None = None
         self._found: dict[tuple[int, str], Variable | None] = {}
@@ -145,20 +144,19 @@ class Classes:
         found = self._grouped.get(name)
         if found is None:
             found = self._grouped[name] = {}
-            for node in self._by_name().get(name, ()):
+            for node in self._spelled(name):
                 owner = self.symbols.self_class(node.value)
                 found.setdefault(id(owner) if owner is not None else None, []).append(node)
         return found
 
-    def _by_name(self) -> dict[str, list[ast.Attribute]]:
-        if self._attributes is None:
-            self._attributes = {}
-            for node in self.index.kinds[ast.Attribute]:
-                name = node.attr
-                if name.startswith("__") and not name.endswith("__"):
-                    name = self.symbols.scope(node).spelled(name)
-                self._attributes.setdefault(name, []).append(node)
-        return self._attributes
+    def _spelled(self, name: str) -> Sequence[ast.Attribute]:
+        """The attributes of a name as Python spells it, which is not how a private one is written in its class."""
+        attributes = self.index.attributes
+        if "__" not in name:
+            return attributes.get(name, ())
+        written = {name, *(each for each in attributes if each.startswith("__") and name.endswith(each))}
+        nodes = (node for each in written for node in attributes.get(each, ()))
+        return [node for node in nodes if self.symbols.scope(node).spelled(node.attr) == name]
 
     def _set_indirectly(self, related: tuple[ast.ClassDef, ...], name: str) -> Iterator[Binding]:
         if self._indirect is None:
@@ -183,7 +181,7 @@ class Classes:
     def _dict_writes(self) -> Iterator[_Written]:
         """`self.__dict__.update(...)`, `vars(self)[name] = value`."""
         made = [call for call in self.index.kinds[ast.Call] if getattr(call.func, "id", "") == "vars" and call.args]
-        places = [(item, item.value) for item in self._by_name().get("__dict__", ())]
+        places = [(item, item.value) for item in self._spelled("__dict__")]
         for node, holder in [*places, *((call, call.args[0]) for call in made)]:
             parent = self.index.parents.get(id(node))
             writes = isinstance(parent, ast.Attribute) and parent.attr in _WRITERS

@@ -33,7 +33,7 @@ used by another file is not considered, except that a parameter of a function wi
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, overload
 from weakref import ref
@@ -67,8 +67,7 @@ class Module:
         self._source = ref(source)
         self.tree = source.tree
         self._mentions: dict[tuple[frozenset[str], frozenset[str], str], Mentions] = {}
-        self._sorted: dict[tuple[type[ast.AST], ...], tuple[Any, ...]] = {}
-        self._indices: dict[type[ast.AST], dict[str, Sequence[Any]]] = {}
+        self._sorted: dict[tuple[object, ...], tuple[Any, ...]] = {}
 
     @property
     def source(self) -> Source:
@@ -183,21 +182,17 @@ class Module:
 
     def names(self, name: str) -> tuple[ast.Name, ...]:
         """Every Name of that spelling, whatever variable it stands for; assigned and deleted ones as well."""
-        return self._by(ast.Name, "id", name)
+        return self._in_order((ast.Name, name), self._index.names)
 
     def attributes(self, name: str) -> tuple[ast.Attribute, ...]:
         """Every attribute of that name, of whatever object."""
-        return self._by(ast.Attribute, "attr", name)
+        return self._in_order((ast.Attribute, name), self._index.attributes)
 
-    def _by(self, kind: type[ast.AST], field: str, name: str) -> tuple[Any, ...]:
-        """The nodes of a class whose field holds a name; what nobody asks for is never sorted."""
-        if kind not in self._indices:
-            groups: dict[str, Sequence[Any]] = self._indices.setdefault(kind, {})
-            for node in self._index.kinds.get(kind, ()):
-                groups.setdefault(getattr(node, field), []).append(node)  # type: ignore[attr-defined]
-        found = self._indices[kind].get(name, ())
-        if not isinstance(found, tuple):
-            found = self._indices[kind][name] = tuple(sorted(found, key=_extent))
+    def _in_order(self, key: tuple[type[ast.AST], str], groups: Mapping[str, Sequence[Node]]) -> tuple[Node, ...]:
+        """The nodes of a spelling; what nobody asks for is never sorted."""
+        found = self._sorted.get(key)
+        if found is None:
+            found = self._sorted[key] = tuple(sorted(groups.get(key[1], ()), key=_extent))
         return found
 
     def references(self, prefixes: Collection[str], *, unbound: Collection[str] = (), hint: str = "") -> Mentions:

@@ -9,6 +9,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final
 
@@ -98,6 +99,16 @@ class Index:
         while self._pending:
             self._walk(*self._pending.pop())
         self._finish()
+
+    @cached_property
+    def attributes(self) -> dict[str, list[ast.Attribute]]:
+        """The attributes of each name, of whatever object, as they are written."""
+        return _grouped(self.kinds[ast.Attribute], "attr")
+
+    @cached_property
+    def names(self) -> dict[str, list[ast.Name]]:
+        """The names of each spelling, as they are written."""
+        return _grouped(self.kinds[ast.Name], "id")
 
     def _walk(self, scope: Scope, stack: list[ast.AST]) -> None:
         """Go through nodes of one scope; inner scopes are left for later."""
@@ -293,6 +304,13 @@ def _children(kind: type[ast.AST]) -> Callable[[ast.AST], tuple[Any, ...]]:
     fields = fields_of(kind)
     get: Any = attrgetter(*fields) if fields else lambda node: ()
     found = _CHILDREN[kind] = get if len(fields) != 1 else lambda node: (get(node),)
+    return found
+
+
+def _grouped(nodes: Iterable[Any], field: str) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for node in nodes:
+        found.setdefault(getattr(node, field), []).append(node)
     return found
 
 

@@ -501,6 +501,21 @@ def test_nodes_are_in_the_order_of_the_text() -> None:
     assert kinds == ["Expr", "Call", "Expr", "Expr"]
 
 
+@pytest.mark.parametrize(
+    ("name", "other", "lines"),
+    [("A", "self._A__x = 3", [3, 4]), ("A__B", "self._A__B__x = 3", [3, 4]), ("A", "self._B__x = 3", [3])],
+)
+def test_private_attributes_are_those_of_their_class(name: str, other: str, lines: list[int]) -> None:
+    _source, module = model(
+        f"class {name}:\n  def f(self, v):\n    self.__x = v\n    {other}\n  def g(self):\n    return self.__x\n"
+        "class C:\n  def f(self):\n    self.__x = 4\n"
+    )
+    variable = module.attribute_of(module.nodes(ast.ClassDef)[0], "__x")
+    assert variable is not None
+    assert [getattr(item.target, "lineno", 0) for item in variable.bindings] == lines
+    assert [use.lineno for use in variable.uses] == [6]
+
+
 # Cost
 
 
