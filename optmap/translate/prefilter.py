@@ -118,8 +118,11 @@ def has_surroundings(data: bytes, frameworks: Collection[Framework], extra: tupl
 
 def names_packages(source: Source, frameworks: frozenset[Framework], extra: tuple[Path, ...]) -> bool:
     """Tell whether the file may use another package that has optimizers for one of the frameworks, or takes them."""
-    words = source.words
-    return any(parts <= words for framework in frameworks for parts in _packages(extra).get(framework, ()))
+    key = (names_packages, frameworks, extra)
+    if key not in source.memo:
+        paths = (parts for framework in frameworks for parts in _packages(extra).get(framework, ()))
+        source.memo[key] = any(parts <= source.words for parts in paths)
+    return bool(source.memo[key])
 
 
 def has_steps(data: bytes, tables: MappingSet) -> bool:
