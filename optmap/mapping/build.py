@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optmap.mapping import versions
 from optmap.mapping.formula import Formula, context
 from optmap.mapping.frameworks import FOLDER, Module
 from optmap.mapping.model import (
@@ -23,12 +22,10 @@ from optmap.mapping.model import (
     assembled,
 )
 from optmap.mapping.rate import LAST, STEP, RateError, read_rate
-from optmap.mapping.records import Literal, Position
+from optmap.mapping.records import Position
+from optmap.mapping.signatures import default_problems, kind_problem, version_problems
 from optmap.mapping.yamlnodes import Parsed, Problems, parse
 from optmap.nearest import nearest
-
-_INSISTS = {"float": (float, "a float"), "int": (int, "an int"), "bool": (bool, "true or false")}
-"""What a default has to be where a constructor insists on a type."""
 
 
 class Builder:
@@ -140,7 +137,7 @@ class Builder:
                 if framework not in self.frameworks:
                     self.problems.unknown(hyperparameter.at, "framework in 'remedies'", framework, self.frameworks)
             for value in hyperparameter.samples:
-                self._check_kind(hyperparameter, value, hyperparameter.at)
+                self._add(hyperparameter.at, kind_problem(hyperparameter, value))
             if needs is not None:
                 self._known(needs, hyperparameter.at)
             while needs is not None and needs in self.hyperparameters:
@@ -180,11 +177,12 @@ class Builder:
             self.problems.unknown(item.at, "module in the name of API", name, known)
             return None
         parameters = tuple(self._parameters(item.value["parameters"].value))
-        self._check_versions(item, parameters)
         self._check_rule(item)
         for _, older in self._entries(item, "earlier"):
             self._check_rule(older)
         api = item.make(Api, name)._replace(algorithm=algorithm, module=module, parameters=parameters)
+        for at, message in version_problems(api):
+            self.problems.add(at, message)
         for hyperparameter in api.fixed:
             self._known(hyperparameter, item.value["fixed"].at)
         names = {parameter.name for parameter in parameters}
@@ -226,66 +224,18 @@ class Builder:
             for canonical in pair:
                 self._known(canonical, row.value["switches"].at)
         if found.default is not REQUIRED:
-            self._check_default(found, found.default, row.value["default"].at)
+            at, default = row.value["default"].at, found.default
+            wrong = list(default_problems(found, default))
+            values = default if isinstance(default, tuple) else (default,)
+            ties = zip(found.ties, values, strict=False) if not wrong or len(values) == len(found.ties) else ()
+            wrong += [text for tie, value in ties if (text := kind_problem(self.hyperparameters.get(tie), value))]  # type: ignore[arg-type]
+            for text in wrong:
+                self.problems.add(at, text)
         return [found]
 
-    def _check_default(self, parameter: Parameter, default: Any, at: Position) -> None:
-        ties, accepts, interval = parameter.ties, parameter.accepts, parameter.interval
-        if len(ties) > 1 and default is not None and (not isinstance(default, tuple) or len(default) != len(ties)):
-            self.problems.add(
-                at, f"found default {default!r}, expected a list of {len(ties)}: one for each of {', '.join(ties)}"
-            )
-            return
-        if len(ties) < 2 and isinstance(default, tuple) and ties:
-            self.problems.add(at, f"found default {default!r}, expected a single value")
-            return
-        values = default if isinstance(default, tuple) else (default,)
-        for value in values:
-            kind, expected = _INSISTS.get(accepts, (None, ""))
-            if kind is not None and value is not None and type(value) is not kind:
-                self.problems.add(at, f"found default {value!r}, expected {expected} as 'accepts: {accepts}' says")
-            if interval is not None and _is_number(value) and value not in interval:
-                self.problems.add(at, f"found default {value!r}, expected a value in {interval}")
-        for tie, value in zip(ties, values, strict=False):
-            self._check_kind(self.hyperparameters.get(tie), value, at)
-
-    def _check_kind(self, hyperparameter: Hyperparameter | None, value: Literal, at: Position) -> None:
-        """A default and the neutral value of the same hyperparameter are both flags, or neither is."""
-        if hyperparameter is None or not hyperparameter.has_neutral or value is None or hyperparameter.neutral is None:
-            return
-        if isinstance(value, bool) != isinstance(hyperparameter.neutral, bool):
-            expected = "true or false" if isinstance(hyperparameter.neutral, bool) else "a number"
-            self.problems.add(at, f"found default {value!r} for {hyperparameter.name!r}, expected {expected}")
-
-    def _check_versions(self, item: Parsed, parameters: tuple[Parameter, ...]) -> None:
-        """Check what an API says of versions, and its signature at each version where that changes."""
-        verified: str = item.get("verified")
-        spans = [(item.at, verified, None), (item.at, item.get("since"), item.get("until"))]
-        spans += [(parameter.at, parameter.since, parameter.until) for parameter in parameters]
-        spans += [(older.at, None, until) for until, older in self._entries(item, "earlier")]
-        spans += [(parameter.at, None, until) for parameter in parameters for until in parameter.was.values()]
-        if any([not self._is_span(*span) for span in spans]):  # noqa: C419 (each is to be reported)
-            return
-        if not versions.holds(verified, item.get("since"), item.get("until")):
-            self.problems.add(item.at, f"the class is not there in {verified}, the version it was verified with")
-        points = {versions.key(version): version for _, *span in spans for version in span if version is not None}
-        reported: dict[tuple[Position, str], None] = {}
-        for point in points.values():
-            rows = tuple(row for row in parameters if versions.holds(point, row.since, row.until))
-            reported |= dict.fromkeys(_signature_problems(rows))
-        for at, message in reported:
+    def _add(self, at: Position, message: str | None) -> None:
+        if message is not None:
             self.problems.add(at, message)
-
-    def _is_span(self, at: Position, since: str | None, until: str | None) -> bool:
-        try:
-            ends = [versions.key(version) for version in (since, until) if version is not None]
-        except ValueError as error:
-            self.problems.add(at, str(error))
-            return False
-        if len(ends) == 2 and ends[0] >= ends[1]:
-            self.problems.add(at, f"found since {since} and until {until}, expected until to be the later version")
-            return False
-        return True
 
     def _check_rate(self, head: Parsed) -> None:
         """A schedule's formula is read once for every hyperparameter that it may speak of."""
@@ -328,33 +278,3 @@ class Builder:
                 self.problems.add(
                     api.at, f"the rule of {api.name} does not state {', '.join(absent)}, as its siblings do"
                 )
-
-
-def _signature_problems(parameters: tuple[Parameter, ...]) -> Iterator[tuple[Position, str]]:
-    """What is wrong with the signature that one version has."""
-    seen: dict[str, Parameter] = {}
-    tied: dict[str, Parameter] = {}
-    optional: Parameter | None = None
-    keyword_only: Parameter | None = None
-    for parameter in parameters:
-        if parameter.name in seen:
-            yield parameter.at, f"parameter {parameter.name!r} is given twice in the signature"
-        seen[parameter.name] = parameter
-        for tie in parameter.ties:
-            if tied.setdefault(tie, parameter) is not parameter:
-                yield parameter.at, f"{tie!r} is already tied to parameter {tied[tie].name!r}"
-        if parameter.keyword_only:
-            keyword_only = keyword_only or parameter
-            continue
-        if keyword_only:
-            yield (
-                parameter.at,
-                f"parameter {parameter.name!r} is positional, but {keyword_only.name!r} before it is not",
-            )
-        if parameter.required and optional:
-            yield parameter.at, f"parameter {parameter.name!r} has no default, but {optional.name!r} before it has one"
-        optional = optional or (None if parameter.required else parameter)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
