@@ -3,11 +3,11 @@
 import ast
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from optmap.mapping.model import Framework
 from optmap.mapping.records import Literal, Position, Record, key, place, store
 from optmap.mapping.stored import Contents, MappingError, stored
+from optmap.values import NamedTuple
 
 _MARKS = ("own", "execution", "call", "inplace")
 """What an annotation says of a parameter that is tied to nothing."""

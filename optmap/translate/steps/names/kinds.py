@@ -6,11 +6,12 @@ import ast
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from optmap.mapping.steps import Pair, Table
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.syntax import Function, positional
+from optmap.values import NamedTuple
 
 Path = Callable[[ast.expr], "str | None"]
 _DEEP: Final = 60

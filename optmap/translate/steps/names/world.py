@@ -84,7 +84,8 @@ class World:
         self.methods = methods
         self.running = {id(item) for item in reached(module, kinds, roots, methods)}
         self.nodes = {id(node): node for root in self.roots for node in inner(root)}
-        self.annotations = {id(item) for node in self.nodes.values() for item in _annotations(node)}
+        annotated = (ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.AnnAssign)
+        self.annotations = {id(item) for node in module.nodes(*annotated) for item in _annotations(node)}
 
     def __contains__(self, node: ast.AST) -> bool:
         return id(node) in self.nodes
