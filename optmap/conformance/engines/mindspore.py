@@ -9,7 +9,7 @@ import numpy as np
 
 from optmap.conformance.engines import each
 from optmap.conformance.engines.forward import loss_and_gradients
-from optmap.conformance.engines.recorder import Recorder
+from optmap.conformance.engines.recorder import record
 from optmap.conformance.rules import SparseRows
 from optmap.conformance.scenario import Job, Outcome, ScheduleJob, Trace
 from optmap.conformance.simulate import Group, parameter_slots
@@ -52,21 +52,16 @@ def _run(job: Job) -> Trace:
         arguments["target"] = "CPU"  # without it, rows that occur twice in a batch are not summed
     groups = None if job.groups is None else [Group(group.parameters, group.arguments) for group in job.groups]
     slots = parameter_slots(job.api, arguments, job.scenario.start, groups, job.steps, np.dtype(job.dtype))
-    recorder = Recorder(job)
+
+    def compute(step: int) -> tuple[float, dict[str, Any]]:
+        weights = {slot.name: slot.weight for slot in slots}
+        return loss_and_gradients(job.scenario, weights, step % len(job.scenario.inputs))
+
+    def update(step: int, gradients: dict[str, Any]) -> dict[str, Any]:
+        given = {name: SparseRows(*value) if isinstance(value, tuple) else value for name, value in gradients.items()}
+        for slot in slots:
+            slot.advance(step, given)
+        return {slot.name: slot.weight for slot in slots}
+
     with np.errstate(all="ignore"):
-        for step in range(job.steps):
-            loss, gradients = _gradients(job, {slot.name: slot.weight for slot in slots}, step)
-            given = {
-                name: SparseRows(*value) if isinstance(value, tuple) else value for name, value in gradients.items()
-            }
-            for slot in slots:
-                slot.advance(step, given)
-            recorder.add(loss, gradients, {slot.name: slot.weight for slot in slots})
-    return recorder.trace()
-
-
-def _gradients(job: Job, parameters: dict[str, Any], step: int) -> tuple[float, dict[str, Any]]:
-    forced = Recorder.replayed(job, step)
-    if forced is not None:
-        return float("nan"), forced
-    return loss_and_gradients(job.scenario, parameters, step % len(job.scenario.inputs))
+        return record(job, compute, update)

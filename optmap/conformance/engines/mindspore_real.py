@@ -18,7 +18,7 @@ import mindspore
 import numpy as np
 
 from optmap.conformance.engines import each
-from optmap.conformance.engines.recorder import Recorder
+from optmap.conformance.engines.recorder import record
 from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
 
 with suppress(RuntimeError):  # it can be called once in a process
@@ -69,25 +69,20 @@ def _run(job: Job) -> Trace:
     }
     optimizer, order = _optimizer(job, parameters)
     gradient = mindspore.value_and_grad(_forward(job.scenario, parameters), None, [parameters[name] for name in names])
-    recorder = Recorder(job)
-    for step in range(job.steps):
-        found = Recorder.replayed(job, step)
-        loss = float("nan")
-        if found is None:
-            batch = step % len(job.scenario.inputs)
-            value, tensors = gradient(
-                *(mindspore.Tensor(item[batch]) for item in (job.scenario.inputs, job.scenario.targets))
-            )
-            loss, found = (
-                float(value.asnumpy()),
-                {name: item.asnumpy() for name, item in zip(names, tensors, strict=True)},
-            )
-        if job.rates is not None and hasattr(optimizer, "lrs"):
-            for rate in optimizer.lrs:
-                mindspore.ops.assign(rate, mindspore.Tensor(np.float32(job.rates[step])))
-        optimizer(tuple(mindspore.Tensor(np.ascontiguousarray(found[name], np.float32)) for name in order))
-        recorder.add(loss, found, {name: value.asnumpy().copy() for name, value in parameters.items()})
-    return recorder.trace()
+
+    def compute(step: int) -> tuple[float, dict[str, Any]]:
+        batch = step % len(job.scenario.inputs)
+        given = (mindspore.Tensor(item[batch]) for item in (job.scenario.inputs, job.scenario.targets))
+        loss, tensors = gradient(*given)
+        return float(loss.asnumpy()), {name: item.asnumpy() for name, item in zip(names, tensors, strict=True)}
+
+    def update(step: int, gradients: dict[str, Any]) -> dict[str, Any]:
+        for rate in optimizer.lrs if job.rates is not None and hasattr(optimizer, "lrs") else ():
+            mindspore.ops.assign(rate, mindspore.Tensor(np.float32((job.rates or ())[step])))
+        optimizer(tuple(mindspore.Tensor(np.ascontiguousarray(gradients[name], np.float32)) for name in order))
+        return {name: value.asnumpy() for name, value in parameters.items()}
+
+    return record(job, compute, update)
 
 
 def _optimizer(job: Job, parameters: dict[str, Any]) -> tuple[Any, list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from optmap.conformance.engines import each
-from optmap.conformance.engines.recorder import Recorder
+from optmap.conformance.engines.recorder import record
 from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
 
 torch.set_num_threads(1)
@@ -55,18 +55,23 @@ def _run(job: Job) -> Trace:
     loss_of = _loss(job.scenario, dtype)
     factors = [rate / job.rates[0] for rate in job.rates] if job.rates else []
     first = [group["lr"] for group in optimizer.param_groups]
-    recorder = Recorder(job)
-    for step in range(job.steps):
+
+    def compute(step: int) -> tuple[float, dict[str, Any]]:
+        for value in parameters.values():
+            value.grad = None
+        loss = loss_of(parameters, step)
+        loss.backward()
+        return float(loss.detach()), {name: _array(value.grad) for name, value in parameters.items()}
+
+    def update(step: int, gradients: dict[str, Any]) -> dict[str, Any]:
         for group, rate in zip(optimizer.param_groups, first, strict=True) if factors else ():
             group["lr"] = rate * factors[step]
-        loss = _set_gradients(job, parameters, loss_of, step)
+        for name, value in parameters.items():
+            value.grad = _tensor(gradients[name], value)
         optimizer.step()
-        recorder.add(
-            loss,
-            {name: _array(value.grad) for name, value in parameters.items()},
-            {name: value.detach().numpy() for name, value in parameters.items()},
-        )
-    return recorder.trace()
+        return {name: value.detach().numpy() for name, value in parameters.items()}
+
+    return record(job, compute, update)
 
 
 def _optimizer(job: Job, parameters: dict[str, Any]) -> Any:
@@ -79,25 +84,12 @@ def _optimizer(job: Job, parameters: dict[str, Any]) -> Any:
     return getattr(torch.optim, job.api.rpartition(".")[2])(given, **arguments)
 
 
-def _set_gradients(
-    job: Job, parameters: dict[str, Any], loss_of: Callable[[dict[str, Any], int], Any], step: int
-) -> float:
-    """Set the gradient of every parameter, replayed or computed, and return the loss."""
-    replayed = Recorder.replayed(job, step)
-    if replayed is None:
-        for value in parameters.values():
-            value.grad = None
-        loss = loss_of(parameters, step)
-        loss.backward()
-        return float(loss.detach())
-    for name, value in parameters.items():
-        gradient = replayed[name]
-        if isinstance(gradient, tuple):
-            indices, rows = (torch.from_numpy(np.ascontiguousarray(item)) for item in gradient)
-            value.grad = torch.sparse_coo_tensor(indices[None], rows.to(value.dtype), value.shape)
-        else:
-            value.grad = torch.from_numpy(np.ascontiguousarray(gradient)).to(value.dtype)
-    return float("nan")
+def _tensor(gradient: Any, parameter: Any) -> Any:
+    """A gradient as a tensor of the parameter's dtype, sparse where it is a pair of indices and rows."""
+    if isinstance(gradient, tuple):
+        indices, rows = (torch.from_numpy(np.ascontiguousarray(item)) for item in gradient)
+        return torch.sparse_coo_tensor(indices[None], rows.to(parameter.dtype), parameter.shape)
+    return torch.from_numpy(np.ascontiguousarray(gradient)).to(parameter.dtype)
 
 
 def _array(gradient: Any) -> Any:

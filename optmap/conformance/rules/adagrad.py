@@ -102,24 +102,21 @@ class ProximalAdagrad(NnRule):
         one, l1, l2 = scalars(weight, 1, self.l1, self.l2)
         accum = state["accum"] = fma(gradient, gradient, state["accum"])
 
+        def moved(w: Array, g: Array, rate: Array) -> tuple[Array, Array]:
+            """The plain step, and the divisor."""
+            return fma(-g, rate, w), fma(l2, rate, one)
+
         def block(w: Array, g: Array, a: Array) -> Array:
             rate = at.lr / np.sqrt(a)
-            moved: Array = fma(-g, rate, w)
-            divisor = fma(l2, rate, one)
-            if not l1 > 0:
-                return np.divide(moved, divisor)
-            shrunk: Array = sign(moved) * (np.fmax(fma(-rate, l1, np.abs(moved)), type(l1)(0)) / divisor)
-            return shrunk
+            plain, divisor = moved(w, g, rate)
+            shrunk: Array = sign(plain) * (np.fmax(fma(-rate, l1, np.abs(plain)), type(l1)(0)) / divisor)
+            return shrunk if l1 > 0 else np.divide(plain, divisor)
 
         def tail(w: Array, g: Array, a: Array) -> Array:
             """With l1, the threshold and the quotient are in double."""
             rate = (float(at.lr) / np.sqrt(wide(a))).astype(a.dtype)
-            moved: Array = fma(-g, rate, w)
-            divisor = fma(l2, rate, one)
-            if not l1 > 0:
-                return np.divide(moved, divisor)
-            quotient = sign(moved) * np.fmax(wide(np.abs(moved)) - wide(rate * l1), 0.0) / wide(divisor)
-            shrunk: Array = quotient.astype(w.dtype)
-            return shrunk
+            plain, divisor = moved(w, g, rate)
+            quotient = sign(plain) * np.fmax(wide(np.abs(plain)) - wide(rate * l1), 0.0) / wide(divisor)
+            return quotient.astype(w.dtype) if l1 > 0 else np.divide(plain, divisor)
 
         return by_lanes(block, tail, weight, gradient, accum, width=SMALLEST_BLOCK)
