@@ -19,7 +19,6 @@ row, and the last one's moments are kept. With the optimizer's property `target`
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,12 +27,6 @@ from optmap.conformance.rules.adam_base import ExperimentalBetas, Factors, NnBet
 from optmap.conformance.rules.arithmetic import Array, Averaging, by_lanes, fma, power, wide
 from optmap.conformance.rules.options import FLAG, NON_NEGATIVE, Choice, option
 from optmap.conformance.rules.rule import At, SparseRows, State
-
-
-class Target(StrEnum):
-    """The optimizer's property `target`, which selects the kernel of a lazy update."""
-
-    CPU = "CPU"
 
 
 def fused(weight: Array, gradient: Array, state: State, lr: Any, by: Factors, *, nesterov: bool) -> Array:
@@ -118,12 +111,12 @@ def summed(rows: SparseRows) -> SparseRows:
 class NnAdam(NnBetas):
     """What `mindspore.nn`'s bias-corrected Adam classes share.
 
-    `target` is not an argument of the constructors but the property of that name.
+    `target` is not an argument of the constructors but the property of that name, which selects the kernel of a lazy update.
     """
 
     use_locking: bool = option(FLAG, False)
     use_nesterov: bool = option(FLAG, False)
-    target: Target | None = option(Choice(Target), None)
+    target: str | None = option(Choice(("CPU",)), None)
 
     def start(self, weight: Array) -> State:
         one = weight.dtype.type(1)

@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, TypeAlias
 
 Rates: TypeAlias = float | Sequence[float]
@@ -99,14 +98,14 @@ class Rate:
 
 @dataclass(frozen=True)
 class Choice:
-    """A member of an enumeration, or None."""
+    """One of several texts, or None."""
 
-    members: type[Enum]
+    values: tuple[str, ...]
 
     def check(self, name: str, value: object) -> None:
-        """Raise ValueError unless the value is a member, or the text of one, or None."""
-        if value is not None and value not in [member.value for member in self.members]:
-            raise ValueError(f"{name} must be one of {[member.value for member in self.members]}, got {value!r}")
+        """Raise ValueError unless the value is one of the texts or None."""
+        if value is not None and value not in self.values:
+            raise ValueError(f"{name} must be one of {list(self.values)}, got {value!r}")
 
 
 Option: TypeAlias = Real | Flag | Pair | Rate | Choice
