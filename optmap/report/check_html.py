@@ -40,7 +40,7 @@ def render(report: Report) -> str:
         f"<h1>{title}</h1>\n<p>{escape(outcome(report))}, with {escape(engines_text(report))}.</p>\n<p>{DRIFT}.</p>\n"
         + (f"<h2>Engines that could not be used</h2><ul>{failures}</ul>\n" if failures else "")
         + "\n".join(map(_pair, listed))
-        + (f"\n<h2>Not translated</h2><ul>{refused}</ul>" if refused else "")
+        + (f"\n<h2>Not compared</h2><ul>{refused}</ul>" if refused else "")
         + "\n</body>\n</html>\n"
     )
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from optmap.conformance.results import Report, Result, Verdict
 from optmap.report.check_summary import call_text, engines_text, refused_text, verdict_words
 
-NOT_CHECKED: Final = "not checked"
+NOT_COMPARED: Final = "not compared"
 TOTALS: Final = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 
 
@@ -29,10 +29,10 @@ def render(report: Report) -> str:
             _case(suite, name, result)
     if refused:
         totals = {**_totals([]), "tests": str(len(refused)), "errors": str(len(refused))}
-        suite = ElementTree.SubElement(root, "testsuite", {"name": NOT_CHECKED, **totals})
+        suite = ElementTree.SubElement(root, "testsuite", {"name": NOT_COMPARED, **totals})
         for item in refused:
-            case = ElementTree.SubElement(suite, "testcase", classname=NOT_CHECKED, name=f"{item.origin} {item.source}")
-            ElementTree.SubElement(case, "error", type=NOT_CHECKED, message=_clean(refused_text(item)))
+            case = ElementTree.SubElement(suite, "testcase", classname=NOT_COMPARED, name=f"{item.origin} {item.source}")
+            ElementTree.SubElement(case, "error", type=NOT_COMPARED, message=_clean(refused_text(item)))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

@@ -36,7 +36,7 @@ def render(report: Report) -> str:
             for result in failed
         ]
     if report.refused:
-        lines += ["", "### Not checked", "", *(f"- {refused_text(item)}" for item in report.refused)]
+        lines += ["", "### Not compared", "", *(f"- {refused_text(item)}" for item in report.refused)]
     return "\n".join(lines) + "\n"
 
 
