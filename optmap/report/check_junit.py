@@ -31,7 +31,9 @@ def render(report: Report) -> str:
         totals = {**_totals([]), "tests": str(len(refused)), "errors": str(len(refused))}
         suite = ElementTree.SubElement(root, "testsuite", {"name": NOT_COMPARED, **totals})
         for item in refused:
-            case = ElementTree.SubElement(suite, "testcase", classname=NOT_COMPARED, name=f"{item.origin} {item.source}")
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=NOT_COMPARED, name=f"{item.origin} {item.source}"
+            )
             ElementTree.SubElement(case, "error", type=NOT_COMPARED, message=_clean(refused_text(item)))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
