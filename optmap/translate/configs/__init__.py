@@ -7,8 +7,7 @@ from typing import Final
 
 from optmap.diagnostics import BROKEN_CONFIGURATION, CONFIGURED_OPTIMIZER, CONFIGURED_UNKNOWN, Code, Diagnostic
 from optmap.mapping.model import MappingSet
-from optmap.translate.configs.entries import Entry, find_entries
-from optmap.translate.configs.identify import Identified, identify
+from optmap.translate.configs.entries import Entry, Identified, find_entries, identify
 from optmap.translate.configs.nodes import Broken, Node, read_json, read_toml, read_yaml
 from optmap.translate.constructors.as_text import constructor
 from optmap.translate.findings import ignored_in

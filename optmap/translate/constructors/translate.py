@@ -273,12 +273,12 @@ class CallTranslation:
             text = f"see that it holds parameters of a {self.options.target} model"
             yield Finding(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", at)
         if uses_names(parameters, self.site.api.framework):
-            from optmap.translate.parameters.names import names_message
+            from optmap.translate.parameters.checks import names_message
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Finding(NAMES_DIFFER, message, at)
         if self.options.target.facts.parameters.rename is not None:
-            from optmap.translate.parameters.names import clash_message
+            from optmap.translate.parameters.checks import clash_message
 
             clash = clash_message(self.site, parameters, self.options.target)
             if clash is not None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from optmap.mapping.canonical import PACE
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.schedules.rates import RateText
+from optmap.translate.schedules.formula_text import RateText
 from optmap.translate.schedules.substitutes import ScheduleCall, read_call_of
 from optmap.translate.unit import Unit
 

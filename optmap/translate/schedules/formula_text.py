@@ -1,16 +1,19 @@
-"""A formula as Python source: the text of arguments where it has any, brackets only where they are needed."""
+"""A formula as Python source: the text of arguments where it has any, brackets only where they are needed; and a rate so."""
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from optmap.mapping.canonical import Canonical
 from optmap.mapping.formula import Formula, Op
+from optmap.mapping.rate import over_first
 from optmap.mapping.values import write_literal
 from optmap.source.calls import CallText
 from optmap.source.text import Source
+from optmap.values import NamedTuple
 
 _ATOM: Final = 8
 _ATOMS: Final = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.List, ast.Tuple, ast.Constant)
@@ -123,3 +126,19 @@ class _Writer:
 def _signed(number: object) -> str:
     assert isinstance(number, int | float)
     return f"- {-number}" if number < 0 else f"+ {number}"
+
+
+class RateText(NamedTuple):
+    """The rate at a step is `first` times `factor`; `first` is the rate to begin with, or 1.0 where there is none."""
+
+    first: str
+    factor: str
+    rate: str
+
+
+def rate_text(call: Canonical, rate: Formula, write: Callable[[Formula], str]) -> RateText:
+    """Write the rate of a call."""
+    first = call.value("learning_rate")
+    factor = over_first(rate, first)
+    text = write(rate)
+    return RateText("1.0", text, text) if factor is None else RateText(write(first), write(factor), text)

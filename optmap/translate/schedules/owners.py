@@ -1,9 +1,9 @@
-"""Which optimizers does a schedule belong to? Proved from the file, or not at all."""
+"""Which optimizers does a schedule belong to, and which schedules share them? Proved from the file, or not at all."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from optmap.mapping.canonical import attached
 from optmap.mapping.model import OPTIMIZER, MappingSet
@@ -139,3 +139,32 @@ class Ownership:
             if isinstance(call, ast.Call) and call.func is member and (call.args or call.keywords):
                 return call
         return None
+
+
+class AttachedGroup(NamedTuple):
+    """Attached schedules and all optimizers that they are attached to."""
+
+    schedules: tuple[CallSite, ...]
+    optimizers: tuple[CallSite, ...]
+
+
+def attached_groups(schedules: Sequence[CallSite], owners: Mapping[int, Owners]) -> Iterator[AttachedGroup]:
+    """Join schedules that share an optimizer, in order; `owners` are theirs, by the id of the schedule's node."""
+    beside: dict[int, list[int]] = {}
+    for place, site in enumerate(schedules):
+        for optimizer in owners[id(site.node)].optimizers:
+            beside.setdefault(id(optimizer.node), []).append(place)
+    seen: set[int] = set()
+    for first in range(len(schedules)):
+        members: list[int] = []
+        optimizers: dict[int, CallSite] = {}
+        more = {first} - seen
+        while more:
+            seen |= more
+            members += sorted(more)
+            found = [item for place in sorted(more) for item in owners[id(schedules[place].node)].optimizers]
+            new = {id(item.node): item for item in found if id(item.node) not in optimizers}
+            optimizers |= new
+            more = {place for member in new for place in beside[member]} - seen
+        if members:
+            yield AttachedGroup(tuple(schedules[place] for place in members), tuple(optimizers.values()))

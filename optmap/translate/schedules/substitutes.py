@@ -17,9 +17,8 @@ from optmap.mapping.values import Value, converted, literal_value, read_value, w
 from optmap.source.text import Source
 from optmap.translate.constructors.arguments import Refusal, bind_call
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.schedules.formula_text import write_formula
+from optmap.translate.schedules.formula_text import RateText, rate_text, write_formula
 from optmap.translate.schedules.owners import optimizer_node, rate_node
-from optmap.translate.schedules.rates import RateText, rate_text
 from optmap.translate.schedules.translate import Bound, context_of, read_schedule
 from optmap.translate.unit import Unit
 from optmap.values import NamedTuple

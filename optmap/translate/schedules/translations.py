@@ -10,8 +10,7 @@ from optmap.mapping.frameworks import fill
 from optmap.mapping.load import load_schedules
 from optmap.source.model import Module
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.schedules.groups import AttachedGroup, attached_groups
-from optmap.translate.schedules.owners import Owners, Ownership, schedule_calls
+from optmap.translate.schedules.owners import AttachedGroup, Owners, Ownership, attached_groups, schedule_calls
 from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.translate import TranslatedSchedule, translate_schedule
 from optmap.translate.unit import Unit, Vetoes, failed_on

@@ -12,7 +12,7 @@ from optmap.mapping.model import Api, same_value
 from optmap.mapping.values import Value, read_value
 from optmap.source.bind import Plain, Signature, bind
 from optmap.source.text import Source
-from optmap.translate.surroundings.uses import MemberUse
+from optmap.translate.surroundings.objects import MemberUse
 from optmap.values import NamedTuple
 
 _LONGEST: Final = 60

@@ -14,8 +14,7 @@ from optmap.translate.findings import Finding
 from optmap.translate.surroundings.foreign import also_on
 from optmap.translate.surroundings.gradients import is_gradient
 from optmap.translate.surroundings.messages import CodeNames, arguments_of, message
-from optmap.translate.surroundings.objects import KnownObject, Objects, Role
-from optmap.translate.surroundings.uses import MemberUse, uses_of
+from optmap.translate.surroundings.objects import KnownObject, MemberUse, Objects, Role, uses_of
 from optmap.translate.unit import Translation, Unit
 
 Places: TypeAlias = Mapping[int, tuple[ast.expr, tuple[ast.Call, ...]]]

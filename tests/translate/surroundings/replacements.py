@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 from optmap.mapping.around import Pattern, load_around
 from optmap.mapping.values import write_literal
@@ -48,9 +51,23 @@ def replacements(target: str, *modules: str) -> Iterator[Replacement]:
                 yield Replacement(f"{name}.{place}", pattern, module, fill(template.code, texts), current)
 
 
-def claims_of(name: str) -> str:
-    """The name under which a replacement's claim is kept."""
-    return name.rpartition(".")[0]
+def claimed(
+    cases: Sequence[Replacement], claims: Mapping[str, Callable[[Replacement], None]]
+) -> tuple[Callable[..., None], Callable[[], None]]:
+    """The tests that each replacement does what is claimed of its pattern, and that there is no other claim."""
+
+    def claim_of(case: Replacement) -> str:
+        return case.name.rpartition(".")[0]
+
+    @pytest.mark.parametrize("case", cases, ids=[f"{case.name} {case.target}" for case in cases])
+    def test_replacement(case: Replacement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        claims[claim_of(case)](case)
+
+    def test_no_claim_is_left_over() -> None:
+        assert claims.keys() == set(map(claim_of, cases))
+
+    return test_replacement, test_no_claim_is_left_over
 
 
 def clipped_by_torch(clip: Callable[[Any], Any]) -> list[float]:

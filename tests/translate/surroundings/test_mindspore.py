@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.translate.surroundings.replacements import GRADIENTS, Replacement, claims_of, clipped_by_torch, replacements
+from tests.translate.surroundings.replacements import GRADIENTS, Replacement, claimed, clipped_by_torch, replacements
 
 mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -254,11 +253,4 @@ def check(holds: bool) -> None:
     assert holds
 
 
-@pytest.mark.parametrize("case", CASES, ids=[f"{case.name} {case.target}" for case in CASES])
-def test_replacement(case: Replacement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    CLAIMS[claims_of(case.name)](case)
-
-
-def test_no_claim_is_left_over() -> None:
-    assert CLAIMS.keys() == {claims_of(case.name) for case in CASES}
+test_replacement, test_no_claim_is_left_over = claimed(CASES, CLAIMS)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.translate.surroundings.replacements import GRADIENTS, Replacement, claims_of, clipped_by_torch, replacements
+from tests.translate.surroundings.replacements import GRADIENTS, Replacement, claimed, clipped_by_torch, replacements
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -231,11 +231,4 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_replacement(case: Replacement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    CLAIMS[claims_of(case.name)](case)
-
-
-def test_no_claim_is_left_over() -> None:
-    assert CLAIMS.keys() == {claims_of(case.name) for case in CASES}
+test_replacement, test_no_claim_is_left_over = claimed(CASES, CLAIMS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.translate.surroundings.replacements import Replacement, claims_of, replacements
+from tests.translate.surroundings.replacements import Replacement, claimed, replacements
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -220,11 +220,4 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_replacement(case: Replacement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    CLAIMS[claims_of(case.name)](case)
-
-
-def test_no_claim_is_left_over() -> None:
-    assert CLAIMS.keys() == {claims_of(case.name) for case in CASES}
+test_replacement, test_no_claim_is_left_over = claimed(CASES, CLAIMS)
