@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from optmap.source.model import Module, Variable
+from optmap.source.syntax import chain_of
 from optmap.values import NamedTuple
 
 _VALUES: Final = (ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Await)
@@ -67,6 +68,7 @@ class _Flow:
         elif isinstance(parent, ast.Call | ast.keyword):
             call = self.module.parent(parent) if isinstance(parent, ast.keyword) else parent
             self._add(self._received(call, node), held)
+            self._add(self._compiled(call) if held is None else ())
         elif held is not None:
             self._taken(node, parent, held)
 
@@ -80,6 +82,12 @@ class _Flow:
             for index, item in enumerate(target.elts):
                 if held.key in (None, index):
                     self._assigned(item, None)
+        elif isinstance(target, ast.Attribute):  # trainer.optimizer = SGD(...), of an object that is not seen
+            chain = chain_of(target)
+            same = (
+                node for node in self.module.attributes(target.attr) if chain is not None and chain_of(node) == chain
+            )
+            self._add((node for node in same if isinstance(node.ctx, ast.Load)), held)
         elif isinstance(target, ast.Subscript):  # options["optimizer"] = SGD(...)
             container = self.module.variable(target.value)
             self._add(self._uses(container) if container is not None else (), _Inside(_constant(target.slice)))
@@ -118,6 +126,16 @@ class _Flow:
                     self.module.variable(item) if any(n == item.arg and g.value is value for n, g in given) else None
                 )
                 yield from self._uses(variable) if variable is not None else ()
+
+    def _compiled(self, call: ast.AST | None) -> Iterator[ast.expr]:
+        """`model.optimizer` after `model.compile(optimizer)`, and the `self.model.optimizer` of a callback."""
+        callee = call.func if isinstance(call, ast.Call) else None
+        if isinstance(callee, ast.Attribute) and callee.attr == "compile":
+            model = chain_of(callee.value)
+            for node in self.module.attributes("optimizer"):
+                chain = chain_of(node.value)
+                if chain is not None and isinstance(node.ctx, ast.Load) and (chain == model or chain[-1] == "model"):
+                    yield node
 
     def _results(self, result: ast.Return) -> Iterator[ast.expr]:
         """The calls of the function that returns the object."""

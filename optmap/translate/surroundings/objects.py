@@ -55,7 +55,8 @@ class Objects:
         """The object that a name or attribute stands for; None where it may be something else, but for None."""
         chain = chain_of(node)
         if chain is None:
-            return None
+            held = self.places.get(id(node))
+            return KnownObject(held, ast.unparse(node)) if held else None
         if isinstance(node, ast.Attribute) and node.attr == "optimizer":
             found = self._compiled.get(self._model(node.value))
             if found is not None:

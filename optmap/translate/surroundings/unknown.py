@@ -65,6 +65,8 @@ def _attribute(module: Module, node: ast.expr, name: str, made: Translation, *, 
 def _by_name(module: Module, node: ast.expr, call: ast.Call, made: Translation) -> Finding | None:
     """`setattr(optimizer, "weight_decay", 0.1)`; other calls that are given an optimizer are the frontier's."""
     name = getattr(call.func, "id", "")
+    if name == "vars" and call.args == [node]:
+        return _attribute(module, node, "__dict__", made, sets=False)
     if name not in ("setattr", "getattr", "delattr") or call.args[:1] != [node] or len(call.args) < 2:
         return None
     given = call.args[1]

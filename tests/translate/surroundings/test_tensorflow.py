@@ -31,7 +31,7 @@ def space(wrapped: bool = False, finite: bool = True, ema: bool = False) -> Spac
     if not finite:
         grads[1] = tf.fill((2,), float("inf"))
     return {
-        "tf": tf, "math": math, "model": model, "optimizer": optimizer, "grads": grads, "n": 1, "lr": 0.1, "epoch": 3,
+        "tf": tf, "math": math, "model": model, "optimizer": optimizer, "grads": grads, "n": 1, "lr": 0.1, "epoch": 3, "step": 7,
         "loss": tf.constant(3.0), "average": [tf.Variable(tf.zeros_like(item)) for item in variables],
         "loader": [(tf.fill((4, 3), 2.0), None)],
     }  # fmt: skip
@@ -221,6 +221,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "mindspore.scaler_scale": scales,
     "mindspore.get_lr": reads_rate,
     "mindspore.set_rate": sets_rate,
+    "mindspore.learning_rate_scheduler": sets_rate,
     "mindspore.assign_rate": sets_rate,
     "mindspore.write_rate": sets_rate,
     "mindspore.read_rate": reads_rate,

@@ -29,7 +29,7 @@ def space() -> Space:
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     return {
         "torch": torch, "model": model, "optimizer": optimizer, "loss": loss, "scaler": scaler,
-        "average": torch.optim.swa_utils.AveragedModel(model), "decay": 0.9, "grads": None, "state": None, "epoch": 3,
+        "average": torch.optim.swa_utils.AveragedModel(model), "decay": 0.9, "grads": None, "state": None, "epoch": 3, "step": 7,
     }  # fmt: skip
 
 
@@ -211,6 +211,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "mindspore.scaler_adjust": steps_or_skips,
     "mindspore.get_lr": reads_rate,
     "mindspore.set_rate": sets_rate,
+    "mindspore.learning_rate_scheduler": sets_rate,
     "mindspore.assign_rate": sets_rate,
     "mindspore.write_rate": sets_rate,
     "mindspore.read_rate": reads_rate,
