@@ -10,7 +10,7 @@ from typing import Final
 from optmap.source.changes import Change, Insert, Replace
 from optmap.source.syntax import inner, is_alias
 from optmap.source.templates import Template
-from optmap.translate.frontier.listing import short
+from optmap.translate.frontier.listing import Item, short
 from optmap.translate.frontier.origins import Origin, Origins, Value, arguments
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.steps.reasons import Reason, Why, because
@@ -30,18 +30,25 @@ class Code:
         self.module = origins.module
         self.gone = {id(node) for item in steps for node in item.gone}
         self.nodes: dict[int, ast.AST] = {}
+        self.moved: list[ast.AST] = []
         self.models: list[ast.ClassDef] = []
+        for item in steps:
+            for change in item.changes:
+                self._add_moved(change)
+        self._add_models()
 
-    def add_moved(self, change: Change) -> None:
+    def _add_moved(self, change: Change) -> None:
         """Add the statements and values of a step that stand in new code."""
         statement = isinstance(change, Insert) or (
             isinstance(change, Replace) and not isinstance(change.node, ast.expr)
         )
         if isinstance(change, Insert | Replace) and statement and isinstance(change.template, Template):
             for piece in change.template.pieces:
-                self._add(piece if isinstance(piece, tuple) else (piece,) if isinstance(piece, ast.AST) else ())
+                moved = piece if isinstance(piece, tuple) else (piece,) if isinstance(piece, ast.AST) else ()
+                self.moved += moved
+                self._add(moved)
 
-    def add_models(self) -> None:
+    def _add_models(self) -> None:
         """Add the classes whose base class is replaced, and those that derive from them."""
         for owner in self.module.nodes(ast.ClassDef):
             if any(id(base) in self.gone for base in owner.bases):
@@ -94,6 +101,16 @@ class Code:
             if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load) and self._is_held(node):
                 sources = self.origins.of(node).sources if id(node) not in self.origins.types else ()
                 yield from (self._foreign(item) for item in sources if self._sort(item) in _COMPUTED)
+
+    def unknown(self) -> Iterator[Item]:
+        """What the forward parts of steps read of which the file does not show where it belongs, each name once."""
+        seen: set[object] = set()
+        for node in (item for root in self.moved for item in inner(root)):
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load) and self._is_held(node):
+                variable = self.module.variable(node)
+                if variable not in seen and self.origins.of(node).origins == {Origin.UNKNOWN}:
+                    seen.add(variable)
+                    yield Item(short(node), node)
 
     def _is_held(self, node: ast.expr) -> bool:
         """Tell whether a name or an attribute of self has a value of its own: it is no import, nor what leads to one."""

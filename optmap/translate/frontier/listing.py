@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from optmap.source.bindings import position
 from optmap.source.text import Source
 from optmap.values import NamedTuple
 
@@ -27,7 +28,7 @@ class Item(NamedTuple):
 def listed(source: Source, items: Iterable[Item]) -> str:
     """`model (line 3), the data (lines 5 and 8)`."""
     groups: dict[str, dict[str, None]] = {}
-    for item in sorted(items, key=lambda item: item.line):
+    for item in sorted(items, key=lambda item: position(item.node)):
         groups.setdefault(item.text, {})[source.line_name(item.line)] = None
     shown = [f"{text} ({_lines(list(lines))})" for text, lines in groups.items()]
     return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")

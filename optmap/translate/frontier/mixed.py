@@ -14,13 +14,9 @@ from optmap.translate.steps.reasons import Reason, Why, because
 from optmap.translate.unit import STEPS, Rewritten, Unit, Veto, Vetoes, alone
 
 
-def refusals(unit: Unit, steps: Sequence[Rewritten], origins: Origins) -> Vetoes:
+def refusals(unit: Unit, steps: Sequence[Rewritten], code: Code) -> Vetoes:
     """What must not be rewritten: all steps of the file, or single names and calls beside them."""
-    changes = [change for item in steps for change in item.changes]
-    code = Code(origins, steps)
-    for change in changes:
-        code.add_moved(change)
-    code.add_models()
+    changes, origins = [change for item in steps for change in item.changes], code.origins
     reason = next(_contexts(changes, origins), None) or code.mixture()
     if reason is not None:
         return {STEPS: Veto(str(reason))}

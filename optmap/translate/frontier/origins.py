@@ -34,9 +34,13 @@ _PLAIN_PACKAGES: Final = frozenset(
 
 
 class Origin(Enum):
-    """Where a value belongs: to what the file was written for, to the target, to Python and numpy, or it cannot be told."""
+    """Where a value belongs: to what the file was written for, to the target, to Python and numpy, or it cannot be told.
+
+    Data of the source are apart: they have to become the target's, which is reported, and count as if they were.
+    """
 
     SOURCE = auto()
+    DATA = auto()
     TARGET = auto()
     PLAIN = auto()
     UNKNOWN = auto()
@@ -57,8 +61,7 @@ _NOTHING: Final = Value()
 _PLAIN: Final = Value(frozenset({Origin.PLAIN}))
 _UNKNOWN: Final = Value(frozenset({Origin.UNKNOWN}))
 _TARGET: Final = Value(frozenset({Origin.TARGET}))
-_GIVEN: Final = {Sort.PLAIN: _PLAIN, Sort.DATA: _UNKNOWN}
-"""Data have to become the target's, too, and are reported; what uses them counts as if they were."""
+_GIVEN: Final = {Sort.PLAIN: _PLAIN, Sort.DATA: Value(frozenset({Origin.DATA}))}
 
 
 class Origins:

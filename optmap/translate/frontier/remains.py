@@ -22,8 +22,11 @@ from optmap.translate.unit import Outcome, Unit
 _CALLED: Final = {Sort.LOSS: "the loss", Sort.SCHEDULE: "the schedule", Sort.DATA: "the data"}
 
 
-def remaining(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Finding]:
-    """Yield at most one finding about what still is of the source, and one about what cannot be told."""
+def remaining(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[Item]) -> Iterator[Finding]:
+    """Yield at most one finding about what still is of the source, and one about what cannot be told.
+
+    `unknown` is what rewritten steps read of which that cannot be told.
+    """
     still: list[Item] = []
     unclear: list[Item] = []
     for model in _models(origins, [item.site for item in outcome.optimizers]):
@@ -43,6 +46,7 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findin
         they = "they must" if len({(item.text, item.line) for item in still}) > 1 else "it must"
         message = f"still {titles}'s: {listed(source, still)}; {they} become {target.title}'s before this can run"
         yield Finding(STILL_SOURCE, message, _placed(still))
+    unclear += (item for item in unknown if item.text not in [known.text for known in unclear])
     if unclear:
         message = f"must be {target.title}'s, which this file does not show: {listed(source, unclear)}"
         yield Finding(TARGET_EXPECTED, message, _placed(unclear))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from optmap.source.model import Module
 from optmap.translate.findings import Finding
 from optmap.translate.frontier.contexts import context_findings
 from optmap.translate.frontier.given import given_away
+from optmap.translate.frontier.listing import Item
 from optmap.translate.frontier.origins import Origins
 from optmap.translate.frontier.remains import remaining
 from optmap.translate.unit import Outcome, Unit
@@ -18,13 +19,18 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     if not any(item.changes for item in before.rewritten):
         return before
     origins = _origins(unit, before)
+    unknown: list[Item] = []
     if before.steps:
+        from optmap.translate.frontier.code import Code
         from optmap.translate.frontier.mixed import refusals
 
-        vetoes = refusals(unit, before.steps, origins)
+        code = Code(origins, before.steps)
+        vetoes = refusals(unit, before.steps, code)
         if any(member not in before.vetoes for member in vetoes):
             return before._replace(found={**before.found, **vetoes})
-    return before.reporting(item for item in _findings(unit, before, origins) if not unit.skips(item.node))
+        unknown += code.unknown()
+    found = _findings(unit, before, origins, unknown)
+    return before.reporting(item for item in found if not unit.skips(item.node))
 
 
 def _origins(unit: Unit, outcome: Outcome) -> Origins:
@@ -35,8 +41,8 @@ def _origins(unit: Unit, outcome: Outcome) -> Origins:
     return Origins(Module.of(unit.source), unit.tables, sources, unit.options.target, gone, made)
 
 
-def _findings(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Finding]:
-    yield from remaining(unit, outcome, origins)
+def _findings(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[Item]) -> Iterator[Finding]:
+    yield from remaining(unit, outcome, origins, unknown)
     yield from context_findings(unit, outcome, origins)
     yield from given_away(unit, outcome, origins)
     if unit.options.params is not None:

@@ -112,7 +112,7 @@ EXPECTED = {
     "array": {P}, "number": {P}, "text": {P}, "model": {S}, "either": {S, T}, "subclass": {S}, "model's output": {S},
     "target's tensor": {T}, "another package's": {U}, "another file's": {U}, "function's result": {S}, "object": {P},
     "kin": {S}, "first": {S}, "second": {P}, "condition": {S, T}, "device": {P}, "third framework's": {U}, "converted": {P},
-    "comprehension": {S}, "function": {S}, "itself again": {S}, "batch": {U}, "item of a list": {S, P}, "file": {P},
+    "comprehension": {S}, "function": {S}, "itself again": {S}, "batch": {Origin.DATA}, "item of a list": {S, P}, "file": {P},
     "annotated as a model": {S}, "annotated otherwise": {U}, "annotated in a string": {U},
 }  # fmt: skip
 
