@@ -134,6 +134,7 @@ class Frontier(Record, title="frontier"):
     """
 
     kin: tuple[str, ...] = key("packages whose objects are the framework's own", default=())
+    settings: tuple[str, ...] = key("functions that change what all code of a file means", default=())
     contexts: tuple[str, ...] = key("contexts and decorators that change what code means", default=())
     losses: tuple[str, ...] = key("losses", default=())
     schedules: tuple[str, ...] = key("learning-rate schedules", default=())

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final
 
 from optmap.source.changes import Change, Insert, Replace
-from optmap.source.syntax import inner, is_alias
+from optmap.source.syntax import Function, inner, is_alias
 from optmap.source.templates import Template
 from optmap.translate.frontier.listing import Item, short
 from optmap.translate.frontier.origins import Origin, Origins, Value, arguments
@@ -31,11 +31,14 @@ class Code:
         self.gone = {id(node) for item in steps for node in item.gone}
         self.nodes: dict[int, ast.AST] = {}
         self.moved: list[ast.AST] = []
+        self.places: list[ast.stmt] = []
         self.models: list[ast.ClassDef] = []
         for item in steps:
             for change in item.changes:
                 self._add_moved(change)
+                self._add_place(change)
         self._add_models()
+        self._add_differentiated()
 
     def _add_moved(self, change: Change) -> None:
         """Add the statements and values of a step that stand in new code."""
@@ -48,12 +51,28 @@ class Code:
                 self.moved += moved
                 self._add(moved)
 
+    def _add_place(self, change: Change) -> None:
+        """Add a statement that others take the place of."""
+        node = change.node if isinstance(change, Replace) else None
+        node = node[0] if isinstance(node, tuple) else node
+        if isinstance(node, ast.stmt):
+            self.places.append(node)
+
     def _add_models(self) -> None:
         """Add the classes whose base class is replaced, and those that derive from them."""
         for owner in self.module.nodes(ast.ClassDef):
             if any(id(base) in self.gone for base in owner.bases):
                 self.models += self.module.subclasses(owner)
         self._add(self.models)
+
+    def _add_differentiated(self) -> None:
+        """Add the functions of which a function of the source that goes away made gradient functions."""
+        for node in self.module.nodes(ast.Name, ast.Attribute):
+            call = self.module.parent(node) if id(node) in self.gone else None
+            for given in arguments(call) if isinstance(call, ast.Call) and call.func is node else ():
+                variable = self.module.variable(given)
+                bound = [item.target for item in variable.bindings] if variable is not None else []
+                self._add(item for item in (given, *bound) if isinstance(item, ast.Lambda | Function))
 
     def _add(self, roots: Iterable[ast.AST]) -> None:
         queue = list(roots)
@@ -69,18 +88,42 @@ class Code:
         Where no names are rewritten with steps, models and losses are to be translated next.
         """
         inside = chain(self._parts(), self._reads()) if self.origins.renames else ()
-        return next(chain(self._stays(), inside), None)
+        return next(chain(self._stays(), self._run_by(), inside), None)
 
-    def _stays(self) -> Iterator[Reason]:
-        """References in the code, or around its models, that the changes leave to the source framework."""
+    def references(self) -> Iterator[tuple[ast.expr, Sort]]:
+        """What stays of the source framework in the file, and gives more than plain values."""
         origins = self.origins
         for node, _ in self.module.references(frozenset(origins.by_root)).references:
-            parent = self.module.parent(node)
-            found = origins.sort(node) if id(node) not in origins.gone and not is_alias(parent, node) else None
-            if found is None or found[1] is Sort.PLAIN or id(node) in origins.types:
-                continue
-            if id(node) in self.nodes or (found[1] in _AROUND and self._takes_target(parent, node)):
+            stays = id(node) not in origins.gone and not is_alias(self.module.parent(node), node)
+            found = origins.sort(node) if stays else None
+            if found is not None and found[1] is not Sort.PLAIN and id(node) not in origins.types:
+                yield node, found[1]
+
+    def _stays(self) -> Iterator[Reason]:
+        """References in the code, or around its models and steps, that the changes leave to the source framework."""
+        for node, sort in self.references():
+            call = self.module.parent(node)
+            given = arguments(call) if isinstance(call, ast.Call) and call.func is node and sort in _AROUND else ()
+            values = (self.origins.of(item).origins for item in given)
+            if id(node) in self.nodes or any(_is_target(item) for item in values):
                 yield self._foreign(node)
+
+    def _run_by(self) -> Iterator[Reason]:
+        """What of the source is given a function that steps: `torch.compile(train)`, `strategy.run(step)`."""
+        found: dict[int, ast.AST] = {}
+        queue: list[ast.AST | None] = [self.module.function_of(place) for place in self.places]
+        for function in queue:  # grows while it is walked
+            if function is None or id(function) in found:
+                continue
+            found[id(function)] = function
+            variable = self.module.variable(function)
+            for use in variable.uses if variable is not None else ():
+                call = self.module.parent(use)
+                call = self.module.parent(call) if isinstance(call, ast.keyword) else call
+                if isinstance(call, ast.Call) and call.func is use:
+                    queue.append(self.module.function_of(call))
+                elif isinstance(call, ast.Call):
+                    yield from map(self._foreign, self.origins.of(call.func).sources)
 
     def _foreign(self, node: ast.AST) -> Reason:
         found = self.origins.sort(node) if isinstance(node, ast.expr) else None
@@ -88,12 +131,6 @@ class Code:
         title = found[0].facts.title if found is not None else names[0]
         text = short(node) if isinstance(node, ast.expr) else "an import"
         return because(Why.FOREIGN, name=text, line=getattr(node, "lineno", 0), framework=title)
-
-    def _takes_target(self, call: ast.AST | None, callee: ast.expr) -> bool:
-        """Tell whether a call is given what surely is the target's: `torch.compile(net)`, `nn.DataParallel(net)`."""
-        called = isinstance(call, ast.Call) and call.func is callee
-        values = [self.origins.of(item).origins for item in arguments(call)] if called else []  # type: ignore[arg-type]
-        return any(Origin.TARGET in item and Origin.SOURCE not in item for item in values)
 
     def _reads(self) -> Iterator[Reason]:
         """Tensors and losses of the source that the code computes with."""
@@ -124,8 +161,14 @@ class Code:
 
     def _parts(self) -> Iterator[Reason]:
         """Layers of rewritten models that are the source's, or may be: the target's model would not train them."""
-        for owner, target, node in self._attributes():
-            yield from self._part(self.origins.of(node), owner, target)
+        for node in self.module.nodes(ast.Name, ast.Attribute):
+            owner = self.module.class_of(node) if id(node) in self.gone and self._sort(node) is Sort.MODEL else None
+            if owner is not None:
+                yield from self._derived(owner)
+        for owner in self.models:
+            yield from self._made_elsewhere(owner)
+        for name, target, node in self._attributes():
+            yield from self._part(self.origins.of(node), name, target)
         for call in self.module.nodes(ast.Call):
             values = map(self.origins.of, arguments(call))
             if id(call.func) in self.gone and self._sort(call.func) is Sort.MODEL:
@@ -133,6 +176,20 @@ class Code:
             elif isinstance(call.func, ast.Attribute) and self._is_model(call.func.value):
                 models = (item for value in values for item in value.sources if self._sort(item) is Sort.MODEL)
                 yield from map(self._foreign, models)
+
+    def _derived(self, owner: ast.ClassDef) -> Iterator[Reason]:
+        """A class with layers that are rewritten, whose base class is not."""
+        value = self.origins.of_class(owner)
+        yield from map(self._foreign, value.sources)
+        for node in value.imports:
+            name = short(node) if isinstance(node, ast.expr) else "a class"
+            yield because(Why.UNKNOWN_BASE, name=name, line=getattr(node, "lineno", 0), model=owner.name)
+
+    def _made_elsewhere(self, owner: ast.ClassDef) -> Iterator[Reason]:
+        """Objects of classes of other files that a model makes, wherever it keeps them."""
+        for node in inner(owner):
+            if isinstance(node, ast.Call) and not isinstance(self.module.parent(node), ast.Raise):
+                yield from self._part(self.origins.of(node.func), owner.name, None)
 
     def _attributes(self) -> Iterator[tuple[str, ast.Attribute, ast.expr]]:
         """What is assigned to attributes of models."""
@@ -165,3 +222,7 @@ class Code:
         """Tell whether an attribute is called anywhere in the file."""
         uses = ((use, self.module.parent(use)) for use in self.module.attributes(target.attr))
         return any(isinstance(call, ast.Call) and call.func is use for use, call in uses)
+
+
+def _is_target(origins: frozenset[Origin]) -> bool:
+    return Origin.TARGET in origins and Origin.SOURCE not in origins

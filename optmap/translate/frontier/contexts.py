@@ -52,9 +52,17 @@ def _of_source(origins: Origins, nodes: Iterable[ast.expr], lead: str) -> Iterat
 
 
 def _sort(origins: Origins, node: ast.expr) -> Sort | None:
-    """What a context of the source is; `strategy.scope` is one of what made the strategy."""
+    """What a context of the source is; `strategy.scope` and a name that holds one are of what made them."""
     found = origins.sort(node)
-    if found is not None or not isinstance(node, ast.Attribute):
-        return found[1] if found is not None else None
+    if found is not None:
+        return found[1]
     sorts = [origins.sort(item) for item in origins.of(node).sources if isinstance(item, ast.expr)]
-    return Sort.CONTEXT if any(item is not None and item[1] is Sort.CONTEXT for item in sorts) else None
+    return next((item[1] for item in sorts if item is not None), None)
+
+
+def callers_contexts(origins: Origins, node: ast.AST, depth: int = 5) -> Iterator[Item]:
+    """The contexts around a node, and around the calls of the function that it stands in."""
+    yield from around(origins, node)
+    function = origins.module.function_of(node)
+    for call in (origins.module.callers(function) or ()) if function is not None and depth else ():
+        yield from callers_contexts(origins, call, depth - 1)

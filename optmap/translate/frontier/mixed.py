@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterator, Sequence
 from optmap.source.changes import Change, Replace
 from optmap.source.templates import Template
 from optmap.translate.frontier.code import Code
-from optmap.translate.frontier.contexts import around
+from optmap.translate.frontier.contexts import callers_contexts
+from optmap.translate.frontier.listing import short
 from optmap.translate.frontier.origins import Origin, Origins, Value, arguments
+from optmap.translate.frontier.sorts import Sort
 from optmap.translate.steps.reasons import Reason, Why, because
 from optmap.translate.unit import STEPS, Rewritten, Unit, Veto, Vetoes, alone
 
@@ -17,7 +19,7 @@ from optmap.translate.unit import STEPS, Rewritten, Unit, Veto, Vetoes, alone
 def refusals(unit: Unit, steps: Sequence[Rewritten], code: Code) -> Vetoes:
     """What must not be rewritten: all steps of the file, or single names and calls beside them."""
     changes, origins = [change for item in steps for change in item.changes], code.origins
-    reason = next(_contexts(changes, origins), None) or code.mixture()
+    reason = next(_contexts(code), None) or code.mixture()
     if reason is not None:
         return {STEPS: Veto(str(reason))}
     mixed = [node for item in steps for node in item.gone if _meets_source(origins, node)]
@@ -28,11 +30,14 @@ def refusals(unit: Unit, steps: Sequence[Rewritten], code: Code) -> Vetoes:
     return {alone(node): Veto(f"it works on values of {titles}") for node in beside}
 
 
-def _contexts(changes: Sequence[Change], origins: Origins) -> Iterator[Reason]:
-    """The contexts of the source that steps run under."""
-    for node in _places(changes):
-        for item in around(origins, node):
+def _contexts(code: Code) -> Iterator[Reason]:
+    """The contexts of the source that steps run under, and what the file sets for all of its code."""
+    for node in code.places:
+        for item in callers_contexts(code.origins, node):
             yield because(Why.CONTEXT, context=item.text, line=item.line)
+    for reference, sort in code.references() if code.places else ():
+        if sort is Sort.SETTING:
+            yield because(Why.CONTEXT, context=short(reference), line=reference.lineno)
 
 
 def _meets_source(origins: Origins, node: ast.expr) -> bool:
@@ -60,13 +65,4 @@ def _converted(changes: Sequence[Change], origins: Origins, words: Collection[st
         asked = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
         converts = isinstance(new, Template) and any(f".{word}" in new.text for word in words)
         if asked is not None and converts and isinstance(node, ast.expr) and _is_source(origins.of(asked)):
-            yield node
-
-
-def _places(changes: Sequence[Change]) -> Iterator[ast.stmt]:
-    """The statements that others take the place of."""
-    for change in changes:
-        node = change.node if isinstance(change, Replace) else None
-        node = node[0] if isinstance(node, tuple) else node
-        if isinstance(node, ast.stmt):
             yield node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from functools import cached_property
 from typing import Final
@@ -23,14 +23,19 @@ _PASS_ON: Final = frozenset(
      "map", "filter", "getattr")
 )  # fmt: skip
 """Builtins that give back what they are given, or parts of it."""
-_ITERATES: Final = frozenset(("tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.trange", "tqdm.notebook.tqdm", "itertools.islice",
-                              "itertools.cycle", "itertools.chain", "copy.deepcopy", "copy.copy"))  # fmt: skip
+_ITERATES: Final = frozenset(
+    ("tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.trange", "tqdm.notebook.tqdm", "itertools.islice", "itertools.cycle",
+     "itertools.chain", "copy.deepcopy", "copy.copy", "functools.partial")
+)  # fmt: skip
 """The same of other packages."""
 _PLAIN_PACKAGES: Final = frozenset(
     ("numpy", "math", "random", "os", "sys", "time", "argparse", "pathlib", "json", "collections", "functools", "itertools",
      "datetime", "logging", "typing", "re", "copy", "pickle", "csv", "glob", "shutil", "string", "warnings", "operator",
      "pandas", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "gym", "gymnasium", "tqdm", "yaml", "dataclasses")
 )  # fmt: skip
+
+
+_ADDS: Final = frozenset(("append", "extend", "insert", "add", "update", "setdefault"))
 
 
 class Origin(Enum):
@@ -180,7 +185,18 @@ class Origins:
         if own is not None:
             return own
         bindings = self.module.in_force(variable, node)[:_FEW]
-        return _joined([self._binding(item) for item in bindings if not item.is_none]) if bindings else _UNKNOWN
+        found = [self._binding(item) for item in bindings if not item.is_none]
+        if any(isinstance(item.value, ast.List | ast.Dict | ast.Set) for item in bindings):
+            found += map(self.of, self._added(variable))
+        return _joined(found) if bindings else _UNKNOWN
+
+    def _added(self, variable: Variable) -> Iterator[ast.expr]:
+        """What methods add to a list, a dictionary or a set."""
+        for use in variable.uses:
+            method = self.module.parent(use)
+            call = self.module.parent(method) if isinstance(method, ast.Attribute) and method.attr in _ADDS else None
+            if isinstance(call, ast.Call) and call.func is method:
+                yield from arguments(call)
 
     def _binding(self, binding: Binding) -> Value:
         how, value = binding.how, binding.value

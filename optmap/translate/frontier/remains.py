@@ -33,11 +33,12 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[
         if isinstance(model, ast.ClassDef):
             still.append(Item(model.name, model))
             continue
-        value = origins.of(model)
+        value, owner = origins.of(model), origins.module.self_class(model)
+        text = owner.name if owner is not None else short(model)
         if Origin.SOURCE in value.origins:
-            still.append(Item(short(model), value.sources[0]))
+            still.append(Item(text, value.sources[0]))
         elif Origin.UNKNOWN in value.origins and _is_bound(origins.module, model):
-            unclear.append(Item(short(model), model))
+            unclear.append(Item(text, model))
     if still and not any(item.code is REMAINS for item in outcome.findings):
         still += _others(unit, outcome, origins)
     source, target = unit.source, unit.options.target.facts

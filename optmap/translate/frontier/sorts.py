@@ -14,6 +14,7 @@ from optmap.mapping.model import Framework, MappingSet
 class Sort(Enum):
     """The value is the name of the patterns in the framework's facts; they are tried in this order."""
 
+    SETTING = "settings"
     CONTEXT = "contexts"
     LOSS = "losses"
     SCHEDULE = "schedules"

@@ -142,6 +142,7 @@ class Why(Enum):
     # Where the rewritten code would meet what stays
     FOREIGN = "{name} on line {line}, which the rewritten code uses, stays {framework}'s"
     REFUSED = "{reason}"
+    UNKNOWN_BASE = "{model} derives from {name} of another file (line {line}), which may not be translated"
     UNKNOWN_PART = "{model} holds {name} of another file (line {line}), which may not be translated"
     # What cannot be written
     NOT_WRITTEN = "steps of {framework} are not written yet"

@@ -113,6 +113,83 @@ MIXED = {
         ),
         "torch.special.erf", 19,
     ),
+    "layers that are appended": (
+        program(last="nn.Sequential(*layers)", decorator="").replace("import functools\n", "from blocks import Block\n")
+        .replace("        self.first", "        layers = []\n        layers.append(Block(4, 3))\n        self.first"),
+        "Block", 11,
+    ),
+    "a base class of another file": (
+        program().replace("import functools\n", "from base import Base\n").replace("class Net(nn.Module)", "class Net(Base)"),
+        "Base", 7,
+    ),
+    "a layer by its name": (program(last="getattr(nn, 'Bilinear')(4, 4, 3)"), "nn", 11),
+    "a layer of a table": (
+        program(before="layers = {'first': nn.Bilinear}").replace("nn.Linear(4, 3)", "layers['first'](4, 4, 3)"),
+        "nn.Bilinear", 18,
+    ),
+    "a layer as a default": (
+        program().replace("__init__(self)", "__init__(self, last=nn.Bilinear)").replace("nn.Linear(4, 3)", "last(4, 4, 3)"),
+        "nn.Bilinear", 8,
+    ),
+    "a layer of functools.partial": (
+        program(before="last = functools.partial(nn.Bilinear, 4)").replace("nn.Linear(4, 3)", "last(4, 3)"), "nn.Bilinear", 18,
+    ),
+    "a step that is compiled": (program() + "\ntrain_step = torch.compile(train_step)\n", "torch.compile", 31),
+    "a step that runs under a context": (
+        program() + "\nwith torch.autocast('cpu'):\n    train_step(1, 2)\n", "torch.autocast", 31,
+    ),
+    "a context by its name": (
+        program(before="precise = torch.autocast('cpu')") + "\nwith precise:\n    train_step(1, 2)\n", "precise", 31,
+    ),
+    "a setting for the whole file": (program(before="torch.set_default_dtype(torch.float64)"), "torch.set_default_dtype", 18),
+}  # fmt: skip
+TAPE = """
+import tensorflow as tf
+
+model = build()
+loss_fn = {loss}
+opt = tf.keras.optimizers.SGD(0.1)
+
+{decorator}
+def step(x, y):
+    with tf.GradientTape() as tape:
+        loss = loss_fn(y, model(x, training=True))
+    grads = tape.gradient(loss, model.trainable_variables)
+    opt.apply_gradients(zip(grads, model.trainable_variables))
+{after}
+"""
+FUNCTION = """
+import mindspore as ms
+from mindspore import nn, ops
+
+net = build()
+opt = nn.SGD(net.trainable_params(), 0.1)
+
+{decorator}
+def forward(x, y):
+    return {value}
+
+grad_fn = ms.value_and_grad(forward, None, opt.parameters)
+
+def step(x, y):
+    loss, grads = grad_fn(x, y)
+    opt(grads)
+    return loss
+{after}
+"""
+USUAL = {"decorator": "", "after": "", "loss": "make_loss()", "value": "loss_fn(net(x), y)"}
+OTHERS = {
+    "tf.function": (TAPE, {"decorator": "@tf.function"}, "tf.function", 8),
+    "tf.function with arguments": (TAPE, {"decorator": "@tf.function(jit_compile=True)"}, "tf.function", 8),
+    "tf.function by a call": (TAPE, {"after": "fast = tf.function(step)"}, "tf.function", 14),
+    "a device": (TAPE, {"after": "with tf.device('/gpu:0'):\n    step(1, 2)"}, "tf.device", 14),
+    "a strategy": (
+        TAPE, {"after": "strategy = tf.distribute.MirroredStrategy()\nstrategy.run(step, args=(1, 2))"}, "MirroredStrategy", 14,
+    ),
+    "a policy": (TAPE, {"after": "tf.keras.mixed_precision.set_global_policy('mixed_float16')"}, "set_global", 14),
+    "ms.jit": (FUNCTION, {"decorator": "@ms.jit"}, "ms.jit", 8),
+    "ms.jit by a call": (FUNCTION, {"after": "step = ms.jit(step)"}, "ms.jit", 18),
+    "an operation of MindSpore": (FUNCTION, {"value": "ops.reduce_mean(loss_fn(net(x), y))"}, "ops.reduce_mean", 10),
 }  # fmt: skip
 THROUGH = {
     "as it is": program(),
@@ -144,6 +221,24 @@ def test_a_mixture_is_refused_with_its_line(name: str, tables: MappingSet) -> No
     new = [line for line in after if line not in before]
     assert all("SGD" in line or line.startswith("import") for line in new), new
     assert [item.code.id for item in result.diagnostics].count("OM410") == 1
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_so_it_is_between_the_others(name: str, tables: MappingSet) -> None:
+    text, given, cause, line = OTHERS[name]
+    text = text.format(**{**USUAL, **given})
+    ast.parse(text)
+    source = Framework("tensorflow" if "tensorflow" in text else "mindspore")
+    plain = TAPE if "tensorflow" in text else FUNCTION
+    for target in sorted(set(Framework) - {source}):
+        options = Options(target, frozenset({source}), rewrite_step=True)
+        usual = translate_bytes(plain.format(**USUAL).encode(), tables, options)
+        assert [item.code.id for item in usual.diagnostics if item.code.id in ("OM402", "OM403")] == ["OM403"]
+        result = translate_bytes(text.encode(), tables, options)
+        (refusal,) = [item.message for item in result.diagnostics if item.code.id in ("OM402", "OM403")]
+        said = refusal.partition("; the step")[0]
+        assert cause in said
+        assert re.search(rf"\bline {line}\b", said), said
 
 
 @pytest.mark.parametrize("name", THROUGH)
