@@ -31,7 +31,8 @@ class Diagnostic(NamedTuple):
     """One message about one position in a file. Lines and columns count from 1, columns in characters.
 
     `table` is the position in the mapping tables that the message is derived from, as `file:line:column`. In a notebook
-    `cell` is the number of the cell, from 1, and `line` counts within the cell.
+    `cell` is the number of the cell, from 1, and `line` counts within the cell. `replacement` is code that takes the place of
+    what the message is about.
     """
 
     code: Code
@@ -40,6 +41,7 @@ class Diagnostic(NamedTuple):
     column: int
     table: str | None = None
     cell: int | None = None
+    replacement: str | None = None
 
     @property
     def severity(self) -> Severity:
@@ -233,6 +235,18 @@ HIDDEN_GROUPS: Final = _code(
     "groups = [{'params': p, 'lr': 0.1}]; register(groups); torch.optim.SGD(groups)",
     "Write the groups at the call, or use the variable only for optimizers that are translated.",
 )  # fmt: skip
+UNFROZEN_LATER: Final = _code(
+    "OM226", "trained-parameters-change", _E,
+    "The file changes which parameters are trained before and after an optimizer is constructed, whose target holds those that "
+    "are trainable when it is constructed.",
+    "for p in net.body.parameters(): p.requires_grad = False", "Construct another optimizer where the parameters change.",
+)  # fmt: skip
+FROZEN_LATER: Final = _code(
+    "OM227", "frozen-after-construction", _W,
+    "The file changes which parameters are trained after the optimizer is constructed: in the target that changes nothing.",
+    "opt = torch.optim.SGD(net.parameters(), 0.1); net.body.requires_grad_(False)",
+    "Construct another optimizer where the parameters change.",
+)  # fmt: skip
 
 # 30x and 31x: references that are not constructor calls, and learning-rate schedules
 ALIAS: Final = _code(
@@ -375,6 +389,11 @@ REMAINS: Final = _code(
 NAME_NOTE: Final = _code(
     "OM405", "note-on-name", _I, "A note on a layer, loss or function that --rewrite-step translated.",
     "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
+)  # fmt: skip
+UNFOLLOWED_STEP: Final = _code(
+    "OM408", "unfollowed-step", _W,
+    "This file steps an optimizer that optmap did not follow, so that its step is not translated.",
+    "holder.optimizer.step()", "Rewrite the step as the message says, or assign the optimizer to a variable of its own.",
 )  # fmt: skip
 
 NAME_DIFFERS: Final = _code(

@@ -254,7 +254,8 @@ def test_json(here: Path) -> None:
         assert set(item) == {"path", "changed", "error", "calls", "diagnostics"}
         assert all(set(call) == {"line", "column", "source", "target", "status"} for call in item["calls"])
         assert all(
-            set(each) == {"code", "severity", "message", "line", "column", "table"} for each in item["diagnostics"]
+            set(each) == {"code", "severity", "message", "line", "column", "table", "replacement"}
+            for each in item["diagnostics"]
         )
         assert all(each["severity"] in ("error", "warning", "info") for each in item["diagnostics"])
     assert files[0]["calls"] == [

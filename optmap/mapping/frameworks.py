@@ -102,6 +102,33 @@ class Models(Record, title="models"):
     lacking: dict[str, dict[str, str]] = key("framework -> method that is lacking here -> what there is", default={})
 
 
+class Shown(Record, title="shown"):
+    """The code that messages show in place of a step. What stands in braces is filled in, over several lines where needed.
+
+    {body} are the statements that compute {loss}. A framework whose gradients come from a function says in `before` how to
+    define it; elsewhere the statements stand in `gradients`.
+    """
+
+    before: str = key("what stands in front of the loop, given {forward}, {function}, {given}, {results}", default="")
+    more: str = key("what is written for {more} where the function returns more than a loss", default="")
+    gradients: str = key("what computes the gradients, and calls the function, if there is one", default="")
+    called: str = key(
+        "the same where a function of the file, {call}, gives {targets}, the first of them the loss", default=""
+    )
+    clip: dict[str, str] = key(
+        "function that clips all gradients in torch -> what does so here, given {bound}", default={}
+    )
+    total: str = key("what adds the gradients up in {total}, which is None at first", default="")
+    update: str = key("how the optimizer is given gradients", default="{optimizer}(grads)")
+    cell: str = key("what takes the place of a TrainOneStepCell {name} of {network}", default="")
+    compiled: str = key("what takes the place of a Keras model's compile", default="")
+    model: str = key("what takes the place of a model that trains by itself", default="")
+    stop: str = key("the function of what torch's detach() gives", default="")
+    training: str = key("what puts {model} into training mode", default="")
+    evaluation: str = key("what puts {model} into evaluation mode", default="")
+    idiom: str = key("what is said of a step for which no code can be shown", default="")
+
+
 class Steps(Record, title="steps"):
     """What is done with optimizers in training, and how a step is written."""
 
@@ -110,21 +137,18 @@ class Steps(Record, title="steps"):
     methods: dict[str, Kind] = key("method of an optimizer -> what it does", default={})
     given: dict[str, Kind] = key("what is given an optimizer (methods begin with a dot) -> what it does", default={})
     called: Kind | None = key("what calling the optimizer does", default=None)
+    takes: tuple[str, ...] = key("what is called to take gradients", default=())
+    makes: tuple[str, ...] = key("what is called to make a function that takes them", default=())
     written: tuple[Kind, ...] = key("what of other frameworks optmap can rewrite to this one's steps", default=())
     renames: bool = key("names of other frameworks that a table has are rewritten with its steps", default=False)
     tape: str | None = key("the import path of the gradient tape", default=None)
     functions: tuple[str, ...] = key("the import paths of the function that makes a gradient function", default=())
     ops: str | None = key("the module of the functions that clip gradients", default=None)
-    finite: str | None = key("the function that tells whether gradients are finite", default=None)
-    becomes: str | None = key("what a step becomes", default=None)
-    more: str = key("what is written for {more} where a step returns more than a loss", default="")
-    update: str = key("how the optimizer is given gradients", default="{optimizer}(grads)")
-    compiled: str | None = key("what becomes of a Keras model's compile and fit", default=None)
-    model: str | None = key("what becomes of a model that trains by itself", default=None)
     trainers: tuple[str, ...] = key(
         "import paths of what trains with classes of the modules `trained` alone", default=()
     )
     trained: tuple[str, ...] = key("modules whose optimizers `trainers` take, and what becomes of compile", default=())
+    shown: Shown = key("the code that messages show", default=Shown())
 
 
 class Frontier(Record, title="frontier"):

@@ -25,7 +25,8 @@ def translation_github(files: Sequence[tuple[str, FileResult]]) -> str:
 
 def in_cell(item: Diagnostic) -> str:
     """The message; in a notebook with cell and line, for which an annotation has no field."""
-    return item.message if item.cell is None else f"cell {item.cell}, line {item.line}: {item.message}"
+    message = item.message if item.replacement is None else f"{item.message}\n\n{item.replacement}"
+    return message if item.cell is None else f"cell {item.cell}, line {item.line}: {message}"
 
 
 def annotation(level: str, title: str, text: str, path: str | None = None, line: str = "", column: str = "") -> str:

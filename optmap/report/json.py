@@ -49,6 +49,7 @@ def _file(path: str, result: FileResult) -> dict[str, Any]:
         {
             "code": item.code.id, "severity": str(item.severity), "message": item.message,
             "line": item.line, "column": item.column, "table": item.table,
+            "replacement": item.replacement,
             **_cell(item),
         }
         for item in result.diagnostics

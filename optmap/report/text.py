@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import IO, Final
@@ -18,7 +19,7 @@ _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # a line as patch and git define 
 
 
 def show_diagnostics(path: str, result: FileResult, *, infos: bool = True) -> None:
-    """Print a file's diagnostics to stderr, one per line, as `path:line:column: severity CODE message`.
+    """Print a file's diagnostics to stderr, one per line, as `path:line:column: severity CODE message`, with their code below.
 
     In a notebook the position is `path:cell N:line:column`.
     """
@@ -28,14 +29,15 @@ def show_diagnostics(path: str, result: FileResult, *, infos: bool = True) -> No
         cell = "" if item.cell is None else f"cell {item.cell}:"
         where = f"{path}:{cell}{item.line}:{item.column}"
         origin = f" [{item.table}]" if item.table else ""
-        plain = f"{where}: {item.severity} {item.code.id} {item.message}{origin}\n"
+        code = textwrap.indent(item.replacement, "    ") + "\n" if item.replacement else ""
+        plain = f"{where}: {item.severity} {item.code.id} {item.message}{origin}\n{code}"
         _print(sys.stderr, plain, lambda where=where, item=item, origin=origin: _rich_line(where, item, origin))
 
 
 def _rich_line(where: str, item: Diagnostic, origin: str) -> list[tuple[str, str]]:
     return [
         (f"{where}: ", "bold"), (f"{item.severity} {item.code.id}", _STYLES[item.severity]), (f" {item.message}", ""),
-        (origin, "dim"),
+        (origin, "dim"), (textwrap.indent(f"\n{item.replacement}", "    ") if item.replacement else "", ""),
     ]  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def position(source: Source, offset: int) -> tuple[int, int]:
 def diagnostic(source: Source, finding: Finding) -> Diagnostic:
     """The finding as reports show it."""
     line, column = position(source, offset_of(source, finding.node))
-    return Diagnostic(finding.code, finding.message, line, column, finding.table)
+    return Diagnostic(finding.code, finding.message, line, column, finding.table, None, finding.replacement)
 
 
 def ignored_lines(source: Source) -> dict[int, frozenset[str]]:

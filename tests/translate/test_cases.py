@@ -58,6 +58,8 @@ def test_case(case: Case, tables: MappingSet) -> None:
     ]
     for item, text in zip(found, case.messages, strict=True):
         assert not text or says(item.message, text)
+    if case.shown:
+        assert tuple(item.replacement for item in result.diagnostics if item.replacement) == case.shown
     prove(before, result, tables.at(dict(options.versions)), options)
 
 

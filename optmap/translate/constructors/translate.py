@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from optmap.diagnostics import (
+    FROZEN_LATER,
     GROUP_KEY,
     HIDDEN_GROUPS,
     INVALID_CALL,
@@ -192,11 +193,9 @@ class CallTranslation:
     def _inside(
         self, call: CallText, resolved: Rewrite, parameters: ParametersArgument | None, index: int | None
     ) -> Finding | None:
-        if (
-            parameters is None
-            or index is None
-            or not (parameters.entries or self.site.api.framework.facts.parameters.own_names)
-        ):
+        facts = self.site.api.framework.facts.parameters
+        flagged = facts.flag is not None and facts.flag.encode() in self.source.body
+        if parameters is None or index is None or not (parameters.entries or facts.own_names or flagged):
             return None
         from optmap.translate.parameters.checks import inexpressible
 
@@ -277,6 +276,13 @@ class CallTranslation:
 
             message = names_message(parameters.literals, self.options.target, parameters.name_attribute)
             yield Finding(NAMES_DIFFER, message, at)
+        if self.options.target.facts.parameters.flag is None and known:
+            from optmap.translate.parameters.freezing import freezing
+
+            later = freezing(self.site).later
+            if later is not None:
+                message = f"line {later} changes which parameters are trained: this optimizer keeps those of {known}()"
+                yield Finding(FROZEN_LATER, f"{message}; construct another one there", at)
         if self.options.target.facts.parameters.rename is not None:
             from optmap.translate.parameters.checks import clash_message
 

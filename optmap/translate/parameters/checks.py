@@ -12,15 +12,17 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from optmap.diagnostics import NAME_ATTRIBUTE, SCHEDULE_ARGUMENT
+from optmap.diagnostics import NAME_ATTRIBUTE, SCHEDULE_ARGUMENT, UNFROZEN_LATER
 from optmap.mapping.frameworks import fill
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.plan import Plan, group_ties
 from optmap.source.model import Module
+from optmap.source.syntax import inner
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import constructed_with
 from optmap.translate.findings import Finding, Place
+from optmap.translate.parameters.freezing import freezing
 from optmap.translate.parameters.groups import GroupEntry, ParametersArgument, called
 from optmap.translate.parameters.models import models_together
 
@@ -42,6 +44,9 @@ def inexpressible(
         message = f"{ast.unparse(picked)} is None in {target}, whose parameters do not know their names"
         message += f"; pick them from {named}()" if named is not None else ""
         return Finding(NAME_ATTRIBUTE, message, at)
+    frozen = _frozen(site, target, node, at)
+    if frozen is not None:
+        return frozen
     for entry in entries:
         if "learning_rate" in group_ties(plan.source, entry.key, plan.switched):
             what = learning_rate_object(site, entry.value, tables)
@@ -60,6 +65,21 @@ def sum_message(site: CallSite, node: ast.BinOp) -> str:
     first = node.left if listed[0] is node.left and not isinstance(node.left, ast.List) else node.right
     shown = f"[{', '.join(f'*{ast.unparse(item)}' for item in listed)}]"
     return f"{ast.unparse(first)} is an iterator, to which {site.api.framework} adds nothing: write {shown}"
+
+
+def _frozen(site: CallSite, target: Framework, node: ast.expr, at: Place) -> Finding | None:
+    """Say that other parameters are trainable when the target's optimizer is constructed than when it steps."""
+    facts = target.facts.parameters
+    if facts.flag is not None or not facts.trainable:
+        return None
+    found = freezing(site)
+    if found.before is not None and found.later is not None:
+        message = f"line {found.before} changes which parameters are trained, and line {found.later} does so again: "
+        return Finding(UNFROZEN_LATER, f"{message}{facts.trainable}() gives those that are trainable now", at)
+    if found.before is not None and any(isinstance(item, ast.Subscript) for item in inner(node)):
+        message = f"{ast.unparse(node)} counts frozen parameters, too (line {found.before}), which {facts.trainable}() leaves out"
+        return Finding(UNFROZEN_LATER, message, at)
+    return None
 
 
 def _picked_by_attribute(module: Module, node: ast.expr) -> ast.Attribute | None:

@@ -17,6 +17,7 @@ class Why(Enum):
     PARAMETER_BOUND = "{name} is bound again in {function}"
     NOT_CALLED = "{function} is used without being called"
     OTHER_ARGUMENT = "{function} is called with another optimizer on line {line}"
+    NO_STEP = "no step of it is seen in this file"
     # The statement that makes the update
     SCALER_STEPS = "a gradient scaler makes the step"
     CLOSURE = "the step is given a closure"
@@ -36,6 +37,9 @@ class Why(Enum):
     # The forward part and the backward pass
     NO_BACKWARD = "no backward pass stands before the step in its block: gradients may be accumulated"
     SEVERAL_BACKWARD = "there are {count} backward passes before the step"
+    LOSSES_REBOUND = (
+        "there are several backward passes before the step (line {line}), whose losses do not have names of their own"
+    )
     BACKWARD_ARGUMENTS = "backward() is given {given}"
     LOSS_ELSEWHERE = "{loss} is not computed in the same block"
     MODEL_NOT_CALLED = "the forward part does not call the model"
@@ -43,9 +47,11 @@ class Why(Enum):
     NO_FUNCTION_BODY = "line {line} of the forward part cannot stand in a function of its own"
     INNER_ASSIGNMENT = "line {line} of the forward part assigns, awaits or yields inside an expression"
     FORWARD_CONTEXT = "the forward part runs under {context} (line {line})"
+    INNER_STEP = "the forward part goes on past line {line}, which changes parameters: compute again there what it uses"
     INNER_BACKWARD = "line {line} makes another backward pass"
     LONG_STRING = "a string on line {line} goes over several lines"
     USES_OPTIMIZER = "the forward part uses {optimizer} (line {line})"
+    SUMMED_ACROSS_CALLS = "gradients are added up over several calls of {function}"
     # What stands around and between
     CONTEXT = "the step runs under {context} (line {line})"
     TRY = "the step stands in a try statement (line {line})"
@@ -83,6 +89,12 @@ class Why(Enum):
     SET_ON_SELF = "{attribute} is set on line {line} and may carry gradients in torch"
     MAY_COMPUTE = "{call} (line {line}) may compute with a model: it would be recorded, too"
     MODEL_COMPUTES = "{model} computes on line {line}: it would be recorded, too"
+    # Which parameters get gradients
+    UNREACHED = (
+        "the loss may not depend on {layer} (line {line}) in every step: without gradients a parameter stays as it is in one "
+        "of the frameworks, and goes on with decay and momentum in the other"
+    )
+    FROZEN = "line {line} changes which parameters are trained: the step would not notice"
     # Gradient tapes
     NOT_ZIPPED = "apply_gradients is not given zip(gradients, model.trainable_variables)"
     NOT_OF_TAPE = "{name} is not plainly tape.gradient(loss, {model}.trainable_variables) in the same block"
@@ -135,6 +147,12 @@ class Why(Enum):
     SESSION_ARGUMENTS = "the session is given arguments"
     NEVER_RUN = "the session never runs {name} on its own"
     NODE_USED = "{name} is used in another way on line {line}"
+    # Objects that train by themselves
+    GRAPH = "the graph of TensorFlow 1 makes the update where a session runs it"
+    LOSS_NOT_OWN = "the loss is not a function of this file: its counterpart in {framework} has to be chosen first"
+    GIVES_LOSS = "the network computes the loss itself"
+    NOT_BOUND = "what {function} gives is not bound to a variable of its own"
+    NOT_FOLLOWED = "the variable that holds the optimizer cannot be followed to line {line}"
     # The file
     NOT_IN_TABLE = "optmap cannot carry over {used} (line {line}): rewrite that line, or translate it by hand"
     SEVERAL_PLACES = "the file trains in several places"
@@ -145,7 +163,7 @@ class Why(Enum):
     UNKNOWN_BASE = "{model} derives from {name} of another file (line {line}), which may not be translated"
     UNKNOWN_PART = "{model} holds {name} of another file (line {line}), which may not be translated"
     # What cannot be written
-    NOT_WRITTEN = "steps of {framework} are not written yet"
+    NOT_WRITTEN = "optmap writes no such step for {framework}"
     NAME_TAKEN = "the file binds '{name}' to something else"
     COMMENT_IN_CALL = "there is a comment inside the call on line {line}"
     COMMENT_IN_LOSS = "there is a comment inside the loss on line {line}"
@@ -158,9 +176,13 @@ class Why(Enum):
     SESSION_LINE = "the session's block stands on line {line} itself"
 
 
-_ACCUMULATES: Final = frozenset(
-    {Why.CLEARED_ELSEWHERE, Why.NEVER_CLEARED, Why.ADDED_AFTER_CLEARING, Why.NO_BACKWARD}
+_ACCUMULATES: Final = frozenset({Why.CLEARED_ELSEWHERE, Why.NO_BACKWARD})
+"""Gradients may be added up over several backward passes."""
+_HARMLESS: Final = frozenset(
+    {Why.LONG_STRING, Why.SHARED_LINE, Why.MODELS_UNKNOWN, Why.PART_OF_MODEL, Why.EVALUATES, Why.EVALUATES_MODEL,
+     Why.IN_EVALUATION, Why.COMMENT, Why.TRAINS_OTHER, Why.COMMENT_INSIDE}
 )  # fmt: skip
+"""What forbids a change that nobody looks at, but leaves the code right that a message shows for the step."""
 
 
 class Reason(NamedTuple):
@@ -174,8 +196,12 @@ class Reason(NamedTuple):
 
     @property
     def accumulates(self) -> bool:
-        """Tell whether gradients may be summed up over several backward passes."""
         return self.why in _ACCUMULATES
+
+    @property
+    def harmless(self) -> bool:
+        """Tell whether code can be shown for the step all the same."""
+        return self.why in _HARMLESS
 
 
 def because(why: Why, **data: object) -> Reason:

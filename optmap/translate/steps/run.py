@@ -5,11 +5,11 @@ Nothing here is imported unless a file has a translated call and mentions what a
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from optmap.diagnostics import STEP, STEP_NOT_PLAIN
-from optmap.mapping.frameworks import Gradients, Kind
+from optmap.diagnostics import STEP, STEP_NOT_PLAIN, UNFOLLOWED_STEP
+from optmap.mapping.frameworks import Facts, Gradients, Kind, fill
 from optmap.source.model import Module
 from optmap.translate.discover.events import Event, read_training
 from optmap.translate.discover.sites import CallSite
@@ -17,15 +17,13 @@ from optmap.translate.findings import Finding, Place, offset_of, position
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.step import begin
-from optmap.translate.steps.read.torch_step import plan_of, read_torch_step
+from optmap.translate.steps.read.targets import READ, Retargeted, read_step
+from optmap.translate.steps.read.unfollowed import unfollowed
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
-from optmap.translate.steps.write.preview import shown_plan, shown_step, shown_torch_step
+from optmap.translate.steps.write.fresh_names import identifiers, lines_of
+from optmap.translate.steps.write.preview import shown_step
+from optmap.translate.steps.write.trainers import TRAINERS, shown_trainer
 from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit, Vetoes
-
-if TYPE_CHECKING:
-    from optmap.translate.steps.read.targets import Retargeted
-
-_TORCH: tuple[Kind, ...] = (Kind.STEP, Kind.SCALED_STEP)
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
@@ -62,102 +60,100 @@ class _Steps:
         self.refusal = refusal
         self.vetoes = vetoes
         self.training = read_training(Module.of(unit.source), replaced)
+        self.used = identifiers(self.training.module)
         self.findings: list[Finding] = []
-        self.plans: list[Plan] = []
+        self.read: list[Retargeted] = []
         self.minimized: list[Event] = []
-        self.others: list[Retargeted] = []
 
     def run(self) -> StepOutcome:
-        for event in self._events():
+        events = self.training.events
+        steps = [event for event in events if event.kind is not Kind.ZERO_GRAD]
+        for event in steps:
             self._step(event)
+        if events and not steps:
+            self._report(events[0], None, because(Why.NO_STEP))
+        self._report_unfollowed()
         if self.rewrite:
             self._report_clearing()
-        if self.others:
-            from optmap.translate.steps.write.retarget import rewrite_steps as rewrite_others
-
-            return rewrite_others(self.unit, self.training, self.others, self.findings)
         outcome = self._graph() if self.minimized else None
-        if outcome is None and self.plans:
+        return outcome or self._rewritten()
+
+    def _report_unfollowed(self) -> None:
+        """Report, once, what may step an optimizer of the file beside the steps that were found."""
+        found = unfollowed(self.training, tuple(self.replaced))
+        if found:
+            idiom = fill(self.target.facts.steps.shown.idiom, optimizer="optimizer")
+            said = f"the file may step an optimizer here that optmap did not follow ({lines_of(found)})"
+            self.findings.append(Finding(UNFOLLOWED_STEP, f"{said}; {idiom}" if idiom else said, found[0]))
+
+    def _rewritten(self) -> StepOutcome:
+        """What becomes of the steps that were put aside."""
+        if not self.read:
+            return StepOutcome(self.findings)
+        if self.target.facts.steps.gradients is Gradients.FUNCTION:
             from optmap.translate.steps.write.mindspore import rewrite_steps
 
             try:
-                return rewrite_steps(self.unit, self.training, self.plans, self.findings, self.vetoes)
+                return rewrite_steps(self.unit, self.training, self._plans(), self.findings, self.vetoes)
             except NotPlain as error:
-                for plan in self.plans:
-                    self._report(plan.event, self._shown(plan.event), error.reason)
-        return outcome or StepOutcome(self.findings)
+                for read in self.read:
+                    self._report(read.event, self._code(read.event, read), error.reason)
+                return StepOutcome(self.findings)
+        from optmap.translate.steps.write.retarget import rewrite_steps as rewrite_others
 
-    def _events(self) -> Sequence[Event]:
-        """One event for each step: what only clears gradients belongs to the step beside it."""
-        events = self.training.events
-        return [event for event in events if event.kind is not Kind.ZERO_GRAD] or events[:1]
+        return rewrite_others(self.unit, self.training, self.read, self.findings)
 
     def _step(self, event: Event) -> None:
         """Report a step, or put it aside to be rewritten."""
-        steps, held = self.target.facts.steps, event.holder is not None
-        written = event.kind in steps.written
-        if steps.gradients is not Gradients.FUNCTION and held and self._retargeted(event):
-            return
-        if written and self.rewrite and event.kind is Kind.MINIMIZE:
+        steps, read = self.target.facts.steps, None
+        if self.rewrite and event.kind is Kind.MINIMIZE and event.kind in steps.written:
             self.minimized.append(event)
-        elif written and self.rewrite and event.kind is Kind.APPLY_GRADIENTS and held:
-            self._tape(event)
-        elif written and event.kind in _TORCH and held:
-            self._torch(event)
-        elif self.rewrite and not steps.written:
-            self._report(event, self._shown(event), because(Why.NOT_WRITTEN, framework=self.target.facts.title))
-        else:
-            self.findings.append(Finding(STEP_NOT_PLAIN if self.rewrite else STEP, self._shown(event), event.call))
-
-    def _torch(self, event: Event) -> None:
-        step, refusal = read_torch_step(begin(self.source, self.training, event))
-        refusal = refusal or self._company()
-        if refusal is None and self.rewrite:
-            self.plans.append(plan_of(step))
-        else:
-            self._report(event, shown_plan(step, self.target, refusal), refusal)
-
-    def _tape(self, event: Event) -> None:
-        from optmap.translate.steps.read.tape import read_tape
-
+            return
+        refusal = None if event.kind in steps.written else because(Why.NOT_WRITTEN, framework=self.target.facts.title)
         try:
-            plan = read_tape(begin(self.source, self.training, event), self.target)
-            self._check_company()
-            self.plans.append(plan)
+            if event.kind in READ:
+                if event.holder is None:
+                    raise NotPlain(Why.NOT_FOLLOWED, line=event.call.lineno)
+                read = read_step(begin(self.source, self.training, event), self.target)
+                refusal = next(iter(read.refusals), None) or refusal or self._company()
+            if read is not None and self.rewrite and refusal is None:
+                self.read.append(read)
+            else:
+                self._report(event, self._code(event, read), refusal)
         except NotPlain as error:
-            self._report(event, shown_step(self.training.module, event, self.target), error.reason)
+            self._report(event, None, error.reason)
 
-    def _retargeted(self, event: Event) -> bool:
-        """Read a step whose target is torch or TensorFlow; False where there is no reader for it."""
-        from optmap.translate.steps.read.targets import can_rewrite, read_retargeted
+    def _code(self, event: Event, read: Retargeted | None) -> str:
+        """What is shown for a step. Raises NotPlain where it cannot be."""
+        if read is None:
+            return shown_trainer(self.training.module, event, self.target, self.used)
+        return shown_step(self.source, read, self.target, self.used)
 
-        if not can_rewrite(event, self.target):
-            return False
-        refusal = None
-        try:
-            step = read_retargeted(begin(self.source, self.training, event), self.target)
-            self._check_company()
-            if self.rewrite:
-                self.others.append(step)
-                return True
-        except NotPlain as error:
-            refusal = error.reason
-        self._report(event, self._shown(event), refusal)
-        return True
-
-    def _report(self, event: Event, text: str, refusal: Reason | None) -> None:
-        """Show what a step becomes, and why it is not rewritten."""
+    def _report(self, event: Event, code: str | None, refusal: Reason | None) -> None:
+        """Show what a step becomes, and say why it is not rewritten, or why no code can be shown."""
+        facts, own = self.target.facts, event.site.api.framework.facts
+        idiom = facts.steps.shown.idiom or f"the step has to be written as {facts.title} has it"
+        holder = event.holder.text if event.holder is not None else "optimizer"
+        instead = f"; {fill(idiom, optimizer=holder)}" if event.kind not in TRAINERS else ""
         if self.rewrite:
-            finding = Finding(STEP_NOT_PLAIN, f"left as it is, because {refusal}; {text}", event.call)
+            said = f"left as it is, because {refusal}{instead if code is None else '; the code shown takes its place'}"
+        elif code is None:
+            said = f"the step is still {own.title}'s, and no code can be shown for it, because {refusal}{instead}"
         else:
-            finding = Finding(STEP, f"{text} ({refusal or '--rewrite-step writes it'})", event.call)
-        self.findings.append(finding)
+            unless = f"leaves it, because {refusal}" if refusal is not None else "writes it"
+            said = f"the step is still {own.title}'s; the code shown takes its place (--rewrite-step {unless})"
+        if code is not None and self._mentions(code, own):
+            said += f"; what it takes from {own.title} has to be replaced, too"
+        code_of = STEP_NOT_PLAIN if self.rewrite else STEP
+        self.findings.append(Finding(code_of, said, event.call, replacement=code))
 
-    def _shown(self, event: Event) -> str:
-        """The replacement of a step, as far as it can be told."""
-        if event.kind not in _TORCH or event.holder is None:
-            return shown_step(self.training.module, event, self.target)
-        return shown_torch_step(begin(self.source, self.training, event), self.target)
+    def _mentions(self, code: str, own: Facts) -> bool:
+        """Tell whether code uses names that the file imports from a framework."""
+        module = self.training.module
+        names = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+        found = (module.bound(name, at=module.tree) for name in names)
+        paths = (binding.path for variable in found if variable is not None for binding in variable.bindings)
+        return any(path is not None and path.partition(".")[0] in own.packages for path in paths)
 
     def _graph(self) -> StepOutcome | None:
         """Rewrite a TensorFlow 1 graph that one optimizer minimizes; None where there is none that is plain."""
@@ -173,8 +169,15 @@ class _Steps:
             return rewrite_graph(self.unit, self.training, graph, list(self.findings))
         except NotPlain as error:
             for event in self.minimized:
-                self._report(event, shown_step(self.training.module, event, self.target), error.reason)
+                self._report_graph(event, error.reason)
             return None
+
+    def _report_graph(self, event: Event, refusal: Reason) -> None:
+        """A graph that is not rewritten, or a function that computes the loss."""
+        try:
+            self._report(event, self._code(event, None), refusal)
+        except NotPlain:
+            self._report(event, None, refusal)
 
     def _check_company(self) -> None:
         """Raises NotPlain where an optimizer of the file stays what it was."""
@@ -209,4 +212,4 @@ class _Steps:
                 self.findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
 
     def _plans(self) -> list[Plan]:
-        return [*self.plans, *(step.plan for step in self.others if step.plan is not None)]
+        return [step.plan for step in self.read if step.plan is not None]

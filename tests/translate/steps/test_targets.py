@@ -73,11 +73,11 @@ def test_a_step_that_cannot_be_proved_is_left_alone(
 
 
 @pytest.mark.parametrize(("target", "wanted"), [("mindspore", False), ("tensorflow", True)])
-def test_the_readers_of_a_target_are_loaded_for_it_alone(target: str, wanted: bool) -> None:
+def test_the_writers_of_a_target_are_loaded_for_it_alone(target: str, wanted: bool) -> None:
     script = (
         "import sys\nfrom optmap.api import translate_source\n"
         f"translate_source({FROM_TORCH['function']!r}, {target!r}, rewrite_step=True)\n"
-        "print('optmap.translate.steps.read.targets' in sys.modules)\n"
+        "print('optmap.translate.steps.write.retarget' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(wanted)]

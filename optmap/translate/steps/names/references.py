@@ -12,11 +12,13 @@ from optmap.mapping.steps import Pair, load_table
 from optmap.mapping.values import read_value
 from optmap.source.calls import comments_in
 from optmap.source.model import Variable
-from optmap.source.syntax import Function, chain_of, inner, is_alias
-from optmap.source.templates import CallTemplate, Given, Template, copied, template
+from optmap.source.syntax import Function, inner, is_alias
+from optmap.source.templates import CallTemplate, Given, Template, copied
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell_path
 from optmap.translate.discover.events import Training, model_uses
+from optmap.translate.discover.trained import constructed_with
+from optmap.translate.parameters.reader import read_parameters
 from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.kinds import Kind, Kinds
@@ -46,6 +48,11 @@ class NameRewriter:
         self.called = pair[1].facts.models.called
         self.methods = pair[1].facts.models.methods.get(pair[0], {})
         self.done = {id(item) for node in done for item in inner(node)}
+        self.trainable = pair[1].facts.parameters.trainable
+        sites = [site for holder in training.holders for site in holder.sites]
+        given = [(site, node) for site in sites if (node := constructed_with(site)) is not None]
+        found = [read_parameters(source, node, site.api.framework) for site, node in given]
+        self.trained = {id(call) for item in found for call in (*item.accessors, *item.unnamed)}
         self.changes = NameChanges()
         self.models: dict[int, tuple[str, str]] = {}
 
@@ -254,19 +261,24 @@ class NameRewriter:
             if not sure or not ((word in _PLAIN and bare) or word == "train"):
                 self.changes.stay(call, f".{word}(): {self.called} has {self.methods[word]}")
                 continue
-            self.changes.rename_to(function, self.methods[word].partition("(")[0])
+            self.changes.rename_to(function, self._counterpart(call, word))
             self.done.update(id(item) for item in inner(call) if bare)
-            outer = self.module.parent(call)
             if word == "eval":
                 self.changes.replace(call, CallTemplate(copied(function), (Given(None, Template("False")),)))
-            elif word == "parameters" and isinstance(outer, ast.Call) and chain_of(outer.func) == ("next",):
-                self.changes.replace(call, template("iter($call)", call=call))  # a list in MindSpore
 
     def _is_model(self, function: ast.Attribute) -> bool:
         """Tell whether a method is that of a model, and the file does not define it itself."""
         value = self.kinds.of(function.value)
         own = value.owner is not None and self.module.attribute_of(value.owner, function.attr) is not None
         return value.kind is Kind.MODEL and not own
+
+    def _counterpart(self, call: ast.Call, word: str) -> str:
+        """What a method of models is called: optimizers are given the trainable parameters, whatever else is done takes all."""
+        held = self.module.holder(call)
+        given = held is not None and any(id(use) in self.done for use in held.uses)
+        if word == "parameters" and (given or id(call) in self.trained):
+            return self.trainable
+        return self.methods[word].partition("(")[0]
 
     def _is_settled(self, call: ast.Call) -> bool:
         """Tell whether a call, or what it calls, is changed or reported already."""

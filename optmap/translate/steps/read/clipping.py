@@ -25,11 +25,14 @@ _IDLE: Final = {"norm_type": 2, "error_if_nonfinite": False}
 
 
 def find_clips(step: Step) -> Step:
-    """Find what clips all gradients between the backward pass and the step. Raises NotPlain where it is of another kind."""
-    assert step.backward is not None
+    """Find what clips all gradients behind the backward pass, or before a step that sums up gradients of other blocks.
+
+    Raises NotPlain where it is of another kind.
+    """
     assert step.statement is not None
-    place = step.block.index
-    between = step.block[place(step.backward) + 1 : place(step.statement)]
+    assert step.backward is not None
+    start = 0 if step.backward is step.statement else step.block.index(step.backward) + 1
+    between = step.block[start : step.block.index(step.statement)]
     return step._replace(clips=tuple(clip for statement in between for clip in _clips(step, statement)))
 
 

@@ -10,7 +10,7 @@ from optmap.source.flow import Loop, Use, binds, certain, flow, heads
 from optmap.source.model import How
 from optmap.source.paths import root_of
 from optmap.source.syntax import Function, chain_of, inner, parameters
-from optmap.translate.steps.read.forward import prepares
+from optmap.translate.steps.read.prepared import prepares
 from optmap.translate.steps.read.step import Interface, Step, deleted, within
 from optmap.translate.steps.reasons import NotPlain, Why
 
@@ -204,7 +204,8 @@ def _can_leave(step: Step, function: ast.FunctionDef, needed: Sequence[Use]) -> 
 
 def _is_tensor(step: Step, name: str, seen: frozenset[str] = frozenset()) -> bool:
     """Tell whether a name that the forward part binds surely holds a tensor, or tensors."""
-    values = [item.value for item in step.region if isinstance(item, ast.Assign) and name in step.effects.binds(item)]
+    nodes = [node for item in step.region for node in inner(item) if isinstance(node, ast.Assign)]
+    values = [item.value for item in nodes if name in step.effects.binds(item)]
     return name not in seen and any(_makes_tensor(step, value, seen | {name}) for value in values)
 
 

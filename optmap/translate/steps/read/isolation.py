@@ -10,9 +10,9 @@ from optmap.mapping.frameworks import Kind
 from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.syntax import chain_of
 from optmap.source.text import Source
-from optmap.translate.steps.read.forward import GROUND
-from optmap.translate.steps.read.step import Step, is_backward, shown
-from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.read.region import GROUND, is_autocast
+from optmap.translate.steps.read.step import Step, is_backward, shown, within
+from optmap.translate.steps.reasons import NotPlain, Why, because
 
 JUMPS: Final = (ast.Continue, ast.Break, ast.Return, ast.Raise)
 _CONTEXTS: Final = ("autocast", "grad", "torch", "amp", "no_sync")
@@ -23,17 +23,18 @@ _FLOW_WORDS: Final = ("grad", "backward", "step", "scale", "reduce", "sync")
 
 def check_contexts(step: Step) -> Step:
     """Raises NotPlain where the step runs in a context of its own."""
-    for node in reversed(step.around()):
+    inner = within(step.module, step.backward, step.function) if step.backward is not None else ()
+    for node in dict.fromkeys((*reversed(step.around()), *inner)):
         if isinstance(node, ast.With | ast.AsyncWith):
             for item in node.items:
                 text = shown(item.context_expr)
                 if any(word in text for word in _CONTEXTS):
-                    raise NotPlain(Why.CONTEXT, context=text, line=node.lineno)
+                    if not is_autocast(step, node):
+                        raise NotPlain(Why.CONTEXT, context=text, line=node.lineno)
+                    step = step.refuse(Why.CONTEXT, context=text, line=node.lineno)
         if isinstance(node, ast.Try):
-            raise NotPlain(Why.TRY, line=node.lineno)
-    if isinstance(step.function, ast.AsyncFunctionDef):
-        raise NotPlain(Why.ASYNC)
-    return step
+            step = step.refuse(Why.TRY, line=node.lineno)
+    return step.refuse(Why.ASYNC) if isinstance(step.function, ast.AsyncFunctionDef) else step
 
 
 def check_company(step: Step) -> Step:
@@ -43,20 +44,41 @@ def check_company(step: Step) -> Step:
         if event.kind not in (Kind.STEP, Kind.SCALED_STEP):
             continue
         if event.holder is not step.event.holder:
-            if event.holder is None:
-                raise NotPlain(Why.ANOTHER_STEPS)
-            raise NotPlain(Why.OTHER_STEPS, optimizer=event.holder.text)
-        if event.kind is Kind.STEP and event is not step.event:
-            raise NotPlain(Why.STEPS_AGAIN, optimizer=step.holder.text, line=event.call.lineno)
-    clips = [clip.statement for clip in step.clips]
+            other = (
+                because(Why.OTHER_STEPS, optimizer=event.holder.text) if event.holder else because(Why.ANOTHER_STEPS)
+            )
+            step = step.refuse(other)
+        elif event.kind is Kind.STEP and event is not step.event:
+            step = step.refuse(Why.STEPS_AGAIN, optimizer=step.holder.text, line=event.call.lineno)
+    return check_gradient_words(step)
+
+
+def check_gradient_words(step: Step) -> Step:
+    """Raises NotPlain where the function reads, changes or adds to gradients beside the step."""
+    assert step.backward is not None
+    known = [*(clip.statement for clip in step.clips), *step.gone]
     for node, why in _gradient_words(step).get(id(step.function), ()):
-        if not step.inside(node, clips):
-            statement = step.module.statement(node)
-            if why is not Why.ANOTHER_BACKWARD:
-                raise NotPlain(why, line=node.lineno)
-            if is_backward(statement) and statement is not step.backward:
-                raise NotPlain(why, line=statement.lineno)
+        statement = step.module.statement(node)
+        mine = why is Why.ANOTHER_BACKWARD and (not is_backward(statement) or step.inside(statement, [step.backward]))
+        if mine or step.inside(node, known):
+            continue
+        reason = because(why, line=node.lineno)
+        if _concerns(step, statement):
+            raise NotPlain(reason)
+        step = step.refuse(reason)
     return step
+
+
+def _concerns(step: Step, statement: ast.stmt) -> bool:
+    """Tell whether what a statement does with gradients may concern those of the step: unless they are cleared in between."""
+    assert step.backward is not None
+    assert step.statement is not None
+    place = step.block.index
+    cleared = [place(zero) for zero in step.zeros if place(zero) < place(step.backward)]
+    if not cleared:
+        return True
+    between = step.block[max(cleared) : place(step.statement)]
+    return step.inside(statement, between)
 
 
 Words: TypeAlias = Mapping[int, Sequence[tuple[ast.expr, Why]]]
@@ -117,7 +139,7 @@ def check_between(step: Step) -> Step:
     place = step.block.index
     first = place(step.region[-1] if step.region else step.backward) + 1
     for statement in step.block[first : place(step.statement)]:
-        if statement is not step.backward and statement not in step.zeros:
+        if statement is not step.backward and statement not in step.zeros and statement not in step.gone:
             # a jump must leave no gradients behind that the next step would add to
             early = place(statement) < place(step.backward)
             jumps = early or all(place(zero) < place(step.backward) for zero in step.zeros)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Final
 
 from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
@@ -14,6 +15,11 @@ from optmap.translate.steps.read.isolation import check_layout
 from optmap.translate.steps.read.plan import Ready
 from optmap.translate.steps.read.step import Step
 from optmap.translate.steps.reasons import NotPlain, Why
+
+_ASKED: Final = frozenset(
+    {"parameters", "named_parameters", "train", "eval", "to", "cuda", "state_dict", "load_state_dict", "modules", "apply"}
+)  # fmt: skip
+"""Methods of models that compute no results."""
 
 
 def choose_modes(step: Step) -> Step:
@@ -32,9 +38,87 @@ def choose_modes(step: Step) -> Step:
         if not is_trained_before(step, model) and whole not in found:
             found.append(whole)
             sites |= {id(site): site for site in holder.sites}
+    made = made_models(step.module)
+    trained_whole = {_whole(step, model) for _, model in trained_models(step)}
+    early = [model for model in made if model in trained_whole and _computes_early(step, model, made[model])]
+    ready = [Ready(made[model], (model,)) for model in made if model in early or model not in trained_whole]
+    found = [model for model in found if model not in early]
     if found and evaluates(step.module):
-        return step._replace(ready=tuple(_constructed(step, site) for site in sites.values()))
-    return step._replace(modes=tuple(found))
+        ready += [_constructed(step, site) for site in sites.values()]
+        found = []
+    return step._replace(modes=tuple(found), ready=tuple(ready))
+
+
+def made_models(module: Module) -> dict[Chain, ast.stmt]:
+    """The models that the file makes, beside those that are parts of others, each with the statement that does so.
+
+    Left out are those that nothing calls, those whose name stands for several objects, and those without a variable.
+    """
+    known: dict[Chain, ast.stmt] | None = module.source.memo.get(made_models)
+    if known is not None:
+        return known
+    found: dict[Chain, ast.stmt] = {}
+    for call in module.nodes(ast.Call):
+        if not _makes_model(module, call):
+            continue
+        value: ast.expr = call
+        while isinstance(outer := module.parent(value), ast.Attribute) and isinstance(module.parent(outer), ast.Call):
+            value = module.parent(outer)  # type: ignore[assignment]
+        held = module.holder(value)
+        statement = module.statement(value)
+        if held is None or len(held.bindings) != 1 or not isinstance(statement, ast.Assign | ast.AnnAssign):
+            continue
+        owner = held.scope if len(held.chain) > 1 else None
+        inside = isinstance(owner, ast.ClassDef) and _is_model(module, owner)
+        if not inside and any(_is_called(module, use) for use in held.uses):
+            found[held.chain] = statement
+    module.source.memo[made_models] = found
+    return found
+
+
+def _makes_model(module: Module, call: ast.Call) -> bool:
+    """Tell whether a call constructs a model: of a class of the file, or a container of layers."""
+    made = module.definition(call.func)
+    if isinstance(made, ast.ClassDef):
+        return _is_model(module, made)
+    paths = [path for path in module.paths(call.func) if path is not None]
+    return any(path.startswith("torch.nn.") and path.endswith(("Sequential", "Dropout")) for path in paths)
+
+
+def _is_model(module: Module, owner: ast.ClassDef) -> bool:
+    return any(module.method(owner, name) is not None for name in ("forward", "construct"))
+
+
+def _is_called(module: Module, use: ast.expr) -> bool:
+    call = module.parent(use)
+    return isinstance(call, ast.Call)
+
+
+def _computes_early(step: Step, model: Chain, made: ast.stmt) -> bool:
+    """Tell whether a model may compute between its construction and the forward function of the step."""
+    module = step.module
+    variable = (
+        module.holder(made.value) if isinstance(made, ast.Assign | ast.AnnAssign) and made.value is not None else None
+    )
+    hoist = step.interface.hoist or step.anchor
+    settled = {id(node) for site in step.holder.sites for node in inner(site.node)}
+    for use in variable.uses if variable is not None else ():
+        outer = module.parent(use)
+        asked = isinstance(outer, ast.Attribute) and outer.attr in _ASKED
+        if (
+            id(use) not in settled
+            and not asked
+            and made.lineno < use.lineno < hoist.lineno
+            and not _in_function(step, use)
+        ):
+            return True
+    return False
+
+
+def _in_function(step: Step, use: ast.expr) -> bool:
+    """Tell whether a use stands in a function that is only defined where it stands."""
+    function = step.module.function_of(use)
+    return function is not None and function is not step.module.function_of(step.event.call)
 
 
 def trained_models(step: Step) -> Iterator[tuple[Holder, Chain]]:
@@ -98,6 +182,8 @@ def _whole(step: Step, model: Chain) -> Chain:
     least = 1 if model[0] != "self" else 2
     if len(model) <= least:
         return model
+    if model[:least] in made_models(step.module):
+        return model[:least]
     if least == 2 and model[:2] in {chain[:2] for chain in step.models if len(chain) == 2}:
         return model[:2]
     variable = step.variable(model[0]) if least == 1 else None

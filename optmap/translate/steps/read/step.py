@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from optmap.source.flow import Effects
@@ -15,7 +15,7 @@ from optmap.translate.discover.events import Event, Training, place_of
 from optmap.translate.discover.holders import Holder
 from optmap.translate.discover.trained import Chain, seen
 from optmap.translate.steps.read.plan import Clip, Ready
-from optmap.translate.steps.reasons import NotPlain, Reason, Why
+from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.values import NamedTuple
 
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -43,9 +43,10 @@ class Step(NamedTuple):
 
     `function` is the innermost function or class around it, or the module; `block` the statements among which it stands.
     `zeros` clear the gradients, `region` is the forward part, `backward` the backward pass or what takes a tape's
-    gradient, `head` the statement whose block the region is. `loss` is the variable of the loss, `total` the sum of
-    several. `training` are models to put into training mode in front of the forward function, `ready` says where others
-    are.
+    gradient, `head` the statement whose block the region is. `loss` is the variable of the loss, `total` what the backward
+    pass starts from where that is not plain. `gone` are other statements that make the gradients. `modes` are models to put
+    into training mode in front of the forward function, `ready` says where others are. `refusals` say why the step is not
+    rewritten, though code can be shown for it.
     """
 
     source: Source
@@ -57,7 +58,7 @@ class Step(NamedTuple):
     block: Sequence[ast.stmt] = ()
     zeros: tuple[ast.stmt, ...] = ()
     region: tuple[ast.stmt, ...] = ()
-    backward: ast.Expr | ast.Assign | None = None
+    backward: ast.Expr | ast.Assign | ast.With | None = None
     head: ast.With | None = None
     loss: str | None = None
     total: ast.expr | None = None
@@ -65,6 +66,23 @@ class Step(NamedTuple):
     interface: Interface = Interface()
     modes: tuple[Chain, ...] = ()
     ready: tuple[Ready, ...] = ()
+    gone: tuple[ast.stmt, ...] = ()
+    refusals: tuple[Reason, ...] = ()
+
+    def refuse(self, why: Why | Reason, **data: object) -> Step:
+        """The step with a reason not to rewrite it, after which reading goes on: code can still be shown for it."""
+        reason = because(why, **data) if isinstance(why, Why) else why
+        return self._replace(refusals=(*self.refusals, reason))
+
+    def tried(self, check: Callable[[Step], object]) -> Step:
+        """The step after a check; what forbids to show code is raised as NotPlain."""
+        try:
+            check(self)
+        except NotPlain as error:
+            if not error.reason.harmless:
+                raise
+            return self.refuse(error.reason)
+        return self
 
     @property
     def module(self) -> Module:
@@ -157,7 +175,7 @@ def begin(source: Source, training: Training, event: Event) -> Step:
 def stand(step: Step, used: Why, misplaced: Why, *places: type[ast.AST]) -> Step:
     """Find the step's statement and its block. Raises NotPlain where it is not a statement, or stands in one of the places."""
     if step.holder.doubt is not None:
-        raise NotPlain(step.holder.doubt)
+        step = step.refuse(step.holder.doubt)
     statement = step.module.parent(step.event.call)
     if not isinstance(statement, ast.Expr):
         raise NotPlain(used)
@@ -174,9 +192,9 @@ def within(module: Module, node: ast.AST, outer: ast.AST) -> Iterator[ast.AST]:
         yield item
 
 
-def receiver(statement: ast.Expr | ast.Assign) -> ast.expr:
+def receiver(statement: ast.Expr | ast.Assign | ast.With) -> ast.expr:
     """`loss` in `loss.backward()`."""
-    call = statement.value
+    call = statement.value if not isinstance(statement, ast.With) else None
     assert isinstance(call, ast.Call)
     assert isinstance(call.func, ast.Attribute)
     return call.func.value

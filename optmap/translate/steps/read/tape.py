@@ -14,23 +14,13 @@ from optmap.source.edits import rest_of_line
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain
 from optmap.translate.parameters.inferred import infer_parameters
-from optmap.translate.steps.read.forward import check_region
-from optmap.translate.steps.read.interface import check_interface, choose_interface
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
 from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.region import check_region
 from optmap.translate.steps.read.step import Step, stand
 from optmap.translate.steps.reasons import NotPlain, Why
 
 VARIABLES: Final = ("trainable_variables", "trainable_weights")
-
-
-def read_tape(step: Step, target: Framework) -> Plan:
-    """Read a step around an `optimizer.apply_gradients(...)` whose forward part becomes a function. Raises NotPlain."""
-    step, toggled = read_taped(step, target)
-    step = check_interface(choose_interface(step))
-    hoist = step.interface.hoist
-    hoist = step.head if hoist is None or hoist is step.region[0] else hoist
-    return taped_plan(step, toggled, hoist or step.anchor)
 
 
 def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
@@ -43,13 +33,13 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     step = step._replace(head=head, region=tuple(head.body), backward=taken, loss=loss, holder=holder)
     _check_uses(step, gradients, Why.GRADIENTS_USED)
     _check_uses(step, tape, Why.TAPE_USED)
-    _check_head(step, head)
+    step = step.tried(lambda step: _check_head(step, head))
     if loss not in step.effects.binds(head):
         raise NotPlain(Why.NOT_UNDER_TAPE, loss=loss)
-    check_region(step)
-    assert step.statement is not None
-    check_layout(step.source, [*step.region, taken, step.statement])
-    _check_trained(step, model, target)
+    step = check_region(step)
+    laid = [*step.region, taken, step.event.call]
+    step = step.tried(lambda step: check_layout(step.source, map(step.module.statement, laid)))
+    step = step.tried(lambda step: _check_trained(step, model, target))
     _check_between(step, head, taken)
     return step, tuple(dict.fromkeys(_training_models(step)))
 

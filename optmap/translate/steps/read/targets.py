@@ -1,10 +1,10 @@
-"""Plain steps that become torch's or TensorFlow's: what each direction must prove beyond what a step for MindSpore must."""
+"""Training steps of each kind as one value: what each kind, and each target, must prove."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from optmap.mapping.frameworks import Gradients, Kind
 from optmap.mapping.model import Framework
@@ -12,25 +12,41 @@ from optmap.source.flow import flow
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.trained import Chain, constructed_with, is_accessor
-from optmap.translate.steps.read.history import History
-from optmap.translate.steps.read.interface import check_computed_inside
-from optmap.translate.steps.read.modes import evaluates, is_trained_before, trained_models
+from optmap.translate.steps.read.clipping import find_clips
+from optmap.translate.steps.read.forward import check_forward, find_clearing, find_forward
+from optmap.translate.steps.read.interface import check_computed_inside, check_interface, choose_interface
+from optmap.translate.steps.read.isolation import check_between, check_company, check_contexts, check_step_layout
+from optmap.translate.steps.read.modes import choose_modes, evaluates, is_trained_before, trained_models
 from optmap.translate.steps.read.plan import Plan
-from optmap.translate.steps.read.step import Step, deleted
-from optmap.translate.steps.read.tape import read_taped, taped_plan
-from optmap.translate.steps.read.torch_step import BEGINNING, MIDDLE, Stage, plan_of, read_stages
-from optmap.translate.steps.read.value_and_grad import GradientCall, read_gradient_call
-from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.read.reached import check_frozen, check_reached
+from optmap.translate.steps.read.step import Step, deleted, stand
+from optmap.translate.steps.read.summed import find_summed
+from optmap.translate.steps.reasons import NotPlain, Reason, Why
 from optmap.values import NamedTuple
+
+if TYPE_CHECKING:
+    from optmap.translate.steps.read.value_and_grad import GradientCall
+
+_TORCH: Final = (Kind.STEP, Kind.SCALED_STEP)
+READ: Final = (*_TORCH, Kind.APPLY_GRADIENTS, Kind.CALL)
+"""The kinds of step that are read."""
+
+Stage = Callable[[Step], Step]
 
 
 class Retargeted(NamedTuple):
-    """A plain step of any direction: one of `called` and `plan`, and the model whose variables a tape is asked for."""
+    """A step that was read: one of `called` and `plan`, and the model whose variables a tape is asked for.
+
+    `refusals` say why it is not rewritten, though it can be shown what it becomes. With `summed` gradients are added up
+    before the step.
+    """
 
     event: Event
     model: Chain
     called: GradientCall | None = None
     plan: Plan | None = None
+    refusals: tuple[Reason, ...] = ()
+    summed: bool = False
 
     @property
     def holder(self) -> str:
@@ -39,24 +55,66 @@ class Retargeted(NamedTuple):
         return self.event.holder.text
 
 
-def can_rewrite(event: Event, target: Framework) -> bool:
-    """Tell whether there is a reader for such a step."""
-    steps = target.facts.steps
-    return event.holder is not None and steps.gradients is not Gradients.FUNCTION and event.kind in steps.written
-
-
-def read_retargeted(step: Step, target: Framework) -> Retargeted:
-    """Read a step that is to be written without a gradient function. Raises NotPlain."""
+def read_step(step: Step, target: Framework) -> Retargeted:
+    """Read a step of one of the kinds that are read. Raises NotPlain where it cannot even be shown what it becomes."""
+    gradients = target.facts.steps.gradients
+    written = gradients in (Gradients.TAPE, Gradients.RECORDED)
     if step.event.kind is Kind.CALL:
-        called = read_gradient_call(step, target)
-        taped = target.facts.steps.gradients is Gradients.TAPE
-        return Retargeted(step.event, _one_model(step) if taped else (), called)
+        from optmap.translate.steps.read.value_and_grad import read_gradient_call
+
+        step, called = read_gradient_call(step, target)
+        model = _one_model(step) if gradients is Gradients.TAPE else ()
+        return Retargeted(step.event, model, called, None, step.refusals)
     if step.event.kind is Kind.APPLY_GRADIENTS:
-        return Retargeted(step.event, (), None, _recorded_tape(step, target))
-    step, refusal = read_stages(step, _STAGES)
-    if refusal is not None:
-        raise NotPlain(refusal)
-    return Retargeted(step.event, _one_model(step), None, plan_of(step))
+        from optmap.translate.steps.read.tape import read_taped, taped_plan
+
+        step, toggled = read_taped(step, target)
+        hoist = _check_recorded(step) if written else _hoisted(step := check_interface(choose_interface(step)))
+        return Retargeted(step.event, (), None, taped_plan(step, toggled, hoist), step.refusals)
+    try:
+        step = _read_stages(step, _INLINE if written else _FUNCTION)
+    except NotPlain as error:
+        if not error.reason.accumulates or not target.facts.steps.shown.total:
+            raise
+        step = _read_stages(step.refuse(error.reason), _SUMMED_INLINE if written else _SUMMED)
+    model = _one_model(step) if written else ()
+    return Retargeted(step.event, model, None, plan_of(step), step.refusals, _is_summed(step))
+
+
+def _is_summed(step: Step) -> bool:
+    return any(reason.accumulates for reason in step.refusals)
+
+
+def _read_stages(step: Step, stages: Sequence[Stage]) -> Step:
+    for stage in stages:
+        try:
+            step = stage(step)
+        except NotPlain as error:
+            if not error.reason.harmless:
+                raise
+            step = step.refuse(error.reason)
+    return step
+
+
+def _find_step(step: Step) -> Step:
+    """Find the statement of an `optimizer.step()`. Raises NotPlain."""
+    scaled = step.event.kind is Kind.SCALED_STEP
+    if not scaled and (step.event.call.args or step.event.call.keywords):
+        raise NotPlain(Why.CLOSURE)
+    step = stand(step, Why.RESULT_USED, Why.IN_LAMBDA_OR_CLASS)
+    return step.refuse(Why.SCALER_STEPS) if scaled else step
+
+
+def plan_of(step: Step) -> Plan:
+    """The plan of a step that was read to its end."""
+    assert step.statement is not None
+    assert step.backward is not None
+    gone = (*step.zeros, *step.gone, *([step.backward] if step.region else []))
+    hoist = step.interface.hoist or step.anchor
+    return Plan(
+        step.event, step.holder, step.region, gone, step.backward, step.statement, hoist, step.loss, step.value,
+        step.interface.arguments, step.interface.returned, step.modes, step.ready, step.clips,
+    )  # fmt: skip
 
 
 def _one_model(step: Step) -> Chain:
@@ -71,17 +129,24 @@ def _one_model(step: Step) -> Chain:
     return step.models[0]
 
 
-def _recorded_tape(step: Step, target: Framework) -> Plan:
-    """A gradient tape whose forward part is to stand without it: torch records what is before it, too. Raises NotPlain."""
-    step, toggled = read_taped(step, target)
+def _hoisted(step: Step) -> ast.stmt:
+    """The statement that the forward function of a tape goes before."""
+    hoist = step.interface.hoist
+    return step.anchor if hoist is None or hoist is step.region[0] else hoist
+
+
+def _check_recorded(step: Step) -> ast.stmt:
+    """Where a forward part can stand without its tape: torch records what is before it, too. Raises NotPlain."""
     bound = {name for item in step.region for name in step.effects.binds(item)}
     gone = {word.id for node in (step.backward, step.head) if node is not None for word in _stored(node)} - bound
     for name in sorted(gone):
         line = next((item.lineno for item in deleted(step, name)), None) or _left(step, name)
         if line is not None:
             raise NotPlain(Why.USED_OTHERWISE, name=name, line=line)
+    from optmap.translate.steps.read.history import History
+
     History(step, bound).body(step.region)
-    return taped_plan(step, toggled, step.region[0])
+    return step.region[0]
 
 
 def _stored(node: ast.stmt) -> list[ast.Name]:
@@ -115,9 +180,7 @@ def _around(step: Step) -> Sequence[ast.AST]:
 
 
 def _no_clips(step: Step) -> Step:
-    if step.clips:
-        raise NotPlain(Why.CLIPPED, line=step.clips[0].statement.lineno)
-    return step
+    return step.refuse(Why.CLIPPED, line=step.clips[0].statement.lineno) if step.clips else step
 
 
 def _check_needed(step: Step) -> Step:
@@ -138,7 +201,15 @@ def _flagged(step: Step) -> Step:
     return step._replace(modes=tuple(found))
 
 
-_STAGES: Final[tuple[Stage, ...]] = (*BEGINNING, _no_clips, *MIDDLE, _check_needed, _flagged)
+_BEGINNING: Final[tuple[Stage, ...]] = (
+    _find_step, find_clearing, find_forward, check_forward, check_contexts, find_clips,
+)  # fmt: skip
+_MIDDLE: Final[tuple[Stage, ...]] = (check_company, check_step_layout, check_between)
+_ENDS: Final[tuple[Stage, ...]] = (choose_interface, check_interface, check_frozen, check_reached, choose_modes)
+_FUNCTION: Final = (*_BEGINNING, *_MIDDLE, *_ENDS)
+_INLINE: Final = (*_BEGINNING, _no_clips, *_MIDDLE, _check_needed, check_frozen, _flagged)
+_SUMMED: Final = (_find_step, find_summed, check_contexts, *_ENDS)
+_SUMMED_INLINE: Final = (_find_step, find_summed, check_contexts, _check_needed, _flagged)
 
 
 def model_calls(region: Sequence[ast.AST], models: Sequence[Chain]) -> list[ast.Call]:

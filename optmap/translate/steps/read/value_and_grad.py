@@ -50,7 +50,7 @@ class GradientCall(NamedTuple):
     gradients: str
 
 
-def read_gradient_call(step: Step, target: Framework) -> GradientCall:
+def read_gradient_call(step: Step, target: Framework) -> tuple[Step, GradientCall]:
     """Read a step around an `optimizer(grads)`. Raises NotPlain."""
     step = stand(step, Why.UPDATE_USED, Why.IN_LAMBDA_ASYNC_OR_CLASS, ast.AsyncFunctionDef)
     assert step.statement is not None
@@ -62,14 +62,16 @@ def read_gradient_call(step: Step, target: Framework) -> GradientCall:
     given = _given(step, made, aux)
     function = _function(step, made, given, len(targets) if aux else 0)
     named = [made.statement] if made.statement is not None else []
-    check_layout(step.source, [statement, step.statement, *named])
+    laid = [statement, step.event.call, *named]
+    step = step.tried(lambda step: check_layout(step.source, map(step.module.statement, laid)))
     if comments_in(step.source, step.source.start(statement), step.source.end(call.func)):
-        raise NotPlain(Why.COMMENT_INSIDE, line=statement.lineno)
+        step = step.refuse(Why.COMMENT_INSIDE, line=statement.lineno)
     place = step.block.index
     for item in step.block[place(statement) + 1 : place(step.statement)]:
         check_harmless(step, item, may_jump=True)
     _check_history(step, call, function, targets, recorded=target.facts.steps.gradients is Gradients.RECORDED)
-    return GradientCall(statement, call, step.statement, made, shown(given), function, targets, gradients)
+    assert step.statement is not None
+    return step, GradientCall(statement, call, step.statement, made, shown(given), function, targets, gradients)
 
 
 def _taken(step: Step) -> tuple[ast.Assign, str]:

@@ -1,300 +1,239 @@
-"""What takes the place of a training step, in the words of the code that it is about."""
+"""What takes the place of a training step that was read, as code for people: in the words of the file and of its target."""
 
 from __future__ import annotations
 
 import ast
 import re
-from typing import Final
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 
-from optmap.mapping.frameworks import Kind, fill
+from optmap.mapping.frameworks import Shown, fill
 from optmap.mapping.model import Framework
-from optmap.source.flow import flow
-from optmap.source.model import How, Module
-from optmap.source.syntax import Function, chain_of, inner
+from optmap.source.flow import Loop
+from optmap.source.model import Module
+from optmap.source.syntax import chain_of
 from optmap.source.text import Source
-from optmap.translate.discover.events import Event
-from optmap.translate.steps.read.step import Step
-from optmap.translate.steps.read.torch_step import read_torch_step, sketched
-from optmap.translate.steps.reasons import Reason
-from optmap.values import NamedTuple
-
-_LONGEST: Final = 160
-_MAKERS: Final = ("value_and_grad", "grad", "GradOperation")
-"""What makes gradient functions of MindSpore."""
-_FLAG: Final = re.compile(r", training=(?:True|False)\b")
-"""What only Keras's models are given; others have a mode."""
+from optmap.translate.discover.trained import Chain
+from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.targets import Retargeted
+from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.write.fresh_names import free
+from optmap.translate.steps.write.pieces import BEFORE, BEHIND, Piece, filled, shown, text_of
 
 
-class Sketch(NamedTuple):
-    """A step in no framework's words: the statements that compute the loss, its name, and what is trained by what."""
-
-    forward: tuple[str, ...]
-    loss: str
-    model: str
-    optimizer: str
-    arguments: tuple[str, ...] = ()
-    returned: tuple[str, ...] = ()
-    between: tuple[str, ...] = ()
-    update: str = ""
+def shown_step(source: Source, step: Retargeted, target: Framework, used: set[str]) -> str:
+    """The code for a step; names that it needs are added to those that are `used`. Raises NotPlain where it has none."""
+    words = target.facts.steps.shown
+    if not words.gradients:
+        raise NotPlain(Why.NOT_WRITTEN, framework=target.facts.title)
+    pieces = _Called(source, step, words, used) if step.called is not None else _Planned(source, step, words, used)
+    module = Module.of(source)
+    return with_imports(module, shown(module, pieces.all()), words, target)
 
 
-def shown_plan(step: Step, target: Framework, reason: Reason | None = None) -> str:
-    """The replacement of a torch step where a function gives gradients, or of what makes it not plain."""
-    closure = _closure(step)
-    if closure is not None:
-        return _write(closure, target)
-    steps = target.facts.steps
-    sketch = _sketch_of(step, steps.ops)
-    if step.event.kind is Kind.SCALED_STEP and isinstance(step.event.call.func, ast.Attribute):
-        scaler = _text(step.event.call.func.value)
-        update = f"if {steps.finite}(grads): {fill(steps.update, optimizer=sketch.optimizer)}"
-        sketch = sketch._replace(between=(f"grads = {scaler}.unscale(grads)", *sketch.between), update=update)
-    if reason is not None and reason.accumulates:
-        return _accumulated(step.source, sketch, target)
-    return _write(sketch, target)
+def with_imports(module: Module, code: str, words: Shown, target: Framework) -> str:
+    """The code behind the import that its own words need. Raises NotPlain where the file binds that name to something else."""
+    own = " ".join(value for value in words if isinstance(value, str)) + " ".join(words.clip.values())
+    needed = []
+    for name, path in target.facts.names.items():
+        if not (re.search(rf"(?<![\w.]){name}\.", code) and re.search(rf"(?<![\w.]){name}\.", own)):
+            continue
+        variable = module.bound(name, at=module.tree)
+        if variable is None:
+            needed.append(f"import {path}" if path == name else f"import {path} as {name}")
+        elif {binding.path for binding in variable.bindings} != {path}:
+            raise NotPlain(Why.NAME_TAKEN, name=name)
+    return "\n".join((*needed, "", code)) if needed else code
 
 
-def shown_torch_step(step: Step, target: Framework) -> str:
-    """The replacement of a torch step where no function gives gradients."""
-    closure = _closure(step)
-    if closure is not None:
-        return _write(closure, target)
-    sketch = _sketch_of(read_torch_step(step)[0])  # it is shown whether it is plain or not
-    if not sketch.loss.isidentifier():
-        name = _free(sketch.loss)
-        sketch = sketch._replace(forward=(*sketch.forward, f"{name} = {sketch.loss}"), loss=name)
-    return _write(sketch, target)
+class _Pieces:
+    """The pieces of one step: what computes the gradients, and what gives them to the optimizer."""
+
+    def __init__(self, source: Source, step: Retargeted, words: Shown, used: set[str]) -> None:
+        self.source = source
+        self.step = step
+        self.words = words
+        self.used = used
+        self.names = {
+            "optimizer": step.holder, "model": ".".join(step.model), "tape": free("tape", used, keep=True),
+            "grads": free("grads", used, keep=True),
+        }  # fmt: skip
+
+    def all(self) -> Iterator[Piece]:
+        """Every piece, in any order."""
+        raise NotImplementedError
+
+    def fill(self, template: str, **texts: str) -> str:
+        return filled(template, **{**self.names, **texts})
 
 
-def _sketch_of(step: Step, clipping: str | None = None) -> Sketch:
-    """What was found of a step, whether it is plain or not; `clipping` is the module of the functions that clip gradients."""
-    step = sketched(step)
-    models = [".".join(chain) for chain in step.models]
-    return Sketch(
-        tuple(_text(statement) for statement in step.region),
-        step.loss or (_text(step.value) if step.backward is not None else "loss"),
-        models[0] if models else "model",
-        step.holder.text,
-        step.interface.arguments,
-        step.interface.returned,
-        tuple(clip.call(clipping, "grads") for clip in step.clips) if clipping is not None else (),
-    )
+class _Called(_Pieces):
+    """A step whose gradient function goes, and whose forward function is called in its place."""
+
+    def all(self) -> Iterator[Piece]:
+        called = self.step.called
+        assert called is not None
+        given = deepcopy(called.call)
+        given.func = ast.parse(called.forward, mode="eval").body
+        self.names |= {"grads": called.gradients, "loss": called.targets[0]}
+        targets = ", ".join(called.targets)
+        yield Piece([called.statement], self.fill(self.words.called, call=ast.unparse(given), targets=targets))
+        yield Piece([called.step], self.fill(self.words.update))
+        made = called.made.statement
+        if made is not None and self._is_idle(made):
+            yield Piece([made], "")
+
+    def _is_idle(self, made: ast.Assign) -> bool:
+        """Tell whether a gradient function is only called, so that nothing uses it once its steps are replaced."""
+        module = Module.of(self.source)
+        variable = module.variable(made.targets[0])
+        calls = [module.parent(use) for use in variable.uses] if variable is not None else [None]
+        return all(isinstance(call, ast.Call) and call.func in variable.uses for call in calls if variable is not None)
 
 
-def _free(text: str) -> str:
-    """A name for a loss whose expression may call a function of that name."""
-    return "loss" if re.search(r"\bloss\b", text) is None else "loss_value"
+class _Planned(_Pieces):
+    """A step whose statements compute the loss, and move into a function or under a gradient tape where the target has these."""
+
+    def all(self) -> Iterator[Piece]:
+        plan = self.plan = self._plan()
+        self.names["loss"] = plan.loss or free("loss", self.used, keep=True)
+        if plan.head is not None:
+            self.names["model"] = ".".join(plan.holder.models[0]) if plan.holder.models else self.names["model"]
+        if self.words.before:
+            self.names |= {"forward": free("forward_fn", self.used), "function": free("grad_fn", self.used)}
+            yield Piece([plan.hoist], self._definition(), BEFORE)
+        for ready in plan.ready:
+            yield Piece([ready.statement], self._modes(ready.models, self.words.training), BEHIND)
+        yield from self._gradients()
+        yield from self._update()
+
+    def _plan(self) -> Plan:
+        assert self.step.plan is not None
+        return self.step.plan
+
+    def _definition(self) -> str:
+        plan = self.plan
+        value = plan.loss or self._value()
+        code = self.fill(
+            self.words.before, given=", ".join(plan.arguments), body=self._body(), results=", ".join((value, *plan.returned)),
+            loss=value, and_given="".join(f", {name}" for name in plan.arguments),
+            more=self.words.more if plan.returned else "",
+        )  # fmt: skip
+        modes = [self._modes(plan.training, self.words.training)] * bool(plan.training)
+        return "\n\n".join((*modes, code))
+
+    def _body(self) -> str:
+        return "\n".join(self._text(item) for item in self.plan.region)
+
+    def _text(self, statement: ast.stmt | ast.expr) -> str:
+        """A statement of the forward part, or the loss, without what only the source framework is told."""
+        told = Told(self.step, self.words)
+        changed = told.visit(deepcopy(statement))
+        if not told.changed:
+            return text_of(self.source, statement) if isinstance(statement, ast.stmt) else ast.unparse(statement)
+        return "\n".join(map(ast.unparse, changed if isinstance(changed, list) else [changed]))
+
+    def _value(self) -> str:
+        return self._text(self.plan.value)
+
+    def _gradients(self) -> Iterator[Piece]:
+        plan = self.plan
+        run = self._run()
+        lines = self._around()
+        if self.words.before:
+            named = f"({', '.join((self.names['loss'], *plan.returned))})" if plan.returned else self.names["loss"]
+            given = ", ".join(plan.arguments)
+            code = self.fill(self.words.gradients, targets=named, given=given,
+                             and_given="".join(f", {name}" for name in plan.arguments))  # fmt: skip
+        else:
+            body = [self._body()] if plan.region else []
+            body += [f"{self.names['loss']} = {self._value()}"] * (plan.loss is None)
+            code = self.fill(self.words.gradients, body="\n".join(body))
+        last = [self.fill(self.words.total, total=self._total())] * self.step.summed
+        yield Piece(run, "\n".join((*lines[0], code, *last, *lines[1])))
+
+    def _run(self) -> Sequence[ast.stmt]:
+        """The statements that the call takes the place of: those of the forward part and what goes between them."""
+        plan = self.plan
+        if plan.head is not None:
+            return [plan.head]
+        if not plan.region:
+            return [plan.backward]
+        block, _ = Module.of(self.source).block(plan.region[0])
+        return block[block.index(plan.region[0]) : block.index(plan.region[-1]) + 1]
+
+    def _around(self) -> tuple[list[str], list[str]]:
+        """The modes of models for a call alone, as Keras has them."""
+        plan, words = self.plan, self.words
+        if plan.head is None or not words.training:
+            return [], []
+        if not plan.toggled:
+            return ([], []) if words.before else ([self._modes(plan.holder.models or (), words.evaluation)], [])
+        back = [] if not words.before else [self._modes(plan.toggled, words.evaluation)]
+        return [self._modes(plan.toggled, words.training)], back
+
+    def _modes(self, models: Sequence[Chain], template: str) -> str:
+        return "\n".join(fill(template, model=".".join(model)) for model in models)
+
+    def _update(self) -> Iterator[Piece]:
+        plan = self.plan
+        run = {id(item) for item in self._run()}
+        summed = {"grads": self._total()} if self.step.summed else {}
+        for statement in plan.gone:
+            if id(statement) not in run:
+                clears = self.step.summed and statement is not plan.backward
+                yield Piece([statement], f"{self._total()} = None" if clears else "")
+        for clip in plan.clips:
+            template = self.words.clip.get("value" if "value" in clip.function else "norm")
+            if template is None:
+                raise NotPlain(Why.CLIPPED, line=clip.statement.lineno)
+            yield Piece([clip.statement], self.fill(template, bound=ast.unparse(clip.bound), **summed))
+        yield Piece([plan.step], self.fill(self.words.update, **summed))
+        if self.step.summed:
+            yield Piece([self._loop()], f"{self._total()} = None", BEFORE)
+
+    def _loop(self) -> ast.stmt:
+        """The outermost loop of the function that adds gradients up."""
+        module = Module.of(self.source)
+        function = module.function_of(self.plan.backward)
+        loops = [node for node in module.ancestors(self.plan.backward) if isinstance(node, Loop)]
+        return [node for node in loops if module.function_of(node) is function][-1]
+
+    def _total(self) -> str:
+        if "total" not in self.names:
+            self.names["total"] = free("total", self.used)
+        return self.names["total"]
 
 
-def _accumulated(source: Source, sketch: Sketch, target: Framework) -> str:
-    """Gradients are values: what torch sums up in parameters, a variable of the program sums up."""
-    total = "summed_grads" if source.mentions("total") and Module.of(source).names("total") else "total"
-    summed = f"{total} = grads if {total} is None else tuple(a + b for a, b in zip({total}, grads))"
-    whole = _write(sketch._replace(update=summed), target).replace("and in its place", "in place of the backward pass")
-    update = fill(target.facts.steps.update.replace("grads", total), optimizer=sketch.optimizer)
-    return f"{whole}, in place of the step `{update}`, and where gradients are cleared `{total} = None`"
+class Told(ast.NodeTransformer):
+    """What only one framework is told: the mode in each call of a model, the precision around a part of the step."""
 
+    def __init__(self, step: Retargeted, words: Shown) -> None:
+        assert step.plan is not None
+        self.toggled = step.plan.toggled
+        self.flagged = () if words.training else step.plan.training
+        self.stop = words.stop
+        self.changed = False
 
-def _closure(step: Step) -> Sketch | None:
-    """`optimizer.step(closure)`: the forward part is the function's own."""
-    given = step.event.call.args[0] if step.event.call.args else None
-    variable = step.module.variable(given) if isinstance(given, ast.Name) else None
-    bindings = step.module.in_force(variable, at=step.event.call) if variable is not None else ()
-    function = bindings[-1].target if bindings else None
-    if not isinstance(function, ast.FunctionDef) or step.event.kind is Kind.SCALED_STEP:
-        return None
-    calls = (node for node in inner(function) if isinstance(node, ast.Call))
-    back = [node for node in calls if isinstance(node.func, ast.Attribute) and node.func.attr == "backward"]
-    kept = [item for item in function.body if not isinstance(item, ast.Return) and "zero_grad" not in ast.unparse(item)]
-    forward = tuple(_text(item) for item in kept if not any(step.inside(call, [item]) for call in back))
-    loss = _text(back[0].func.value) if back and isinstance(back[0].func, ast.Attribute) else "loss"
-    return Sketch(forward, loss, "model", step.holder.text)
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if self.stop and isinstance(node.func, ast.Attribute) and node.func.attr == "detach" and not node.args:
+            self.changed = True
+            return ast.Call(ast.parse(self.stop, mode="eval").body, [node.func.value], [])
+        chain = chain_of(node.func)
+        told = [word for word in node.keywords if word.arg == "training"]
+        if chain in self.toggled and told:
+            node.keywords.remove(told[0])
+            self.changed = True
+        elif chain in self.flagged and not told:
+            node.keywords.append(ast.keyword("training", ast.Constant(True)))
+            self.changed = True
+        return node
 
-
-def shown_step(module: Module, event: Event, target: Framework) -> str:
-    """The replacement of any other step in the target framework."""
-    optimizer = event.holder.text if event.holder else "optimizer"
-    if event.kind is Kind.COMPILE:
-        return _compiled(event, target, optimizer)
-    if event.kind in (Kind.TRAIN_ONE_STEP, Kind.MODEL):
-        return _cell(event, target, optimizer)
-    return _write(_sketch(module, event, optimizer), target)
-
-
-def _write(sketch: Sketch, target: Framework) -> str:
-    steps = target.facts.steps
-    if steps.becomes is None:
-        return f"the step has to be written as {target.facts.title} has it"
-    rest = "".join(f", {name}" for name in sketch.returned)
-    free = "scaled_loss" if "loss" in sketch.returned else "loss"
-    loss = sketch.loss if sketch.loss.isidentifier() else free
-    return fill(
-        steps.becomes,
-        forward="; ".join(sketch.forward) or f"{sketch.loss} = ...",
-        loss=sketch.loss,
-        model=sketch.model,
-        optimizer=sketch.optimizer,
-        given=", ".join(sketch.arguments),
-        and_given="".join(f", {name}" for name in sketch.arguments),
-        body="; ".join((*sketch.forward, f"return {sketch.loss}{rest}")),
-        results=f"({loss}{rest})" if rest else loss,
-        more=steps.more if rest else "",
-        between="".join(f"{item}; " for item in sketch.between),
-        update=sketch.update or fill(steps.update, optimizer=sketch.optimizer),
-    )
-
-
-def _compiled(event: Event, target: Framework, optimizer: str) -> str:
-    function = event.call.func
-    model = _text(function.value) if isinstance(function, ast.Attribute) else "model"
-    loss = _argument(event.call, "loss", 1)
-    shown = _text(loss) if loss is not None and not isinstance(loss, ast.Constant) else "loss_fn"
-    metrics = _argument(event.call, "metrics", 2)
-    more = f", metrics={_text(metrics)}" if metrics is not None else ""
-    if target.facts.steps.compiled is not None:
-        return fill(target.facts.steps.compiled, model=model, loss=shown, optimizer=optimizer, metrics=more)
-    sketch = Sketch((f"loss = {shown}({model}(x), y)",), "loss", model, optimizer)
-    return f"compile and fit become a loop over the dataset; {_write(sketch, target)}"
-
-
-def _cell(event: Event, target: Framework, optimizer: str) -> str:
-    first = event.call.args[0] if event.call.args else _argument(event.call, "network", 0)
-    network = _text(first) if first is not None else "network"
-    if event.kind is Kind.TRAIN_ONE_STEP:
-        sketch = Sketch((f"loss = {network}(x, y)",), "loss", network, optimizer)
-        return f"{_write(sketch, target)}, where {network} gives the loss, as it does in the TrainOneStepCell"
-    loss = _argument(event.call, "loss_fn", 1)
-    shown = _text(loss) if loss is not None else "loss_fn"
-    if target.facts.steps.model is not None:
-        return fill(target.facts.steps.model, model=network, loss=shown, optimizer=optimizer)
-    sketch = Sketch((f"loss = {shown}({network}(x), y)",), "loss", network, optimizer)
-    return f"its train(...) is a loop over the dataset in {target}; {_write(sketch, target)}"
-
-
-def _sketch(module: Module, event: Event, optimizer: str) -> Sketch:
-    if event.kind is Kind.MINIMIZE:
-        return _minimized(event, optimizer)
-    if event.kind is Kind.CALL:
-        return _called(module, event, optimizer)
-    if event.kind is Kind.APPLY_GRADIENTS:
-        return _taped(module, event, optimizer)
-    return Sketch((), "loss", "model", optimizer)
-
-
-def _minimized(event: Event, optimizer: str) -> Sketch:
-    loss = _argument(event.call, "loss", 0)
-    variables = _argument(event.call, "var_list", 1)
-    model = _model(variables)
-    if isinstance(loss, ast.Lambda):
-        return Sketch((f"loss = {_text(loss.body)}",), "loss", model, optimizer)
-    text = _text(loss) if loss is not None else "loss"
-    return Sketch((f"loss = {text}",) if text != "loss" else (), "loss", model, optimizer)
-
-
-def _taped(module: Module, event: Event, optimizer: str) -> Sketch:
-    """A step with a gradient tape: what the tape records, and what it differentiates."""
-    pairs = event.call.args[0] if event.call.args else None
-    zipped = pairs.args if isinstance(pairs, ast.Call) and _text(pairs.func) == "zip" else []
-    gradient = _differentiation(module, event, zipped[0] if zipped else None)
-    if gradient is None:
-        return Sketch((), "loss", _model(zipped[1] if len(zipped) > 1 else None), optimizer)
-    assert isinstance(gradient.func, ast.Attribute)
-    tape, function = _text(gradient.func.value), module.function_of(event.call)
-    blocks = [
-        node for node in module.nodes(ast.With) if module.function_of(node) is function
-        and any(item.optional_vars and _text(item.optional_vars) == tape for item in node.items)
-    ]  # fmt: skip
-    before = [block for block in blocks if block.lineno < gradient.lineno] or blocks[:1]
-    forward = [_FLAG.sub("", _text(item)) for item in before[-1].body] if before else []
-    given = _given(module, before[-1]) if before else ()
-    return Sketch(tuple(forward), _text(gradient.args[0]), _model(gradient.args[1]), optimizer, given)
-
-
-def _differentiation(module: Module, event: Event, gradients: ast.expr | None) -> ast.Call | None:
-    """The call of `tape.gradient` that gives the gradients, or the first one of the function."""
-    variable = module.variable(gradients) if isinstance(gradients, ast.Name) else None
-    made = [item.value for item in module.in_force(variable, at=event.call)] if variable is not None else []
-    function = module.function_of(event.call)
-    nodes = (node for node in module.attributes("gradient") if module.function_of(node) is function)
-    for call in (*reversed(made), *map(module.parent, nodes)):
-        taken = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "gradient"
-        if taken and isinstance(call, ast.Call) and len(call.args) > 1:
-            return call
-    return None
-
-
-def _given(module: Module, block: ast.With) -> tuple[str, ...]:
-    """What a forward part is given: parameters of its function and loop variables whose values it uses."""
-    found = []
-    for use in flow(block.body).needed:
-        variable = module.bound(use.name, at=block)
-        bindings = variable.bindings if variable is not None else ()
-        passed = any(item.how is How.PARAMETER or isinstance(item.loop, ast.For) for item in bindings)
-        if use.name != "self" and not use.called and passed:
-            found.append(use.name)
-    return tuple(dict.fromkeys(found))
-
-
-def _called(module: Module, event: Event, optimizer: str) -> Sketch:
-    """`optimizer(grads)`: the forward function is what value_and_grad was given."""
-    made = _gradient_function(module, event)
-    if made is None:
-        return Sketch((), "loss", "model", optimizer)
-    given = made.args[0] if made.args else None
-    name = _text(given) if given is not None else "forward_fn"
-    function = module.definition(given) if given is not None else None
-    if not isinstance(function, Function):
-        return Sketch((f"loss = {name}(...)",), "loss", "model", optimizer)
-    skipped = 0 if ast.get_docstring(function, clean=False) is None else 1
-    body = tuple(_text(item) for item in function.body[skipped:] if not isinstance(item, ast.Return))
-    result = next((item.value for item in function.body if isinstance(item, ast.Return)), None)
-    first = result.elts[0] if isinstance(result, ast.Tuple) and result.elts else result
-    loss = _text(first) if first is not None else "loss"
-    name = loss if loss.isidentifier() else _free(loss)
-    forward = body if loss.isidentifier() else (*body, f"{name} = {loss}")
-    return Sketch(forward, name, "model", optimizer)
-
-
-def _gradient_function(module: Module, event: Event) -> ast.Call | None:
-    """The call of value_and_grad, or of what is like it, that makes the gradients of an event, as far as names tell it.
-
-    Where they don't, it is the first of the file.
-    """
-    given = event.call.args[0] if event.call.args else None
-    variable = module.variable(given) if isinstance(given, ast.Name) else None
-    statements = [module.statement(item.target) for item in variable.bindings] if variable is not None else []
-    before = [item for item in statements if isinstance(item, ast.Assign) and item.lineno < event.call.lineno]
-    last = before[-1].value if before else None
-    function = module.variable(last.func) if isinstance(last, ast.Call) else None
-    own = [last.func] if isinstance(last, ast.Call) else []
-    own += [item.value for item in (function.bindings if function is not None else ()) if item.value]
-    found = [item for item in own if isinstance(item, ast.Call) and (chain_of(item.func) or ("",))[-1] in _MAKERS]
-    if not found:
-        named = [node for name in _MAKERS for node in (*module.names(name), *module.attributes(name))]
-        outer = [(node, module.parent(node)) for node in named if chain_of(node) is not None]
-        found = [call for node, call in outer if isinstance(call, ast.Call) and call.func is node]
-    return min(found, key=lambda node: (node.lineno, node.col_offset), default=None)
-
-
-def _model(variables: ast.expr | None) -> str:
-    """The model whose variables an expression names."""
-    for node in inner(variables) if variables is not None else ():
-        if isinstance(node, ast.Attribute) and node.attr.startswith("trainable"):
-            return _text(node.value)
-    return "model"
-
-
-def _argument(call: ast.Call, name: str, position: int) -> ast.expr | None:
-    for keyword in call.keywords:
-        if keyword.arg == name:
-            return keyword.value
-    return call.args[position] if position < len(call.args) else None
-
-
-def _text(node: ast.AST) -> str:
-    if isinstance(node, ast.With):
-        heads = ", ".join(ast.unparse(item) for item in node.items)
-        text = f"with {heads}: {'; '.join(map(_text, node.body))}"
-    else:
-        text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    def visit_With(self, node: ast.With) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        calls = [item.context_expr for item in node.items]
+        if not all(isinstance(call, ast.Call) and (chain_of(call.func) or ("",))[-1] == "autocast" for call in calls):
+            return node
+        self.changed = True
+        return node.body

@@ -1,0 +1,82 @@
+"""Where a file changes which parameters are trained: torch looks at that in each step, others where they construct optimizers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from optmap.source.model import How, Module
+from optmap.source.paths import root_of
+from optmap.source.syntax import inner
+from optmap.translate.discover.sites import CallSite
+from optmap.values import NamedTuple
+
+_DEPTH = 4
+_GIVING = ("parameters", "named_parameters", "modules", "children", "named_children")
+
+
+class Freezing(NamedTuple):
+    """The first lines that change what is trained before a constructor runs, and behind it or at any time; None without."""
+
+    before: int | None = None
+    later: int | None = None
+
+
+def freezing(site: CallSite) -> Freezing:
+    """What the file does with the attribute that says whether a parameter is trained."""
+    flag = site.api.framework.facts.parameters.flag
+    if flag is None or flag.encode() not in site.module.source.body:
+        return Freezing()
+    before: list[int] = []
+    later: list[int] = []
+    for node in _changes(site.module, flag):
+        times = _runs_before(site.module, node, site.node, _DEPTH)
+        before += [node.lineno] * (True in times)
+        later += [node.lineno] * (False in times)
+    return Freezing(min(before, default=None), min(later, default=None))
+
+
+def _changes(module: Module, flag: str) -> Iterator[ast.expr]:
+    """Every place that sets the flag of what may be a parameter, or calls the method that does."""
+    stores = (node for node in module.attributes(flag) if isinstance(node.ctx, ast.Store))
+    calls = (node for node in module.attributes(f"{flag}_") if isinstance(module.parent(node), ast.Call))
+    for node in (*stores, *calls):
+        if not _is_data(module, node.value):
+            yield node
+    for name in module.names("setattr"):
+        call = module.parent(name)
+        if isinstance(call, ast.Call) and any(
+            isinstance(item, ast.Constant) and item.value == flag for item in call.args
+        ):
+            yield call
+
+
+def _is_data(module: Module, node: ast.expr) -> bool:
+    """Tell whether a value is a variable that is given results or batches, and no parameter: `images.requires_grad = True`."""
+    variable = module.variable(node) if isinstance(node, ast.Name) else None
+    if isinstance(node, ast.Call) or variable is None:
+        return isinstance(node, ast.Call) and _gives_tensor(node)
+    for binding in variable.bindings:
+        if binding.how is How.PARAMETER or binding.value is None:
+            return False
+        words = {item.attr for item in inner(binding.value) if isinstance(item, ast.Attribute)}
+        calls = isinstance(binding.value, ast.Call) and _gives_tensor(binding.value)
+        if words & set(_GIVING) or (binding.loop is None and not calls):
+            return False
+    return True
+
+
+def _gives_tensor(call: ast.Call) -> bool:
+    """`torch.randn(...)`, `x.clone().detach()`."""
+    root, last = root_of(call.func), getattr(call.func, "attr", "")
+    made = root is not None and root.id in ("torch", "np", "numpy") and last != "load"
+    return made or last in ("clone", "detach", "to", "cuda", "float")
+
+
+def _runs_before(module: Module, node: ast.AST, site: ast.expr, depth: int) -> set[bool]:
+    """Tell whether a place runs before a constructor does, behind it or at a time that is not known, or at both times."""
+    function = module.function_of(node)
+    if function is module.function_of(site):
+        return {module.statement(node).lineno < module.statement(site).lineno}
+    calls = module.callers(function) if function is not None and depth else None
+    return {time for call in calls or () for time in _runs_before(module, call, site, depth - 1)} or {False}

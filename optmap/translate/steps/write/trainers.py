@@ -1,0 +1,117 @@
+"""What takes the place of what trains by itself: `compile`, MindSpore's Model and TrainOneStepCell, and `minimize`."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from optmap.mapping.frameworks import Kind, fill
+from optmap.mapping.model import Framework
+from optmap.source.bind import Bound, bind, signature_of
+from optmap.source.model import Module
+from optmap.source.syntax import Function
+from optmap.translate.discover.events import Event
+from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.write.fresh_names import free
+from optmap.translate.steps.write.pieces import Piece, filled, shown
+from optmap.translate.steps.write.preview import with_imports
+
+TRAINERS: Final = (Kind.COMPILE, Kind.MODEL, Kind.TRAIN_ONE_STEP)
+"""What makes an object that trains by itself, and is no step."""
+_SIGNATURES: Final = {
+    Kind.COMPILE: signature_of("optimizer=None, loss=None, loss_weights=None, metrics=None, **more"),
+    Kind.MODEL: signature_of("network, loss=None, optimizer=None, metrics=None, **more"),
+    Kind.TRAIN_ONE_STEP: signature_of("network, optimizer, sens=None, **more"),
+    Kind.MINIMIZE: signature_of("loss, var_list=None, *more, **others"),
+}
+
+
+def shown_trainer(module: Module, event: Event, target: Framework, used: set[str]) -> str:
+    """The code in place of a call that trains, or makes what does. Raises NotPlain where none can be shown."""
+    words = target.facts.steps.shown
+    templates = {
+        Kind.COMPILE: words.compiled, Kind.MODEL: words.model, Kind.TRAIN_ONE_STEP: words.cell,
+        Kind.MINIMIZE: words.gradients,
+    }  # fmt: skip
+    template = templates.get(event.kind, "")
+    if not template:
+        raise NotPlain(Why.NOT_WRITTEN, framework=target.facts.title)
+    names = {"optimizer": event.holder.text if event.holder is not None else _optimizer(event)}
+    if event.kind is Kind.MINIMIZE:
+        text = _minimized(module, event, target, used, names)
+    elif event.kind is Kind.TRAIN_ONE_STEP:
+        return with_imports(module, _cell(module, event, target, names), words, target)
+    else:
+        text = filled(template, **names, **_supervised(module, event, target, used))
+    return with_imports(module, shown(module, [Piece([module.statement(event.call)], text)]), words, target)
+
+
+def _given(event: Event) -> dict[str, ast.expr]:
+    """What the call is given, by parameter."""
+    bound = bind(_SIGNATURES[event.kind], event.call)
+    if not isinstance(bound, Bound):
+        raise NotPlain(Why.UNPACKED, line=event.call.lineno)
+    return {item.parameter.name: item.value for item in bound.written if isinstance(item.value, ast.expr)}
+
+
+def _optimizer(event: Event) -> str:
+    raise NotPlain(Why.NOT_FOLLOWED, line=event.call.lineno)
+
+
+def _supervised(module: Module, event: Event, target: Framework, used: set[str]) -> dict[str, str]:
+    """The model, its loss as it is called, and a name for what is defined."""
+    given = _given(event)
+    loss, function = given.get("loss"), event.call.func
+    if event.kind is Kind.COMPILE:
+        model = ast.unparse(function.value) if isinstance(function, ast.Attribute) else ""
+        own = isinstance(loss, ast.Name) and isinstance(module.definition(loss), Function)
+        if not own or loss is None:
+            raise NotPlain(Why.LOSS_NOT_OWN, framework=target.facts.title)
+        return {"model": model, "loss": ast.unparse(loss), "name": free("trainer", used)}
+    if not isinstance(module.statement(event.call), ast.Assign | ast.Expr):
+        raise NotPlain(Why.NOT_BOUND, function=ast.unparse(function))
+    if loss is None or (isinstance(loss, ast.Constant) and loss.value is None):
+        raise NotPlain(Why.GIVES_LOSS)
+    return {"network": ast.unparse(given["network"]), "loss": ast.unparse(loss), "name": free("train_step", used)}
+
+
+def _cell(module: Module, event: Event, target: Framework, names: dict[str, str]) -> str:
+    """A function of the cell's name, which does what calling the cell did; its mode becomes the network's."""
+    given, held = _given(event), module.holder(event.call)
+    statement = module.statement(event.call)
+    if held is None or len(held.chain) != 1 or len(held.bindings) != 1 or not isinstance(statement, ast.Assign):
+        raise NotPlain(Why.NOT_BOUND, function=ast.unparse(event.call.func))
+    network, sens, words = ast.unparse(given["network"]), given.get("sens"), target.facts.steps.shown
+    scaled = "" if sens is None or ast.unparse(sens) in ("1", "1.0") else f"{ast.unparse(sens)} * "
+    text = filled(words.cell, **names, name=held.text, network=network, scaled=scaled)
+    pieces = [Piece([statement], text)]
+    for use in held.uses:
+        outer = module.parent(use)
+        call = module.parent(outer) if isinstance(outer, ast.Attribute) and outer.attr == "set_train" else None
+        if isinstance(call, ast.Call) and not call.args and not call.keywords:
+            pieces.append(Piece([module.statement(use)], fill(words.training, model=network)))
+        elif not (isinstance(outer, ast.Call) and outer.func is use):
+            raise NotPlain(Why.USED_OTHERWISE, name=held.text, line=use.lineno)
+    return shown(module, pieces)
+
+
+def _minimized(module: Module, event: Event, target: Framework, used: set[str], names: dict[str, str]) -> str:
+    """`minimize` with a function that computes the loss."""
+    loss = _given(event).get("loss")
+    own = module.definition(loss) if isinstance(loss, ast.Name) else None
+    if isinstance(loss, ast.Lambda):
+        value = ast.unparse(loss.body)
+    elif isinstance(own, Function):
+        value = f"{own.name}()"
+    else:
+        raise NotPlain(Why.GRAPH)
+    if not isinstance(module.parent(event.call), ast.Expr):
+        raise NotPlain(Why.UPDATE_USED)
+    words = target.facts.steps.shown
+    name = free("loss", used, keep=True)
+    names = {**names, "loss": name, "grads": free("grads", used, keep=True)}
+    if not words.before:
+        return filled(f"{words.gradients}\n{words.update}", **names, body=f"{name} = {value}")
+    names |= {"forward": free("forward_fn", used), "function": free("grad_fn", used), "targets": name, "given": ""}
+    define = filled(words.before, **{**names, "loss": value}, body="", results=value, more="", and_given="")
+    return f"{define}\n{filled(words.gradients, **names, and_given='')}\n{filled(words.update, **names)}"
