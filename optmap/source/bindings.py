@@ -249,11 +249,8 @@ class Symbols:
 
 def is_static(function: ast.AST) -> bool:
     """Tell whether a function is decorated as a static method."""
-    return any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in _decorators(function))
-
-
-def _decorators(node: ast.AST) -> Sequence[ast.expr]:
-    return getattr(node, "decorator_list", ())
+    decorators: Sequence[ast.expr] = getattr(function, "decorator_list", ())
+    return any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in decorators)
 
 
 def _place(nodes: Sequence[ast.expr], node: ast.AST) -> int | None:

@@ -29,10 +29,6 @@ def first_offset(source: Source, statement: ast.stmt) -> int:
     return source.body.rindex(b"@", 0, min(source.start(decorator) for decorator in decorators))
 
 
-def line_start(source: Source, node: ast.stmt | ast.expr) -> int:
-    return start_of_line(source, source.start(node))
-
-
 def reindented(text: str, old: str, new: str) -> str:
     """Lines at a new indentation; those that do not begin with the old one stay, as they continue others or are empty."""
     lines = LINES.findall(text)
@@ -58,7 +54,7 @@ def whole_lines(source: Source, statements: Sequence[ast.stmt]) -> Span:
         header = rest_of_line(source, source.end(item.optional_vars or item.context_expr)).end
         match = _ENDING.match(source.body, header)
         return Span(match.end() if match is not None else source.start(statements[0]), end)
-    return Span(line_start(source, statements[0]), end)
+    return Span(start_of_line(source, source.start(statements[0])), end)
 
 
 def removal(source: Source, statement: ast.stmt, *, alone: bool) -> Edit:

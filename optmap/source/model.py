@@ -41,7 +41,7 @@ from weakref import ref
 from optmap.source.bind import Bound, Unbound
 from optmap.source.bindings import Binding, How, Symbols, Variable, climb, position
 from optmap.source.classes import Bases, Classes
-from optmap.source.functions import Functions, Passed
+from optmap.source.functions import Passed
 from optmap.source.order import Order
 from optmap.source.paths import Mentions, Reference, mentions, paths
 from optmap.source.reaching import Reach, Reaching, is_builtin
@@ -105,10 +105,6 @@ class Module:
     @cached_property
     def _reach(self) -> Reach:
         return Reach(self._symbols, self._order, self._classes)
-
-    @property
-    def _functions(self) -> Functions:
-        return self._reach.functions
 
     # What stands around a node
 
@@ -289,11 +285,11 @@ class Module:
     def function(self, call: ast.Call) -> ast.FunctionDef | None:
         """The function of the file that a call runs: the only binding of its name, undecorated (static and class methods
         may be), not async. A method through `self`, the class, or an object that is surely of the class."""
-        return self._functions.function(call)
+        return self._reach.functions.function(call)
 
     def arguments(self, call: ast.Call, function: ast.FunctionDef) -> Bound | Unbound:
         """What each parameter of a function of the file gets from a call that runs it; a method's first from Python."""
-        return self._functions.arguments(call, function)
+        return self._reach.functions.arguments(call, function)
 
     def callers(self, function: ast.AST) -> tuple[ast.Call, ...] | None:
         """Every call of a function, of `__init__` every construction; None where it may be called in other ways as well.
@@ -301,23 +297,23 @@ class Module:
         It may where it is decorated, async, bound again, or mentioned without being called; a method also where the class
         has bases that are not seen, or where an object that is asked for an attribute of that name may be of the class.
         """
-        return self._functions.callers(function)
+        return self._reach.functions.callers(function)
 
     def passed(self, parameter: ast.arg) -> Passed:
         """What the calls of a function pass for a parameter, as far as they are seen."""
-        return self._functions.passed(parameter)
+        return self._reach.functions.passed(parameter)
 
     def returns(self, function: ast.AST) -> tuple[ast.expr, ...]:
         """What a function's `return` statements give, in the order of the text; of a lambda its body."""
-        return (function.body,) if isinstance(function, ast.Lambda) else self._functions.results(function)[0]
+        return (function.body,) if isinstance(function, ast.Lambda) else self._reach.functions.results(function)[0]
 
     def yields(self, function: ast.AST) -> tuple[ast.expr, ...]:
         """What a function yields one by one; see `runs` for what it yields from."""
-        return self._functions.results(function)[1]
+        return self._reach.functions.results(function)[1]
 
     def runs(self, function: ast.AST) -> tuple[ast.expr, ...]:
         """What a function yields from."""
-        return self._functions.results(function)[2]
+        return self._reach.functions.results(function)[2]
 
     def definition(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
         """The function or class that a name or `self.x` stands for, if nothing else binds it; decorators are not looked at."""
