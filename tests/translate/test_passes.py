@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.make_tree import script
 from optmap.mapping.model import Framework, MappingSet
 from optmap.source.changes import Replace
 from optmap.source.proof import VerificationError, verify
@@ -144,13 +145,14 @@ def test_a_file_leaves_no_tree_behind(tables: MappingSet, rewrite_step: bool, pr
 
     options = TO_MINDSPORE._replace(rewrite_step=rewrite_step, prove=prove)
     grouped = "optim.Adam([{'params': net.a.parameters()}, {'params': net.b.parameters(), 'lr': 0.1}], lr=0.2)\n"
-    page = PAGE.encode() + b"\nother = " + grouped.encode() + schedulers(2).encode()
-    assert translate_bytes(page, tables, options).changed or not prove
+    pages = [PAGE.encode() + b"\nother = " + grouped.encode() + schedulers(2).encode(), script(0).encode()]
+    assert all(translate_bytes(page, tables, options).changed or not prove for page in pages)
     gc.collect()
     gc.disable()
     try:
         before = trees()
-        translate_bytes(page, tables, options)
+        for page in pages:
+            translate_bytes(page, tables, options)
         assert trees() == before
     finally:
         gc.enable()

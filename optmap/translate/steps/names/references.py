@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
+from weakref import proxy
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.mapping.steps import Pair, load_table
@@ -65,12 +67,19 @@ class NameRewriter:
         wanted = [node for node in self.references() if id(node) not in self.done]
         for node in wanted:
             self._base(node)
-        self.kinds = Kinds(self.module, self.table, self.roots, self.path, self.models, tensors)
+        weak = proxy(self)  # no cycle, which would keep the tree
+        self.kinds = Kinds(self.module, self.table, self.roots, partial(NameRewriter.path, weak), self.models, tensors)
         owners = [node for node in self.module.nodes(ast.ClassDef) if id(node) in self.models]
         methods = frozenset(own for own, _ in self.models.values())
         self.world = World(self.module, self.table, self.kinds, [*owners, *recorded], methods)
         rewriter = TensorRewriter(
-            self.source, self.kinds, self.world, self.changes, self.done, self._spell, self.methods
+            self.source,
+            self.kinds,
+            self.world,
+            self.changes,
+            self.done,
+            partial(NameRewriter._spell, weak),
+            self.methods,
         )
         self.fits = rewriter.fits
         for node in wanted:
