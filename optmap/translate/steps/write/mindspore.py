@@ -83,11 +83,10 @@ def _forward_parts(plans: Sequence[Plan]) -> list[ast.AST]:
 def check_world(names: NameRewriter) -> None:
     """Raises NotPlain where the models, the losses or the steps use what the table does not know."""
     names.refuse_references()
-    refused = sorted(
-        names.changes.refused, key=lambda item: (getattr(item[0], "lineno", 0), getattr(item[0], "col_offset", 0))
-    )
-    for node, used in refused:
-        raise NotPlain(Why.NOT_IN_TABLE, line=getattr(node, "lineno", 0), used=used)
+    stays = {id(node) for node, _ in names.changes.stays}
+    refused = [(id(node) not in stays, getattr(node, "lineno", 0), used) for node, used in names.changes.refused]
+    for _, line, used in sorted(refused):  # what stays of the source framework is the cause of others
+        raise NotPlain(Why.NOT_IN_TABLE, line=line, used=used)
 
 
 def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
