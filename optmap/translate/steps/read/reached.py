@@ -155,8 +155,7 @@ class Reach:
                  and self.module.self_class(node.value) in self._family(owner)}  # fmt: skip
         for name in sorted(names):
             variable = self.module.attribute_of(owner, name)
-            used = variable is not None and variable.uses  # what nothing uses never matters
-            for value in values_of(variable) if variable is not None and used else ():
+            for value in values_of(variable) if variable is not None else ():
                 if value is not None and any(self._holds(item) for item in inner(value)):
                     yield name, value
 
