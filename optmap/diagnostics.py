@@ -390,15 +390,14 @@ NAME_NOTE: Final = _code(
     "OM405", "note-on-name", _I, "A note on a layer, loss or function that --rewrite-step translated.",
     "torch.nn.Linear -> mindspore.nn.Dense (other initial values for the same seed)", "Read the note.",
 )  # fmt: skip
+NAME_DIFFERS: Final = _code(
+    "OM406", "name-differs", _W, "What --rewrite-step translated may compute something else for some values.",
+    "torch.nn.LeakyReLU -> mindspore.nn.LeakyReLU (another gradient at exactly 0)", "See whether such values can occur.",
+)  # fmt: skip
 UNFOLLOWED_STEP: Final = _code(
     "OM408", "unfollowed-step", _W,
     "This file steps an optimizer that optmap did not follow, so that its step is not translated.",
     "holder.optimizer.step()", "Rewrite the step as the message says, or assign the optimizer to a variable of its own.",
-)  # fmt: skip
-
-NAME_DIFFERS: Final = _code(
-    "OM406", "name-differs", _W, "What --rewrite-step translated may compute something else for some values.",
-    "torch.nn.LeakyReLU -> mindspore.nn.LeakyReLU (another gradient at exactly 0)", "See whether such values can occur.",
 )  # fmt: skip
 
 # 41x: where translated code meets what is still of the source framework

@@ -44,7 +44,7 @@ def audit(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
 EDITS = [
     ("torch.optim.Adam", "lr", "default: 0.001", "default: 0.01",
      "parameter 'lr': the table has default 0.01; torch {torch} has default 0.001"),
-    ("torch.optim.Adam", "weight_decay", "default: 0}", "default: 0.0}",
+    ("torch.optim.Adam", "weight_decay", "default: 0,", "default: 0.0,",
      "parameter 'weight_decay': the table has default 0.0; torch {torch} has default 0"),
     ("torch.optim.Adam", "foreach", "name: foreach,", "name: foreech,",
      "parameter 'foreech': the table has it with default None; torch {torch} does not take it"),
