@@ -15,7 +15,7 @@ first = tf.layers.dense(x, 8)
 second = tf.layers.dense(first, 8)
 out = tf.layers.dense(second, 1)
 loss = tf.losses.mean_squared_error(y, out)
-train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+train = tf.train.GradientDescentOptimizer(0.001).minimize(loss)
 values = []
 with tf.Session() as sess:
     sess.run(tf.global_variables_initializer())
