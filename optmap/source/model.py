@@ -180,6 +180,10 @@ class Module:
         """Every Name of that spelling, whatever variable it stands for; assigned and deleted ones as well."""
         return self._in_order((ast.Name, name), self._index.names)
 
+    def spellings(self) -> Collection[str]:
+        """What every Name of the file is spelled like, in no order."""
+        return self._index.names.keys()
+
     def attributes(self, name: str) -> tuple[ast.Attribute, ...]:
         """Every attribute of that name, of whatever object."""
         return self._in_order((ast.Attribute, name), self._index.attributes)

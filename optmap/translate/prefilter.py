@@ -120,8 +120,9 @@ def names_packages(source: Source, frameworks: frozenset[Framework], extra: tupl
     """Tell whether the file may use another package that has optimizers for one of the frameworks, or takes them."""
     key = (names_packages, frameworks, extra)
     if key not in source.memo:
-        paths = (parts for framework in frameworks for parts in _packages(extra).get(framework, ()))
-        source.memo[key] = any(parts <= source.words for parts in paths)
+        roots = (item for framework in frameworks for item in _packages(extra).get(framework, {}).items())
+        words = source.words
+        source.memo[key] = any(parts <= words for root, paths in roots if root in words for parts in paths)
     return bool(source.memo[key])
 
 
@@ -143,10 +144,14 @@ def _steps(tables: MappingSet) -> list[tuple[bytes, re.Pattern[bytes]]]:
 
 
 @lru_cache(maxsize=4)
-def _packages(extra: tuple[Path, ...]) -> dict[str, list[frozenset[bytes]]]:
-    """The paths of other packages by the names in them, each of which an import or a chain of attributes must spell."""
-    paths = _words(extra, "packages")
-    return {name: [frozenset(path.split(b".")) for path in found] for name, found in paths.items()}
+def _packages(extra: tuple[Path, ...]) -> dict[str, dict[bytes, list[frozenset[bytes]]]]:
+    """The paths of other packages, by their roots, as the names in them: an import or a chain of attributes must spell each."""
+    made: dict[str, dict[bytes, list[frozenset[bytes]]]] = {}
+    for name, paths in _words(extra, "packages").items():
+        roots = made.setdefault(name, {})
+        for path in paths:
+            roots.setdefault(path.partition(b".")[0], []).append(frozenset(path.split(b".")))
+    return made
 
 
 @lru_cache(maxsize=4)

@@ -121,7 +121,8 @@ def _resolve(
             message = _unserved(api, every, serving)
             return Refusal((Reason(SCHEDULE_ARGUMENT, Subject.COUNTERPART, message, table=str(api.at)),))
     keys = None if groups is None else groups.keys
-    found = plans(tables, api, bound, classes, keys)
+    question = (plans, api.name, api.version, target, serving, keys, repr(arguments))
+    found = tables.once(question, lambda: plans(tables, api, bound, classes, keys))  # whoever trains with them
     chosen = choose(found, prefer, trainer and trainer.modules)
     if chosen is None:
         return Refusal(tuple(_problem_reasons(found)))

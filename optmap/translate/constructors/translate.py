@@ -23,7 +23,7 @@ from optmap.diagnostics import (
 from optmap.mapping.model import PARAMETERS
 from optmap.mapping.plan import Inferred, Plan, Prefer
 from optmap.mapping.values import Value, read_value
-from optmap.source.bind import Signature, bind
+from optmap.source.bind import Given, Signature, bind
 from optmap.source.calls import CallText, read_call
 from optmap.source.changes import Change, Replace
 from optmap.source.text import SourceError
@@ -71,6 +71,8 @@ class CallTranslation:
         self.sharing = sharing
         self.tied = tied
         self.optimizers = optimizers
+        self.bound: tuple[Given, ...] | None = None
+        """What the parameters of the class as it is now get from the call."""
 
     def run(self) -> CallOutcome:
         try:
@@ -164,8 +166,10 @@ class CallTranslation:
 
     def _given(self, call: CallText, *ties: str) -> int | None:
         """The place of the argument that gives one of some hyperparameters."""
-        found = bind(Signature(self.site.api.current, self.site.api.by_name), call.arguments).given.values()
-        wanted = (item.index for item in found if not set(ties).isdisjoint(item.parameter.ties))
+        if self.bound is None:
+            api = self.site.api
+            self.bound = tuple(bind(Signature(api.current, api.by_name), call.arguments).given.values())
+        wanted = (item.index for item in self.bound if not set(ties).isdisjoint(item.parameter.ties))
         return next((index for index in wanted if index is not None), None)
 
     def _schedule(self, call: CallText, resolved: Rewrite) -> Finding | None:

@@ -6,11 +6,14 @@ Nothing here is imported unless a file has a translated call and mentions what a
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from optmap.diagnostics import STEP, STEP_NOT_PLAIN, UNFOLLOWED_STEP
 from optmap.mapping.frameworks import Facts, Gradients, Kind, fill
 from optmap.source.model import Module
+from optmap.source.syntax import imported
 from optmap.translate.discover.events import Event, read_training
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place, offset_of, position
@@ -24,6 +27,8 @@ from optmap.translate.steps.write.fresh_names import identifiers, lines_of
 from optmap.translate.steps.write.preview import shown_step
 from optmap.translate.steps.write.trainers import TRAINERS, shown_trainer
 from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit, Vetoes
+
+_WORD: Final = re.compile(r"\w+")
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
@@ -149,7 +154,11 @@ class _Steps:
 
     def _mentions(self, code: str, own: Facts) -> bool:
         """Tell whether code uses names that the file imports from a framework."""
-        module = self.training.module
+        module, words = self.training.module, frozenset(_WORD.findall(code))
+        imports = (item for node in module.nodes(ast.Import, ast.ImportFrom) for item in imported(node))
+        own_names = {name for _, name, path in imports if path.partition(".")[0] in own.packages}
+        if code.isascii() and own_names.isdisjoint(words):  # Python reads other letters as these at times
+            return False
         names = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
         found = (module.bound(name, at=module.tree) for name in names)
         paths = (binding.path for variable in found if variable is not None for binding in variable.bindings)

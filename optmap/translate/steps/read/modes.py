@@ -20,6 +20,8 @@ _ASKED: Final = frozenset(
     {"parameters", "named_parameters", "train", "eval", "to", "cuda", "state_dict", "load_state_dict", "modules", "apply"}
 )  # fmt: skip
 """Methods of models that compute no results."""
+_HOLDS: Final = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Tuple, ast.List)
+"""What may stand around the value of a variable."""
 
 
 def choose_modes(step: Step) -> Step:
@@ -59,14 +61,14 @@ def made_models(module: Module) -> dict[Chain, ast.stmt]:
         return known
     found: dict[Chain, ast.stmt] = {}
     for call in module.nodes(ast.Call):
-        if not _makes_model(module, call):
-            continue
         value: ast.expr = call
         while isinstance(outer := module.parent(value), ast.Attribute) and isinstance(module.parent(outer), ast.Call):
             value = module.parent(outer)  # type: ignore[assignment]
-        held = module.holder(value)
+        held = module.holder(value) if isinstance(outer, _HOLDS) else None
+        if held is None or len(held.bindings) != 1 or not _makes_model(module, call):
+            continue
         statement = module.statement(value)
-        if held is None or len(held.bindings) != 1 or not isinstance(statement, ast.Assign | ast.AnnAssign):
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
             continue
         owner = held.scope if len(held.chain) > 1 else None
         inside = isinstance(owner, ast.ClassDef) and _is_model(module, owner)

@@ -51,7 +51,7 @@ def report(
 
 def identifiers(module: Module) -> set[str]:
     """Every name that a file binds or reads anywhere."""
-    found = {node.id for node in module.nodes(ast.Name)}
+    found = set(module.spellings())
     found |= {node.arg for node in module.nodes(ast.arg)}
     found |= {node.name for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)}
     for node in module.nodes(ast.Import, ast.ImportFrom):

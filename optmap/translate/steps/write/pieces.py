@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from optmap.source.model import Module
@@ -23,8 +22,7 @@ class Piece(NamedTuple):
     beside: str = ""
 
 
-@dataclass
-class _Group:
+class _Group(NamedTuple):
     """Pieces that stand side by side; `first` to `last` are the places in the block that they take."""
 
     block: Sequence[ast.stmt]
@@ -44,8 +42,8 @@ def shown(module: Module, pieces: Iterable[Piece]) -> str:
             first, last = (place, place - 1) if piece.beside == BEFORE else (last + 1, last)
         at = groups[-1] if groups else None
         if at is not None and at.block is block and at.last + 1 == first:
-            at.last, at.text = last, f"{at.text}\n{piece.text}".strip("\n")
-            at.first = min(at.first, first)
+            text = f"{at.text}\n{piece.text}".strip("\n")
+            groups[-1] = at._replace(first=min(at.first, first), last=last, text=text)
         else:
             groups.append(_Group(block, first, last, f"{piece.beside} line {piece.statements[0].lineno}", piece.text))
     return "\n\n".join(map(_headed, groups))
@@ -89,6 +87,8 @@ def text_of(source: Source, statement: ast.stmt) -> str:
     """A statement as the file has it, without the indentation of its block."""
     start = source.start(statement)
     text = source.text(start, source.end(statement))
+    if statement.lineno == statement.end_lineno and len(text.splitlines()) == 1:
+        return text
     line = source.body.rfind(b"\n", 0, start) + 1
     margin = source.body[line:start].decode()
     if not margin.strip():

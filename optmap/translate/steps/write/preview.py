@@ -11,7 +11,7 @@ from optmap.mapping.frameworks import Shown, fill
 from optmap.mapping.model import Framework
 from optmap.source.flow import Loop
 from optmap.source.model import Module
-from optmap.source.syntax import chain_of
+from optmap.source.syntax import chain_of, inner
 from optmap.source.text import Source
 from optmap.translate.discover.trained import Chain
 from optmap.translate.steps.read.plan import Plan
@@ -128,7 +128,8 @@ class _Planned(_Pieces):
     def _text(self, statement: ast.stmt | ast.expr) -> str:
         """A statement of the forward part, or the loss, without what only the source framework is told."""
         told = Told(self.step, self.words)
-        changed = told.visit(deepcopy(statement))
+        asked = any(isinstance(node, ast.Call | ast.With) and told.concerns(node) for node in inner(statement))
+        changed = told.visit(deepcopy(statement)) if asked else statement
         if not told.changed:
             return text_of(self.source, statement) if isinstance(statement, ast.stmt) else ast.unparse(statement)
         return "\n".join(map(ast.unparse, changed if isinstance(changed, list) else [changed]))
@@ -214,6 +215,13 @@ class Told(ast.NodeTransformer):
         self.flagged = () if words.training else step.plan.training
         self.stop = words.stop
         self.changed = False
+
+    def concerns(self, node: ast.Call | ast.With) -> bool:
+        """Tell whether a call or block may have to change, whatever becomes of what it holds."""
+        if isinstance(node, ast.With):
+            return any(isinstance(item.context_expr, ast.Call) for item in node.items)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else None
+        return (bool(self.stop) and name == "detach") or chain_of(node.func) in (*self.toggled, *self.flagged)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
