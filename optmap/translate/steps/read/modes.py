@@ -20,6 +20,8 @@ _ASKED: Final = frozenset(
     {"parameters", "named_parameters", "train", "eval", "to", "cuda", "state_dict", "load_state_dict", "modules", "apply"}
 )  # fmt: skip
 """Methods of models that compute no results."""
+_LAYERS: Final = ("Sequential", "Dropout")
+"""What the names of torch's classes end with that are models though no class of the file makes them."""
 _HOLDS: Final = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Tuple, ast.List)
 """What may stand around the value of a variable."""
 
@@ -64,8 +66,8 @@ def made_models(module: Module) -> dict[Chain, ast.stmt]:
         value: ast.expr = call
         while isinstance(outer := module.parent(value), ast.Attribute) and isinstance(module.parent(outer), ast.Call):
             value = module.parent(outer)  # type: ignore[assignment]
-        held = module.holder(value) if isinstance(outer, _HOLDS) else None
-        if held is None or len(held.bindings) != 1 or not _makes_model(module, call):
+        held = module.holder(value) if isinstance(outer, _HOLDS) and _makes_model(module, call) else None
+        if held is None or len(held.bindings) != 1:
             continue
         statement = module.statement(value)
         if not isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -83,8 +85,10 @@ def _makes_model(module: Module, call: ast.Call) -> bool:
     made = module.definition(call.func)
     if isinstance(made, ast.ClassDef):
         return _is_model(module, made)
+    if isinstance(call.func, ast.Attribute) and not call.func.attr.endswith(_LAYERS):
+        return False
     paths = [path for path in module.paths(call.func) if path is not None]
-    return any(path.startswith("torch.nn.") and path.endswith(("Sequential", "Dropout")) for path in paths)
+    return any(path.startswith("torch.nn.") and path.endswith(_LAYERS) for path in paths)
 
 
 def _is_model(module: Module, owner: ast.ClassDef) -> bool:
