@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from optmap.diagnostics import GIVEN_AWAY
+from optmap.source.model import Module
 from optmap.source.paths import root_of
 from optmap.translate.discover.flow import places_of
 from optmap.translate.findings import Finding, offset_of
@@ -47,7 +48,7 @@ def _receiver(origins: Origins, use: ast.expr) -> ast.Call | None:
         node, parent = parent, module.parent(parent)  # type: ignore[assignment]
     if not isinstance(parent, ast.Call) or parent.func is node or id(parent.func) in origins.gone:
         return None
-    func = parent.func
+    func = _looked_up(module, parent.func)
     root = root_of(func)
     if root is not None and module.is_builtin(root.id, root):
         return None
@@ -55,3 +56,12 @@ def _receiver(origins: Origins, use: ast.expr) -> ast.Call | None:
     if own or (isinstance(func, ast.Attribute) and (func.attr in _KEEPS or module.instance(func.value) is not None)):
         return None
     return parent if Origin.PLAIN not in origins.of(func).origins else None
+
+
+def _looked_up(module: Module, func: ast.expr) -> ast.expr:
+    """`schedulers` for `getattr(schedulers, name)`, which gives what belongs where it does; anything else as it is."""
+    getter = func.func if isinstance(func, ast.Call) and func.args else None
+    if isinstance(getter, ast.Name) and getter.id == "getattr" and module.is_builtin("getattr", getter):
+        assert isinstance(func, ast.Call)
+        return func if module.self_class(func.args[0]) is not None else func.args[0]
+    return func

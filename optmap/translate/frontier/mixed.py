@@ -63,6 +63,6 @@ def _converted(changes: Sequence[Change], origins: Origins, words: Collection[st
     for change in changes:
         node, new = (change.node, change.template) if isinstance(change, Replace) else (None, None)
         asked = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
-        converts = isinstance(new, Template) and any(f".{word}" in new.text for word in words)
+        converts = isinstance(new, Template) and any(f".{word}(" in new.text for word in words)
         if asked is not None and converts and isinstance(node, ast.expr) and _is_source(origins.of(asked)):
             yield node

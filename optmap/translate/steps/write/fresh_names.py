@@ -41,7 +41,11 @@ def report(
     if not stays:
         return
     nodes = sorted((node for node, _ in stays), key=lambda node: (node.lineno, node.col_offset))
-    reasons = [f"line {node.lineno}: {reason}" for node, reason in stays if reason is not None]
+    said: dict[str, list[ast.expr]] = {}
+    for node, reason in stays:
+        if reason is not None:
+            said.setdefault(reason, []).append(node)
+    reasons = [f"{lines_of(places)}: {reason}" for reason, places in said.items()]
     uses = "use" if len(nodes) == 1 else "uses"
     remain = "remains" if len(nodes) == 1 else "remain"
     detail = f" ({'; '.join(reasons[:6])})" if reasons else ""
