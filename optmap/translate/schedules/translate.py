@@ -211,7 +211,8 @@ def _is_arithmetic(module: Module, node: ast.expr) -> bool:
 def _is_number(module: Module, node: ast.expr, names: Set[str]) -> bool:
     """Tell whether an expression has the same value where the names in it stand for tensors of one element.
 
-    Such a tensor is no key of a set or dictionary and no index, and two comparisons of it add up to a truth value.
+    Such a tensor is no key of a set or dictionary and no index; two comparisons of it add up to a truth value, and one has no
+    negative.
     """
     parts = list(ast.iter_child_nodes(node))
     if not any(isinstance(item, ast.Name) and item.id in names for item in ast.walk(node)):
@@ -229,7 +230,9 @@ def _is_number(module: Module, node: ast.expr, names: Set[str]) -> bool:
         parts = list(node.args)
     else:
         known = isinstance(node, ast.Name | ast.IfExp | ast.BoolOp) or (
-            isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Invert)
+            isinstance(node, ast.UnaryOp)
+            and not isinstance(node.op, ast.Invert)
+            and (isinstance(node.op, ast.Not) or not _is_truth(node.operand))
         )
     return known and all(_is_number(module, item, names) for item in parts if isinstance(item, ast.expr))
 
