@@ -148,6 +148,11 @@ class Builder:
                 needs = self.hyperparameters[needs].inert_without
         for trait in self.traits.values():
             self._check_size(trait)
+            if trait.cancels is not None:
+                self._known(trait.cancels, trait.at)
+            for value in trait.squares:
+                if value not in trait.values:
+                    self.problems.unknown(trait.at, "value of trait in 'squares'", value, trait.values)
             for value in trait.advice_to:
                 if value not in trait.values:
                     self.problems.unknown(trait.at, "value of trait in 'advice_to'", value, trait.values)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from optmap.mapping.formula import Formula, Op, argument, call, context, each, literal, over, times
-from optmap.mapping.model import OPTIMIZER, Api, MappingSet, Parameter
+from optmap.mapping.model import OPTIMIZER, Api, MappingSet, Parameter, same_value
 from optmap.mapping.plan import Given, Loss, Problem, group_ties
+from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, literal_value
 from optmap.values import NamedTuple
 
@@ -96,8 +97,8 @@ class Canonical:
             return self.value(constant) if isinstance(constant, str) else literal(constant)
         element = parameter.ties.index(name) if len(parameter.ties) > 1 else None
         item = self.given.get(parameter.name)
-        if item is not None and item.value.literal is None and parameter.none_is is not None:
-            return self._to_canonical(parameter, literal(parameter.none_is)._replace(index=item.index))
+        if item is not None and (stands_for := _stands_for(parameter, item.value)) is not None:
+            return self._to_canonical(parameter, literal(stands_for)._replace(index=item.index))
         if item is not None:
             return self._to_canonical(parameter, argument(item.index, item.value, element))
         default = literal_value(parameter.default)  # type: ignore[arg-type]
@@ -159,3 +160,10 @@ class Canonical:
     def problem(self, loss: Loss, name: str, message: str, remedy: str | None = None) -> Problem:
         """What a target cannot express of a hyperparameter."""
         return Problem(loss, name, self.parameters.get(name), self.index(name), message, remedy)
+
+
+def _stands_for(parameter: Parameter, value: Value) -> Literal:
+    """What a class takes instead of None or 0, where it takes something else; None where it takes the value as it is."""
+    if value.literal is None:
+        return parameter.none_is
+    return parameter.zero_is if value.known and same_value(value.literal, 0) else None  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from optmap.mapping.canonical import NOTHING, Canonical, Context, attached
-from optmap.mapping.formula import Formula, Op
-from optmap.mapping.losses import losses, trait_losses
+from optmap.mapping.formula import Formula, Op, literal
+from optmap.mapping.losses import is_squared, losses, trait_losses
 from optmap.mapping.model import (
     OPTIMIZER,
     PARAMETERS,
@@ -197,6 +197,11 @@ class _Planner:
             return self.taker.constant(parameter, hyperparameter.neutral if hyperparameter.has_neutral else own_default)
         if value.known and value.number is None and hyperparameter.has_neutral and hyperparameter.is_neutral(None):
             return self.taker.constant(parameter, hyperparameter.neutral)
+        if any(
+            trait.grows_with == name and is_squared(self.call, self.target, trait)
+            for trait in self.tables.traits.values()
+        ):
+            value = literal(float(f"{value.number**2:.15g}"))._replace(index=value.index)
         return self.taker.take(parameter, name, value)
 
     def _repeated(self, arguments: Sequence[TargetArgument]) -> Iterator[Problem]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from optmap.mapping.canonical import PACE, TOTAL, Canonical, attached, is_schedule
 from optmap.mapping.formula import Formula, literal, same
@@ -68,6 +69,7 @@ def _fixed(call: Canonical, target: Api, name: str, value: Formula) -> Iterator[
         yield Cause(
             name, hyperparameter.effect, f"uses {name} {value.number!r}", f"always uses {name} {constant!r}",
             None, str(target.at), None, _size(call, target, hyperparameter.grows_with),
+            _in_squares(call, target, name), _start(call),
         )  # fmt: skip
 
 
@@ -99,10 +101,53 @@ def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
             message = f"{call.source.name} {trait.values[own]}; {target.name} {trait.values[other]}"
             yield Problem(Loss.MISSING, trait.name, None, None, message, trait.advice)
             continue
+        size, squared = _size(call, target, trait.grows_with), (own in trait.squares) != (other in trait.squares)
+        if squared and (size is None or trait.grows_with in call.in_groups):
+            size = math.inf
+        elif squared and is_squared(call, target, trait):
+            squared = False
+        elif squared and trait.cancels is not None and not call.inert(trait.cancels):
+            size, squared = math.sqrt(size or 0), False
         yield Cause(
             trait.name, trait.effect, trait.values[own], trait.values[other], trait.advice_to.get(other, trait.advice),
-            str(target.at), trait.needs, _size(call, target, trait.grows_with),
+            str(target.at), trait.needs, size, squared, _start(call),
         )  # fmt: skip
+
+
+_SMALLEST: Final = 1e-37
+"""Smaller squares vanish in float32."""
+
+
+def is_squared(call: Canonical, target: Api, trait: Trait) -> bool:
+    """Tell whether the target takes the square of the hyperparameter that the trait grows with.
+
+    Beside a root it is compared with what the root gives, inside with what it is taken of. The rules agree where one of both is
+    negligible; where the squares cancel it would not be.
+    """
+    own, other = _rule(call, call.source, trait), _rule(call, target, trait)
+    name = trait.grows_with
+    if name is None or own is None or own in trait.squares or other not in trait.squares:
+        return False
+    if name not in target.by_tie or (trait.cancels is not None and not call.inert(trait.cancels)):
+        return False
+    value = call.values.get(name)
+    number = value.number if value is not None and value.known and name not in call.in_groups else None
+    return isinstance(number, int | float) and not isinstance(number, bool) and number**2 > _SMALLEST
+
+
+def _in_squares(call: Canonical, target: Api, name: str) -> bool:
+    """Whether both sides add a hyperparameter to squares of gradients."""
+    return any(
+        trait.grows_with == name and all(_rule(call, api, trait) in trait.squares for api in (call.source, target))
+        for trait in call.tables.traits.values()
+    )
+
+
+def _start(call: Canonical) -> float:
+    """What a sum of squared gradients starts from."""
+    value = call.values.get("initial_accumulator")
+    known = value is not None and value.known and isinstance(value.number, int | float)
+    return float(value.number) if value is not None and known else 0.0
 
 
 def _size(call: Canonical, target: Api, name: str | None) -> float | None:

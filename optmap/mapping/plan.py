@@ -87,9 +87,15 @@ run by less than the practical tolerance, even in the first steps, where second 
 USUAL_GRADIENT: Final = 0.1
 """The order of magnitude of gradients where nothing more is known of them."""
 
+_SMALLER: Final = 0.5
+"""Many elements of a gradient are smaller than it is as a whole, by this factor; in squares that counts twice."""
+
 
 class Cause(NamedTuple):
-    """One reason why two update rules differ for a call. `size` is the hyperparameter that decides how far, where it is known."""
+    """One reason why two update rules differ for a call. `size` is the hyperparameter that decides how far, where it is known.
+
+    `squared` says that it is added to squares of gradients on one side, whose sum or mean starts from `start`.
+    """
 
     trait: str
     effect: Effect
@@ -99,11 +105,15 @@ class Cause(NamedTuple):
     table: str
     needs: Need | None = None
     size: float | None = None
+    squared: bool = False
+    start: float = 0.0
 
     def diverges(self, gradient: float = USUAL_GRADIENT) -> bool:
         """Tell whether the rules drift apart visibly at gradients of a size."""
         if self.size is None:
             return self.effect is Effect.DIVERGENT
+        if self.squared:
+            return self.size > NEGLIGIBLE * ((_SMALLER * gradient) ** 2 + self.start)
         return self.size > NEGLIGIBLE * min(gradient, gradient**2)
 
     @property
@@ -140,6 +150,11 @@ class Plan(NamedTuple):
     def divergent(self) -> bool:
         return any(cause.diverges() for cause in self.causes)
 
+    @property
+    def distance(self) -> int:
+        """A rank of how far the rules are apart: not at all, little, by the size of a hyperparameter, or by their kind."""
+        return max((1 + cause.diverges() * (1 + (cause.size is None)) for cause in self.causes), default=0)
+
 
 class Prefer(StrEnum):
     """Which class to choose where several can express a call."""
@@ -152,24 +167,24 @@ class Prefer(StrEnum):
 def choose(plans: Sequence[Plan], prefer: Prefer, modules: Collection[str] | None = None) -> Plan | None:
     """Pick a plan without problems: the documented class is the first, the faithful one that whose numerics differ least.
 
-    AUTO takes the documented class unless its update rule is another one for this call and a class exists whose rule is not, of
-    one of the `modules` if they are given. Only where no other is possible does FAITHFUL take a class that cannot be run without
+    AUTO takes the documented class unless its update rule is another one for this call and a class exists that is nearer, of one
+    of the `modules` if they are given. Only where no other is possible does FAITHFUL take a class that cannot be run without
     a special device.
     """
     possible = [plan for plan in plans if not plan.problems]
     if not possible:
         return None
     if prefer is Prefer.FAITHFUL:
-        return min(possible, key=lambda plan: (plan.target.not_run is not None, plan.divergent, bool(plan.causes)))
+        return min(possible, key=lambda plan: (plan.target.not_run is not None, plan.distance))
     usual = possible[0]
     if prefer is Prefer.DOCUMENTED or not any(cause.in_every_run for cause in usual.causes):
         return usual
     agreeing = [
         plan for plan in possible
-        if not plan.divergent and plan.target.not_run is None and not plan.target.module.superseded
+        if plan.distance < max(usual.distance, 2) and plan.target.not_run is None and not plan.target.module.superseded
         and (modules is None or plan.target.module.name in modules)
     ]  # fmt: skip
-    return min(agreeing, key=lambda plan: bool(plan.causes), default=usual)
+    return min(agreeing, key=lambda plan: plan.distance, default=usual)
 
 
 def group_key(source: Api, target: Api, key: str, switched: Mapping[str, str] | None = None) -> str | None:

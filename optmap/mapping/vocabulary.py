@@ -135,6 +135,10 @@ class Trait(Record):
     advice: str | None = key("what removes the difference", default=None)
     advice_to: dict[str, str] = key("the target's value -> what removes the difference there", default={})
     grows_with: str | None = key("the hyperparameter whose size decides how far; at 0 the rules agree", default=None)
+    squares: tuple[str, ...] = key("the values under which that hyperparameter is added to squares", default=())
+    cancels: str | None = key(
+        "the hyperparameter under which these squares cancel, so that any size counts", default=None
+    )
 
 
 class Parameter(Record):
@@ -152,6 +156,7 @@ class Parameter(Record):
     )
     default: "Literal | Required" = key("the default; a parameter without this key is required", default=REQUIRED)
     none_is: Literal = key("the value that None stands for, where it stands for one", default=None)
+    zero_is: Literal = key("the value that 0 stands for, where it stands for another", default=None)
     execution: bool = key(
         "the parameter changes how, not what, is computed",
         default=False, name="affects", given=str, choices=("execution",), read=bool,
