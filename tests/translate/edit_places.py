@@ -37,7 +37,14 @@ STEP_WORDS = {
     "value_and_grad",
     "run",
 }
-BRACKETS = {("[", "]"), ("[*", "]"), ("list(", ")"), ("float(", ")"), ("iter(", ")")}
+BRACKETS = {
+    ("[", "]"),
+    ("[*", "]"),
+    ("list(", ")"),
+    ("float(", ")"),
+    ("iter(", ")"),
+    ("mindspore.ops.stop_gradient(", ")"),
+}
 """What may be put around an expression."""
 Span = tuple[int, int]
 

@@ -44,6 +44,7 @@ class Why(Enum):
     LOSS_ELSEWHERE = "{loss} is not computed in the same block"
     MODEL_NOT_CALLED = "the forward part does not call the model"
     MODEL_MEMORY = "the forward part reads {attribute} (line {line}), which may carry gradients"
+    OTHER_LEFT = "the step on line {line} stays as it is, and would meet models or values of another framework"
     NO_FUNCTION_BODY = "line {line} of the forward part cannot stand in a function of its own"
     INNER_ASSIGNMENT = "line {line} of the forward part assigns, awaits or yields inside an expression"
     FORWARD_CONTEXT = "the forward part runs under {context} (line {line})"
@@ -180,7 +181,7 @@ _ACCUMULATES: Final = frozenset({Why.CLEARED_ELSEWHERE, Why.NO_BACKWARD})
 """Gradients may be added up over several backward passes."""
 _HARMLESS: Final = frozenset(
     {Why.LONG_STRING, Why.SHARED_LINE, Why.MODELS_UNKNOWN, Why.PART_OF_MODEL, Why.EVALUATES, Why.EVALUATES_MODEL,
-     Why.IN_EVALUATION, Why.COMMENT, Why.TRAINS_OTHER, Why.COMMENT_INSIDE}
+     Why.IN_EVALUATION, Why.COMMENT, Why.TRAINS_OTHER, Why.COMMENT_INSIDE, Why.OTHER_LEFT}
 )  # fmt: skip
 """What forbids a change that nobody looks at, but leaves the code right that a message shows for the step."""
 

@@ -69,6 +69,7 @@ class _Steps:
         self.findings: list[Finding] = []
         self.read: list[Retargeted] = []
         self.minimized: list[Event] = []
+        self.left: list[Event] = []
 
     def run(self) -> StepOutcome:
         events = self.training.events
@@ -99,14 +100,18 @@ class _Steps:
             from optmap.translate.steps.write.mindspore import rewrite_steps
 
             try:
-                return rewrite_steps(self.unit, self.training, self._plans(), self.findings, self.vetoes)
+                return rewrite_steps(self.unit, self.training, self._plans(), self.findings, self.vetoes, self.left)
             except NotPlain as error:
-                for read in self.read:
-                    self._report(read.event, self._code(read.event, read), error.reason)
-                return StepOutcome(self.findings)
+                return self._all_left(error.reason)
         from optmap.translate.steps.write.retarget import rewrite_steps as rewrite_others
 
         return rewrite_others(self.unit, self.training, self.read, self.findings)
+
+    def _all_left(self, reason: Reason) -> StepOutcome:
+        """The models change for all steps or for none."""
+        for read in self.read:
+            self._report(read.event, self._code(read.event, read), reason)
+        return StepOutcome(self.findings)
 
     def _step(self, event: Event) -> None:
         """Report a step, or put it aside to be rewritten."""
@@ -124,8 +129,10 @@ class _Steps:
             if read is not None and self.rewrite and refusal is None:
                 self.read.append(read)
             else:
+                self.left.append(event)
                 self._report(event, self._code(event, read), refusal)
         except NotPlain as error:
+            self.left.append(event)
             self._report(event, None, error.reason)
 
     def _code(self, event: Event, read: Retargeted | None) -> str:

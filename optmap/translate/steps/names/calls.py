@@ -163,7 +163,10 @@ class _Arguments:
         position = next(at for at, item in enumerate(self.others) if item is target)
         stays = argument.form is Form.POSITIONAL and position == len(self.kept) == index and not self.by_call
         stays = stays and not target.keyword_only and all(given.name is None for _, given in self.kept)
-        self.kept.append((target.name, Given(None if stays else target.name, copied(argument.node), index)))
+        text = copied(argument.node)
+        if self.pair.row.only.get(name) == "float" and value.known and type(value.literal) is int:
+            text = Template(write_literal(float(value.literal)))
+        self.kept.append((target.name, Given(None if stays else target.name, text, index)))
 
     def _fill(self) -> None:
         """Write out defaults that differ, and what the table says is always written."""

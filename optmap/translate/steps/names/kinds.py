@@ -25,6 +25,8 @@ _ITEMS: Final = frozenset(
 )
 _ONE: Final = frozenset({"next", "sum", "max", "min", "abs"})
 """Builtins that give an item of what they are given, or what is computed of them."""
+_PARAMETERS: Final = ("parameters", "named_parameters", "buffers", "named_buffers")
+"""What nothing but models is asked for."""
 _GROWS: Final = ("append", "extend", "insert", "add", "update", "setdefault")
 
 
@@ -180,6 +182,9 @@ class Kinds:
             return PLAIN if self.module.is_builtin(node.id, node) else UNKNOWN
         return self._attribute(node)
 
+    def _is_framework(self, path: str) -> bool:
+        return path.partition(".")[0] in self.roots
+
     def _imported(self, path: str) -> Value:
         root = path.partition(".")[0]
         if root not in self.roots:
@@ -257,6 +262,8 @@ class Kinds:
         path = self.path(node.func)
         if path is not None:
             rows = self.table.callables.get(path)
+            if isinstance(node.func, ast.Attribute) and node.func.attr in _PARAMETERS and not self._is_framework(path):
+                return self._of_model(UNKNOWN, node.func.attr)
             return self._made(node, rows) if rows else self._imported(path)._replace(item=None)
         if isinstance(node.func, ast.Name) and self.module.is_builtin(node.func.id, node.func):
             return self._builtin(node, node.func.id)
@@ -324,6 +331,8 @@ class Kinds:
             return (
                 receiver.items if receiver.item is not None and function.attr in ("pop", "get", "values") else receiver
             )
+        if function.attr in _PARAMETERS:
+            return self._of_model(receiver, function.attr)
         rows = self.table.methods.get(function.attr, ())
         gives = {pair.row.gives for pair in rows if pair.one.parameters is not None and _takes(pair, node)}
         return self._asked(receiver, gives)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final
 from weakref import proxy
 
 from optmap.mapping.model import Framework, MappingSet
@@ -24,11 +22,9 @@ from optmap.translate.parameters.reader import read_parameters
 from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.kinds import Kind, Kinds
-from optmap.translate.steps.names.tensors import TensorRewriter, filled
+from optmap.translate.steps.names.tensors import PATH, TensorRewriter, filled
 from optmap.translate.steps.names.world import World
 
-_PATH: Final = re.compile(r"(?<![$\w.])[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
-"""A function of the target in code of the table."""
 _PLAIN = ("train", "eval", "parameters")
 """Methods of torch's models whose counterparts do the same."""
 _NUMPY_TYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
@@ -167,6 +163,8 @@ class NameRewriter:
 
     def _rewrite(self, node: ast.expr, call: ast.Call, pair: Pair) -> None:
         """A call becomes one of another function or class. Raises Stays."""
+        if pair.makes_model and any(self.kinds.of(item).kind is Kind.ARRAY for item in _given(call)):
+            raise Stays("it is given a numpy value; write int(...) or float(...)")
         before = len(self.changes.needed)
         if call.args and pair.row.takes != "any" and self.kinds.of(call.args[0]).type in ("int", "bool"):
             raise Stays(f"of {self.kinds.of(call.args[0]).type} tensors")
@@ -194,7 +192,7 @@ class NameRewriter:
         lost = given.keys() - named.keys() - _neutral(given, pair)
         if lost or comments_in(self.source, self.source.start(call), self.source.end(call)):
             raise Stays("its arguments have no counterpart")
-        text = _PATH.sub(lambda match: self._spelled(match[0], node), pair.other.text)
+        text = PATH.sub(lambda match: self._spelled(match[0], node), pair.other.text)
         self.changes.replace(call, filled(text, named))
 
     def _spelled(self, path: str, node: ast.expr, conventional: str | None = None) -> str:
@@ -292,6 +290,10 @@ class NameRewriter:
     def _is_settled(self, call: ast.Call) -> bool:
         """Tell whether a call, or what it calls, is changed or reported already."""
         return any(id(node) in self.done or id(node) in self.changes.touched for node in (call, call.func))
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(word.value for word in call.keywords)]
 
 
 def _neutral(given: Mapping[str, Sequence[ast.expr]], pair: Pair) -> set[str]:

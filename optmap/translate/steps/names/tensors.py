@@ -24,6 +24,8 @@ _MOVES: Final = ("detach", "cpu", "cuda", "to")
 _UNKNOWN_METHODS: Final = ("cuda", "cpu", "detach", "requires_grad_")
 _STEPPING: Final = ("backward", "grad")
 """What steps of training are made of, of which they have findings of their own."""
+PATH: Final = re.compile(r"(?<![$\w.])[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
+"""A function of the target in code of the table."""
 Spell = Callable[[str, ast.expr], "str | None"]
 
 
@@ -51,10 +53,11 @@ class TensorRewriter:
         self._numbers()
 
     def _is_settled(self, node: ast.Attribute) -> bool:
-        call = self.module.parent(node)
+        call, path = self.module.parent(node), self.kinds.path(node)
+        elsewhere = path is not None and path.partition(".")[0] not in self.kinds.roots
         return any(id(item) in self.done or id(item) in self.changes.touched for item in (node, call)) or (
             id(node) in self.world.annotations
-            or self.kinds.path(node) is not None
+            or (path is not None and not (elsewhere and _is_in_place(node.attr)))
             or self.module.variable(node) is not None
         )
 
@@ -88,7 +91,7 @@ class TensorRewriter:
                 return
             except Stays as error:
                 reason = f": {error}"
-        if sure:
+        if sure or (call is not None and not rows and _is_in_place(node.attr)):
             self.changes.refuse(node, f".{node.attr}{'()' if call is not None else ''}{reason}")
         elif node.attr in _UNKNOWN_METHODS and call is not None and not call.args:
             self.changes.stay(call, f".{node.attr}()")
@@ -123,7 +126,8 @@ class TensorRewriter:
             and receiver.type not in ("float", pair.row.takes.replace("number", "int"))
         ):
             raise Stays(f"of {receiver.type} tensors")
-        other = pair.other if inside or pair.outside is None else pair.outside
+        recorded = inside and receiver.type not in ("int", "bool")
+        other = pair.other if recorded or pair.outside is None else pair.outside
         if call is None:
             self._attribute(node, other, sure=sure)
             return
@@ -149,6 +153,7 @@ class TensorRewriter:
     def _text(self, call: ast.Call, node: ast.Attribute, text: str, given: Mapping[str, Sequence[ast.expr]]) -> None:
         if comments_in(self.source, self.source.end(node.value), self.source.end(call)):
             raise Stays("there is a comment inside it")
+        text = PATH.sub(lambda match: self._spelled(match[0], call), text)
         self.changes.replace(call, filled(text, {"x": [node.value], **given}))
 
     def _call(self, pair: Pair, other: Side, node: ast.Attribute, call: ast.Call, *, sure: bool) -> None:
@@ -254,8 +259,9 @@ class TensorRewriter:
         """Tell whether an argument may be what a row says it must be."""
         if wanted == "device":
             return self._is_device(node)
-        if wanted == "dtype":
-            return self.kinds.path(node) in self.table.values
+        if wanted in ("dtype", "float_dtype"):
+            type_of = self.table.values.get(self.kinds.path(node) or "", "")
+            return bool(type_of) and (wanted == "dtype" or ".float" in type_of)
         if wanted == "items":
             made = self.kinds.of(node)
             return (
@@ -263,6 +269,10 @@ class TensorRewriter:
                 or made.kind is Kind.ARRAY
                 or made.item is not None
             )
+        if wanted == "float":
+            named = isinstance(node, ast.Name | ast.Attribute)
+            values = self.module.reaching(node, calls=False).values if named else ()
+            return not any(isinstance(item, ast.Constant) and type(item.value) is not float for item in values)
         if wanted == "literal" and not isinstance(node, ast.Constant | ast.UnaryOp):
             return False
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -311,6 +321,11 @@ def is_same(new: CallTemplate | Template, call: ast.Call) -> bool:
         return False
     names = [None] * len(call.args) + [word.arg for word in call.keywords]
     return [item.name for item in new.arguments] == names and all(item.place is not None for item in new.arguments)
+
+
+def _is_in_place(name: str) -> bool:
+    """Tell whether a name of tensors, such as `clamp_`, is that of a method which changes them."""
+    return name.endswith("_") and name != "requires_grad_"
 
 
 def _fields(text: str, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:

@@ -13,7 +13,7 @@ from typing import Final
 from optmap.mapping.steps import Table
 from optmap.source.model import Binding, How, Module
 from optmap.source.syntax import Function, inner
-from optmap.translate.steps.names.kinds import PLAIN, Kind, Kinds, given_inplace
+from optmap.translate.steps.names.kinds import PLAIN, Kind, Kinds, Value, given_inplace
 
 Refuse = Callable[[ast.AST, str], None]
 _SYMBOLS: Final[dict[type[ast.AST], str]] = {
@@ -98,6 +98,10 @@ class World:
         for node in self.module.nodes(ast.AugAssign):
             if node not in self and self.kinds.of(node.target).kind in (Kind.TENSOR, Kind.PARAMETER):
                 self._augmented(node, refuse)
+        for attribute in self.module.nodes(ast.Attribute):
+            assigned = attribute.attr == "data" and isinstance(attribute.ctx, ast.Store) and attribute not in self
+            if assigned and self.kinds.of(attribute.value).kind is Kind.PARAMETER:
+                refuse(attribute, f"{_shown(attribute)} = ...")
 
     def _check(self, node: ast.AST, refuse: Refuse) -> None:
         match node:
@@ -119,6 +123,9 @@ class World:
                 self._definition(node, refuse)
             case ast.Attribute() | ast.Subscript() if not isinstance(node.ctx, ast.Load):
                 self._assigned(node, refuse)
+            case ast.Subscript() if self.kinds.of(node.value).kind in (Kind.TENSOR, Kind.PARAMETER):
+                if self.kinds.of(node.value).item is None:
+                    self._indexed(node, refuse)
             case ast.Name() if isinstance(node.ctx, ast.Load) and self.kinds.of(node).kind is Kind.FOREIGN:
                 if self.kinds.path(node) is None and not self.alone:
                     refuse(node, f"{node.id}, which holds what the table does not know")
@@ -167,6 +174,16 @@ class World:
                 and values[0].type in ("int", "bool")
             ):
                 refuse(node, f"{_shown(node)} of {values[0].type} tensors")
+
+    def _indexed(self, node: ast.Subscript, refuse: Refuse) -> None:
+        """Tensors of MindSpore take neither ranges nor numpy values as indices."""
+        for index in node.slice.elts if isinstance(node.slice, ast.Tuple) else (node.slice,):
+            named = isinstance(index, ast.Name | ast.Attribute)
+            values = self.module.reaching(index, calls=False).values if named else [index]
+            if any(isinstance(item, ast.Call) and _shown(item.func) == "range" for item in values):
+                refuse(node, f"{_shown(node)}, whose index is a range")
+            elif self.kinds.of(index).kind is Kind.ARRAY:
+                refuse(node, f"{_shown(node)}, whose index is a numpy value")
 
     def _by_name(self, node: ast.Call, refuse: Refuse) -> None:
         """`getattr(x, name)` may ask a tensor anything."""
@@ -278,6 +295,10 @@ class World:
             variable = self.module.variable(node)
             found = [item for item in variable.bindings if item.target is node] if variable is not None else []
             values = [self.kinds.of(item.value) for item in found if item.value is not None]
+            if any(_holds_layers(item) for item in values):
+                refuse(
+                    node, f"{_shown(node)} = ..., a plain collection of layers or parameters that no model registers"
+                )
             runs = any(id(item) in self.running for item in self.module.ancestors(node))
             if runs and any(item.kind >= Kind.UNKNOWN for item in values):
                 refuse(node, f"{_shown(node)} = ... where the model computes")
@@ -296,6 +317,12 @@ class World:
             hidden = node.name.startswith("__") and node.name.endswith("__")
             if (known or hidden) and node.name not in _OWN | self.methods:
                 refuse(node, f"a model's own {node.name}()")
+
+
+def _holds_layers(value: Value) -> bool:
+    """Tell whether a list, tuple or dict holds layers or parameters: models of some frameworks train those, of others not."""
+    item = value.item if value.kind is Kind.PLAIN else None
+    return item is not None and (item.kind in (Kind.PARAMETER, Kind.MODEL) or _holds_layers(item))
 
 
 def _value_of(binding: Binding) -> ast.expr | None:

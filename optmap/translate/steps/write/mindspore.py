@@ -9,6 +9,7 @@ from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.steps import load_graph
 from optmap.source.changes import Change
 from optmap.source.model import Module, Variable
+from optmap.source.syntax import inner
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.events import Event, Training
@@ -27,11 +28,12 @@ from optmap.translate.unit import Unit, Vetoes, alone
 
 
 def rewrite_steps(
-    unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding], vetoes: Vetoes
-) -> StepOutcome:
+    unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding], vetoes: Vetoes,
+    left: Sequence[Event] = (),
+) -> StepOutcome:  # fmt: skip
     """Return the edits of all plans, and of what the table knows of the rest of the file but for what is vetoed.
 
-    Raises NotPlain.
+    Steps that are `left` as they are must not meet what is rewritten outside the others. Raises NotPlain.
     """
     source, sites = unit.source, unit.sites
     framework = plans[0].event.site.api.framework
@@ -48,6 +50,9 @@ def rewrite_steps(
     for node in vetoed:
         changes.stay(node, f"{ast.unparse(node)[:40]}: {vetoes[alone(node)].reason}")
     check_world(names)
+    own = {id(node) for part in _forward_parts(plans) for node in inner(part)}
+    if left and any(id(node) not in own for node in changes.gone):
+        raise NotPlain(Why.OTHER_LEFT, line=left[0].call.lineno)
     for plan in plans:
         if plan.head is not None:
             drop_flags(plan, changes)
