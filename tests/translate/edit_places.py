@@ -37,14 +37,7 @@ STEP_WORDS = {
     "value_and_grad",
     "run",
 }
-BRACKETS = {
-    ("[", "]"),
-    ("[*", "]"),
-    ("list(", ")"),
-    ("float(", ")"),
-    ("iter(", ")"),
-    ("mindspore.ops.stop_gradient(", ")"),
-}
+BRACKETS = {("[", "]"), ("[*", "]"), ("list(", ")"), ("float(", ")"), ("iter(", ")")}
 """What may be put around an expression."""
 Span = tuple[int, int]
 
@@ -165,6 +158,9 @@ class Places:
             for right in inserted[index:]:
                 if (left.text, right.text) in BRACKETS and right.start in ends.get(left.start, ()):
                     yield left, right
+            if left.text == "mindspore.ops.stop_gradient(":  # around what a method is called of
+                ending = ends.get(left.start, ())
+                yield from ((left, right) for right in edits if right.start in ending and right.text.startswith(")."))
         for node in self.nodes:
             if isinstance(node, ast.Call) and _is_name(node.func, "filter") and len(node.args) == 2:
                 (start, end), inner = self.span(node), self.span(node.args[1])
