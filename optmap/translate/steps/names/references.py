@@ -259,6 +259,11 @@ class NameRewriter:
     def _modes(self) -> None:
         """`model.train()` and `model.eval()` of models that a translated optimizer trains, or that the file makes."""
         trained = {id(node) for node in model_uses(self.training)}
+        for node in self.module.attributes("load_state_dict"):
+            looped = any(isinstance(item, ast.For | ast.AsyncFor | ast.While) for item in self.module.ancestors(node))
+            if looped and id(node.value) in trained:  # as MindSpore 2.10 has it
+                said = ".load_state_dict() in a loop: what is loaded after a step is trained no more"
+                self.changes.refuse(node, said)
         for call in self.module.nodes(ast.Call):
             function = call.func
             if not isinstance(function, ast.Attribute) or function.attr not in self.methods or self._is_settled(call):

@@ -22,7 +22,6 @@ from optmap.translate.steps.names.world import World
 _DEVICES: Final = ("cpu", "cuda", "mps")
 _MOVES: Final = ("detach", "cpu", "cuda", "to")
 _UNKNOWN_METHODS: Final = ("cuda", "cpu", "detach", "requires_grad_")
-_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
 _STEPPING: Final = ("backward", "grad")
 """What steps of training are made of, of which they have findings of their own."""
 PATH: Final = re.compile(r"(?<![$\w.])[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
@@ -203,10 +202,6 @@ class TensorRewriter:
                 self.changes.rename_to(node, receiver.row.attributes[name])
             return
         row = self.table.models.get(name)
-        if name == "load_state_dict" and any(isinstance(item, _LOOPS) for item in self.module.ancestors(node)):
-            # MindSpore 2.10: what was stepped once and is loaded then, no optimizer changes any more
-            self.changes.refuse(node, ".load_state_dict() in a loop: what is loaded after a step is trained no more")
-            return
         if row is not None and (row.one.parameters is None) == (call is None):
             try:
                 self._apply(row, node, call, receiver._replace(type=""), sure=True, inside=inside)
