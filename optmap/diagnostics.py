@@ -399,6 +399,12 @@ UNFOLLOWED_STEP: Final = _code(
     "This file steps an optimizer that optmap did not follow, so that its step is not translated.",
     "holder.optimizer.step()", "Rewrite the step as the message says, or assign the optimizer to a variable of its own.",
 )  # fmt: skip
+MODE_DIFFERS: Final = _code(
+    "OM409", "model-mode", _W,
+    "A model trains in inference mode in the source framework, and in training mode in the target.",
+    "net = Net(); grad_fn = mindspore.value_and_grad(forward_fn, None, opt.parameters)  # no set_train()",
+    "Put the model into the mode that you mean: it matters for dropout and batch normalization.",
+)  # fmt: skip
 
 # 41x: where translated code meets what is still of the source framework
 STILL_SOURCE: Final = _code(

@@ -17,7 +17,7 @@ from tests.differential.outcome import Array, Job, Outcome
 from tests.differential.pool import Pool
 from tests.differential.program import Program
 
-NUMERIC: Final = frozenset({"OM111"})
+NUMERIC: Final = frozenset({"OM111", "OM409"})
 """Codes that say that numbers differ, whatever the program."""
 ADVICE: Final = frozenset({"OM404", "OM402", "OM401"})
 """Codes that say that the result cannot run yet."""

@@ -22,6 +22,7 @@ from optmap.translate.steps.names.world import World
 _DEVICES: Final = ("cpu", "cuda", "mps")
 _MOVES: Final = ("detach", "cpu", "cuda", "to")
 _UNKNOWN_METHODS: Final = ("cuda", "cpu", "detach", "requires_grad_")
+_NUMBERS: Final = ("item", "tolist")
 _STEPPING: Final = ("backward", "grad")
 """What steps of training are made of, of which they have findings of their own."""
 PATH: Final = re.compile(r"(?<![$\w.])[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
@@ -116,6 +117,11 @@ class TensorRewriter:
             words.insert(0, function.attr)
         return words[:1] == ["numpy"] and bool({"detach", "cpu"} & set(words[1:]))
 
+    def _becomes_number(self, call: ast.Call | None) -> bool:
+        """Tell whether nothing but numbers is taken from what a call gives, which carry no gradients."""
+        function = self.module.parent(call) if call is not None else None
+        return self._becomes_array(call) or (isinstance(function, ast.Attribute) and function.attr in _NUMBERS)
+
     def _apply(
         self, pair: Pair, node: ast.Attribute, call: ast.Call | None, receiver: Value, *, sure: bool, inside: bool
     ) -> None:
@@ -128,6 +134,8 @@ class TensorRewriter:
             raise Stays(f"of {receiver.type} tensors")
         recorded = inside and receiver.type not in ("int", "bool")
         other = pair.other if recorded or pair.outside is None else pair.outside
+        if other.text == "$x" and other is pair.outside and not self._becomes_number(call):
+            other = pair.other  # after an error in a gradient function, MindSpore records outside of it, too
         if call is None:
             self._attribute(node, other, sure=sure)
             return

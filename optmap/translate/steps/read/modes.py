@@ -16,6 +16,8 @@ from optmap.translate.steps.read.plan import Ready
 from optmap.translate.steps.read.step import Step
 from optmap.translate.steps.reasons import NotPlain, Why
 
+ASKED: Final = ("parameters", "named_parameters", "train", "eval", "state_dict", "load_state_dict")
+"""Methods that only models have."""
 _ASKED: Final = frozenset(
     {"parameters", "named_parameters", "train", "eval", "to", "cuda", "state_dict", "load_state_dict", "modules", "apply"}
 )  # fmt: skip
@@ -175,6 +177,11 @@ def _mode_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
             given = call.args[0] if call.args else None
             off = given is not None and not (isinstance(given, ast.Constant) and given.value is True)
             yield call, "eval" if off else node.attr
+
+
+def modes_of(module: Module, model: Chain) -> dict[int, str]:
+    """The lines that set a model's mode, each with the mode."""
+    return {call.lineno: mode for call, mode in _mode_calls(module) if _of(call) == model}
 
 
 def _of(call: ast.Call) -> Chain | None:

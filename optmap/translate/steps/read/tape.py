@@ -6,11 +6,13 @@ Models are called as they are: where Keras is told `training=True`, MindSpore's 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.model import Framework
 from optmap.source.edits import rest_of_line
+from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain
 from optmap.translate.parameters.inferred import infer_parameters
@@ -21,6 +23,8 @@ from optmap.translate.steps.read.step import Step, stand
 from optmap.translate.steps.reasons import NotPlain, Why
 
 VARIABLES: Final = ("trainable_variables", "trainable_weights")
+_KNOWN: Final = ("tensorflow.", "keras.", "numpy.", "math.")
+_MODELS: Final = re.compile(r"(?:^|\.)keras\.(?:.*\.)?(?:Sequential$|Model$|applications\.|layers\.)")
 
 
 def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
@@ -159,6 +163,49 @@ def _training_models(step: Step) -> Iterator[Chain]:
         if any((chain_of(call.func) or ())[: len(chain)] == chain and _flag(call) is None for call in calls):
             raise NotPlain(Why.MIXED_FLAGS, model=".".join(chain))
         yield chain
+
+
+def untold_models(module: Module, plan: Plan, *, sure: bool = True) -> tuple[Chain, ...]:
+    """What is called under the tape, is a model, and is not told that it is for training: Keras computes as in inference.
+
+    Without `sure`, what may be a model.
+    """
+    calls = [node for item in plan.region for node in inner(item) if isinstance(node, ast.Call) and _flag(node) is None]
+    words = (word for item in plan.region for word in inner(item) if isinstance(word, ast.Name))
+    bound = {word.id for word in words if isinstance(word.ctx, ast.Store)}
+    found: dict[Chain, None] = {}
+    for call in calls:
+        chain = chain_of(call.func)
+        if chain is None or chain in plan.toggled or chain[0] in bound:
+            continue
+        known = chain in (plan.holder.models or ()) or _is_model(module, call.func, chain)
+        if known if sure else not known and _may_be_model(module, call):
+            found[chain] = None
+    return tuple(found)
+
+
+def _is_model(module: Module, node: ast.expr, chain: Chain) -> bool:
+    """Tell whether a value is made as a model, is asked for its variables, or is told a mode elsewhere."""
+    asked = (node.value for name in VARIABLES for node in module.attributes(name))
+    calls = (module.parent(node) for node in (*module.names(chain[-1]), *module.attributes(chain[-1])))
+    told = (call.func for call in calls if isinstance(call, ast.Call) and _flag(call) is not None)
+    if any(chain_of(node) == chain for node in (*asked, *told)):
+        return True
+    made = [value.func for value in module.reaching(node).values if isinstance(value, ast.Call)]
+    owners = [module.definition(item) for item in made]
+    own = any(isinstance(owner, ast.ClassDef) and module.method(owner, "call") is not None for owner in owners)
+    return own or any(path is not None and _MODELS.search(path) for item in made for path in module.paths(item))
+
+
+def _may_be_model(module: Module, call: ast.Call) -> bool:
+    """Tell whether what is called with one value may be a model: a variable that holds no function or loss that is known."""
+    if module.variable(call.func) is None or len(call.args) != 1 or call.keywords:
+        return False
+    if module.definition(call.func) is not None:
+        return False
+    made = [value.func for value in module.reaching(call.func).values if isinstance(value, ast.Call)]
+    paths = {path for item in (call.func, *made) for path in module.paths(item)}
+    return not any(path is not None and path.startswith(_KNOWN) for path in paths)
 
 
 def _model(node: ast.expr) -> Chain | None:

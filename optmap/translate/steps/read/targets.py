@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from optmap.mapping.frameworks import Gradients, Kind
@@ -16,7 +16,15 @@ from optmap.translate.steps.read.clipping import find_clips
 from optmap.translate.steps.read.forward import check_forward, find_clearing, find_forward
 from optmap.translate.steps.read.interface import check_computed_inside, check_interface, choose_interface
 from optmap.translate.steps.read.isolation import check_between, check_company, check_contexts, check_step_layout
-from optmap.translate.steps.read.modes import choose_modes, evaluates, is_trained_before, trained_models
+from optmap.translate.steps.read.modes import (
+    ASKED,
+    choose_modes,
+    evaluates,
+    is_trained_before,
+    made_models,
+    modes_of,
+    trained_models,
+)
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.reached import check_frozen, check_reached
 from optmap.translate.steps.read.step import Step, deleted, stand
@@ -198,7 +206,27 @@ def _flagged(step: Step) -> Step:
         if not is_trained_before(step, model) and evaluates(step.module):
             raise NotPlain(Why.EVALUATES_MODEL, model=".".join(model))
         found.append(model)
-    return step._replace(modes=tuple(found))
+    others = dict(_other_models(step, found))
+    for model, mode in others.items():
+        if mode is None:
+            step = step.refuse(Why.MODE_UNKNOWN, model=".".join(model))
+    return step._replace(modes=(*found, *(model for model, mode in others.items() if mode == "train")))
+
+
+def _other_models(step: Step, trained: Sequence[Chain]) -> Iterator[tuple[Chain, str | None]]:
+    """The models beside those that are trained, such as teachers, that the forward part calls, with their mode if it is sure."""
+    asked = {chain_of(node.value) for name in ASKED for node in step.module.attributes(name)}
+    made = made_models(step.module)
+    nodes = (node for item in (*step.region, step.value) for node in inner(item) if isinstance(node, ast.Call))
+    called = {chain: node.lineno for node in nodes if (chain := step.chain(node.func)) is not None}
+    for model, line in called.items():
+        if model in trained or not (model in made or model in asked):
+            continue
+        modes = modes_of(step.module, model)
+        if modes and set(modes.values()) == {"eval"} and max(modes) < line:
+            yield model, "eval"
+        else:
+            yield model, "train" if model in made and "eval" not in modes.values() else None
 
 
 _BEGINNING: Final[tuple[Stage, ...]] = (

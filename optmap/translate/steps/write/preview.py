@@ -15,6 +15,7 @@ from optmap.source.syntax import chain_of, inner
 from optmap.source.text import Source
 from optmap.translate.discover.trained import Chain
 from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.reasons import NotPlain, Why
 from optmap.translate.steps.write.fresh_names import free
@@ -168,10 +169,12 @@ class _Planned(_Pieces):
         plan, words = self.plan, self.words
         if plan.head is None or not words.training:
             return [], []
-        if not plan.toggled:
-            return ([], []) if words.before else ([self._modes(plan.holder.models or (), words.evaluation)], [])
-        back = [] if not words.before else [self._modes(plan.toggled, words.evaluation)]
-        return [self._modes(plan.toggled, words.training)], back
+        training = [self._modes(plan.toggled, words.training)] * bool(plan.toggled)
+        evaluation = [self._modes(plan.toggled, words.evaluation)] * bool(plan.toggled)
+        if words.before:
+            return training, evaluation
+        untold = untold_models(Module.of(self.source), plan)
+        return [*[self._modes(untold, words.evaluation)] * bool(untold), *training], []
 
     def _modes(self, models: Sequence[Chain], template: str) -> str:
         return "\n".join(fill(template, model=".".join(model)) for model in models)

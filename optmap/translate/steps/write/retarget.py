@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
-from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
+from optmap.diagnostics import MODE_DIFFERS, STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.model import Framework
 from optmap.source.changes import Change, Delete
 from optmap.source.syntax import chain_of, inner, is_alias
@@ -20,6 +20,7 @@ from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted, model_calls
 from optmap.translate.steps.reasons import NotPlain
 from optmap.translate.steps.write.flags import drop_flags
@@ -70,8 +71,8 @@ class _Retarget:
                 continue
             self._write(step, words)
             self.done.append(step)
-            message = f"the step of {step.holder} was rewritten{self._mode(step)}"
-            self.findings.append(Finding(STEP_REWRITTEN, message, step.event.call))
+            self.findings.append(Finding(STEP_REWRITTEN, f"the step of {step.holder} was rewritten", step.event.call))
+            self._report_mode(step)
         if not self.done:
             return StepOutcome(self.findings)
         self._drop_functions()
@@ -103,7 +104,8 @@ class _Retarget:
         if step.called is not None:
             splicer.called(step.called)
         elif step.plan is not None and step.plan.head is not None:
-            splicer.taped(step.plan, [model for model in step.plan.toggled if self._used_elsewhere(step.plan, model)])
+            rest = [model for model in step.plan.toggled if self._used_elsewhere(step.plan, model)]
+            splicer.taped(step.plan, untold_models(self.module, step.plan), rest)
             self.gone += (item.context_expr.func for item in step.plan.head.items)  # type: ignore[attr-defined]
         elif step.plan is not None:
             nodes = [*step.plan.region, *([] if step.plan.region else [step.plan.value])]
@@ -113,18 +115,17 @@ class _Retarget:
             splicer.stepped(step.plan)
         self.changes += splicer.changes
 
-    def _mode(self, step: Retargeted) -> str:
-        """A torch model is in training mode from the start, others are not: say so where the file does not set the mode."""
+    def _report_mode(self, step: Retargeted) -> None:
+        """A torch model is in training mode from the start, others are not: warn where the file does not set the mode."""
         start = self.target.facts.models.start
         if start is None:
-            return ""
+            return
         if step.called is not None and b"set_train" not in self.source.body:
-            said = "the file never calls set_train()"
-        elif step.plan is not None and not step.plan.toggled:
-            said = "its model is not told training=True"
-        else:
-            return ""
-        return f"; {said}, so that it trains in inference mode, while {start}"
+            said = f"the file never calls set_train(), so that it trains in inference mode, while {start}"
+            self.findings.append(Finding(MODE_DIFFERS, said, step.event.call))
+        for model in untold_models(self.module, step.plan, sure=False) if step.plan is not None else ():
+            said = f"if {'.'.join(model)} is a model, it is called in inference mode under the tape, while {start}"
+            self.findings.append(Finding(MODE_DIFFERS, said, step.event.call))
 
     def _used_elsewhere(self, plan: Plan, model: Chain) -> bool:
         """Tell whether the file may call a Keras model outside the step, where it is not in training mode by itself."""

@@ -53,10 +53,15 @@ class Splicer:
         self.changes.append(Insert(called.statement, Where.AFTER, Template(after)))
         self._update(called.step, called.gradients)
 
-    def taped(self, plan: Plan, rest: Sequence[tuple[str, ...]]) -> None:
-        """A gradient tape goes away. The models in `rest` go back to evaluation mode behind the forward part."""
+    def taped(self, plan: Plan, untold: Sequence[tuple[str, ...]], rest: Sequence[tuple[str, ...]]) -> None:
+        """A gradient tape goes away.
+
+        The models that are `untold` that they are for training are in evaluation mode for the forward part; those in `rest`
+        go back to it.
+        """
         assert plan.head is not None
-        lines = [*(f"{'.'.join(model)}.train()" for model in plan.toggled), f"{self.step.holder}.zero_grad()"]
+        lines = [f"{'.'.join(model)}.eval()" for model in untold]
+        lines += [*(f"{'.'.join(model)}.train()" for model in plan.toggled), f"{self.step.holder}.zero_grad()"]
         lines += ["$body", *(f"{'.'.join(model)}.eval()" for model in rest)]
         self.changes.append(Replace(plan.head, template("\n".join(lines), body=run_of(self.source, plan))))
         self._replace(plan.backward, f"{plan.loss}.backward()")
