@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from optmap.source.model import Module
@@ -29,12 +29,23 @@ _BARE: Final = re.compile(
 
 def check_reached(step: Step) -> Step:
     """Refuse to rewrite a step whose loss may not depend on every parameter of its optimizer."""
+    return check_loss_reached(step, step.region, step.value)
+
+
+def check_function_reached(step: Step, function: ast.FunctionDef) -> Step:
+    """Refuse to rewrite a step whose forward function gives a loss, its first result, that may not depend on every parameter."""
+    for value in step.module.returns(function):
+        step = check_loss_reached(step, function.body, value.elts[0] if isinstance(value, ast.Tuple) else value)
+    return step
+
+
+def check_loss_reached(step: Step, region: Sequence[ast.stmt], loss: ast.expr) -> Step:
+    """Refuse to rewrite a step whose loss, computed in a region, may not depend on every parameter of its optimizer."""
     reach = Reach(step.module)
-    body = Body(step.module, (), step.region)
-    wanted = {item.id for item in inner(step.value) if isinstance(item, ast.Name)}
-    used = body.used([*step.region, ast.Expr(step.value)], wanted)
+    code = [*region, ast.Expr(loss)]
+    used = Body(step.module, (), region).used(code, {item.id for item in inner(loss) if isinstance(item, ast.Name)})
     for model in step.models:
-        missing = _missing(step, reach, model, used)
+        missing = _missing(step, code, reach, model, used)
         if missing is not None:
             return step.refuse(Why.UNREACHED, layer=missing.layer, line=missing.line)
     return step
@@ -51,9 +62,11 @@ class _Missing(NamedTuple):
     line: int
 
 
-def _missing(step: Step, reach: Reach, model: Chain, used: Collection[Chain]) -> _Missing | None:
+def _missing(
+    step: Step, code: Sequence[ast.stmt], reach: Reach, model: Chain, used: Collection[Chain]
+) -> _Missing | None:
     """The first layer of a model that may get no gradients."""
-    nodes = [node for item in (*step.region, ast.Expr(step.value)) for node in inner(item)]
+    nodes = [node for item in code for node in inner(item)]
     calls = [node for node in nodes if isinstance(node, ast.Call) and _begins(model, chain_of(node.func))]
     if not calls:
         given = any(

@@ -26,7 +26,7 @@ from optmap.translate.steps.read.modes import (
     trained_models,
 )
 from optmap.translate.steps.read.plan import Plan
-from optmap.translate.steps.read.reached import check_frozen, check_reached
+from optmap.translate.steps.read.reached import check_frozen, check_function_reached, check_loss_reached, check_reached
 from optmap.translate.steps.read.step import Step, deleted, stand
 from optmap.translate.steps.read.summed import find_summed
 from optmap.translate.steps.reasons import NotPlain, Reason, Why
@@ -71,12 +71,15 @@ def read_step(step: Step, target: Framework) -> Retargeted:
         from optmap.translate.steps.read.value_and_grad import read_gradient_call
 
         step, called = read_gradient_call(step, target)
+        step = check_function_reached(step, called.function)
         model = _one_model(step) if gradients is Gradients.TAPE else ()
         return Retargeted(step.event, model, called, None, step.refusals)
     if step.event.kind is Kind.APPLY_GRADIENTS:
         from optmap.translate.steps.read.tape import read_taped, taped_plan
 
         step, toggled = read_taped(step, target)
+        if not written and step.loss is not None:
+            step = check_loss_reached(step, step.region, ast.Name(step.loss))
         hoist = _check_recorded(step) if written else _hoisted(step := check_interface(choose_interface(step)))
         return Retargeted(step.event, (), None, taped_plan(step, toggled, hoist), step.refusals)
     try:
