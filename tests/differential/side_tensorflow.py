@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -13,8 +13,9 @@ import tensorflow as tf
 from tests.differential.outcome import Array
 from tests.differential.replay import Nothing, Replay
 
-tf.config.threading.set_inter_op_parallelism_threads(1)
-tf.config.threading.set_intra_op_parallelism_threads(1)
+with suppress(RuntimeError):  # a process that has used TensorFlow keeps the threads with which it began
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 class Model(tf.keras.Model):  # type: ignore[misc]

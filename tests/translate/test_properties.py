@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -276,6 +277,13 @@ def asleep(name: str, values: dict[str, Any]) -> bool:
     return item.is_neutral(values[name]) or (item.inert_without is not None and asleep(item.inert_without, values))
 
 
+def moved_inside_root(source: Api, target: Api, name: str, before: object, after: object) -> bool:
+    """Tell whether an epsilon beside a root became its square inside the root, which the two rules must say."""
+    if name != "epsilon" or source.rule.get("epsilon_placement") == target.rule.get("epsilon_placement"):
+        return False
+    return isinstance(before, float) and isinstance(after, float) and math.isclose(after, before**2)
+
+
 def same_meaning(source: Api, before: ast.Call, target: Api, after: ast.Call) -> None:
     old_args, old_keywords, old_log = evaluated(before)
     new_args, new_keywords, new_log = evaluated(after)
@@ -294,7 +302,8 @@ def same_meaning(source: Api, before: ast.Call, target: Api, after: ast.Call) ->
             continue
         else:
             both_asleep = asleep(name, old) and asleep(name, new)
-            assert both_asleep or same_value(old[name], new[name]) or old[name] == new[name], (
+            equal = same_value(old[name], new[name]) or old[name] == new[name]
+            assert both_asleep or equal or moved_inside_root(source, target, name, old[name], new[name]), (
                 f"{name}: {old[name]!r} became {new[name]!r}"
             )
 

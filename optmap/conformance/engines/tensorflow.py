@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,8 +20,9 @@ from optmap.conformance.engines import described
 from optmap.conformance.engines.tensorflow_program import Program
 from optmap.conformance.scenario import Failure, Job, Outcome, ScheduleJob
 
-tf.config.threading.set_inter_op_parallelism_threads(1)
-tf.config.threading.set_intra_op_parallelism_threads(1)
+with suppress(RuntimeError):  # a process that has used TensorFlow keeps the threads with which it began
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
 
 COUPLED: Final = ("Adafactor", "Lamb", "Muon")
 """Classes in which the update of an element depends on other elements."""
