@@ -66,6 +66,8 @@ def _program(tables: MappingSet, source: Api, given: Mapping[str, Any], rate: fl
     lr = owner.by_tie["learning_rate"].name
     root = source.name.partition(".")[0]
     lines = _LINES.get(root, f"import {root}\n")
+    if "global_step" in source.by_tie:
+        lines += "step = tf.compat.v1.train.get_or_create_global_step()\n"
     lines += f"opt = {owner.name}({trained}{lr}={rate if attached(source) else schedule})\n"
     if attached(source):
         return f"{lines}scheduler = {schedule}\n{_EVERY_STEP if pace == 1 else _EVERY_EPOCH}"
