@@ -49,6 +49,14 @@ class Binding(NamedTuple):
         """Tell whether the variable is only set to None."""
         return self.how is How.ASSIGNED and isinstance(self.value, ast.Constant) and self.value.value is None
 
+    @property
+    def whole(self) -> ast.expr | None:
+        """The expression that alone gives the variable its value; None where there is none."""
+        value, place = self.value, self.element
+        if self.how is How.UNPACKED and isinstance(value, ast.Tuple | ast.List) and place is not None:
+            return value.elts[place] if place < len(value.elts) else None
+        return value if self.how is How.ASSIGNED else None
+
 
 class Variable:
     """A variable: a local, global or parameter (`chain` is its name), `self.x`, or a class attribute (`("x",)`).

@@ -46,7 +46,7 @@ from optmap.source.order import Order
 from optmap.source.paths import Mentions, Reference, mentions, paths
 from optmap.source.reaching import Reach, Reaching, is_builtin
 from optmap.source.symbols import Index
-from optmap.source.syntax import Function, imported_name
+from optmap.source.syntax import Function, imported_name, inner
 from optmap.source.text import Source
 
 Node = TypeVar("Node", bound=ast.AST)
@@ -105,6 +105,13 @@ class Module:
     @cached_property
     def _reach(self) -> Reach:
         return Reach(self._symbols, self._order, self._classes)
+
+    @cached_property
+    def annotations(self) -> frozenset[int]:
+        """The ids of the nodes of all annotations, which compute nothing."""
+        typed: list[ast.expr | None] = [node.annotation for node in self.nodes(ast.AnnAssign, ast.arg)]
+        typed += [node.returns for node in self.nodes(ast.FunctionDef, ast.AsyncFunctionDef)]
+        return frozenset(id(item) for root in typed if root is not None for item in inner(root))
 
     # What stands around a node
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from optmap.source.model import Binding, How, Module, Variable
+from optmap.source.model import Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.sites import CallSite
@@ -91,11 +91,4 @@ def values_of(variable: Variable) -> Iterator[ast.expr | None]:
     """What the file gives a variable beside None, each expression as a whole; None where it cannot be told."""
     for binding in variable.bindings:
         if not binding.is_none:
-            yield _value(binding)
-
-
-def _value(binding: Binding) -> ast.expr | None:
-    value, place = binding.value, binding.element
-    if binding.how is How.UNPACKED and isinstance(value, ast.Tuple | ast.List) and place is not None:
-        return value.elts[place] if place < len(value.elts) else None
-    return value if binding.how is How.ASSIGNED else None
+            yield binding.whole

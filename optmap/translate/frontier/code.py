@@ -96,7 +96,7 @@ class Code:
         for node, _ in self.module.references(frozenset(origins.by_root)).references:
             stays = id(node) not in origins.gone and not is_alias(self.module.parent(node), node)
             found = origins.sort(node) if stays else None
-            if found is not None and found[1] is not Sort.PLAIN and id(node) not in origins.types:
+            if found is not None and found[1] is not Sort.PLAIN and id(node) not in origins.module.annotations:
                 yield node, found[1]
 
     def _stays(self) -> Iterator[Reason]:
@@ -136,7 +136,7 @@ class Code:
         """Tensors and losses of the source that the code computes with."""
         for node in self.nodes.values():
             if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load) and self._is_held(node):
-                sources = self.origins.of(node).sources if id(node) not in self.origins.types else ()
+                sources = self.origins.of(node).sources if id(node) not in self.origins.module.annotations else ()
                 yield from (self._foreign(item) for item in sources if self._sort(item) in _COMPUTED)
 
     def unknown(self) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from typing import Final
 from optmap.diagnostics import SOURCE_CONTEXT
 from optmap.source.syntax import Function
 from optmap.translate.findings import Finding
-from optmap.translate.frontier.listing import Item, listed, short
+from optmap.translate.frontier.listing import Item, foremost, listed, short
 from optmap.translate.frontier.origins import Origins
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.unit import Outcome, Unit
@@ -25,9 +25,7 @@ def context_findings(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator
     if found:
         title = unit.options.target.facts.title
         message = f"translated code stands under {listed(unit.source, found.values())}, which {title} does not know"
-        first = min(found.values(), key=lambda item: item.line)
-        assert isinstance(first.node, ast.expr)
-        yield Finding(SOURCE_CONTEXT, message, first.node)
+        yield Finding(SOURCE_CONTEXT, message, foremost(found.values()))
 
 
 def around(origins: Origins, node: ast.AST) -> Iterator[Item]:

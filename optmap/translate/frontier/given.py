@@ -11,7 +11,7 @@ from optmap.source.model import Module
 from optmap.source.paths import root_of
 from optmap.translate.discover.flow import places_of
 from optmap.translate.findings import Finding, offset_of
-from optmap.translate.frontier.listing import Item, listed, short
+from optmap.translate.frontier.listing import Item, foremost, listed, short
 from optmap.translate.frontier.origins import Origin, Origins
 from optmap.translate.unit import Outcome, Unit
 
@@ -35,9 +35,7 @@ def given_away(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findi
     if found:
         title = unit.options.target.facts.title
         message = f"the optimizer is passed to {listed(unit.source, found.values())}: see that it takes {title}'s"
-        first = min(found.values(), key=lambda item: item.line)
-        assert isinstance(first.node, ast.expr)
-        yield Finding(GIVEN_AWAY, message, first.node)
+        yield Finding(GIVEN_AWAY, message, foremost(found.values()))
 
 
 def _receiver(origins: Origins, use: ast.expr) -> ast.Call | None:

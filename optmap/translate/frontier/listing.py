@@ -34,6 +34,13 @@ def listed(source: Source, items: Iterable[Item]) -> str:
     return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
 
 
+def foremost(items: Iterable[Item]) -> ast.expr | ast.stmt:
+    """The first of some things that a message can point at."""
+    first = min(items, key=lambda item: item.line).node
+    assert isinstance(first, ast.expr | ast.stmt)
+    return first
+
+
 def _lines(names: Sequence[str]) -> str:
     """`line 3`, `lines 3, 5 and 8`."""
     if len(names) == 1:

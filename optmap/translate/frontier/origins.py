@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum, auto
-from functools import cached_property
 from typing import Final
 
 from optmap.mapping.model import Framework, MappingSet
 from optmap.source.model import Binding, How, Module, Variable
-from optmap.source.syntax import Comprehension, inner
+from optmap.source.syntax import Comprehension
 from optmap.translate.frontier.sorts import Sort, roots_of, sort_of
 from optmap.values import NamedTuple
 
@@ -88,14 +87,6 @@ class Origins:
         self.members = frozenset(name for item in (*sources, target) for name in item.facts.frontier.members)
         self._known: dict[int, Value] = {}
         self._deep = 0
-
-    @cached_property
-    def types(self) -> frozenset[int]:
-        """The ids of what stands in annotations, which compute nothing."""
-        roots: list[ast.expr | None] = [node.annotation for node in self.module.nodes(ast.AnnAssign)]
-        roots += [node.annotation for node in self.module.nodes(ast.arg)]
-        roots += [node.returns for node in self.module.nodes(ast.FunctionDef, ast.AsyncFunctionDef)]
-        return frozenset(id(item) for root in roots if root is not None for item in inner(root))
 
     def sort(self, node: ast.expr) -> tuple[Framework, Sort] | None:
         """What a reference to a source framework gives; None for anything else, and where it may be something else."""

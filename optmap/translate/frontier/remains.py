@@ -12,7 +12,7 @@ from optmap.source.paths import root_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import constructed_with
 from optmap.translate.findings import Finding
-from optmap.translate.frontier.listing import Item, listed, short
+from optmap.translate.frontier.listing import Item, foremost, listed, short
 from optmap.translate.frontier.origins import Origin, Origins
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.parameters.inferred import models_in_use
@@ -46,24 +46,17 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[
         titles = " and ".join(dict.fromkeys(item.site.api.framework.facts.title for item in outcome.optimizers))
         they = "they must" if len({(item.text, item.line) for item in still}) > 1 else "it must"
         message = f"still {titles}'s: {listed(source, still)}; {they} become {target.title}'s before this can run"
-        yield Finding(STILL_SOURCE, message, _placed(still))
+        yield Finding(STILL_SOURCE, message, foremost(still))
     unclear += (item for item in unknown if item.text not in [known.text for known in unclear])
     if unclear:
         message = f"must be {target.title}'s, which this file does not show: {listed(source, unclear)}"
-        yield Finding(TARGET_EXPECTED, message, _placed(unclear))
+        yield Finding(TARGET_EXPECTED, message, foremost(unclear))
 
 
 def _is_bound(module: Module, node: ast.expr) -> bool:
     """Tell whether the file gives an expression a value; in a fragment of a program it need not."""
     root = root_of(node)
     return root is None or module.variable(root) is not None or bool(module.stars(node))
-
-
-def _placed(items: Sequence[Item]) -> ast.expr | ast.stmt:
-    """The first of some things that a message can point at."""
-    first = min(items, key=lambda item: item.line).node
-    assert isinstance(first, ast.expr | ast.stmt)
-    return first
 
 
 def _models(origins: Origins, sites: Sequence[CallSite]) -> Iterator[ast.expr | ast.ClassDef]:

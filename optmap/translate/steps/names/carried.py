@@ -32,7 +32,7 @@ def check_carried(names: NameRewriter, parts: Iterable[ast.AST]) -> None:
         refused.append((getattr(node, "lineno", 0), used))
 
     for reference in names.references():
-        if reference in world and id(reference) not in world.annotations:
+        if reference in world and id(reference) not in world.module.annotations:
             refuse(reference, ast.unparse(reference))
     for node in world.nodes.values():
         if isinstance(node, ast.Attribute) and not _is_carried(names, kinds, node):

@@ -93,7 +93,7 @@ class NameRewriter:
             path = self.path(node)
             layer = path is not None and any(path.startswith(package) for package in packages)
             layer = layer and path not in self.table.bases and not str(path).startswith(self.table.open)
-            if (node in self.world or layer) and id(node) not in self.world.annotations:
+            if (node in self.world or layer) and id(node) not in self.module.annotations:
                 self.changes.refuse(node, f"{ast.unparse(node)}{f' ({reason})' if reason else ''}")
 
     def references(self) -> list[ast.expr]:
@@ -126,7 +126,7 @@ class NameRewriter:
                 self.changes.stay(node, None)
             else:
                 self._replace(node, self.table.values[path])
-        elif path in self.table.bases and id(node) in self.world.annotations:
+        elif path in self.table.bases and id(node) in self.module.annotations:
             self._replace(node, self.table.bases[path][1].path)
         else:
             self.changes.stay(node, None)

@@ -57,7 +57,7 @@ class TensorRewriter:
         call, path = self.module.parent(node), self.kinds.path(node)
         elsewhere = path is not None and path.partition(".")[0] not in self.kinds.roots
         return any(id(item) in self.done or id(item) in self.changes.touched for item in (node, call)) or (
-            id(node) in self.world.annotations
+            id(node) in self.module.annotations
             or (path is not None and not (elsewhere and _is_in_place(node.attr)))
             or self.module.variable(node) is not None
         )

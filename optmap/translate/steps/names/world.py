@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.steps import Table
-from optmap.source.model import Binding, How, Module
+from optmap.source.model import How, Module
 from optmap.source.syntax import Function, inner
 from optmap.translate.steps.names.kinds import PLAIN, Kind, Kinds, Value, given_inplace
 
@@ -84,8 +84,6 @@ class World:
         self.methods = methods
         self.running = {id(item) for item in reached(module, kinds, roots, methods)}
         self.nodes = {id(node): node for root in self.roots for node in inner(root)}
-        annotated = (ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.AnnAssign)
-        self.annotations = {id(item) for node in module.nodes(*annotated) for item in _annotations(node)}
 
     def __contains__(self, node: ast.AST) -> bool:
         return id(node) in self.nodes
@@ -93,7 +91,7 @@ class World:
     def check(self, refuse: Refuse, skip: Callable[[ast.AST], bool]) -> None:
         """Tell what must not be carried over."""
         for node in self.nodes.values():
-            if id(node) not in self.annotations and not skip(node):
+            if id(node) not in self.module.annotations and not skip(node):
                 self._check(node, refuse)
         for node in self.module.nodes(ast.AugAssign):
             if node not in self and self.kinds.of(node.target).kind in (Kind.TENSOR, Kind.PARAMETER):
@@ -227,7 +225,7 @@ class World:
         if variable is None or depth < 0:
             return False
         for binding in self.module.in_force(variable, node):
-            made = _value_of(binding)
+            made = binding.whole
             whole = binding.how is How.AUGMENTED or (made is not None and self._fresh(made, depth - 1))
             if not whole or not all(self._consumes(use) for use in self.module.uses_of(variable, binding)):
                 return False
@@ -323,21 +321,6 @@ def _holds_layers(value: Value) -> bool:
     """Tell whether a list, tuple or dict holds layers or parameters: models of some frameworks train those, of others not."""
     item = value.item if value.kind is Kind.PLAIN else None
     return item is not None and (item.kind in (Kind.PARAMETER, Kind.MODEL) or _holds_layers(item))
-
-
-def _value_of(binding: Binding) -> ast.expr | None:
-    """The expression that alone gives a variable its value."""
-    value, place = binding.value, binding.element
-    if binding.how is How.UNPACKED and isinstance(value, ast.Tuple | ast.List) and place is not None:
-        return value.elts[place] if place < len(value.elts) else None
-    return value if binding.how is How.ASSIGNED else None
-
-
-def _annotations(node: ast.AST) -> Iterator[ast.AST]:
-    for name in ("annotation", "returns"):
-        found = getattr(node, name, None)
-        if isinstance(found, ast.AST):
-            yield from inner(found)
 
 
 def _shown(node: ast.AST) -> str:
