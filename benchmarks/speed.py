@@ -22,8 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.make_tree import make_tree, script
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework
 from optmap.translate.prefilter import may_hold_optimizers
 
 REPEATS = 15

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from optmap.mapping.model import Framework, check_version, frameworks
+from optmap.mapping.framework import Framework, check_version, frameworks
 from optmap.mapping.plan import Prefer
 from optmap.nearest import nearest
 from optmap.values import NamedTuple

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from optmap.config import ConfigError, Settings, find_settings, read_settings
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.mapping.plan import Prefer
 
 

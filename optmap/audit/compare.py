@@ -17,9 +17,12 @@ from optmap.audit.results import (
     Unverified,
 )
 from optmap.audit.signature import literal, same_source
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Module
-from optmap.mapping.model import Api, Framework, MappingSet, Parameter
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
 from optmap.mapping.versions import holds
+from optmap.mapping.vocabulary import Parameter
 
 
 def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterator[Difference]:

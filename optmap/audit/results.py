@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.mapping.records import Position
 
 

@@ -9,7 +9,9 @@ from typing import Final
 
 from optmap.audit.compare import differences, modules_of, sections_of, unverified
 from optmap.audit.results import WIRED, Audit, FrameworkAudit, Live, ModuleRequest, Request
-from optmap.mapping.model import PARAMETERS, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
+from optmap.mapping.vocabulary import PARAMETERS
 from optmap.processes import Worker, WorkerError
 
 LIMIT: Final = 180.0

@@ -19,7 +19,7 @@ from optmap.commands.common import (
     reports_usage_errors,
     tables,
 )
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.report.audit_reports import AUDIT_FORMATS
 
 EQUAL: Final = 0

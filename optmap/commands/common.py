@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final, ParamSpec
 
 from optmap.config import ConfigError, Settings, find_settings
+from optmap.mapping.framework import Framework, check_version, frameworks
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework, MappingSet, check_version, frameworks
+from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
 from optmap.nearest import nearest
 

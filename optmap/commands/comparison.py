@@ -7,8 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optmap.mapping.model import Api, Framework, Parameter
+from optmap.mapping.framework import Framework
+from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
+from optmap.mapping.vocabulary import Parameter
 from optmap.values import NamedTuple
 
 

@@ -10,11 +10,14 @@ from optmap.commands.comparison import Comparison, Row, show, signature
 from optmap.commands.explain_schedule import compare as compare_schedules
 from optmap.commands.matrix import level, measured
 from optmap.mapping.derive import candidates, plan
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Gradients
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import Api, Framework, MappingSet, Parameter, same_value
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan
+from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
+from optmap.mapping.vocabulary import Parameter, same_value
 from optmap.nearest import nearest
 
 

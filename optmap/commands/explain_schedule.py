@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from optmap.commands.comparison import Comparison, Row, signature
 from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.derive import candidates
-from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
+from optmap.mapping.vocabulary import OPTIMIZER, Parameter
 
 
 def compare(schedules: MappingSet, source: Api, target: Framework) -> Iterator[Comparison]:

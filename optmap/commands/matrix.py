@@ -9,9 +9,11 @@ from typing import Final
 
 from optmap.commands.common import choice, known_frameworks, reports_usage_errors, tables_at, versioned
 from optmap.mapping.derive import candidates, plans
+from optmap.mapping.framework import Framework
 from optmap.mapping.measured import Measured, measurements
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, Prefer, choose
+from optmap.mapping.sections import Api
 from optmap.values import NamedTuple
 
 _WIDE = 150

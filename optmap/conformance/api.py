@@ -22,8 +22,9 @@ from optmap.conformance.schedule_files import wished_pairs
 from optmap.conformance.select import CheckError, Direction, Wishes, find_apis, table_calls, with_settings
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trial, Trials
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import DEFAULT
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.records import Literal
 from optmap.nearest import nearest
 from optmap.processes import WorkerError

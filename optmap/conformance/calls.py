@@ -7,10 +7,13 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from optmap.mapping import derive
-from optmap.mapping.model import Api, Framework, MappingSet, Parameter
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Inferred, Plan, Prefer, choose
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, convert, literal_value
+from optmap.mapping.vocabulary import Parameter
 from optmap.source.calls import Form
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 

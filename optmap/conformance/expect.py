@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from optmap.conformance.results import Divergence, FailOn, Level, Mode, Result, Verdict
 from optmap.conformance.rules.rule import UNDECAYED
 from optmap.conformance.scenario import Scenario
-from optmap.mapping.model import Need
 from optmap.mapping.plan import Cause, Plan
 from optmap.mapping.records import Literal
+from optmap.mapping.vocabulary import Need
 
 
 class Expectation(NamedTuple):

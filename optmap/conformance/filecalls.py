@@ -12,9 +12,11 @@ from typing import Any, TypeAlias
 from optmap.conformance.calls import Call, completed, sample
 from optmap.conformance.results import Refused
 from optmap.conformance.select import CheckError
-from optmap.mapping.model import Framework, MappingSet, Parameter
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, read_value
+from optmap.mapping.vocabulary import Parameter
 from optmap.source.calls import read_call
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call

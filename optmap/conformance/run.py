@@ -14,7 +14,7 @@ from optmap.conformance.pool import Session
 from optmap.conformance.results import Level, Mode, Result, Verdict, internal_error
 from optmap.conformance.scenario import Failure, Gradients, Job, Outcome, Rows, Trace
 from optmap.conformance.trials import Trial, sources_of
-from optmap.mapping.model import Api
+from optmap.mapping.sections import Api
 from optmap.processes import WorkerError
 
 NOISE_DTYPE: Final = "float64"

@@ -18,7 +18,10 @@ from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, R
 from optmap.conformance.scenario import Rates, ScheduleJob
 from optmap.conformance.schedule_translated import Translated, translated
 from optmap.mapping.canonical import PACE, TOTAL, attached
-from optmap.mapping.model import OPTIMIZER, Api, Framework, MappingSet, Parameter
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
+from optmap.mapping.vocabulary import OPTIMIZER, Parameter
 from optmap.processes import WorkerError
 
 SCENARIO: Final = "schedule"

@@ -8,8 +8,11 @@ from typing import Any, Final, NamedTuple
 
 from optmap.diagnostics import Severity
 from optmap.mapping.canonical import PACE, attached
-from optmap.mapping.model import OPTIMIZER, PARAMETERS, Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
 from optmap.mapping.values import read_value, write_literal
+from optmap.mapping.vocabulary import OPTIMIZER, PARAMETERS
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from optmap.mapping.canonical import PACE, Canonical, Context
 from optmap.mapping.formula import ARITHMETIC, Formula, Op
-from optmap.mapping.model import Api, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Given
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, literal_value
 
 Array: TypeAlias = npt.NDArray[np.float64]

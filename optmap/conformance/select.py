@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from optmap.conformance.calls import Call, default_call, rows
-from optmap.mapping.model import Api, Framework, MappingSet, Parameter
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
+from optmap.mapping.vocabulary import Parameter
 from optmap.nearest import nearest
 
 Direction: TypeAlias = tuple[frozenset[Framework], Framework]

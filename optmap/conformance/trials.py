@@ -13,8 +13,10 @@ from optmap.conformance.expect import describe
 from optmap.conformance.results import Pair, Refused
 from optmap.conformance.rules import RULES, build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, Prefer, group_key
+from optmap.mapping.sections import Api
 from optmap.translate.constructors.arguments import Refusal
 from optmap.translate.constructors.resolve import resolve
 

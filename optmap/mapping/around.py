@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.mapping.records import Literal, Position, Record, added, key, own_key, place, store
 from optmap.mapping.stored import MappingError, stored
 

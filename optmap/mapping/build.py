@@ -7,23 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from optmap.mapping.formula import Formula, context
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import FOLDER, Module
-from optmap.mapping.model import (
-    PARAMETERS,
-    REQUIRED,
-    Algorithm,
-    Api,
-    Framework,
-    Hyperparameter,
-    MappingSet,
-    Parameter,
-    TableFile,
-    Trait,
-    assembled,
-)
+from optmap.mapping.model import MappingSet, assembled
 from optmap.mapping.rate import LAST, STEP, RateError, read_rate
 from optmap.mapping.records import Position
+from optmap.mapping.sections import Algorithm, Api, TableFile
 from optmap.mapping.signatures import default_problems, kind_problem, version_problems
+from optmap.mapping.vocabulary import PARAMETERS, REQUIRED, Hyperparameter, Parameter, Trait
 from optmap.mapping.yamlnodes import Parsed, Problems, parse
 from optmap.nearest import nearest
 

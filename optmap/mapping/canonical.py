@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from optmap.mapping.formula import Formula, Op, argument, call, context, each, literal, over, times
-from optmap.mapping.model import OPTIMIZER, Api, MappingSet, Parameter, same_value
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Given, Loss, Problem, group_ties
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, literal_value
+from optmap.mapping.vocabulary import OPTIMIZER, Parameter, same_value
 from optmap.values import NamedTuple
 
 PACE: Final = "steps_per_epoch"

@@ -11,17 +11,9 @@ from typing import Any
 
 from optmap.mapping.canonical import NOTHING, Canonical, Context, attached
 from optmap.mapping.formula import Formula, Op, literal
+from optmap.mapping.framework import Framework
 from optmap.mapping.losses import is_squared, losses, trait_losses
-from optmap.mapping.model import (
-    OPTIMIZER,
-    PARAMETERS,
-    Api,
-    Framework,
-    MappingSet,
-    Parameter,
-    Required,
-    same_value,
-)
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import (
     Constant,
     Dropped,
@@ -35,8 +27,10 @@ from optmap.mapping.plan import (
     TargetArgument,
 )
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
 from optmap.mapping.taken import Taker
 from optmap.mapping.values import Conversion, conversion
+from optmap.mapping.vocabulary import OPTIMIZER, PARAMETERS, Parameter, Required, same_value
 
 
 def candidates(tables: MappingSet, source: Api, target: Framework, *, attach: bool | None = None) -> tuple[Api, ...]:

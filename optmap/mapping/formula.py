@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Final
 
-from optmap.mapping.model import same_value
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value
+from optmap.mapping.vocabulary import same_value
 from optmap.values import NamedTuple
 
 

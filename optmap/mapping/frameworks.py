@@ -15,7 +15,7 @@ from optmap.mapping.records import Position, Record, key, own_key, place, store
 from optmap.mapping.stored import Contents, MappingError, stored
 
 if TYPE_CHECKING:
-    from optmap.mapping.model import Framework
+    from optmap.mapping.framework import Framework
 
 FOLDER: Final = "frameworks"
 """The folder of the frameworks' facts, in a directory of tables."""

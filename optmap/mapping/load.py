@@ -5,10 +5,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
+from optmap.mapping.framework import Framework, frameworks
 from optmap.mapping.frameworks import FOLDER, Module
-from optmap.mapping.model import Algorithm, Api, Framework, Hyperparameter, MappingSet, Trait, assembled, frameworks
+from optmap.mapping.model import MappingSet, assembled
 from optmap.mapping.records import Record, added, store
+from optmap.mapping.sections import Algorithm, Api
 from optmap.mapping.stored import MappingError, own_files, stored
+from optmap.mapping.vocabulary import Hyperparameter, Trait
 
 SCHEDULES: Final = "schedules"
 """The folder of the tables of learning-rate schedules, in a directory of tables."""

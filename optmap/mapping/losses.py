@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from optmap.mapping.canonical import PACE, TOTAL, Canonical, attached, is_schedule
 from optmap.mapping.formula import Formula, literal, same
-from optmap.mapping.model import OPTIMIZER, PARAMETERS, Api, Trait
 from optmap.mapping.plan import Cause, Loss, Problem, group_key
+from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
+from optmap.mapping.vocabulary import OPTIMIZER, PARAMETERS, Trait
 
 _BESIDE = (PARAMETERS, OPTIMIZER, "global_step", PACE, TOTAL)
 """What a target may lack without giving other numbers: what is trained, who counts, and how far."""

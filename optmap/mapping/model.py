@@ -1,7 +1,4 @@
-"""All tables together: the sections of the classes and what they share, at the versions that are chosen.
-
-What sections and frameworks are made of is imported from here, too.
-"""
+"""All tables together: the sections of the classes and what they share, at the versions that are chosen."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,28 +7,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from optmap.mapping import versions
-from optmap.mapping.framework import Framework as Framework
-from optmap.mapping.framework import check_version as check_version
-from optmap.mapping.framework import frameworks as frameworks
+from optmap.mapping.framework import Framework, check_version, frameworks
 from optmap.mapping.frameworks import Module
 from optmap.mapping.records import Record, added
-from optmap.mapping.sections import Algorithm as Algorithm
-from optmap.mapping.sections import Api as Api
-from optmap.mapping.sections import Earlier as Earlier
-from optmap.mapping.sections import TableFile as TableFile
-from optmap.mapping.vocabulary import OPTIMIZER as OPTIMIZER
-from optmap.mapping.vocabulary import PARAMETERS as PARAMETERS
-from optmap.mapping.vocabulary import REQUIRED as REQUIRED
-from optmap.mapping.vocabulary import Accepts as Accepts
-from optmap.mapping.vocabulary import Effect as Effect
-from optmap.mapping.vocabulary import Hyperparameter as Hyperparameter
-from optmap.mapping.vocabulary import Interval as Interval
-from optmap.mapping.vocabulary import Need as Need
-from optmap.mapping.vocabulary import Parameter as Parameter
-from optmap.mapping.vocabulary import Required as Required
-from optmap.mapping.vocabulary import Row as Row
-from optmap.mapping.vocabulary import Trait as Trait
-from optmap.mapping.vocabulary import same_value as same_value
+from optmap.mapping.sections import Algorithm, Api
+from optmap.mapping.vocabulary import (
+    Hyperparameter,
+    Trait,
+)
 
 T = TypeVar("T")
 

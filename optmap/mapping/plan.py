@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
-from optmap.mapping.model import Api, Effect, Need, Parameter
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Conversion, Value
+from optmap.mapping.vocabulary import Effect, Need, Parameter
 from optmap.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import json
 from typing import Any, Final
 
 from optmap.mapping.frameworks import FOLDER, Facts
-from optmap.mapping.model import TableFile
 from optmap.mapping.records import Field, Kind, Record, keys
+from optmap.mapping.sections import TableFile
 
 _TYPES: Final[dict[Any, Any]] = {
     bool: "boolean",

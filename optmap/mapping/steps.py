@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.mapping.records import Literal, Position, Record, key, place, store
 from optmap.mapping.stored import Contents, MappingError, stored
 from optmap.values import NamedTuple

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from optmap.mapping.canonical import PACE, Canonical, is_schedule
 from optmap.mapping.formula import Formula, Op, argument, call, each, literal, over, times
-from optmap.mapping.model import Accepts, Api, Parameter, same_value
 from optmap.mapping.plan import Constant, FromArgument, Loss, Piece, Problem
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Conversion, conversion
+from optmap.mapping.vocabulary import Accepts, Parameter, same_value
 
 _NO_NUMBERS: Final = (Accepts.OBJECT, Accepts.LIST, Accepts.FLOATS, Accepts.INTS)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from optmap.mapping.model import Accepts
 from optmap.mapping.records import Literal
+from optmap.mapping.vocabulary import Accepts
 from optmap.values import NamedTuple
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.mapping.plan import Prefer
 from optmap.values import NamedTuple
 

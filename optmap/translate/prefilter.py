@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from optmap.diagnostics import DYNAMIC
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.text import Source
 from optmap.translate.findings import Finding
 from optmap.values import NamedTuple

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.changes import Change, Insert, Replace
 from optmap.source.model import Module
 from optmap.translate.constructors.spelling import NewImport, paths_of

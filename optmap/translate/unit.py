@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from optmap.diagnostics import INTERNAL_ERROR
-from optmap.mapping.model import Api, MappingSet
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
 from optmap.source.changes import Change
 from optmap.source.text import Source
 from optmap.translate.constructors.resolve import Serving

@@ -13,8 +13,9 @@ from optmap.audit.compare import differences
 from optmap.audit.live import inspect_modules
 from optmap.audit.results import WIRED, Difference, Live
 from optmap.audit.run import request_for
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_files
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.wire import read_frame, write_frame
 
 TABLE = """\

@@ -9,7 +9,7 @@ import pytest
 
 from optmap.audit.results import FrameworkAudit, Unverified
 from optmap.audit.run import audit
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from tests.audit.conftest import Interpreter
 from tests.audit.fakes import MIXED, OPTIM, TABLE, tables
 

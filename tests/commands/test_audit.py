@@ -16,8 +16,8 @@ import pytest
 
 from optmap.audit.results import Audit, Difference, FrameworkAudit, Kind, Unverified
 from optmap.commands.audit import run
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework
 from optmap.mapping.records import Position
 from optmap.mapping.stored import default_directory
 from optmap.report.audit_reports import AUDIT_FORMATS

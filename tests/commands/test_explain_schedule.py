@@ -8,8 +8,8 @@ import pytest
 
 from optmap.commands.explain import run
 from optmap.commands.explain_schedule import compare
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import Framework
 
 SCHEDULES = load_schedules()
 

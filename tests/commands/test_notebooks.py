@@ -105,8 +105,8 @@ def test_exit_codes(directory: Path) -> None:
 
 def test_check_finds_the_calls_of_a_notebook(tmp_path: Path) -> None:
     from optmap.conformance.filecalls import file_calls
+    from optmap.mapping.framework import Framework
     from optmap.mapping.load import load
-    from optmap.mapping.model import Framework
 
     path = tmp_path / "nb.ipynb"
     path.write_bytes(

@@ -10,8 +10,8 @@ import pytest
 from optmap.conformance.api import _directions, check
 from optmap.conformance.results import Level, Mode, Pair, Report, Result, Verdict
 from optmap.conformance.select import CheckError
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load, load_files
-from optmap.mapping.model import Framework
 from optmap.mapping.stored import own_files
 from optmap.mapping.values import Value
 from optmap.report import CHECK_FORMATS

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from optmap.conformance.filecalls import file_calls
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 
 CALL = "o = torch.optim.SGD(net.parameters(), lr=lr)\n"
 KNOWN = {

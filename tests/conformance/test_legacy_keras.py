@@ -15,7 +15,8 @@ import pytest
 
 from optmap.conformance.calls import Call, arguments_of, plans, target_arguments
 from optmap.conformance.simulate import simulate
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 
 RECORDED = np.load(Path(__file__).parent / "goldens" / "keras_legacy.npz")
 CALLS = [name for name in RECORDED.files if "{" in name]

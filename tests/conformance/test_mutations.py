@@ -14,8 +14,9 @@ from optmap.conformance.results import Result, Verdict
 from optmap.conformance.run import RunOptions, run_trials
 from optmap.conformance.select import table_calls
 from optmap.conformance.trials import Trials
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load, load_files
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import default_directory
 
 from .frameworks import sessions

@@ -10,7 +10,8 @@ from optmap.conformance.calls import Call, canonical_values, plans
 from optmap.conformance.catalog import catalog
 from optmap.conformance.expect import Circumstances, Expectation, expectation, find_better, judge
 from optmap.conformance.results import Divergence, Level, Mode, Pair, Report, Result, Verdict
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan
 from optmap.mapping.records import Literal
 

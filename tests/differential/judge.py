@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from optmap.diagnostics import Severity
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from optmap.mapping.derive import candidates
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Api, Framework
+from optmap.mapping.sections import Api
 
 TABLES = load()
 APIS = list(TABLES.apis.values())

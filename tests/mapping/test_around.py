@@ -11,7 +11,8 @@ import pytest
 from optmap.api import translate_source
 from optmap.diagnostics import CODES, Severity
 from optmap.mapping.around import ANY, OPTIMIZER, Foreign, Pattern, Template, build, load_around, load_words, words
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
 
 PATTERNS = load_around().patterns

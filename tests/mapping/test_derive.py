@@ -7,10 +7,13 @@ import ast
 import pytest
 
 from optmap.mapping.derive import candidates, plan
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_files
-from optmap.mapping.model import Api, Effect, Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Cause, Constant, FromArgument, Given, Inferred, Loss, Plan, Prefer, choose
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Conversion, read_value
+from optmap.mapping.vocabulary import Effect
 
 SMALL = """\
 modules:

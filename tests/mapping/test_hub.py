@@ -12,8 +12,9 @@ import pytest
 from optmap.commands import explain, matrix
 from optmap.conformance.api import check
 from optmap.conformance.results import Verdict
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Api, Framework
+from optmap.mapping.sections import Api
 from optmap.mapping.stored import MappingError, default_directory
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes

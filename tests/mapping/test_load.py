@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from optmap.mapping.derive import candidates
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load, load_files
-from optmap.mapping.model import REQUIRED, Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError, default_directory
+from optmap.mapping.vocabulary import REQUIRED
 from tests.properties import examples
 
 COMMON = """\

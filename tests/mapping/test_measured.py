@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from optmap.conformance.calls import default_call, plans
+from optmap.mapping.framework import Framework
 from optmap.mapping.measured import NAME, measurements
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import default_directory
 
 KEPT: dict[str, Any] = json.loads(default_directory().joinpath(NAME).read_bytes())

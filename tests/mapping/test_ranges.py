@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Accepts, Api, Framework, Parameter
+from optmap.mapping.sections import Api
 from optmap.mapping.taken import refused
+from optmap.mapping.vocabulary import Accepts, Parameter
 
 NUMBERS = (0, 1, 2, -1, 0.0, 1.0, 1.5, -0.5, 0.5, 1e-9)
 STRICT = (Accepts.FLOAT, Accepts.FLOATS, Accepts.NOT_INT)

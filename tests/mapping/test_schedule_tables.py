@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from optmap.mapping.load import SCHEDULES, load_files, load_schedules
-from optmap.mapping.model import OPTIMIZER, Api
 from optmap.mapping.schema import schema
+from optmap.mapping.sections import Api
 from optmap.mapping.stored import MappingError, default_directory
+from optmap.mapping.vocabulary import OPTIMIZER
 
 TABLES = load_schedules()
 APIS = list(TABLES.apis.values())

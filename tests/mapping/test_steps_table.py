@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.steps import Parameter, Side, load_table
 
 _PAIRS = ((Framework("torch"), Framework("mindspore")), (Framework("tensorflow"), Framework("mindspore")))

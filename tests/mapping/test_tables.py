@@ -9,8 +9,9 @@ import pytest
 
 from optmap.audit.results import FrameworkAudit
 from optmap.audit.run import audit
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Api, Framework
+from optmap.mapping.sections import Api
 
 APIS = list(load().apis.values())
 

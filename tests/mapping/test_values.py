@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optmap.mapping.model import Accepts, same_value
 from optmap.mapping.records import Literal
 from optmap.mapping.values import (
     UNKNOWN,
@@ -22,6 +21,7 @@ from optmap.mapping.values import (
     read_value,
     write_literal,
 )
+from optmap.mapping.vocabulary import Accepts, same_value
 from tests.properties import examples
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import optmap
 from optmap.mapping import versions
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Api, Framework
+from optmap.mapping.sections import Api
 from optmap.mapping.values import read_value
 
 TABLES = load()

@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 
 from optmap.diagnostics import CODES, Diagnostic
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.report import REPORTS
 from optmap.report.sarif import uri
 from optmap.translate.options import Options

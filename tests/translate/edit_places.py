@@ -13,8 +13,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import Framework
 from optmap.mapping.steps import load_table
 from optmap.source.edits import Edit
 from optmap.translate.results import FileResult

@@ -7,7 +7,8 @@ import pytest
 from optmap.commands.common import versioned
 from optmap.commands.translate import quantities
 from optmap.diagnostics import Diagnostic, Severity
-from optmap.mapping.model import Framework, MappingSet, frameworks
+from optmap.mapping.framework import Framework, frameworks
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes

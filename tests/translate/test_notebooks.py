@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework
 from optmap.report.json import translation_report
 from optmap.translate.notebook import translate_notebook
 from optmap.translate.options import Options

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.make_tree import script
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.changes import Replace
 from optmap.source.proof import VerificationError, verify
 from optmap.source.templates import CallTemplate

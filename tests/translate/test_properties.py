@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 
 from optmap.diagnostics import Severity
 from optmap.mapping.derive import candidates
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Api, Framework, Parameter, same_value
 from optmap.mapping.plan import Prefer
+from optmap.mapping.sections import Api
+from optmap.mapping.vocabulary import Parameter, same_value
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult

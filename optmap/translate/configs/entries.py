@@ -6,8 +6,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
 from optmap.mapping.values import UNKNOWN, Value, literal_value, write_literal
 from optmap.translate.configs.nodes import Node, literal
 from optmap.translate.constructors.as_text import GivenArgument

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from optmap.diagnostics import INVALID_CALL, UNPACKED_ARGUMENTS
 from optmap.mapping.canonical import is_schedule
-from optmap.mapping.model import Api, Parameter
 from optmap.mapping.plan import Given
+from optmap.mapping.sections import Api
 from optmap.mapping.taken import counted, refused
 from optmap.mapping.values import Value
 from optmap.mapping.versions import key
+from optmap.mapping.vocabulary import Parameter
 from optmap.source.bind import Problem, Signature, Unbound, bind
 from optmap.source.calls import Form
 from optmap.translate.constructors.reasons import Reason, Subject

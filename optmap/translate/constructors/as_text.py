@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optmap.diagnostics import Severity
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Piece, Prefer, TargetArgument
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import Form
 from optmap.translate.constructors.arguments import CallArgument, Refusal

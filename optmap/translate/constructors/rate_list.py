@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import fill, for_module
-from optmap.mapping.model import Api, Framework
+from optmap.mapping.sections import Api
 from optmap.source.text import Source
 from optmap.translate.constructors.learning_rate import RateKind, RateObject
 from optmap.translate.parameters.groups import called

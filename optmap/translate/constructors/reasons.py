@@ -7,8 +7,8 @@ from enum import Enum, auto
 from typing import Final
 
 from optmap.diagnostics import NUMERIC_DIFFERENCE, Code
-from optmap.mapping.model import Need
 from optmap.mapping.plan import Cause
+from optmap.mapping.vocabulary import Need
 from optmap.values import NamedTuple
 
 

@@ -22,9 +22,12 @@ from optmap.diagnostics import (
     UNSUPPORTED_ARGUMENT,
 )
 from optmap.mapping.derive import candidates, plans
-from optmap.mapping.model import Api, Framework, MappingSet, Need
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Constant, Loss, Plan, Prefer, choose
+from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
+from optmap.mapping.vocabulary import Need
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.constructors.reasons import SUBJECTS, Reason, Remedy, RemedyKind, Subject
 from optmap.values import NamedTuple

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from optmap.mapping.model import Api
+from optmap.mapping.sections import Api
 from optmap.source.bindings import position
 from optmap.source.model import Module
 from optmap.source.syntax import imported

@@ -20,9 +20,9 @@ from optmap.diagnostics import (
     UNEDITABLE,
     Code,
 )
-from optmap.mapping.model import PARAMETERS
 from optmap.mapping.plan import Inferred, Plan, Prefer
 from optmap.mapping.values import Value, read_value
+from optmap.mapping.vocabulary import PARAMETERS
 from optmap.source.bind import Given, Signature, bind
 from optmap.source.calls import CallText, read_call
 from optmap.source.changes import Change, Replace

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Kind
-from optmap.mapping.model import Framework
 from optmap.source.model import Module, Variable
 from optmap.translate.discover.holders import Holder, Search, uses_of
 from optmap.translate.discover.sites import CallSite

@@ -8,7 +8,9 @@ from typing import Final
 
 from optmap.diagnostics import DYNAMIC, OPTIMIZER_BY_NAME
 from optmap.mapping.around import Around, Factory
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, read_value
 from optmap.source.bind import Plain, Problem, Signature, Unbound, arguments_of, bind, signature_of
 from optmap.source.model import Reference

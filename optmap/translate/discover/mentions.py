@@ -22,8 +22,10 @@ from optmap.diagnostics import (
     UNKNOWN_OPTIMIZER,
     Code,
 )
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Module as OptimizerModule
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
 from optmap.source.model import Module, Reference
 from optmap.translate.findings import Finding
 from optmap.values import NamedTuple

@@ -7,7 +7,9 @@ from collections.abc import Collection
 from typing import Final
 
 from optmap.diagnostics import AMBIGUOUS_NAME, MISSING_IMPORT, SCHEDULER, UNEDITABLE, UNKNOWN_OPTIMIZER, Code
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
 from optmap.source.model import Module, Reference
 from optmap.source.text import Source
 from optmap.translate.discover.mentions import Member, find_member, mention_of, mention_of_other, mention_of_string

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Kind
-from optmap.mapping.model import Framework
 from optmap.source.model import Module
 from optmap.translate.constructors.resolve import Trainer
 from optmap.translate.discover.events import done_with

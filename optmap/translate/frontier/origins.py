@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Final
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.syntax import Comprehension
 from optmap.translate.frontier.sorts import Sort, roots_of, sort_of

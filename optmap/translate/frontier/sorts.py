@@ -7,8 +7,9 @@ from enum import Enum
 from fnmatch import translate as as_pattern
 from functools import lru_cache
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Frontier
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 
 
 class Sort(Enum):

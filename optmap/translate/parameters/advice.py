@@ -14,8 +14,8 @@ from typing import Final
 
 from optmap.diagnostics import PARAMETERS_ELSEWHERE, PARAMETERS_PICKED
 from optmap.mapping.frameworks import Parameters, fill
-from optmap.mapping.model import Api
 from optmap.mapping.plan import Plan
+from optmap.mapping.sections import Api
 from optmap.source.calls import CallText
 from optmap.source.changes import Change
 from optmap.source.compose import edited_text

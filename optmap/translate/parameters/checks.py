@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from optmap.diagnostics import NAME_ATTRIBUTE, SCHEDULE_ARGUMENT, UNFROZEN_LATER
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import fill
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, group_ties
 from optmap.source.model import Module
 from optmap.source.syntax import inner

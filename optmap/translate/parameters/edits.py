@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Parameters
-from optmap.mapping.model import Framework
 from optmap.mapping.plan import Plan, group_key
 from optmap.source.calls import comments_in
 from optmap.source.changes import Change, Rename, Replace

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.source.bindings import position
 from optmap.source.model import How, Module, Variable
 from optmap.source.paths import root_of

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Mapping
 from weakref import proxy
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.source.model import Module
 from optmap.source.text import Source
 from optmap.translate.parameters.account import Account, Walk

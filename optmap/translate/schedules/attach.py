@@ -10,7 +10,7 @@ import ast
 from collections.abc import Mapping
 
 from optmap.diagnostics import SCHEDULE_STEPS
-from optmap.mapping.model import Api
+from optmap.mapping.sections import Api
 from optmap.source.changes import Change, Insert, Replace, Where
 from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.model import How, Module

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 
 from optmap.diagnostics import SCHEDULE_PASSED
-from optmap.mapping.model import Api
+from optmap.mapping.sections import Api
 from optmap.source.changes import Change, Delete, Replace
 from optmap.source.edits import rest_of_line
 from optmap.source.model import Module, Variable

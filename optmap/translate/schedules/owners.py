@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from optmap.mapping.canonical import attached
-from optmap.mapping.model import OPTIMIZER, MappingSet
+from optmap.mapping.model import MappingSet
+from optmap.mapping.vocabulary import OPTIMIZER
 from optmap.source.bind import Signature, bind
 from optmap.source.model import How, Module
 from optmap.translate.discover.flow import places_of

@@ -10,10 +10,11 @@ from optmap.mapping.canonical import PACE, Canonical, Context, attached, canonic
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Formula, Op, context, literal, plus
 from optmap.mapping.frameworks import fill
-from optmap.mapping.model import OPTIMIZER, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Constant, FromArgument, Given, Plan, Prefer, choose
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
+from optmap.mapping.vocabulary import OPTIMIZER
 from optmap.source.text import Source
 from optmap.translate.constructors.arguments import Refusal, bind_call
 from optmap.translate.discover.sites import CallSite

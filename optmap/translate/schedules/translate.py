@@ -10,9 +10,12 @@ from optmap.diagnostics import API_NOTE, DEPRECATED_TARGET, SCHEDULE_FUNCTION
 from optmap.mapping.canonical import Context, attached
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Op
-from optmap.mapping.model import Accepts, Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import FromArgument, Inferred, Plan, Prefer, choose
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, literal_value, read_value
+from optmap.mapping.vocabulary import Accepts
 from optmap.source.bind import Signature, bind
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace

@@ -8,8 +8,9 @@ from collections.abc import Collection
 from typing import Final
 
 from optmap.mapping.around import Pattern, Template
-from optmap.mapping.model import Api, same_value
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, read_value
+from optmap.mapping.vocabulary import same_value
 from optmap.source.bind import Plain, Signature, bind
 from optmap.source.text import Source
 from optmap.translate.surroundings.objects import MemberUse

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.translate.configs import config_diagnostics
 from optmap.translate.configs.nodes import Broken, Node, read_json, read_toml, read_yaml
 from optmap.translate.options import Options

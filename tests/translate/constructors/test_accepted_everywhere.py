@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from optmap.conformance.calls import default_call, rows
-from optmap.mapping.model import Api, Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
+from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes

@@ -15,11 +15,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from optmap.mapping.derive import candidates, plans
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Api, Framework, Parameter
 from optmap.mapping.plan import Constant, FromArgument, Plan, Prefer, choose
 from optmap.mapping.records import Literal
+from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, convert, literal_value, read_value, write_literal
+from optmap.mapping.vocabulary import Parameter
 from optmap.source.calls import Form
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.options import Options

@@ -6,7 +6,8 @@ import ast
 
 import pytest
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.model import Module
 from optmap.source.text import read_source
 from optmap.translate.frontier.origins import Origin, Origins

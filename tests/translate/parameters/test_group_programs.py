@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from tests.properties import examples

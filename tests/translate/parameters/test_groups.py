@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes

@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from tests.conformance.test_schedules import real

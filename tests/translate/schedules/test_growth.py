@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.text import read_source
 from optmap.translate.options import Options
 from optmap.translate.pipeline import unit_of

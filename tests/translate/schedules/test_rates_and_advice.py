@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from optmap.conformance.schedules import rates
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_schedules
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from tests.conformance.test_schedules import K, N, T, real

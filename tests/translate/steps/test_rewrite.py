@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.changes import Change, Replace
 from optmap.source.compose import to_edits
 from optmap.source.edits import apply_edits

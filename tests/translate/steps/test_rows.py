@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.mapping.steps import Pair, load_table
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes

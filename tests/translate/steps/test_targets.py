@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.changes import Replace
 from optmap.source.compose import to_edits
 from optmap.source.edits import apply_edits

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
-from optmap.mapping.model import Framework, MappingSet
+from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.source.edits import rest_of_line
 from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Gradients, Kind
-from optmap.mapping.model import Framework
 from optmap.source.flow import flow
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.events import Event

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Gradients, Kind
-from optmap.mapping.model import Framework
 from optmap.source.bind import Unbound, bind, signature_of
 from optmap.source.calls import comments_in
 from optmap.source.flow import binds

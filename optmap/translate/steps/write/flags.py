@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.source.model import Module
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.read.plan import Plan

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Shown, fill
-from optmap.mapping.model import Framework
 from optmap.source.flow import Loop
 from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from optmap.diagnostics import MODE_DIFFERS, STEP_NOT_PLAIN, STEP_REWRITTEN
-from optmap.mapping.model import Framework
+from optmap.mapping.framework import Framework
 from optmap.source.changes import Change, Delete
 from optmap.source.syntax import chain_of, inner, is_alias
 from optmap.translate.constructors.spelling import NewImport, spell_path

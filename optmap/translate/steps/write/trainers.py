@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Kind, fill
-from optmap.mapping.model import Framework
 from optmap.source.bind import Bound, bind, signature_of
 from optmap.source.model import Module
 from optmap.source.syntax import Function
