@@ -134,7 +134,7 @@ def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
         "optmap.audit",
         "optmap.processes",
         "optmap.wire",
-        *(f"optmap.mapping.{each}" for each in ("frameworks", "model", "records", "versions")),
+        *(f"optmap.mapping.{each}" for each in ("framework", "frameworks", "records", "versions")),
     )
     found = list(imports(PACKAGE / "audit" / f"{name}.py"))
     assert not [
@@ -144,7 +144,7 @@ def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
 
 def test_the_comparison_runs_nothing() -> None:
     allowed = ("__future__", "collections", "typing", "optmap.audit.results", "optmap.audit.signature.literal", "optmap.audit.signature",
-               "optmap.mapping.frameworks", "optmap.mapping.model", "optmap.mapping.versions")  # fmt: skip
+               *(f"optmap.mapping.{each}" for each in ("framework", "frameworks", "model", "sections", "versions", "vocabulary")))  # fmt: skip
     assert not [name for name in imports(PACKAGE / "audit" / "compare.py") if not under(name, *allowed)]
 
 
