@@ -239,6 +239,31 @@ def rules(
     raise typer.Exit(command.run(code or None, format))
 
 
+@app.command()
+def lsp() -> None:
+    """Serve an editor over the Language Server Protocol, on standard input and output; needs the extra `lsp`."""
+    raise typer.Exit(_serve("editor", "lsp"))
+
+
+@app.command()
+def mcp() -> None:
+    """Serve an assistant over the Model Context Protocol, on standard input and output; needs the extra `mcp`."""
+    raise typer.Exit(_serve("assistant", "mcp"))
+
+
+def _serve(server: str, extra: str) -> int:
+    """Run a server; where its packages are missing, say which extra brings them."""
+    from importlib import import_module
+
+    try:
+        return int(import_module(f"optmap.servers.{server}").run())
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "optmap":
+            raise
+        sys.stderr.write(f"optmap: error: this command needs {error.name}; install optmap's extra `{extra}`\n")
+        return 2
+
+
 def process() -> None:
     """Run the command line, and end the process at once: Python takes longer to put itself away than to translate a file."""
     from contextlib import suppress

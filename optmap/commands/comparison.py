@@ -65,9 +65,9 @@ def show(found: Sequence[Comparison], format: str) -> None:
         print(json.dumps({"version": 1, "pairs": list(map(_as_dict, found))}, indent=2))
     elif sys.stdout.isatty():
         _show_rich([item for item in found if item.target])
-        print("\n".join(_markdown(item) for item in found if not item.target), end="")
+        print("\n".join(markdown(item) for item in found if not item.target), end="")
     else:
-        print("\n".join(map(_markdown, found)), end="")
+        print("\n".join(map(markdown, found)), end="")
 
 
 def _as_dict(item: Comparison) -> dict[str, Any]:
@@ -80,7 +80,8 @@ def _as_dict(item: Comparison) -> dict[str, Any]:
     }
 
 
-def _markdown(item: Comparison) -> str:
+def markdown(item: Comparison) -> str:
+    """A comparison as a section of a Markdown page."""
     lines = [f"## {item.heading}", ""]
     if item.target is None:
         lines.append(f"No counterpart.{f' {item.about}' if item.about else ''}")

@@ -59,7 +59,13 @@ def translate_parsed(data: bytes, source: Source, tables: MappingSet, options: O
 def unit_of(source: Source, tables: MappingSet, options: Options) -> Unit:
     """Find what a source says of optimizers."""
     sites = find_sites(source, tables, options.sources, options.target)
-    return Unit(source, sites, tables, options, ignored_lines(source))
+    return Unit(source, sites, tables, options, ignored_lines(source) | _lines_left_alone(source, options))
+
+
+def _lines_left_alone(source: Source, options: Options) -> dict[int, frozenset[str]]:
+    """The lines but for the one that is to be translated."""
+    lines = range(1, len(source.line_starts) + 1) if options.line else ()
+    return {line: frozenset() for line in lines if line != options.line}
 
 
 def _translated(data: bytes, unit: Unit) -> FileResult:
