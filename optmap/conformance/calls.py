@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from optmap.conformance.results import Assumed
 from optmap.mapping import derive
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
@@ -21,25 +22,36 @@ SAMPLE: Final = 0.1
 """The value of a required argument for which the tables have no sample."""
 
 
+Groups: TypeAlias = tuple[tuple[tuple[str, Literal], ...], ...]
+"""The keys and values of parameter groups."""
+
+
 class Call(NamedTuple):
     """A constructor call of a source, of an optimizer or a schedule.
 
     Attributes:
         api: the class.
         given: arguments by the constructor's parameter names, without the parameters to train; no required one is missing.
-        assumed: notes on values that were unknown and were taken from the defaults or from the tables' samples.
+        assumed: values that the file does not show, and where they come from.
         origin: position of the call as `path:line`; empty for a call that optmap constructed.
         row: the hyperparameter that this call sets off its default; empty for the defaults and for a user's call.
         target: the class that the translator chooses for the call in its file, where more than the arguments decides, such
             as an attached schedule; else empty.
+        groups: what each parameter group of the call sets, by the source's keys; None where there are no groups.
     """
 
     api: Api
     given: Mapping[str, Literal] = MappingProxyType({})
-    assumed: tuple[str, ...] = ()
+    assumed: tuple[Assumed, ...] = ()
     origin: str = ""
     row: str = ""
     target: str = ""
+    groups: Groups | None = None
+
+    @property
+    def group_keys(self) -> tuple[str, ...] | None:
+        """Every key that a group sets; None where there are no groups."""
+        return None if self.groups is None else tuple(dict.fromkeys(key for group in self.groups for key, _ in group))
 
 
 def completed(tables: MappingSet, api: Api, given: Mapping[str, Literal]) -> dict[str, Literal]:
@@ -53,7 +65,12 @@ def completed(tables: MappingSet, api: Api, given: Mapping[str, Literal]) -> dic
 
 def sample(tables: MappingSet, parameter: Parameter) -> Literal:
     """A value for a parameter without a default."""
-    samples = tables.hyperparameters[parameter.ties[0]].samples if parameter.ties else ()
+    return sample_of(tables, parameter.ties)
+
+
+def sample_of(tables: MappingSet, ties: Sequence[str]) -> Literal:
+    """A value for a hyperparameter."""
+    samples = tables.hyperparameters[ties[0]].samples if ties else ()
     return samples[0] if samples else SAMPLE
 
 
@@ -91,6 +108,7 @@ def plans(
 
     Returns the resolver's reason where the call cannot be bound.
     """
+    group_keys = call.group_keys if group_keys is None else group_keys
     bound = bind_call(call.api, arguments_of(call))
     if isinstance(bound, Refusal):
         return "; ".join(reason.message for reason in bound.reasons)

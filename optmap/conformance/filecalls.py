@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from optmap.conformance.calls import Call, completed, sample
-from optmap.conformance.results import Refused
+from optmap.conformance.calls import Call, Groups, completed, sample, sample_of
+from optmap.conformance.filevalues import FileValues, Known
+from optmap.conformance.results import Assumed, Refused
 from optmap.conformance.select import CheckError
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
+from optmap.mapping.plan import group_ties
 from optmap.mapping.records import Literal
-from optmap.mapping.values import Value, read_value
+from optmap.mapping.values import Value, literal_value
 from optmap.mapping.vocabulary import Parameter
 from optmap.source.calls import read_call
 from optmap.source.text import Source, SourceError, read_source
@@ -53,7 +54,7 @@ class FileCalls:
             self.refused.append(Refused(name, target, {}, origin, tuple(reason.message for reason in made.reasons)))
             return
         self.calls.append(made._replace(target=chosen))
-        self.used |= reader.used
+        self.used |= reader.values.used
 
 
 def file_calls(
@@ -72,7 +73,7 @@ def file_calls(
     except Exception as error:
         found.refused.append(Refused.by_error(error, "the translation of this file", target, {}, str(path)))
     for site in sites.calls:
-        reader = _Reader(path, source, site, settings, partial(sample, tables))
+        reader = _Reader(path, source, site, settings, tables, partial(sample, tables))
         found.add(reader, target, chosen.get(position(source, source.start(site.node)), ""))
     found.calls = [call._replace(given=completed(tables, call.api, call.given)) for call in found.calls]
     return found
@@ -94,7 +95,7 @@ def file_schedules(
         found.refused.append(Refused.by_error(error, "the translation of this file's schedules", target, {}, str(path)))
         return found
     for site in schedules.calls:
-        made, reader = schedules.of(site), _Reader(path, source, site, settings, samples)
+        made, reader = schedules.of(site), _Reader(path, source, site, settings, tables, samples)
         if isinstance(made, TranslatedSchedule):
             found.add(reader, target)
         else:
@@ -137,13 +138,19 @@ class _Reader:
     """Finds the values of one call's arguments."""
 
     def __init__(
-        self, path: Path, source: Source, site: CallSite, settings: Mapping[str, Literal], samples: Samples
+        self,
+        path: Path,
+        source: Source,
+        site: CallSite,
+        settings: Mapping[str, Literal],
+        tables: MappingSet,
+        samples: Samples,
     ) -> None:
         self.source = source
         self.site = site
-        self.settings = settings
+        self.tables = tables
         self.samples = samples
-        self.used: set[str] = set()
+        self.values = FileValues(source, settings)
         cell, line = source.cell_line(site.node.lineno)
         self.origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
 
@@ -151,48 +158,93 @@ class _Reader:
         """The call, or why it cannot be bound."""
         written = read_call(self.source, self.site.node).arguments
         nodes = [argument.node for argument in written]
-        values = [read_value(self._followed(node)) for node in nodes]
-        arguments = [CallArgument(item.form, item.name, value) for item, value in zip(written, values, strict=True)]
+        known = [self.values.read(node) for node in nodes]
+        arguments = [CallArgument(item.form, item.name, each.value) for item, each in zip(written, known, strict=True)]
         bound = bind_call(self.site.api, arguments)
         if isinstance(bound, Refusal):
             return bound
         given: dict[str, Literal] = {}
-        assumed: list[str] = []
+        assumed: list[Assumed] = []
+        missing: list[tuple[Parameter, int]] = []
+        groups: Groups | None = None
         for item in bound:
-            if item.parameter.is_parameters and self._has_groups(nodes[item.index]):
-                assumed.append(
-                    "the parameter groups of this call were left out: all parameters get the call's own values"
-                )
-            if item.parameter.is_parameters or item.parameter.execution:
-                continue
-            found = self._value(item.parameter, item.value, nodes[item.index])
-            if found is None:
-                name, missing = item.parameter.name, item.parameter.default
-                value = self.samples(item.parameter) if item.parameter.required else missing
-                text = ast.unparse(nodes[item.index])
-                assumed.append(f"{name}={value!r} assumed for {text}; --set {name}=VALUE changes it")
-            else:
-                given[item.parameter.name] = found[0]
-        return Call(self.site.api, given, tuple(assumed), self.origin)
+            if item.parameter.is_parameters:
+                groups = self._groups(nodes[item.index], assumed)
+            elif not item.parameter.execution:
+                found = self._value(item.parameter, known[item.index])
+                if not found.value.known:
+                    missing.append((item.parameter, item.index))
+                    continue
+                value: Any = found.value.literal
+                given[item.parameter.name] = value
+                if found.why:
+                    assumed.append(Assumed(item.parameter.name, value, ast.unparse(nodes[item.index]), found.why))
+        for parameter, index in missing:
+            value, why = self._likely(parameter, known[index].value, given)
+            assumed.append(Assumed(parameter.name, value, ast.unparse(nodes[index]), why))
+            if value is not None and value != parameter.default:
+                given[parameter.name] = value
+        return Call(self.site.api, given, tuple(assumed), self.origin, groups=groups)
 
-    def _has_groups(self, node: ast.expr) -> bool:
+    def _value(self, parameter: Parameter, found: Known) -> Known:
+        """What is known of an argument; the user's word counts most."""
+        settings = self.values.settings
+        if parameter.name not in settings:
+            return found
+        self.values.used.add(parameter.name)
+        return Known(literal_value(settings[parameter.name]))
+
+    def _likely(self, parameter: Parameter, value: Value, given: Mapping[str, Literal]) -> tuple[Any, str]:
+        """A value for what the file does not show, and why this one.
+
+        It is the default, but for what another argument is nothing without, such as the momentum of nesterov=True, which the
+        framework may reject. The items of a tuple that are known stay.
+        """
+        if parameter.required:
+            return self.samples(parameter), "an example"
+        default: Any = parameter.default
+        if value.elements is not None and isinstance(default, tuple) and len(default) == len(value.elements):
+            items = zip(value.elements, default, strict=True)
+            return tuple(item.literal if item.known else old for item, old in items), "the class's default"
+        if self._is_needed(parameter, given) and self.tables.hyperparameters[parameter.ties[0]].is_neutral(default):
+            return (not default if isinstance(default, bool) else sample(self.tables, parameter)), "an example"
+        return default, "the class's default"
+
+    def _is_needed(self, parameter: Parameter, given: Mapping[str, Literal]) -> bool:
+        """Whether an argument with a value of its own does nothing without this parameter."""
+        for name, value in given.items():
+            ties = self.site.api.by_name[name].ties
+            row = self.tables.hyperparameters.get(ties[0]) if len(ties) == 1 else None
+            if row is not None and row.inert_without in parameter.ties and not row.is_neutral(value):
+                return True
+        return False
+
+    def _groups(self, node: ast.expr, assumed: list[Assumed]) -> Groups | None:
+        """What each group of a call sets; what is not known is left to the scenario. None where the call has no groups."""
         found = read_parameters(self.source, node, self.site.api.framework)
-        return found.groups is not None or found.unreadable is not None
+        if found.unreadable is not None:
+            text = ast.unparse(found.unreadable)
+            assumed.append(Assumed("", None, text, "its keys cannot be read; run as a group that changes nothing"))
+            return ((),)
+        if found.groups is None:
+            return None
+        made: dict[int, dict[str, Literal]] = {}
+        for entry in found.entries:
+            group = made.setdefault(id(self.values.module.parent(entry.node)), {})
+            if entry.key == "params" or not entry.sets:
+                continue
+            value = self.values.read(entry.value)
+            likely: Any = value.value.literal if value.value.known else self._in_group(entry.key)
+            if value.why or not value.value.known:
+                why = value.why or "an example"
+                place = next(i for i, other in enumerate(made.values()) if other is group)
+                assumed.append(Assumed(entry.key, likely, ast.unparse(entry.value), why, place))
+            group[entry.key] = likely
+        return tuple(tuple(group.items()) for group in made.values())
 
-    def _value(self, parameter: Parameter, value: Value, node: ast.expr) -> tuple[Literal] | None:
-        """The value in a tuple of one (it may be None itself); None where it is not known."""
-        for name in (ast.unparse(node), parameter.name):
-            if name in self.settings:
-                self.used.add(name)
-                return (self.settings[name],)
-        return (value.literal,) if value.known else None  # type: ignore[return-value]
-
-    def _followed(self, node: ast.expr) -> ast.expr:
-        """A copy of the expression with constants in place of the names that surely hold them where it stands."""
-        names = (item for item in ast.walk(node) if isinstance(item, ast.Name))
-        constants = {id(item): value for item in names if (value := self._constant(item)) is not None}
-        return copy.deepcopy(node, dict(constants)) if constants else node
-
-    def _constant(self, node: ast.Name) -> ast.expr | None:
-        values, complete, _ = self.site.module.reaching(node)
-        return values[0] if complete and len(values) == 1 and read_value(values[0]).known else None
+    def _in_group(self, key: str) -> Literal:
+        """An example of a group's key, other than the default."""
+        row = self.site.api.by_name.get(key)
+        if row is None or not row.ties:
+            return sample_of(self.tables, group_ties(self.site.api, key))
+        return row.default if isinstance(row.default, bool | tuple) else sample(self.tables, row)

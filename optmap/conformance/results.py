@@ -79,6 +79,30 @@ class Mode(StrEnum):
     SCHEDULE = "schedule"
 
 
+class Assumed(NamedTuple):
+    """A value that a file does not show.
+
+    Attributes:
+        name: the argument, or the key of a group; empty for groups as a whole.
+        value: what is taken for it.
+        text: what is written there.
+        why: where the value comes from.
+        group: the place of the group among those of the call; None for an argument.
+    """
+
+    name: str
+    value: Literal
+    text: str
+    why: str
+    group: int | None = None
+
+    def __str__(self) -> str:
+        if not self.name:
+            return f"{self.text}: {self.why}"
+        where = "" if self.group is None else f" in group {self.group + 1}"
+        return f"{self.name}={self.value!r}{where} assumed for {self.text}: {self.why}"
+
+
 @dataclass(frozen=True)
 class Pair:
     """A call and one class of the target that can express it.
@@ -90,11 +114,12 @@ class Pair:
         arguments: the arguments of the target's call.
         origin: `path:line` of the call; empty where optmap constructed it.
         row: the hyperparameter that the call sets off its default; empty otherwise.
-        assumed: arguments whose value the file does not show, and the values that were assumed.
+        assumed: values of the source's call that the file does not show.
         chosen, chosen_documented, chosen_faithful: whether the translator chooses this class, by itself and with --prefer.
         causes: why the update rules differ for these hyperparameters.
         advice: what can be done about them.
         not_run: the tables' reason why the two classes cannot be run here; empty where they can.
+        groups: what each parameter group of the source's call sets.
     """
 
     source: str
@@ -103,13 +128,14 @@ class Pair:
     arguments: Mapping[str, Literal]
     origin: str = ""
     row: str = ""
-    assumed: tuple[str, ...] = ()
+    assumed: tuple[Assumed, ...] = ()
     chosen: bool = True
     chosen_documented: bool = False
     chosen_faithful: bool = False
     causes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     not_run: str = ""
+    groups: tuple[Mapping[str, Literal], ...] = ()
 
 
 @dataclass(frozen=True)

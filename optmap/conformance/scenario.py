@@ -34,11 +34,15 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True)
 class GroupChange:
-    """A parameter group; it multiplies the learning rate by a factor and sets the weight decay to a value."""
+    """A parameter group; it multiplies the learning rate by a factor and sets the weight decay to a value.
+
+    `values` are what a group of a user's call sets, by the source's keys.
+    """
 
     parameters: tuple[str, ...]
     rate_factor: float | None = None
     weight_decay: float | None = None
+    values: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def _file_calls(
         for call in read.calls:
             given = completed(call.api, call.given, wishes.steps)
             leads = {row.name for row in call.api.current if row.ties in LEADS}
-            assumed = tuple(text for text in call.assumed if text.partition("=")[0] not in leads)
+            assumed = tuple(item for item in call.assumed if item.name not in leads)
             if given is None or schedules.algorithms[call.api.algorithm].no_rate is not None:
                 found.refused.append(
                     Refused(call.api.name, target, call.given, call.origin, (NO_RATES,), untested=True)

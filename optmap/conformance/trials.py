@@ -18,7 +18,7 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, Prefer, group_key
 from optmap.mapping.sections import Api
 from optmap.translate.constructors.arguments import Refusal
-from optmap.translate.constructors.resolve import resolve
+from optmap.translate.constructors.resolve import Groups, resolve
 
 ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
 """The scenarios for rows (one hyperparameter off its default); names, epsilon and a changing rate have an effect in them."""
@@ -63,16 +63,17 @@ class Trial:
         )  # fmt: skip
 
 
-def _changes(source: Api, group: GroupChange, rate: float) -> dict[str, float]:
+def _changes(source: Api, group: GroupChange, rate: float) -> dict[str, Any]:
     """What a group changes, by the keys that the source's groups take."""
     wanted = (("learning_rate", group.rate_factor and group.rate_factor * rate), ("l2", group.weight_decay),
               ("decoupled_decay", group.weight_decay))  # fmt: skip
     keys = {tie: key for key, ties in source.module.group_keys.items() for tie in ties}
-    return {
+    found: dict[str, Any] = {
         keys.get(tie, source.by_tie[tie].name): value
         for tie, value in wanted
         if value is not None and tie in source.by_tie
     }
+    return found | dict(group.values)
 
 
 class Trials:
@@ -118,7 +119,9 @@ class Trials:
                     yield trial
 
     def _refuse(self, call: Call, target: Framework) -> None:
-        resolved = resolve(self.tables, call.api, arguments_of(call), target)
+        keys = call.group_keys
+        groups = None if keys is None else Groups(keys)
+        resolved = resolve(self.tables, call.api, arguments_of(call), target, groups=groups)
         reasons = tuple(reason.message for reason in resolved.reasons) if isinstance(resolved, Refusal) else ()
         self.refused.append(Refused(call.api.name, target, dict(call.given), call.origin, reasons))
 
@@ -128,12 +131,14 @@ class Trials:
             call.origin, call.row, call.assumed,
             plan is picked[Prefer.AUTO], plan is picked[Prefer.DOCUMENTED], plan is picked[Prefer.FAITHFUL],
             tuple(describe(plan, cause) for cause in plan.causes), advice(plan, picked[Prefer.FAITHFUL]),
-            _not_run(plan),
+            _not_run(plan), tuple(map(dict, call.groups or ())),
         )  # fmt: skip
 
     def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario) -> Trial | None:
         if call.row and scenario.name not in ROW_SCENARIOS and not scenario.sparse:
             return None
+        if call.groups is not None:  # the plan is one for groups already
+            return _with_groups(call, pair, plan, scenario)
         trial = Trial(call, pair, plan, scenario)
         if scenario.groups:
             grouped = self._grouped(trial) if _fits(trial) else None
@@ -148,6 +153,22 @@ class Trials:
         keys = dict.fromkeys(key for group in trial.scenario.groups for key in _changes(source, group, 1.0))
         found = plans(self.tables, trial.call, target.framework, group_keys=tuple(keys)) if keys else []
         return next((plan for plan in found if not isinstance(plan, str) and plan.target is target), None)
+
+
+def _with_groups(call: Call, pair: Pair, plan: Plan, scenario: Scenario) -> Trial | None:
+    """The call with its own groups, over which a scenario's parameters are spread. Their rates stay as they are written."""
+    if scenario.rate_factors or scenario.sparse:
+        return None
+    groups = list(call.groups or ())[: len(scenario.start)] or [()]
+    names = list(scenario.start)
+    if not any(groups) and not all(
+        api.module.groups_take_all or api.module.group_keys for api in (plan.source, plan.target)
+    ):
+        trial = Trial(call, pair, plan, scenario)  # groups that set nothing, and a framework that has none
+        return trial if not scenario.groups and _fits(trial) else None
+    spread = tuple(GroupChange(tuple(names[i :: len(groups)]), values=values) for i, values in enumerate(groups))
+    trial = Trial(call, pair, plan, replace(scenario, groups=spread))
+    return trial if _fits(trial) else None
 
 
 def _not_run(plan: Plan) -> str:

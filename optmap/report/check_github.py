@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optmap.conformance.results import Level, Report, Result, Verdict
-from optmap.report.check_summary import Summary, call_text, refused_text, summaries, verdict_words
+from optmap.report.check_summary import Summary, refused_text, source_text, summaries, verdict_words
 from optmap.report.github import annotation
 
 
@@ -36,7 +36,7 @@ def _lines(summary: Summary) -> Iterator[str]:
 def _line(level: str, title: str, results: list[Result], reason: str) -> str:
     pair = results[0].pair
     scenarios = ", ".join(dict.fromkeys(f"{result.scenario} ({result.dtype})" for result in results))
-    text = f"{call_text(pair.source, pair.hyperparameters)} -> {pair.target} in {scenarios}: {reason}"
+    text = f"{source_text(pair)} -> {pair.target} in {scenarios}: {reason}"
     return _annotation(level, title, text, pair.origin)
 
 

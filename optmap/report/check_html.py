@@ -13,6 +13,7 @@ from optmap.report.check_summary import (
     number,
     outcome,
     refused_text,
+    source_text,
     summaries,
     units,
     verdict_words,
@@ -48,11 +49,10 @@ def render(report: Report) -> str:
 def _pair(summary: Summary) -> str:
     pair = summary.pair
     head = (
-        f"<code>{escape(call_text(pair.source, pair.hyperparameters))}</code> &rarr; "
-        f"<code>{escape(call_text(pair.target, pair.arguments))}</code>"
+        f"<code>{escape(source_text(pair))}</code> &rarr; <code>{escape(call_text(pair.target, pair.arguments))}</code>"
     )
     where = f"{escape(pair.origin)}: " if pair.origin else ""
-    notes = "".join(f"<li>{escape(text)}</li>" for text in (*pair.assumed, *pair.causes, *pair.advice))
+    notes = "".join(f"<li>{escape(text)}</li>" for text in (*map(str, pair.assumed), *pair.causes, *pair.advice))
     rows = "".join(_row(result) for result in summary.results)
     headings = "".join(
         f"<th>{text}</th>" for text in

@@ -6,7 +6,7 @@ from typing import Final
 from xml.etree import ElementTree
 
 from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import call_text, engines_text, refused_text, verdict_words
+from optmap.report.check_summary import engines_text, refused_text, source_text, verdict_words
 
 NOT_COMPARED: Final = "not compared"
 TOTALS: Final = {"failure": "failures", "error": "errors", "skipped": "skipped"}
@@ -52,7 +52,7 @@ def _kind(result: Result) -> str:
 
 
 def _case(suite: ElementTree.Element, name: str, result: Result) -> None:
-    call = call_text(result.pair.source, result.pair.hyperparameters)
+    call = source_text(result.pair)
     title = f"{call} in {result.scenario}, {result.dtype}, {result.engine}"
     case = ElementTree.SubElement(suite, "testcase", classname=name, name=title)
     if kind := _kind(result):

@@ -12,6 +12,7 @@ from optmap.report.check_summary import (
     outcome,
     refused_text,
     severity,
+    source_text,
     summaries,
     verdict_words,
 )
@@ -31,7 +32,7 @@ def render(report: Report) -> str:
     if failed:
         lines += ["", "### Not as expected", ""]
         lines += [
-            f"- **{verdict_words(result)}** `{call_text(result.pair.source, result.pair.hyperparameters)}` -> "
+            f"- **{verdict_words(result)}** `{source_text(result.pair)}` -> "
             f"`{result.pair.target}` in {result.scenario} ({result.dtype}): {result.reason}"
             for result in failed
         ]
@@ -45,7 +46,7 @@ def _row(summary: Summary) -> str:
     worst = max((item for item in summary.forced if item.divergence), key=severity, default=None)
     measured = worst and worst.divergence
     cells = [
-        f"`{call_text(pair.source, pair.hyperparameters)}`", f"`{call_text(pair.target, pair.arguments)}`",
+        f"`{source_text(pair)}`", f"`{call_text(pair.target, pair.arguments)}`",
         f"{measured.level} in {worst.scenario}" if measured and worst else "-",
         number(measured.max_abs) if measured else "-", number(measured.drift) if measured else "-",
         "<br>".join(pair.causes) or "-", summary.words,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from optmap.conformance.results import FailOn, Level, Mode, Pair, Refused, Report, Result, Verdict
 from optmap.mapping.values import write_literal
@@ -86,6 +87,24 @@ def call_text(name: str, arguments: object) -> str:
     """A constructor call as text, without its parameters argument."""
     assert hasattr(arguments, "items")
     return f"{name}({', '.join(f'{key}={write_literal(value)}' for key, value in arguments.items())})"
+
+
+def source_text(pair: Pair) -> str:
+    """The source's call with its groups; what the file does not show is marked at the value."""
+    own = {item.name: item.value for item in pair.assumed if item.group is None and item.name}
+    parts = _arguments({**pair.hyperparameters, **own}, own)
+    if pair.groups:
+        guessed = {(item.group, item.name) for item in pair.assumed}
+        groups = [
+            f"{{{', '.join(_arguments(group, {name for place, name in guessed if place == index}))}}}"
+            for index, group in enumerate(pair.groups)
+        ]
+        parts.insert(0, f"[{', '.join(groups)}]")
+    return f"{pair.source}({', '.join(parts)})"
+
+
+def _arguments(values: Mapping[str, Any], assumed: Container[str]) -> list[str]:
+    return [f"{key}={write_literal(value)}{' [assumed]' * (key in assumed)}" for key, value in values.items()]
 
 
 def refused_text(item: Refused) -> str:

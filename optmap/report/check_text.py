@@ -16,6 +16,7 @@ from optmap.report.check_summary import (
     outcome,
     refused_text,
     severity,
+    source_text,
     summaries,
     units,
     verdict_words,
@@ -62,9 +63,9 @@ def show(text: str) -> None:
 def _block(summary: Summary) -> Iterator[str]:
     pair = summary.pair
     where = f"{pair.origin}: " if pair.origin else ""
-    yield f"{where}{call_text(pair.source, pair.hyperparameters)} -> {call_text(pair.target, pair.arguments)}{_choice(summary)}"
-    for text in pair.assumed:
-        yield f"  assumed  {text}"
+    yield f"{where}{source_text(pair)} -> {call_text(pair.target, pair.arguments)}{_choice(summary)}"
+    for item in pair.assumed:
+        yield f"  assumed  {item}"
     head = "forced"
     for level, results in summary.by_level():
         yield f"  {head:<8} {level:<10} {_measured(level, results)}"
@@ -151,7 +152,7 @@ def _many(listed: list[Summary]) -> Iterator[str]:
     failures = [result for summary in listed for result in summary.failed]
     yield ""
     for result in failures[:MAX_FAILURES]:
-        source = call_text(result.pair.source, result.pair.hyperparameters)
+        source = source_text(result.pair)
         yield f"{verdict_words(result)}: {source} -> {call_text(result.pair.target, result.pair.arguments)}"
         yield f"  {result.scenario}, {result.dtype}: {result.reason}"
     if len(failures) > MAX_FAILURES:

@@ -195,7 +195,8 @@ def test_calls_of_a_file(check: Run, tmp_path: Path) -> None:
     assert results[0]["origin"] == f"{script}:8"
     assert results[0]["hyperparameters"] == {"lr": 0.0006, "weight_decay": 0.05}
     assert results[-1]["hyperparameters"] == {"lr": 0.1}
-    assert results[-1]["assumed"] == ["momentum=0 assumed for args.momentum; --set momentum=VALUE changes it"]
+    assert results[-1]["assumed"] == ["momentum=0 assumed for args.momentum: the class's default"]
+    assert results[-1]["assumed_values"] == {"momentum": 0}
     code, out, _ = check(**options, set=["args.momentum=0.8"])
     last = json.loads(out)["results"][-1]
     assert (code, last["hyperparameters"], last["assumed"]) == (0, {"lr": 0.1, "momentum": 0.8}, [])
