@@ -10,6 +10,7 @@ import io
 import re
 import sys
 import tokenize
+import unicodedata
 import warnings
 from bisect import bisect_right
 from functools import cached_property
@@ -74,8 +75,12 @@ class Source:
 
     @cached_property
     def words(self) -> frozenset[bytes]:
-        """Every run of ASCII letters, digits and underscores in the body."""
-        return frozenset(self.body.translate(_SPACED).split())
+        """Every run of ASCII letters, digits and underscores in the body, also as Python reads other forms of letters."""
+        found = frozenset(self.body.translate(_SPACED).split())
+        if self.body.isascii():
+            return found
+        read = unicodedata.normalize("NFKC", self.body.decode()).encode()
+        return found if read == self.body else found.union(read.translate(_SPACED).split())
 
     def mentions(self, word: str) -> bool:
         """Tell whether the body holds a word, whatever it means there."""

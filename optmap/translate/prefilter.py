@@ -23,26 +23,38 @@ Form: TypeAlias = tuple[tuple[bytes, ...], ...]
 
 
 class _Forms(NamedTuple):
-    """How a file may mention an optimizer by its class or module, and how by a short name; `words` most mentions have."""
+    """How a file may mention an optimizer: `worded` by a class or module beside one of `words`, `plain` without them.
 
-    words: tuple[Form, ...]
-    mentions: tuple[Form, ...]
-    short_names: tuple[Form, ...]
+    `short_worded` and `short_plain` are short names.
+    """
+
+    words: tuple[bytes, ...]
+    worded: tuple[Form, ...]
+    plain: tuple[Form, ...]
+    short_worded: tuple[Form, ...]
+    short_plain: tuple[Form, ...]
 
 
 def may_hold_optimizers(data: bytes, tables: MappingSet, sources: frozenset[Framework]) -> bool:
     """Tell whether a file may hold anything of the source frameworks that is worth parsing it for."""
-    return may_mention(data, tables, sources) or _has_one(data, _forms(tables, sources).short_names)
+    return _may_mention(data, tables, sources, short=True)
 
 
 def may_mention(data: bytes, tables: MappingSet, sources: frozenset[Framework]) -> bool:
     """Tell whether a file may mention an optimizer by the name of its class or module."""
+    return _may_mention(data, tables, sources, short=False)
+
+
+def _may_mention(data: bytes, tables: MappingSet, sources: frozenset[Framework], short: bool) -> bool:
+    """Few files have one of the words, and the others are not looked through for what stands beside them alone."""
     forms = _forms(tables, sources)
-    if _has_one(data, forms.mentions):
+    if any(word in data for word in forms.words) and (
+        _has_one(data, forms.worded)
+        or (short and _has_one(data, forms.short_worded))
+        or _has_one(data, tables.once((may_mention, sources), lambda: _homes(tables, sources)))
+    ):
         return True
-    return _has_one(data, forms.words) and _has_one(
-        data, tables.once((may_mention, sources), lambda: _homes(tables, sources))
-    )
+    return _has_one(data, forms.plain) or (short and _has_one(data, forms.short_plain))
 
 
 def _has_one(data: bytes, forms: tuple[Form, ...]) -> bool:
@@ -64,15 +76,18 @@ def _forms(tables: MappingSet, sources: frozenset[Framework]) -> _Forms:
 
 
 def _made_forms(tables: MappingSet, sources: frozenset[Framework]) -> _Forms:
-    mentions: list[Form] = []
+    words = _encoded(word for item in sources for word in item.facts.words)
+    worded: list[Form] = []
+    plain: list[Form] = []
     for framework in sources:
         roots, facts = _encoded(tables.roots[framework]), framework.facts
-        mentions.append((_encoded(facts.words), roots) if facts.words else (roots,))
-        if facts.class_names:
-            mentions.append((roots, _encoded(tables.class_names)))
-    words = _encoded(word for item in sources for word in item.facts.words)
+        worded += [(_encoded(facts.words), roots)] if facts.words else []
+        plain += [] if facts.words else [(roots,)]
+        plain += [(roots, _encoded(tables.class_names))] if facts.class_names else []
     short = [tuple((word.encode(),) for word in each) for item in sources for each in item.facts.short_names]
-    return _Forms(((words,),), _joined(mentions), _joined(short))
+    held = [form for form in short if any(word in part for (part, *_) in form for word in words)]
+    others = [form for form in short if form not in held]
+    return _Forms(words, _joined(worded), _joined(plain), _joined(held), _joined(others))
 
 
 def _homes(tables: MappingSet, sources: frozenset[Framework]) -> tuple[Form, ...]:
@@ -107,7 +122,8 @@ def looks_up_optimizers(
     data: bytes, mentions: Sequence[Finding], tables: MappingSet, sources: frozenset[Framework]
 ) -> bool:
     """Tell whether the file may stand a string for an optimizer, given what it mentions."""
-    if any(mention.code is DYNAMIC for mention in mentions) or _has_one(data, _forms(tables, sources).short_names):
+    forms = _forms(tables, sources)
+    if any(mention.code is DYNAMIC for mention in mentions) or _has_one(data, (*forms.short_worded, *forms.short_plain)):
         return True
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
 

@@ -54,6 +54,9 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
     """Find every call and mention of an optimizer of the source frameworks."""
     wanted = frozenset(sources) | {target}
     module = Module.of(source)
+    spellings = tables.once((_spellings, wanted), lambda: _spellings(tables, wanted))
+    if not any(each <= source.words for each in spellings):  # most files, which need no model then
+        return Sites(module, (), (), (), (), frozenset())
     unbound = tables.conventional.keys() | (tables.class_names if module.stars() else frozenset())
     prefixes = tables.once((find_sites, wanted), lambda: _prefixes(tables, wanted))
     finder = _Finder(module, tables, frozenset(sources), target)
@@ -71,6 +74,19 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
 def _prefixes(tables: MappingSet, wanted: frozenset[Framework]) -> frozenset[str]:
     """The import paths of the modules that hold optimizers of some frameworks."""
     return frozenset(path for path, home in tables.modules_by_path.items() if home.framework in wanted)
+
+
+def _spellings(tables: MappingSet, wanted: frozenset[Framework]) -> tuple[frozenset[bytes], ...]:
+    """The words that a file spells which mentions one of the modules, by its path or by what a name means by convention."""
+    found: set[frozenset[bytes]] = set()
+    for prefix in _prefixes(tables, wanted):
+        shorter = (
+            f"{name}{prefix.removeprefix(path)}" if f"{prefix}.".startswith(f"{path}.") else name
+            for name, path in tables.conventional.items()
+            if f"{prefix}.".startswith(f"{path}.") or path.startswith(f"{prefix}.")
+        )
+        found |= {frozenset(each.encode().split(b".")) for each in (prefix, *shorter)}
+    return tuple(each for each in found if not any(other < each for other in found))
 
 
 class _Finder:
