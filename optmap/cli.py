@@ -83,6 +83,23 @@ def translate(
         typer.Option("--set", metavar="NAME=N", help="steps_per_epoch or total_steps, for learning-rate schedules."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings as well.")] = False,
+    select: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--select", metavar="CODES", help="Report only these codes: OM203, OM4, unpacked-arguments."),
+    ] = None,
+    ignore: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--ignore", metavar="CODES", help="Do not report these codes."),
+    ] = None,
+    exclude: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--exclude", metavar="PATTERN", help="Leave files out, by a pattern as in .gitignore."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Report notes, reasons in full, and the tables' lines as well.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Report only errors.")] = False,
+    statistics: Annotated[bool, typer.Option("--statistics", help="Count the reported codes.")] = False,
     format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0: one per core.")] = 1,
     mappings: _Mappings = None,
@@ -100,6 +117,7 @@ def translate(
             command.Request(
                 paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output,
                 prefer, faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()), rewrite_step,
+                tuple(select or ()), tuple(ignore or ()), tuple(exclude or ()), verbose, quiet, statistics,
             )
         )
     )  # fmt: skip

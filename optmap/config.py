@@ -9,6 +9,7 @@ from typing import Any, Final
 from optmap.mapping.framework import Framework, check_version, frameworks
 from optmap.mapping.plan import Prefer
 from optmap.nearest import nearest
+from optmap.selection import Selection, parse_codes
 from optmap.values import NamedTuple
 
 
@@ -27,18 +28,27 @@ class Settings(NamedTuple):
     exclude: tuple[str, ...] = ()
     mappings: tuple[Path, ...] = ()
     versions: Mapping[str, str] = {}
+    selection: Selection = Selection()
+    set: Mapping[str, int] = {}
+    rewrite_step: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    statistics: bool = False
 
 
 _KEYS: Final[dict[str, type[Any]]] = {
     "from": str, "to": str, "prefer": str, "faithful": bool, "strict": bool, "params": str, "exclude": list, "mappings": list,
-    "versions": dict,
+    "versions": dict, "select": list, "ignore": list, "per-file-ignores": dict, "set": dict, "rewrite-step": bool,
+    "verbose": bool, "quiet": bool, "statistics": bool,
 }  # fmt: skip
 _EXPECTED: Final = {
     str: "a string",
     bool: "true or false",
     list: "a list of strings",
-    dict: 'a table such as {torch = "1.13"}',
+    dict: "a table",
 }
+QUANTITIES: Final = ("steps_per_epoch", "total_steps")
+"""What `--set` and the key `set` may give to learning-rate schedules."""
 
 
 def find_settings(start: Path) -> Settings:
@@ -91,6 +101,12 @@ def read_settings(path: Path) -> Settings:
         exclude=tuple(section.get("exclude", ())),
         mappings=mappings,
         versions=dict(section.get("versions", {})),
+        selection=_selection(path, section),
+        set=_quantities(path, section.get("set", {})),
+        rewrite_step=section.get("rewrite-step", False),
+        verbose=section.get("verbose", False),
+        quiet=section.get("quiet", False),
+        statistics=section.get("statistics", False),
     )
 
 
@@ -111,6 +127,31 @@ def _check_versions(path: Path, chosen: dict[str, Any], known: Mapping[str, Fram
             check_version(package, version, known)
         except ValueError as error:
             raise ConfigError(f"{where} {package}: {error}") from None
+
+
+def _selection(path: Path, section: dict[str, Any]) -> Selection:
+    """The codes to report and not to."""
+    lists: dict[str, Any] = {key: section[key] for key in ("select", "ignore") if key in section}
+    lists |= {f"per-file-ignores {pattern!r}": codes for pattern, codes in section.get("per-file-ignores", {}).items()}
+    found = {}
+    for key, codes in lists.items():
+        if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+            raise ConfigError(f"{path}: [tool.optmap] {key}: found {codes!r}, expected a list of codes")
+        try:
+            found[key] = parse_codes(codes)
+        except ValueError as error:
+            raise ConfigError(f"{path}: [tool.optmap] {key}: {error}") from None
+    files = {pattern: found[f"per-file-ignores {pattern!r}"] for pattern in section.get("per-file-ignores", {})}
+    return Selection(found.get("select"), found.get("ignore", frozenset()), files, path.parent if files else Path())
+
+
+def _quantities(path: Path, given: dict[str, Any]) -> dict[str, int]:
+    for name, number in given.items():
+        if name not in QUANTITIES:
+            raise ConfigError(f"{path}: [tool.optmap.set]: unknown key {name!r}{nearest(name, QUANTITIES)}")
+        if type(number) is not int or not 0 < number < 2**63:
+            raise ConfigError(f"{path}: [tool.optmap.set] {name}: found {number!r}, expected a whole number above 0")
+    return given
 
 
 def _prefer(path: Path, section: dict[str, Any]) -> Prefer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from textwrap import indent
 from typing import Final
 
 from optmap.values import NamedTuple
@@ -16,6 +17,18 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+WORDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+"""What people read for each severity."""
+
+
+class Group(StrEnum):
+    """What a diagnostic asks of the reader."""
+
+    TODO = "to do by hand"
+    DIFFERS = "behaves differently"
+    NOTE = "notes"
+
+
 class Code(NamedTuple):
     """A diagnostic code as `optmap rules` lists it; `id` (OM101) and `name` never change or change meaning."""
 
@@ -25,6 +38,7 @@ class Code(NamedTuple):
     meaning: str
     example: str
     remedy: str
+    group: Group
 
 
 class Diagnostic(NamedTuple):
@@ -32,7 +46,8 @@ class Diagnostic(NamedTuple):
 
     `table` is the position in the mapping tables that the message is derived from, as `file:line:column`. In a notebook
     `cell` is the number of the cell, from 1, and `line` counts within the cell. `replacement` is code that takes the place of
-    what the message is about.
+    what the message is about. `detail` is what `--verbose` adds. The end is that of the place, `source` the text of its
+    first line.
     """
 
     code: Code
@@ -42,23 +57,40 @@ class Diagnostic(NamedTuple):
     table: str | None = None
     cell: int | None = None
     replacement: str | None = None
+    detail: str | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+    source: str | None = None
+
+    def __str__(self) -> str:
+        code = f"\n{indent(self.replacement, '    ')}" if self.replacement else ""
+        return f"{self.place}: {WORDS[self.severity]} {self.code.id} {self.message}{code}"
 
     @property
     def severity(self) -> Severity:
         return self.code.severity
 
+    @property
+    def place(self) -> str:
+        """The position, as it follows the name of the file."""
+        return f"{'' if self.cell is None else f'cell {self.cell}:'}{self.line}:{self.column}"
+
 
 _CODES: dict[str, Code] = {}
 
 
-def _code(id: str, name: str, severity: Severity, meaning: str, example: str, remedy: str) -> Code:
-    code = Code(id, name, severity, meaning, example, remedy)
+def _code(
+    id: str, name: str, severity: Severity, meaning: str, example: str, remedy: str, group: Group | None = None
+) -> Code:
+    group = group or (Group.NOTE if severity is Severity.INFO else Group.TODO)
+    code = Code(id, name, severity, meaning, example, remedy, group)
     assert id not in _CODES
     _CODES[id] = code
     return code
 
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+_DIFFERS: Final = Group.DIFFERS
 
 # 0xx: files
 UNREADABLE: Final = _code(
@@ -91,6 +123,14 @@ INTERNAL_ERROR: Final = _code(
     "OM007", "internal-error", _E, "optmap itself failed on this call, or on the file where that cannot be told.",
     "a bug in optmap", "What the message names was left alone. Please report the bug and attach the file.",
 )  # fmt: skip
+UNKNOWN_IGNORE: Final = _code(
+    "OM008", "unknown-ignored-code", _W, "An ignore comment names a code that does not exist.",
+    "# optmap: ignore[OM999]", "Correct the code; `optmap rules` lists all of them.",
+)  # fmt: skip
+UNUSED_IGNORE: Final = _code(
+    "OM009", "unused-ignore", _W, "An ignore comment names a code that is not reported on its line.",
+    "opt = torch.optim.SGD(net.parameters(), 0.1)  # optmap: ignore[OM203]", "Remove the code from the comment.",
+)  # fmt: skip
 
 # 1xx: what a translation did
 DEFAULT_FILLED: Final = _code(
@@ -119,12 +159,12 @@ SMALL_DIFFERENCE: Final = _code(
     "OM110", "small-numeric-difference", _I,
     "The two update rules differ in a way that is small for usual hyperparameters and gradients.",
     "torch.optim.Adam -> mindspore.nn.Adam (where epsilon is added)",
-    "`optmap check` measures it; --prefer faithful avoids it where a class agrees.",
+    "`optmap check` measures it; --prefer faithful avoids it where a class agrees.", _DIFFERS,
 )  # fmt: skip
 NUMERIC_DIFFERENCE: Final = _code(
     "OM111", "numeric-difference", _W, "The two update rules differ, and training will differ visibly.",
     "torch.optim.AdamW -> mindspore.nn.AdamWeightDecay (no bias correction), with --prefer documented",
-    "Use the class that the message names, or follow the message's advice.",
+    "Use the class that the message names, or follow the message's advice.", _DIFFERS,
 )  # fmt: skip
 PARAMETERS_KEPT: Final = _code(
     "OM112", "parameters-passed-through", _W,
@@ -135,7 +175,7 @@ PARAMETERS_KEPT: Final = _code(
 NAMES_DIFFER: Final = _code(
     "OM113", "parameter-names-differ", _W, "Parameters are selected by name, and the frameworks name them differently.",
     "[p for n, p in net.named_parameters() if 'bias' not in n]",
-    "Check the condition. MindSpore names the scale and shift of normalization layers gamma and beta.",
+    "Check the condition. MindSpore names the scale and shift of normalization layers gamma and beta.", _DIFFERS,
 )  # fmt: skip
 NAMES_CLASH: Final = _code(
     "OM114", "parameter-names-clash", _W,
@@ -211,6 +251,7 @@ UNMEASURED: Final = _code(
     "OM220", "unmeasured-class", _W,
     "The class that the call now constructs does not run on every machine, so `optmap check` has not measured it.",
     "mindspore.mint.optim.AdamW, which needs an Ascend device", "Compare a few steps on a machine that can run the class.",
+    _DIFFERS,
 )  # fmt: skip
 PARAMETERS_ELSEWHERE: Final = _code(
     "OM221", "parameters-elsewhere", _I,
@@ -313,7 +354,7 @@ SCHEDULE_STEPS: Final = _code(
 SCHEDULE_PASSED: Final = _code(
     "OM316", "schedule-passed", _W, "A schedule that was attached is now the learning rate; calls of its step() were removed.",
     "torch.optim.lr_scheduler.StepLR(optimizer, 30)",
-    "Make sure that the optimizer makes as many steps per epoch as the message says.",
+    "Make sure that the optimizer makes as many steps per epoch as the message says.", _DIFFERS,
 )  # fmt: skip
 
 # 32x and 33x: code around an optimizer
@@ -393,6 +434,7 @@ NAME_NOTE: Final = _code(
 NAME_DIFFERS: Final = _code(
     "OM406", "name-differs", _W, "What --rewrite-step translated may compute something else for some values.",
     "torch.nn.LeakyReLU -> mindspore.nn.LeakyReLU (another gradient at exactly 0)", "See whether such values can occur.",
+    _DIFFERS,
 )  # fmt: skip
 UNFOLLOWED_STEP: Final = _code(
     "OM408", "unfollowed-step", _W,
@@ -403,7 +445,7 @@ MODE_DIFFERS: Final = _code(
     "OM409", "model-mode", _W,
     "A model trains in inference mode in the source framework, and in training mode in the target.",
     "net = Net(); grad_fn = mindspore.value_and_grad(forward_fn, None, opt.parameters)  # no set_train()",
-    "Put the model into the mode that you mean: it matters for dropout and batch normalization.",
+    "Put the model into the mode that you mean: it matters for dropout and batch normalization.", _DIFFERS,
 )  # fmt: skip
 
 # 41x: where translated code meets what is still of the source framework
@@ -416,6 +458,7 @@ STILL_SOURCE: Final = _code(
 TARGET_EXPECTED: Final = _code(
     "OM411", "target-expected", _I, "The file does not show of which framework a value is that must be the target's.",
     "def build(net): return mindspore.nn.Adam(net.trainable_params())", "Make sure that it is the target framework's.",
+    Group.TODO,
 )  # fmt: skip
 SOURCE_CONTEXT: Final = _code(
     "OM412", "context-of-the-source", _W, "Translated code stands under a context or decorator of the source framework.",
@@ -455,3 +498,12 @@ FOREIGN_CELL: Final = _code(
 )  # fmt: skip
 
 CODES: Final = dict(_CODES)
+
+
+def codes_named(text: str) -> frozenset[str]:
+    """The ids of the codes that a text stands for: a code, the beginning of some (OM4), or a name; empty for anything else."""
+    wanted = text.strip()
+    if found := frozenset(code.id for code in CODES.values() if code.name == wanted.lower()):
+        return found
+    beginning = wanted.upper()
+    return frozenset(id for id in CODES if len(beginning) > 2 and id.startswith(beginning))

@@ -13,4 +13,4 @@ def nearest(name: str, known: Any) -> str:
     close = get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; expected one of {', '.join(sorted(names))}" if 0 < len(names) <= 12 else ""
+    return f"; expected one of {', '.join(sorted(names))}" if 0 < len(names) <= 20 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import stat
@@ -26,6 +27,7 @@ REFUSED = b"import torch\nopt = torch.optim.Adam(net.parameters(), **options)\n"
 BROKEN = b"import torch.optim\nprint 'hello'\n"
 UNDECODABLE = b"import torch.optim\nx = '\xe9'\n"
 PLAIN = b"import os\r\nprint(1)"
+DONE = "1 call translated; nothing is left to do by hand: it can run\n"
 KERAS = b"import keras\nopt = keras.optimizers.SGD(0.1)\n"
 
 
@@ -58,7 +60,8 @@ def test_one_file_goes_to_stdout_byte_for_byte(here: Path) -> None:
     put(here, a=GOOD)
     for way in (start, run):
         done = way("translate", "a.py", cwd=here)
-        assert (done.code, done.out, done.err) == (0, GOOD_AFTER, "")
+        assert (done.code, done.out, done.err) == (0, GOOD_AFTER, f"a.py: {DONE}")
+        assert way("translate", "a.py", "--quiet", cwd=here).err == ""
     assert contents(here) == {"a.py": GOOD}
 
 
@@ -85,7 +88,7 @@ def test_any_file_comes_out_whole(here: Path, content: bytes, code: int, expecte
     done = run("translate", "a.py", cwd=here)
     assert (done.code, done.out) == (code, content if expected is None else expected)
     if code:
-        assert done.err.startswith("a.py:")
+        assert "\na.py:" in f"\n{done.err}"
     assert contents(here) == {"a.py": content}
 
 
@@ -97,16 +100,17 @@ def test_diagnostics_go_to_stderr_with_their_place(here: Path) -> None:
     assert len(warnings) == 1
     assert warnings[0].startswith("a.py:2:7: warning OM111 ")
     assert "--prefer faithful" in warnings[0]
-    assert "mappings/adam.yaml:" in warnings[0]
+    assert "mappings/adam.yaml:" not in done.err
+    assert "mappings/adam.yaml:" in run("translate", "a.py", "--verbose", cwd=here).err
 
 
 def test_stdin(here: Path) -> None:
     for way in (start, run):
         done = way("translate", "-", cwd=here, stdin=GOOD)
-        assert (done.code, done.out, done.err) == (0, GOOD_AFTER, "")
+        assert (done.code, done.out, done.err) == (0, GOOD_AFTER, f"<stdin>: {DONE}")
     refused = run("translate", "-", cwd=here, stdin=REFUSED)
     assert (refused.code, refused.out) == (1, REFUSED)
-    assert refused.err.startswith("<stdin>:2:")
+    assert refused.err.startswith("To do by hand:\n<stdin>:2:")
     assert run("translate", "-", "--check", cwd=here, stdin=GOOD).code == 1
     assert run("translate", "-", "--output", "out.py", cwd=here, stdin=GOOD).out == b""
     assert contents(here) == {"out.py": GOOD_AFTER}
@@ -251,10 +255,22 @@ def test_json(here: Path) -> None:
     files = document["files"]
     assert [item["path"] for item in files] == ["a.py", "b.py", "c.py", "missing.py"]
     for item in files:
-        assert set(item) == {"path", "changed", "error", "calls", "diagnostics"}
+        assert set(item) == {"path", "changed", "error", "calls", "diagnostics", "left"}
         assert all(set(call) == {"line", "column", "source", "target", "status"} for call in item["calls"])
         assert all(
-            set(each) == {"code", "severity", "message", "line", "column", "table", "replacement"}
+            set(each)
+            == {
+                "code",
+                "severity",
+                "message",
+                "line",
+                "column",
+                "end_line",
+                "end_column",
+                "table",
+                "replacement",
+                "detail",
+            }
             for each in item["diagnostics"]
         )
         assert all(each["severity"] in ("error", "warning", "info") for each in item["diagnostics"])
@@ -271,7 +287,9 @@ def test_json(here: Path) -> None:
     ]
     refusal = next(item for item in files[0]["diagnostics"] if item["severity"] == "error")
     assert (refusal["code"], refusal["line"], refusal["column"]) == ("OM203", 3, 18)
+    assert (refusal["end_line"], refusal["end_column"]) == (3, 21)
     assert refusal["table"].startswith("mappings/adam.yaml:")
+    assert [(item["code"], item["line"], item["lines"]) for item in files[0]["left"]] == [("OM203", 3, [3])]
     assert [item["changed"] for item in files] == [True, False, False, False]
     assert [item["error"] is None for item in files] == [True, False, True, False]
     assert files[1]["diagnostics"][0]["code"] == "OM003"
@@ -503,17 +521,81 @@ apis:
 def test_ignore_comments(here: Path) -> None:
     text = (
         "import torch\na = torch.optim.SGD(p, lr=0.1)  # optmap: ignore\nb = torch.optim.SGD(  # optmap: ignore\n    p, lr=0.1)\n"
-        "c = torch.optim.SGD(p, lr=0.1)  # optmap: ignore[OM112]\n"
-        "d = torch.optim.AdamW(net.parameters())  # optmap: ignore[OM111, OM110]\n"
+        "c = torch.optim.SGD(p, lr=0.1)  # optmap: ignore[OM2]\n"
+        "d = torch.optim.AdamW(net.parameters())  # optmap: ignore[other-class-chosen]\n"
+        "e = torch.optim.SGD(net.parameters(), lr=0.1)  # optmap: ignore[OM999, no-countrpart]\n"
     )
     put(here, a=text.encode())
-    done = run("translate", "a.py", "--strict", cwd=here)
+    done = run("translate", "a.py", "--verbose", cwd=here)
     lines = done.out.decode().splitlines()
     assert [line.startswith(f"{name} = torch") for name, line in zip("ab", lines[2:4], strict=True)] == [True, True]
     assert "c = mindspore.nn.SGD(" in done.out.decode()
-    assert "OM112" not in done.err
-    assert "OM111" not in done.err
-    assert done.code == 0, done.err
+    assert "OM103" not in done.err
+    assert "OM009 ignore[OM2] silences nothing on this line" in done.err
+    assert "OM008 ignore[OM999]: there is no such code" in done.err
+    assert "OM008 ignore[no-countrpart]: there is no such code" in done.err
+    assert (done.code, run("translate", "a.py", "--strict", cwd=here).code) == (0, 1)
+
+
+def test_a_view_of_what_is_left(here: Path) -> None:
+    """Each thing once with all its lines, by what it asks of the reader, the place marked, and a verdict."""
+    steps = "opt.zero_grad()\nloss = f(net(x))\nloss.backward(retain_graph=True)\nopt.step()\n"
+    text = f"import torch\nnet = torch.nn.Linear(2, 3)\nopt = torch.optim.Adam(net.parameters())\n{steps}"
+    text += "a = torch.optim.SGD(**b)\ntorch.optim.SGD(**b)\n"
+    put(here, a=text.encode())
+    done = run("translate", "a.py", cwd=here)
+    lines = done.err.splitlines()
+    assert [line for line in lines if re.fullmatch(r"\w.*:", line)] == ["To do by hand:", "Behaves differently:"]
+    refused = next(number for number, line in enumerate(lines) if "OM203" in line)
+    assert lines[refused].startswith("a.py:8:21: error OM203 ")
+    assert lines[refused].endswith(" (also on line 9)")
+    assert lines[refused + 1 : refused + 3] == ["    8 | a = torch.optim.SGD(**b)", "      |                     ^~~"]
+    assert sum("OM203" in line for line in lines) == 1
+    assert lines[-1].startswith("a.py: 1 call translated, 2 refused; ")
+    assert "before it can run" in lines[-1]
+
+
+def test_rules_are_selected(here: Path) -> None:
+    put(here, a=WARNED, d__b=WARNED)
+    assert run("translate", "a.py", "--strict", cwd=here).code == 1
+    for option in ("--ignore=OM111", "--ignore=numeric-difference,OM2", "--select=OM2"):
+        done = run("translate", "a.py", "--strict", option, cwd=here)
+        assert done.code == 0
+        assert "OM111" not in done.err
+    assert "OM111" in run("translate", "a.py", "--select", "om1", cwd=here).err
+    for wrong in ("OM999", "", "OM"):
+        done = run("translate", "a.py", "--ignore", wrong, cwd=here)
+        assert (done.code, done.out) == (2, b"")
+        assert f"--ignore: found {wrong!r}" in done.err
+    assert "OM001" in run("translate", "none.py", "--select", "OM2", cwd=here).err
+    (here / "pyproject.toml").write_text('[tool.optmap.per-file-ignores]\n"d/" = ["OM111"]\n', encoding="utf-8")
+    shown = run("translate", ".", cwd=here).err
+    assert "\na.py:2:7: warning OM111" in shown
+    assert "d/b.py:2:7: warning OM111" not in shown
+
+
+def test_how_much_is_said(here: Path) -> None:
+    put(here, a=WARNED, b=REFUSED, d__c=BROKEN)
+    done = run("translate", "a.py", "b.py", "--statistics", cwd=here)
+    assert "      1  OM203  error    unpacked-arguments" in done.err.splitlines()
+    quiet = run("translate", "a.py", "b.py", "--quiet", cwd=here).err.splitlines()
+    assert [line.split()[:3] for line in quiet if line.startswith(("a.py", "b.py", "optmap"))] == [
+        ["b.py:2:42:", "error", "OM203"]
+    ]
+    assert run("translate", ".", "--exclude", "d/", cwd=here).code == 1
+    assert run("translate", ".", cwd=here).code == 2
+    assert run("translate", "a.py", "--quiet", "--verbose", cwd=here).code == 2
+
+
+def test_colours_where_they_are_wanted(here: Path) -> None:
+    put(here, a=WARNED)
+    for environment, coloured in (
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({}, False),
+    ):
+        done = start("translate", "a.py", "--diff", cwd=here, env={"FORCE_COLOR": "", "NO_COLOR": "", **environment})
+        assert (b"\x1b[32m+" in done.out, "\x1b[" in done.err) == (coloured, coloured)
 
 
 # Several processes

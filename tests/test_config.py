@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from optmap.config import ConfigError, Settings, find_settings, read_settings
+from optmap.diagnostics import CODES
 from optmap.mapping.framework import Framework
 from optmap.mapping.plan import Prefer
+from optmap.selection import Selection
 
 
 def write(directory: Path, text: str) -> Path:
@@ -37,11 +39,24 @@ strict = true
 params = "net.trainable_params()"
 exclude = ["tests/", "*.pyi"]
 mappings = ["tables", "/abs"]
+select = ["OM1", "OM203"]
+ignore = ["small-numeric-difference"]
+rewrite-step = true
+verbose = true
+statistics = true
+
+[tool.optmap.per-file-ignores]
+"old/" = ["OM203"]
+
+[tool.optmap.set]
+steps_per_epoch = 30
 
 [tool.optmap.versions]
 torch = "1.13"
 keras = "2.10"
 """
+    some = frozenset(id for id in CODES if id.startswith("OM1") or id == "OM203")
+    files = {"old/": frozenset({"OM203"})}
     assert read_settings(write(tmp_path, text)) == Settings(
         "torch",
         Framework("tensorflow"),
@@ -51,6 +66,11 @@ keras = "2.10"
         ("tests/", "*.pyi"),
         (tmp_path / "tables", Path("/abs")),
         {"torch": "1.13", "keras": "2.10"},
+        Selection(some, frozenset({"OM110"}), files, tmp_path),
+        {"steps_per_epoch": 30},
+        rewrite_step=True,
+        verbose=True,
+        statistics=True,
     )
 
 
@@ -99,6 +119,13 @@ def test_an_unknown_key_like_no_other_names_them_all(tmp_path: Path) -> None:
         ("exclude = 'tests'", ("exclude", "'tests'", "a list of strings")),
         ("exclude = ['a', 1]", ("exclude", "a list of strings")),
         ("mappings = {a = 'b'}", ("mappings", "a list of strings")),
+        ("select = ['OM999']", ("select", "'OM999'")),
+        ("ignore = 'OM203'", ("ignore", "a list of strings")),
+        ("per-file-ignores = {a = 'OM203'}", ("per-file-ignores 'a'", "a list of codes")),
+        ("per-file-ignores = {a = ['OM']}", ("per-file-ignores 'a'", "'OM'")),
+        ("set = {steps = 3}", ("set", "'total_steps'")),
+        ("set = {total_steps = 0}", ("total_steps", "a whole number above 0")),
+        ("rewrite_step = true", ("rewrite_step", "'rewrite-step'")),
     ],
 )
 def test_a_wrong_type(tmp_path: Path, line: str, fragments: tuple[str, ...]) -> None:

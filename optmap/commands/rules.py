@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from optmap.commands.common import UsageError, choice, reports_usage_errors
-from optmap.diagnostics import CODES, Code
+from optmap.diagnostics import CODES, WORDS, Code
 from optmap.nearest import nearest
 
 
@@ -21,7 +21,7 @@ def run(wanted: str | None, format: str) -> int:
         print(_whole(codes[0]))
         return 0
     for code in codes:
-        print(f"{code.id}  {code.severity:<7}  {code.name:<32}  {code.meaning}")
+        print(f"{code.id}  {WORDS[code.severity]:<7}  {code.name:<32}  {code.meaning}")
     return 0
 
 
@@ -43,6 +43,6 @@ def _as_dict(code: Code) -> dict[str, str]:
 
 def _whole(code: Code) -> str:
     return (
-        f"{code.id} {code.name} ({code.severity})\n\n{code.meaning}\n\nExample: {code.example}\nRemedy:  {code.remedy}\n"
+        f"{code.id} {code.name} ({WORDS[code.severity]})\n\n{code.meaning}\n\nExample: {code.example}\nRemedy:  {code.remedy}\n"
         f"Silence: # optmap: ignore[{code.id}]"
     )

@@ -18,21 +18,22 @@ from optmap.commands.common import (
     tables,
     versioned,
 )
-from optmap.config import Settings
+from optmap.config import QUANTITIES, Settings
 from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.files import FoundFile, find_files
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.report import REPORTS
-from optmap.report.text import Progress, notebook_diff, show_diagnostics, show_summary, unified_diff
+from optmap.report.left import show_file
+from optmap.report.text import Progress, notebook_diff, show_statistics, show_summary, unified_diff
+from optmap.selection import parse_codes
 from optmap.translate.files import TranslatedFile, translate_content, translate_files
 from optmap.translate.options import Options
 from optmap.translate.write import WriteError, replace_file, write_new
 from optmap.values import NamedTuple
 
 STDIN = "-"
-QUANTITIES = ("steps_per_epoch", "total_steps")
 
 
 class Request(NamedTuple):
@@ -52,6 +53,12 @@ class Request(NamedTuple):
     mappings: tuple[Path, ...]
     set: tuple[str, ...] = ()
     rewrite_step: bool = False
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    verbose: bool = False
+    quiet: bool = False
+    statistics: bool = False
 
 
 @reports_usage_errors
@@ -73,9 +80,33 @@ def run(request: Request) -> int:
     loaded = tables(request.mappings, configured).at(dict(options.versions))
     single = len(request.paths) == 1 and not Path(request.paths[0]).is_dir()
     mode = request.modes[0] if request.modes else "--stdout" if single else "--diff"
+    configured = _told(request, configured)
     outcomes = _outcomes(request, configured, loaded, options, extra)
     with closing(outcomes):
-        return _OutcomeHandler(request, mode, request.strict or configured.strict, single).run(outcomes)
+        return _OutcomeHandler(request, configured, mode, single).run(outcomes)
+
+
+def _told(request: Request, configured: Settings) -> Settings:
+    """The settings, with what the command line says of reporting. Raises UsageError."""
+    if request.verbose and request.quiet:
+        raise UsageError("found --verbose and --quiet, expected one of them")
+    select, ignore = _codes("--select", request.select), _codes("--ignore", request.ignore)
+    old = configured.selection
+    return configured._replace(
+        selection=old._replace(select=select or old.select, ignore=ignore or old.ignore),
+        strict=request.strict or configured.strict,
+        exclude=(*configured.exclude, *request.exclude),
+        verbose=request.verbose or (configured.verbose and not request.quiet),
+        quiet=request.quiet or (configured.quiet and not request.verbose),
+        statistics=request.statistics or configured.statistics,
+    )
+
+
+def _codes(option: str, texts: Sequence[str]) -> frozenset[str]:
+    try:
+        return parse_codes(texts)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def _options(request: Request, configured: Settings) -> Options:
@@ -95,7 +126,8 @@ def _options(request: Request, configured: Settings) -> Options:
     pinned = tuple({**configured.versions, **versions}.items())
     return Options(
         target, sources, _prefer(request, configured), params, prove=not checking, versions=pinned,
-        quantities=quantities(request.set), rewrite_step=request.rewrite_step,
+        quantities=tuple(sorted({**configured.set, **dict(quantities(request.set))}.items())),
+        rewrite_step=request.rewrite_step or configured.rewrite_step,
     )  # fmt: skip
 
 
@@ -153,10 +185,10 @@ def _outcomes(
 class _OutcomeHandler:
     """Consumes the outcomes one by one, prints or writes them as the mode asks, and collects what decides the exit code."""
 
-    def __init__(self, request: Request, mode: str, strict: bool, single: bool) -> None:
+    def __init__(self, request: Request, configured: Settings, mode: str, single: bool) -> None:
         self.request = request
+        self.configured = configured
         self.mode = mode
-        self.strict = strict
         self.single = single
         self.reporting = request.format in REPORTS
         self.kept: list[TranslatedFile] = []
@@ -167,6 +199,8 @@ class _OutcomeHandler:
         progress = Progress()
         for number, outcome in enumerate(outcomes, 1):
             outcome = self._store(outcome)
+            path = None if str(outcome.path) == STDIN else outcome.path
+            outcome = outcome._replace(result=self.configured.selection.of(path, outcome.result))
             self._score(outcome)
             if outcome.result.changed or outcome.result.diagnostics or self.mode == "--stdout":
                 progress.clear()
@@ -178,8 +212,10 @@ class _OutcomeHandler:
         progress.clear()
         if self.reporting:
             sys.stdout.write(REPORTS[self.request.format]([(str(item.path), item.result) for item in self.kept]))
-        elif self.mode != "--stdout":
+        elif self.mode != "--stdout" and not self.configured.quiet:
             show_summary([item.result for item in self.kept], self.mode)
+        if self.configured.statistics and not self.reporting:
+            show_statistics([item.result for item in self.kept])
         sys.stdout.flush()
         return self._exit_code()
 
@@ -187,7 +223,7 @@ class _OutcomeHandler:
         if self.failed:
             return 2
         would_change = self.mode == "--check" and self.changed
-        return int(self.refused or would_change or (self.strict and self.warned))
+        return int(self.refused or would_change or (self.configured.strict and self.warned))
 
     def _score(self, outcome: TranslatedFile) -> None:
         result = outcome.result
@@ -238,7 +274,8 @@ class _OutcomeHandler:
             unified_diff(name, outcome.before, outcome.result.output)
         elif self.mode == "--check" and outcome.result.changed:
             print(f"would change {name}")
-        show_diagnostics(name, outcome.result, infos=self.single)
+        if self.single or outcome.result.diagnostics or outcome.result.calls:
+            show_file(name, outcome.result, verbose=self.configured.verbose, quiet=self.configured.quiet)
 
 
 def _unread(outcome: TranslatedFile) -> bool:

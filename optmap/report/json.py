@@ -48,13 +48,22 @@ def _file(path: str, result: FileResult) -> dict[str, Any]:
     diagnostics = [
         {
             "code": item.code.id, "severity": str(item.severity), "message": item.message,
-            "line": item.line, "column": item.column, "table": item.table,
-            "replacement": item.replacement,
-            **_cell(item),
+            "line": item.line, "column": item.column, "end_line": item.end_line, "end_column": item.end_column,
+            "table": item.table, "replacement": item.replacement, "detail": item.detail, **_cell(item),
         }
         for item in result.diagnostics
     ]  # fmt: skip
-    return {"path": path, "changed": result.changed, "error": result.error, "calls": calls, "diagnostics": diagnostics}
+    left = [
+        {
+            "code": item.first.code.id, "message": item.first.message, "line": item.first.line, **_cell(item.first),
+            "lines": [each.line for each in (item.first, *item.others)],
+        }
+        for item in result.left
+    ]  # fmt: skip
+    return {
+        "path": path, "changed": result.changed, "error": result.error, "calls": calls, "diagnostics": diagnostics,
+        "left": left,
+    }  # fmt: skip
 
 
 def _cell(item: CallResult | Diagnostic) -> dict[str, int]:

@@ -1,44 +1,22 @@
-"""The text report of `translate`: plain when piped, coloured by Rich on a terminal."""
+"""What `translate` prints beside the files' own findings: progress, diffs, totals."""
 
 from __future__ import annotations
 
 import re
 import sys
-import textwrap
 import time
+from collections import Counter
 from collections.abc import Sequence
-from typing import IO, Final
+from typing import Final
 
-from optmap.diagnostics import Diagnostic, Severity
+from optmap.diagnostics import WORDS
 from optmap.report.json import summary
+from optmap.report.left import count
+from optmap.report.terminal import coloured, write
 from optmap.translate.results import CellChange, FileResult
 
-_STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_NOUNS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_DIFF: Final = {"+": "green", "-": "red", "@": "cyan"}
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # a line as patch and git define it
-
-
-def show_diagnostics(path: str, result: FileResult, *, infos: bool = True) -> None:
-    """Print a file's diagnostics to stderr, one per line, as `path:line:column: severity CODE message`, with their code below.
-
-    In a notebook the position is `path:cell N:line:column`.
-    """
-    for item in result.diagnostics:
-        if item.severity is Severity.INFO and not infos:
-            continue
-        cell = "" if item.cell is None else f"cell {item.cell}:"
-        where = f"{path}:{cell}{item.line}:{item.column}"
-        origin = f" [{item.table}]" if item.table else ""
-        code = textwrap.indent(item.replacement, "    ") + "\n" if item.replacement else ""
-        plain = f"{where}: {item.severity} {item.code.id} {item.message}{origin}\n{code}"
-        _print(sys.stderr, plain, lambda where=where, item=item, origin=origin: _rich_line(where, item, origin))
-
-
-def _rich_line(where: str, item: Diagnostic, origin: str) -> list[tuple[str, str]]:
-    return [
-        (f"{where}: ", "bold"), (f"{item.severity} {item.code.id}", _STYLES[item.severity]), (f" {item.message}", ""),
-        (origin, "dim"), (textwrap.indent(f"\n{item.replacement}", "    ") if item.replacement else "", ""),
-    ]  # fmt: skip
 
 
 class Progress:
@@ -68,16 +46,19 @@ def show_summary(results: Sequence[FileResult], mode: str) -> None:
     """Print one summary line to stderr."""
     counts = summary([("", result) for result in results])
     verb = {"--write": "rewrote", "--output": "wrote changes to"}.get(mode, "would change")
-    calls = f"{counts['translated']} translated, {counts['refused']} refused, {counts['unchanged']} unchanged"
-    failed = f", {_count(counts['failed'], 'file')} failed" if counts["failed"] else ""
-    messages = ", ".join(_count(counts[f"{what}s"], noun) for what, noun in _NOUNS.items())
-    _print(
-        sys.stderr, f"optmap: {verb} {_count(counts['changed'], 'file')}; calls: {calls}{failed}; {messages}\n", None
+    calls = f"{counts['translated']} translated, {counts['refused']} refused, {counts['unchanged']} left alone"
+    failed = f", {count(counts['failed'], 'file')} failed" if counts["failed"] else ""
+    messages = ", ".join(count(counts[f"{severity}s"], word) for severity, word in WORDS.items())
+    write(
+        sys.stderr, (f"optmap: {verb} {count(counts['changed'], 'file')}; calls: {calls}{failed}; {messages}\n", "bold")
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+def show_statistics(results: Sequence[FileResult]) -> None:
+    """Print to stderr how often each code was reported, the most frequent first."""
+    found = Counter(item.code for result in results for item in result.diagnostics)
+    for code, number in sorted(found.items(), key=lambda item: (-item[1], item[0].id)):
+        write(sys.stderr, (f"{number:>7}  {code.id}  {WORDS[code.severity]:<7}  {code.name}\n", ""))
 
 
 def unified_diff(path: str, before: bytes, after: bytes) -> None:
@@ -89,8 +70,9 @@ def unified_diff(path: str, before: bytes, after: bytes) -> None:
     for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
         ending = "" if line.endswith("\n") else "\n\\ No newline at end of file\n"
         raw = (line + ending).encode("utf-8", "surrogateescape")
-        if sys.stdout.isatty():
-            _coloured(line + ending)
+        if coloured(sys.stdout):
+            style = "bold" if line[:3] in ("+++", "---") else _DIFF.get(line[:1], "")
+            write(sys.stdout, (line.rstrip("\r\n"), style), ("\n", ""))
         else:
             sys.stdout.flush()
             sys.stdout.buffer.write(raw)
@@ -105,20 +87,3 @@ def notebook_diff(path: str, cells: Sequence[CellChange]) -> None:
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")
-
-
-def _coloured(line: str) -> None:
-    style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-    _print(sys.stdout, line, lambda: [(line.rstrip("\r\n"), "bold" if line[:3] in ("+++", "---") else style)])
-
-
-def _print(stream: IO[str], plain: str, styled: object) -> None:
-    """Write plain text, or the styled segments where the stream is a terminal."""
-    if not stream.isatty() or not callable(styled):
-        stream.write(plain)
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    segments: list[tuple[str, str]] = styled()
-    Console(file=stream, highlight=False).print(Text.assemble(*segments), soft_wrap=True)

@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from optmap.diagnostics import Code, Diagnostic
+from optmap.diagnostics import CODES, UNKNOWN_IGNORE, UNUSED_IGNORE, Code, Diagnostic, codes_named
+from optmap.nearest import nearest
 from optmap.source.calls import Span
 from optmap.source.text import Source
 from optmap.values import NamedTuple
@@ -23,7 +24,7 @@ Place = ast.expr | ast.stmt | Span
 
 
 class Finding(NamedTuple):
-    """A message about one place. `replacement` is the code to put there.
+    """A message about one place. `replacement` is the code to put there, `detail` what is told to those who ask for it.
 
     `covers` are the ids of nodes whose own, less precise findings this one replaces.
     """
@@ -34,6 +35,7 @@ class Finding(NamedTuple):
     table: str | None = None
     replacement: str | None = None
     covers: frozenset[int] = frozenset()
+    detail: str | None = None
 
 
 def offset_of(source: Source, place: Place) -> int:
@@ -49,8 +51,14 @@ def position(source: Source, offset: int) -> tuple[int, int]:
 
 def diagnostic(source: Source, finding: Finding) -> Diagnostic:
     """The finding as reports show it."""
-    line, column = position(source, offset_of(source, finding.node))
-    return Diagnostic(finding.code, finding.message, line, column, finding.table, None, finding.replacement)
+    place = finding.node
+    line, column = position(source, offset_of(source, place))
+    start, end = offset_of(source, place), place.end if isinstance(place, Span) else source.end(place)
+    last, _ = position(source, max(end - 1, start))  # the end of a file is on no line
+    return Diagnostic(
+        finding.code, finding.message, line, column, finding.table, None, finding.replacement, finding.detail,
+        last, source.column(last, end - source.line_starts[last - 1]), source.line(line),
+    )  # fmt: skip
 
 
 def ignored_lines(source: Source) -> dict[int, frozenset[str]]:
@@ -85,4 +93,32 @@ def _codes(match: re.Match[str]) -> frozenset[str]:
 
 def silenced(ignored: Mapping[int, frozenset[str]], diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Drop the diagnostics whose codes are to be ignored on their line."""
-    return tuple(item for item in diagnostics if item.code.id not in ignored.get(item.line, ()))
+    if not ignored:
+        return tuple(diagnostics)
+    silent = {line: frozenset().union(*map(codes_named, names)) for line, names in ignored.items()}
+    return tuple(item for item in diagnostics if item.code.id not in silent.get(item.line, ()))
+
+
+def needless(
+    source: Source, ignored: Mapping[int, frozenset[str]], diagnostics: Sequence[Diagnostic]
+) -> list[Diagnostic]:
+    """What is wrong with ignore comments, where these are all diagnostics of a file: names of no code, and codes for nothing."""
+    found = []
+    for line, names in ignored.items():
+        reported = {item.code.id for item in diagnostics if item.line == line}
+        for name in sorted(names):
+            codes = codes_named(name)
+            if codes and not codes.isdisjoint(reported):
+                continue
+            code = UNUSED_IGNORE if codes else UNKNOWN_IGNORE
+            message = (
+                f"ignore[{name}] silences nothing on this line"
+                if codes
+                else f"ignore[{name}]: there is no such code{nearest(name, (code.name for code in CODES.values()))}"
+            )
+            text = source.line(line)
+            column = text.rfind(name) + 1
+            found.append(
+                Diagnostic(code, message, line, column, end_line=line, end_column=column + len(name), source=text)
+            )
+    return found

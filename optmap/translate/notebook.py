@@ -117,7 +117,13 @@ class _Carrier:
     def _placed(self, item: _Placed) -> _Placed | None:
         """Count lines from the start of the cell; what stands in no cell is no part of the result."""
         part = self.view.part_of_line(item.line)
-        return None if part is None else item._replace(line=item.line - part.line + 1, cell=part.cell.number)
+        if part is None:
+            return None
+        before = part.line - 1
+        placed = item._replace(line=item.line - before, cell=part.cell.number)
+        if isinstance(placed, Diagnostic) and placed.end_line is not None:
+            return placed._replace(end_line=placed.end_line - before)
+        return placed
 
     def _cell_edits(self, edits: Sequence[Edit]) -> dict[int, list[CellEdit]]:
         """The edits of each cell, in characters of its text. Raises _Unproved for one that reaches out of a cell."""

@@ -16,7 +16,7 @@ from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.discover.sites import find_sites
 from optmap.translate.faults import contained, isolated
-from optmap.translate.findings import Finding, diagnostic, ignored_lines, silenced
+from optmap.translate.findings import Finding, diagnostic, ignored_lines, needless, silenced
 from optmap.translate.options import Options
 from optmap.translate.passes import run_passes
 from optmap.translate.prefilter import may_hold_optimizers
@@ -104,6 +104,8 @@ def _result(unit: Unit, outcome: Outcome, output: bytes, edits: tuple[Edit, ...]
             calls.append(unit.result(item.node, text, None, Status.REFUSED))
     calls.sort(key=lambda call: (call.line, call.column))
     found = [diagnostic(unit.source, item) for item in (*outcome.findings, *mentions)]
+    if unit.ignored and unit.sites.calls:
+        found += needless(unit.source, unit.ignored, found)
     found.sort(key=lambda item: (item.line, item.column, item.code.id))
     said = silenced(unit.ignored, found)
     return FileResult(output, edits is not None, None, tuple(calls), said, edits or ())

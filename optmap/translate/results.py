@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
-from optmap.diagnostics import Code, Diagnostic, Severity
+from optmap.diagnostics import Code, Diagnostic, Group, Severity
 from optmap.source.edits import Edit
 from optmap.values import NamedTuple
 
@@ -39,6 +40,21 @@ class CellChange(NamedTuple):
     after: str
 
 
+class Said(NamedTuple):
+    """What is said once of a file, at the first of its places."""
+
+    first: Diagnostic
+    others: tuple[Diagnostic, ...]
+
+
+def once(diagnostics: Iterable[Diagnostic]) -> list[Said]:
+    """Each thing that is said once, in the order of first places, with all of its places."""
+    found: dict[tuple[object, ...], list[Diagnostic]] = {}
+    for item in diagnostics:
+        found.setdefault((item.code, item.message, item.replacement, item.detail), []).append(item)
+    return [Said(items[0], tuple(items[1:])) for items in found.values()]
+
+
 class FileResult(NamedTuple):
     """What became of one file. `output` equals the input unless `changed`; `error` says why a file could not be used.
 
@@ -52,6 +68,16 @@ class FileResult(NamedTuple):
     diagnostics: tuple[Diagnostic, ...] = ()
     edits: tuple[Edit, ...] = ()
     cells: tuple[CellChange, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The output as text, where it is in UTF-8."""
+        return self.output.decode("utf-8-sig")
+
+    @property
+    def left(self) -> list[Said]:
+        """What a person still has to do, in order."""
+        return once(item for item in self.diagnostics if item.code.group is Group.TODO)
 
     @property
     def refused(self) -> bool:

@@ -49,9 +49,9 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_one_notebook_comes_out_byte_for_byte(directory: Path) -> None:
-    done = run("translate", "nb.ipynb", cwd=directory)
+    done = run("translate", "nb.ipynb", "--verbose", cwd=directory)
     assert (done.code, done.out) == (0, AFTER)
-    assert "nb.ipynb:cell 3:2:7: info OM103 " in done.err
+    assert "nb.ipynb:cell 3:2:7: note OM103 " in done.err
     assert run("translate", "-", cwd=directory, stdin=BEFORE).out == AFTER
     assert run("translate", "-", cwd=directory, stdin=AFTER).out == AFTER
     assert (directory / "nb.ipynb").read_bytes() == BEFORE
