@@ -64,29 +64,19 @@ def foreign_findings(unit: Unit, told: Set[int]) -> Iterator[Finding]:
 
     Nothing is said of the nodes (ids) that were `told` of already.
     """
-    said: dict[tuple[str, str], tuple[Finding, list[int]]] = {}
+    said: dict[tuple[str, int], Finding] = {}
     for use in (item for item in uses(unit) if not {id(item.call), id(item.node)} & told):
         package, constructs = use.package, _constructs(use)
         instead = package.instead.get(use.member)
         text = f"{use.member}: {package.about}" + (f"; in place of {use.member} write {instead}" if instead else "")
-        code = FOREIGN_OPTIMIZER if constructs else FOREIGN_PACKAGE
-        key = (text, str(id(use.node)) if constructs else "")
-        finding = Finding(code, text, use.node, str(package.at), covers=frozenset({id(use.node)}))
-        first, lines = said.setdefault(key, (finding, []))
-        lines.append(use.node.lineno)
-        said[key] = first._replace(covers=first.covers | finding.covers), lines
-    for finding, lines in said.values():
-        yield also_on(finding, lines)
+        code, covers = FOREIGN_OPTIMIZER if constructs else FOREIGN_PACKAGE, frozenset({id(use.node)})
+        finding = Finding(code, text, use.node, str(package.at), covers=covers)
+        first = said.setdefault((text, id(use.node) if constructs else use.node.lineno), finding)
+        said[text, id(use.node) if constructs else use.node.lineno] = first._replace(covers=first.covers | covers)
+    yield from said.values()
 
 
 def _constructs(use: Use) -> bool:
     """Tell whether an optimizer is constructed: by its class, or by a function that makes one."""
     makes = use.member[:1].isupper() or use.member.startswith(("create", "build", "get"))
     return use.call is not None and use.package.role == "optimizer" and makes
-
-
-def also_on(finding: Finding, lines: Sequence[int]) -> Finding:
-    """A finding that holds for several lines, of which it stands on the first."""
-    more = sorted(set(lines))[1:]
-    also = f" (also on line{'s' * (len(more) > 1)} {', '.join(map(str, more))})" if more else ""
-    return finding._replace(message=finding.message + also)

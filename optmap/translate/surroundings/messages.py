@@ -47,18 +47,24 @@ def arguments_of(pattern: Pattern, call: ast.Call | None) -> dict[str, ast.expr]
     return {name: item.value for name, item in found.given.items() if item.index is not None}
 
 
-def message(
+class Advice(NamedTuple):
+    """What to say of a use: what to do, the code to write, and what the source does."""
+
+    text: str
+    code: str | None = None
+    detail: str | None = None
+
+
+def advice(
     source: Source, pattern: Pattern, use: MemberUse, names: CodeNames, target: Api, told: Collection[str] = frozenset()
-) -> str | None:
-    """Return the message for a use of the pattern; None where the target needs nothing in its place.
+) -> Advice | None:
+    """Return what to say of a use of the pattern; None where the target needs nothing in its place.
 
     `told` are the frameworks for which the pattern says what replaces it.
     """
-    what = shown(source, use.node) or shown(source, use.target or use.node)
-    subject = f"{what}: " if what else ""
     templates = pattern.to.get(target.module.name) or pattern.to.get(target.framework)
     if not templates:
-        unknown = f"{subject}{pattern.about}; no table says what replaces it in {target.framework}"
+        unknown = Advice(f"{pattern.about}; no table says what replaces it in {target.framework}")
         return None if target.framework in told else unknown
     given = arguments_of(pattern, use.call)
     texts = _texts(source, pattern, use, names, given)
@@ -67,8 +73,8 @@ def message(
         return None
     if use.value is not None and use.target is not None:
         texts["value"] = _new_value(source, use, fill(template.current or "", texts) or texts.get("value", "value"))
-    code = f": {fill(template.code, texts)}" if template.code else ""
-    return f"{subject}{fill(pattern.about, texts)}; {fill(template.say, texts)}{code}"
+    code = fill(template.code, texts) if template.code else None
+    return Advice(fill(template.say, texts), code, fill(pattern.about, texts))
 
 
 def fill(template: str, texts: dict[str, str]) -> str:

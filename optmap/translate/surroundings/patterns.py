@@ -11,9 +11,8 @@ from optmap.mapping.around import ANY, OPTIMIZER, Pattern
 from optmap.source.model import Module, Reference
 from optmap.source.syntax import chain_of
 from optmap.translate.findings import Finding
-from optmap.translate.surroundings.foreign import also_on
 from optmap.translate.surroundings.gradients import is_gradient
-from optmap.translate.surroundings.messages import CodeNames, arguments_of, message
+from optmap.translate.surroundings.messages import CodeNames, advice, arguments_of
 from optmap.translate.surroundings.objects import KnownObject, MemberUse, Objects, Role, uses_of
 from optmap.translate.unit import Translation, Unit
 
@@ -61,7 +60,7 @@ class Matcher:
         self.known: set[int] = set()
         self.taken: set[int] = set()
         """Nodes that the message about a call around them speaks of already."""
-        self.said: dict[str, tuple[Finding, list[int]]] = {}
+        self.said: dict[tuple[str, str | None, int], Finding] = {}
 
     def findings(self) -> Iterator[Finding]:
         for reference, pattern, call in self.references:
@@ -75,7 +74,7 @@ class Matcher:
             found = self.objects.at(node.value)
             if found is not None and id(node) not in self.taken:
                 self._member(found, node)
-        yield from (also_on(finding, lines) for finding, lines in self.said.values())
+        yield from self.said.values()
 
     def _path(self, reference: Reference) -> tuple[Pattern | None, ast.Call | None]:
         """The pattern whose function or class is called here, if it can be nothing else."""
@@ -152,16 +151,13 @@ class Matcher:
         self.known |= {id(item) for item in (node, use.node, use.call) if item is not None}
         modules = self.tables.modules
         told = {modules[name].framework if name in modules else name for name in pattern.to}
-        text = message(self.source, pattern, use, names, done.target, told)
-        if text is None:
+        said = advice(self.source, pattern, use, names, done.target, told)
+        if said is None:
             return
-        if text in self.said:
-            finding, lines = self.said[text]
-            lines.append(use.node.lineno)
-            self.said[text] = (finding._replace(covers=finding.covers | {id(node)}), lines)
-        else:
-            finding = Finding(diagnostic(pattern), text, use.node, str(pattern.at), covers=frozenset({id(node)}))
-            self.said[text] = (finding, [use.node.lineno])
+        covers = frozenset({id(node)})
+        finding = Finding(diagnostic(pattern), said.text, use.node, str(pattern.at), said.code, covers, said.detail)
+        first = self.said.setdefault((said.text, said.code, use.node.lineno), finding)
+        self.said[said.text, said.code, use.node.lineno] = first._replace(covers=first.covers | covers)
 
     def _chain(self, node: ast.Attribute) -> list[ast.Attribute]:
         """The attributes of a chain from a node outwards."""

@@ -1,4 +1,4 @@
-"""The net below the tables: uses of translated optimizers that no row knows, each said once with its lines."""
+"""The net below the tables: uses of translated optimizers that no row knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.events import done_with
 from optmap.translate.findings import Finding
-from optmap.translate.surroundings.foreign import also_on
 from optmap.translate.unit import Translation
 from optmap.values import NamedTuple
 
@@ -28,15 +27,10 @@ def unknown_uses(module: Module, places: Collection[Place], known: Collection[in
 
     `known` are the ids of attributes and calls that the tables or other passes understand.
     """
-    said: dict[str, tuple[Finding, list[int]]] = {}
     for place in sorted(places, key=lambda item: (item.node.lineno, item.node.col_offset)):
         finding = _finding(module, place, known)
         if finding is not None:
-            first, lines = said.setdefault(finding.message, (finding, []))
-            lines.append(finding.node.lineno)  # type: ignore[union-attr]
-            said[finding.message] = first, lines
-    for finding, lines in said.values():
-        yield also_on(finding, lines)
+            yield finding
 
 
 def _finding(module: Module, place: Place, known: Collection[int]) -> Finding | None:
@@ -55,10 +49,8 @@ def _finding(module: Module, place: Place, known: Collection[int]) -> Finding | 
 
 def _attribute(module: Module, node: ast.expr, name: str, made: Translation, *, sets: bool) -> Finding:
     text = _shown(node)
-    done = f"{text}.{name} is set" if sets else f"{text}.{name} is used"
-    advice = "give the value to the constructor, where it is translated" if sets else "see what it becomes there"
-    target = made.target.name
-    message = f"{done}, but {text} is now a {target} and no table says what that means to it: {advice}"
+    advice = "give the constructor the value instead" if sets else "see what it becomes"
+    message = f"{text}.{name}: optmap does not know it of {made.target.name}; {advice}"
     return Finding(UNKNOWN_USE, message, module.statement(node) if sets else node)
 
 
