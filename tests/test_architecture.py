@@ -100,6 +100,8 @@ def test_reports_import_result_types_only(path: Path) -> None:
         *values,
         "optmap.report",
         "rich",
+        "jinja2",
+        "markupsafe",
     )
     outside = [
         name

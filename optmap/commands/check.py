@@ -70,7 +70,7 @@ def run(request: Request) -> int:
     finally:
         progress.clear()
     if page is not None:
-        _write(page, CHECK_FORMATS["html"](found))
+        _write(page, _report(found))
     text = CHECK_FORMATS[request.format](found)
     (show if request.format == "text" else sys.stdout.write)(text)
     sys.stdout.flush()
@@ -98,6 +98,7 @@ def _check(request: Request, progress: Progress) -> Report:
         schedules=request.schedules,
         fail_on=request.fail_on,
         tables=tables(request.mappings, configured),
+        courses=request.report is not None,
         progress=lambda done, total: progress.step(done, total, "comparisons done"),
     )
 
@@ -139,6 +140,16 @@ def _page(path: str | None) -> Path | None:
     if not page.parent.is_dir():
         raise UsageError(f"--report: there is no directory {page.parent}")
     return page
+
+
+def _report(found: Report) -> str:
+    """The HTML report, with the command and the time at which it was made."""
+    import shlex
+    from datetime import UTC, datetime
+
+    from optmap.report.check_html import render
+
+    return render(found, command=shlex.join(["optmap", *sys.argv[1:]]), date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
 
 def _write(page: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -52,6 +53,7 @@ def check(
     progress: Callable[[int, int], None] | None = None,
     schedules: Iterable[str] = (),
     fail_on: FailOn | str = FailOn.WORSE,
+    courses: bool = False,
 ) -> Report:
     """Run optimizers and their translations side by side, and judge the difference.
 
@@ -74,6 +76,7 @@ def check(
         schedules: learning-rate schedules, such as "StepLR", whose rates are compared; `paths` and `everything` add theirs.
         fail_on: "worse": a verdict other than AS_EXPECTED fails the check; "divergent": so does every run that was measured
             as DIVERGENT, even where the tables predict it.
+        courses: let each result hold how the two runs move from step to step.
 
     Returns:
         A Report, whose results hold the divergence, the expected level with its causes, and the verdict. A framework that
@@ -90,7 +93,7 @@ def check(
     wanted = _directions(tables, sources, to, everything)
     chosen = _scenarios(scenarios, seed)
     fails = _fail_on(fail_on)
-    options = _options(steps, dtypes)
+    options = replace(_options(steps, dtypes), courses=courses)
     wishes = Wishes(tuple(optimizers), tuple(schedules), tuple(map(Path, paths)), everything, tuple(wanted), options.steps,
                     dict(hyperparameters or {}))  # fmt: skip
     rated, left_alone, taken = wished_pairs(tables, wishes)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from optmap.conformance.results import Divergence, Level
+from optmap.conformance.results import Course, Divergence, Level
 from optmap.conformance.scenario import Array, Trace
 
 
@@ -104,6 +104,28 @@ def ulps(first: Array, second: Array, size: float) -> int:
     largest = np.maximum(np.maximum(np.abs(one), np.abs(other)), floor)
     gap = np.abs(one.astype(np.float64) - other)
     return int(np.ceil((gap / np.spacing(largest)).max()))
+
+
+def course(first: Trace, second: Trace, start: dict[str, Array], dtype: str) -> Course:
+    """How two traces move from the same start, step by step."""
+    apart = travelled = reached = np.zeros(1)
+    with np.errstate(all="ignore"):
+        for name, values in first.parameters.items():
+            one, other = values.astype(np.float64), second.parameters[name].astype(np.float64)
+            apart = apart + _squares(one - other)
+            travelled = travelled + _squares(one - start[name])
+            reached = reached + _squares(other - start[name])
+        drifts = np.where(apart == 0, 0.0, np.sqrt(apart / travelled[-1]))
+        drifts = np.where(np.isnan(drifts), np.inf, drifts)
+    equivalent, close = (TOLERANCES[dtype, level].travel for level in (Level.EQUIVALENT, Level.CLOSE))
+    source, target = (tuple(np.sqrt(values).tolist()) for values in (travelled, reached))
+    return Course(tuple(drifts.tolist()), source, target, (equivalent, close))
+
+
+def _squares(values: Array) -> Array:
+    """The sum of squares at each step."""
+    total: Array = (values.reshape(len(values), -1) ** 2).sum(axis=1)
+    return total
 
 
 def drift(first: Trace, second: Trace, start: dict[str, Array]) -> float:

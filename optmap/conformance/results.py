@@ -52,6 +52,22 @@ class Divergence(NamedTuple):
     level: Level
 
 
+class Course(NamedTuple):
+    """How two runs move, step by step; distances are Euclidean norms over all parameters.
+
+    Attributes:
+        drift: distance between the two runs over the distance that the first travels in the whole run; infinite where the
+            runs are not finite.
+        source, target: the distance of each run from its start.
+        tolerances: the drift that EQUIVALENT and CLOSE allow where weights are small beside the distance travelled.
+    """
+
+    drift: tuple[float, ...]
+    source: tuple[float, ...]
+    target: tuple[float, ...]
+    tolerances: tuple[float, float]
+
+
 class Verdict(StrEnum):
     """How a measurement compares with what the tables predict. Only AS_EXPECTED passes."""
 
@@ -153,6 +169,7 @@ class Result:
         reason: why the verdict is not AS_EXPECTED; None if it is.
         noise_floor: for a free run, the drift between the source's own runs in float32 and float64; else None.
         accepted: false where the measured level fails the check although the tables predict it.
+        course: how the runs move, where that was asked for.
     """
 
     pair: Pair
@@ -168,6 +185,7 @@ class Result:
     reason: str | None = None
     noise_floor: float | None = None
     accepted: bool = True
+    course: Course | None = None
 
     @property
     def passes(self) -> bool:

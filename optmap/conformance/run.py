@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from optmap.conformance.calls import canonical_values
-from optmap.conformance.compare import compare, drift
+from optmap.conformance.compare import compare, course, drift
 from optmap.conformance.expect import Circumstances, expectation, judge
 from optmap.conformance.pool import Session
 from optmap.conformance.results import Level, Mode, Result, Verdict, internal_error
@@ -24,12 +24,16 @@ Progress: TypeAlias = Callable[[int], None]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How every trial is run: `dtypes` get verdicts; `row_steps` replaces `steps` for calls with one hyperparameter set."""
+    """How every trial is run: `dtypes` get verdicts; `row_steps` replaces `steps` for calls with one hyperparameter set.
+
+    With `courses` the results hold how the runs move.
+    """
 
     steps: int
     row_steps: int
     dtypes: tuple[str, ...]
     free: bool = True
+    courses: bool = False
 
     def steps_of(self, trial: Trial) -> int:
         """The number of steps of a trial."""
@@ -170,6 +174,8 @@ class _Batch:
         source = self.sources[self._key(trial, dtype)]
         assert isinstance(source, Trace)
         measured = compare(source, outcome, trial.scenario.start, dtype)
+        if self.options.courses:
+            made = replace(made, course=course(source, outcome, trial.scenario.start, dtype))
         if made.mode is Mode.FORCED:
             verdict, reason = judge(measured, expected)
             return replace(made, divergence=measured, verdict=verdict, reason=reason)

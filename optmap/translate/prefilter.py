@@ -123,7 +123,9 @@ def looks_up_optimizers(
 ) -> bool:
     """Tell whether the file may stand a string for an optimizer, given what it mentions."""
     forms = _forms(tables, sources)
-    if any(mention.code is DYNAMIC for mention in mentions) or _has_one(data, (*forms.short_worded, *forms.short_plain)):
+    if any(mention.code is DYNAMIC for mention in mentions) or _has_one(
+        data, (*forms.short_worded, *forms.short_plain)
+    ):
         return True
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
 
