@@ -20,6 +20,7 @@ ARGUMENTS = {
     "initial_scale": "1024.0", "dynamic_growth_steps": "5", "loss_scale": "1024.0", "init_loss_scale": "1024.0",
     "init_scale": "1024.0", "growth_factor": "2.0", "growth_interval": "5", "ckpt_file_name": '"optimizer.ckpt"',
     "index": "0", "anneal_epochs": "10", "param_group": "{}", "state_dict": "state", "enabled": "True", "schedule": "lambda epoch: 0.05", "learning_rate_function": "lambda rate, step: rate / 2",
+    "monitor": '"loss"', "factor": "0.5", "patience": "2", "min_delta": "0.01", "cooldown": "0", "min_lr": "0.001",
 }  # fmt: skip
 GRADIENTS = (2.0, 3.0)
 """What every element of the gradients of a model's weights and biases is."""

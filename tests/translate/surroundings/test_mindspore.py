@@ -170,6 +170,12 @@ def shows_state(case: Replacement) -> None:
     assert len(run(case)["state"]) > 1
 
 
+def makes_callback(case: Replacement) -> None:
+    made = run(case)["callback"]
+    assert isinstance(made, mindspore.train.ReduceLROnPlateau)
+    assert (made.monitor, made.factor, made.patience) == ("loss", 0.5, 2)
+
+
 def sets_rate(case: Replacement) -> None:
     assert rate_used(run(case)) == pytest.approx(0.05, rel=1e-4)
     if case.current is not None:
@@ -243,6 +249,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "tensorflow.assign_rate": sets_rate,
     "tensorflow.set_value": sets_rate,
     "tensorflow.learning_rate_scheduler": sets_rate,
+    "tensorflow.reduce_on_plateau": makes_callback,
     "tensorflow.get_value": reads_rate,
     "tensorflow.read_rate": reads_rate,
     "tensorflow.iterations": counts_steps,

@@ -157,6 +157,12 @@ def shows_state(case: Replacement) -> None:
     assert any("learning_rate" in name for name in run(case)["state"])
 
 
+def makes_callback(case: Replacement) -> None:
+    made = run(case)["callback"]
+    assert isinstance(made, tf.keras.callbacks.ReduceLROnPlateau)
+    assert (made.monitor, made.factor, made.patience, made.min_delta) == ("loss", 0.5, 2, 0.01)
+
+
 def sets_rate(case: Replacement) -> None:
     assert rate_used(run(case)) == pytest.approx(0.05, rel=1e-4)
     if case.current is not None:
@@ -222,6 +228,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "mindspore.get_lr": reads_rate,
     "mindspore.set_rate": sets_rate,
     "mindspore.learning_rate_scheduler": sets_rate,
+    "mindspore.reduce_on_plateau": makes_callback,
     "mindspore.assign_rate": sets_rate,
     "mindspore.write_rate": sets_rate,
     "mindspore.read_rate": reads_rate,

@@ -161,6 +161,16 @@ def loads(case: Replacement) -> None:
     assert run(case, names)["optimizer"].param_groups[0]["lr"] == 0.1
 
 
+def lowers_rate(case: Replacement) -> None:
+    """As Keras does: two epochs that are not better by 0.01 halve the rate."""
+    done = run(case)
+    for loss in (1.0, 0.999):
+        done["scheduler"].step(loss)
+    assert done["optimizer"].param_groups[0]["lr"] == 0.1
+    done["scheduler"].step(0.998)
+    assert done["optimizer"].param_groups[0]["lr"] == 0.05
+
+
 def sets_rate(case: Replacement) -> None:
     done = run(case)
     done["optimizer"].step()
@@ -194,6 +204,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "tensorflow.assign_rate": sets_rate,
     "tensorflow.set_value": sets_rate,
     "tensorflow.learning_rate_scheduler": sets_rate,
+    "tensorflow.reduce_on_plateau": lowers_rate,
     "tensorflow.get_value": reads_rate,
     "tensorflow.read_rate": reads_rate,
     "mindspore.clip_by_norm": clips_together,
@@ -212,6 +223,7 @@ CLAIMS: dict[str, Callable[[Replacement], None]] = {
     "mindspore.get_lr": reads_rate,
     "mindspore.set_rate": sets_rate,
     "mindspore.learning_rate_scheduler": sets_rate,
+    "mindspore.reduce_on_plateau": lowers_rate,
     "mindspore.assign_rate": sets_rate,
     "mindspore.write_rate": sets_rate,
     "mindspore.read_rate": reads_rate,
