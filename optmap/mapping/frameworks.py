@@ -116,7 +116,8 @@ class Shown(Record, title="shown"):
         "the same where a function of the file, {call}, gives {targets}, the first of them the loss", default=""
     )
     clip: dict[str, str] = key(
-        "function that clips all gradients in torch -> what does so here, given {bound}", default={}
+        "norm, global (without torch's 1e-6), each or value -> what clips {grads} to {bound} and gives {made}",
+        default={},
     )
     total: str = key("what adds the gradients up in {total}, which is None at first", default="")
     update: str = key("how the optimizer is given gradients", default="{optimizer}(grads)")
@@ -143,7 +144,17 @@ class Steps(Record, title="steps"):
     renames: bool = key("names of other frameworks that a table has are rewritten with its steps", default=False)
     tape: str | None = key("the import path of the gradient tape", default=None)
     functions: tuple[str, ...] = key("the import paths of the function that makes a gradient function", default=())
-    ops: str | None = key("the module of the functions that clip gradients", default=None)
+    compiles: tuple[str, ...] = key(
+        "import paths of decorators that compile a function, which otherwise does the same", default=()
+    )
+    passes: tuple[str, ...] = key(
+        "functions that give what they are given first, once the update beside it is made", default=()
+    )
+    clips: dict[str, str] = key(
+        "function that clips a list of gradients -> how (+norm if it gives that, too), and its arguments, the bound last",
+        default={},
+    )
+    clips_one: dict[str, str] = key("the same of functions that clip one gradient", default={})
     trainers: tuple[str, ...] = key(
         "import paths of what trains with classes of the modules `trained` alone", default=()
     )

@@ -51,9 +51,9 @@ class Insert(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """A statement goes with its line, or one name of an import, or one keyword of a call."""
+    """A statement goes with its line, or a decorator, or one name of an import, or one keyword of a call."""
 
-    node: ast.stmt | Member
+    node: ast.stmt | ast.expr | Member
     blank_lines: bool = False
 
 

@@ -91,6 +91,16 @@ def _part_of_line(source: Source, start: int, line: Span, rest: bytes) -> Edit:
     return Edit(start, line.end - len(rest.lstrip()), "")
 
 
+def decorator_removal(source: Source, decorator: ast.expr) -> Edit:
+    """Take a decorator away with its line; a comment behind it stays."""
+    at = source.body.rindex(b"@", 0, source.start(decorator))
+    line = rest_of_line(source, source.end(decorator))
+    if source.body[line.start : line.end].strip():
+        return Edit(at, line.end - len(source.body[line.start : line.end].lstrip()), "")
+    match = _ENDING.match(source.body, line.end)
+    return Edit(start_of_line(source, at), match.end() if match is not None else line.end, "")
+
+
 def with_blank_lines(source: Source, edit: Edit) -> Edit:
     """Take the blank lines behind a removed statement along where a blank line, or nothing, stands before it."""
     if source.parts is not None or edit.text or not _is_free(source, edit.start):

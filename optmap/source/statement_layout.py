@@ -13,6 +13,7 @@ from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.edits import Edit, line_indent, remove_members, rest_of_line, start_of_line, starts_line
 from optmap.source.layout import (
     above_comments,
+    decorator_removal,
     first_offset,
     indentation_unit,
     opens_or_blank,
@@ -44,6 +45,8 @@ class StatementLayout:
 
     def delete(self, change: Delete) -> list[Edit]:
         node = change.node
+        if isinstance(node, ast.expr):
+            return [decorator_removal(self.source, node)]
         if not isinstance(node, ast.stmt):
             owner = Module.of(self.source).parent(node)
             members = owner.keywords if isinstance(owner, ast.Call) else owner.names  # type: ignore[union-attr]

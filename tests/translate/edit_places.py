@@ -238,7 +238,12 @@ class Places:
             node for node in self.nodes
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _mentions(node.value, "value_and_grad")
         ]  # fmt: skip
-        return bool(self.steps) and any(_within(edit, self.lines(node)) for node in made)
+        decorators = [item for node in self.nodes for item in getattr(node, "decorator_list", ())]
+        gone = [
+            node for node in decorators if not edit.text and any(_mentions(node, name) for name in ("function", "jit"))
+        ]
+        places = [*map(self.lines, made), *map(self.lines, gone)]
+        return bool(self.steps) and any(_within(edit, place) for place in places)
 
     def _of_statements(self, edit: Edit) -> bool:
         """Whether an edit begins and ends with statements, or lies in one that takes part in a step."""

@@ -16,7 +16,7 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.uses import binding_at, defined
 from optmap.values import NamedTuple
 
-_STEPS: Final = ("apply_gradients", "minimize")
+_STEPS: Final = ("apply_gradients", "apply", "minimize")
 """Methods of an optimizer that train."""
 _MANY: Final = 20_000
 """Terms after which a sum is given up."""
@@ -140,12 +140,35 @@ def _trained_by(module: Module, call: ast.Call, optimizer: ast.expr, given: Coll
             module
         )  # one that takes several
         return [call.func.value] if usual and chain_of(call.func.value) is not None else []
-    if method == "apply_gradients":
-        pairs = _argument(call, 0, "grads_and_vars")
-        zipped = isinstance(pairs, ast.Call) and getattr(pairs.func, "id", "") == "zip" and len(pairs.args) == 2
-        return _models(module, pairs.args[1], given) if zipped and isinstance(pairs, ast.Call) else []
+    pairs = applied(module, call)
+    if pairs is not None:
+        return _models(module, pairs[1], given)
     variables = _argument(call, 1, "var_list") if method == "minimize" else None
     return _models(module, variables, given) if variables is not None else []
+
+
+def applied(module: Module, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
+    """The gradients and the variables of `apply_gradients(zip(gradients, variables))`; None for anything else."""
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if method == "apply" and len(call.args) == 2 and not call.keywords:
+        return call.args[0], call.args[1]
+    pairs = _argument(call, 0, "grads_and_vars") if method == "apply_gradients" else None
+    if _is_called(module, pairs, "list") and isinstance(pairs, ast.Call) and len(pairs.args) == 1:
+        pairs = pairs.args[0]
+    if (
+        not isinstance(pairs, ast.Call)
+        or not _is_called(module, pairs, "zip")
+        or len(pairs.args) != 2
+        or pairs.keywords
+    ):
+        return None
+    return pairs.args[0], pairs.args[1]
+
+
+def _is_called(module: Module, node: ast.expr | None, name: str) -> bool:
+    """Tell whether a node calls a builtin."""
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    return called and isinstance(node, ast.Call) and module.is_builtin(name, node.func)
 
 
 def _argument(call: ast.Call, place: int, name: str) -> ast.expr | None:

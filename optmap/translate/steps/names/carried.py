@@ -32,12 +32,13 @@ def check_carried(names: NameRewriter, parts: Iterable[ast.AST]) -> None:
         refused.append((getattr(node, "lineno", 0), used))
 
     for reference in names.references():
-        if reference in world and id(reference) not in world.module.annotations:
+        kept = id(reference) in world.module.annotations or id(reference) in names.done
+        if reference in world and not kept:
             refuse(reference, ast.unparse(reference))
     for node in world.nodes.values():
         if isinstance(node, ast.Attribute) and not _is_carried(names, kinds, node):
             refuse(node, f".{node.attr}")
-    world.check(refuse, lambda node: isinstance(node, ast.FunctionDef))
+    world.check(refuse, lambda node: isinstance(node, ast.FunctionDef) or id(node) in names.done)
     for line, used in sorted(refused):
         raise NotPlain(Why.NOT_IN_TABLE, line=line, used=used)
 

@@ -25,6 +25,7 @@ from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.kinds import Kind, Kinds
 from optmap.translate.steps.names.tensors import PATH, TensorRewriter, filled
 from optmap.translate.steps.names.world import World
+from optmap.translate.steps.read.compiled import compiling
 
 _PLAIN = ("train", "eval", "parameters")
 """Methods of torch's models whose counterparts do the same."""
@@ -46,7 +47,8 @@ class NameRewriter:
         self.conventional = str(pair[1])
         self.called = pair[1].facts.models.called
         self.methods = pair[1].facts.models.methods.get(pair[0], {})
-        self.done = {id(item) for node in done for item in inner(node)}
+        self.compiled = compiling(training.module, pair[0])
+        self.done = {id(item) for node in (*done, *self.compiled) for item in inner(node)}
         self.trainable = pair[1].facts.parameters.trainable
         sites = [site for holder in training.holders for site in holder.sites]
         given = [(site, node) for site in sites if (node := constructed_with(site)) is not None]

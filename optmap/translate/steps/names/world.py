@@ -92,7 +92,7 @@ class World:
         """Tell what must not be carried over."""
         for node in self.nodes.values():
             if id(node) not in self.module.annotations and not skip(node):
-                self._check(node, refuse)
+                self._check(node, refuse, skip)
         for node in self.module.nodes(ast.AugAssign):
             if node not in self and self.kinds.of(node.target).kind in (Kind.TENSOR, Kind.PARAMETER):
                 self._augmented(node, refuse)
@@ -101,7 +101,7 @@ class World:
             if assigned and self.kinds.of(attribute.value).kind is Kind.PARAMETER:
                 refuse(attribute, f"{_shown(attribute)} = ...")
 
-    def _check(self, node: ast.AST, refuse: Refuse) -> None:
+    def _check(self, node: ast.AST, refuse: Refuse, skip: Callable[[ast.AST], bool]) -> None:
         match node:
             case ast.BinOp():
                 self._operator(node, node.op, (node.left, node.right), refuse)
@@ -118,7 +118,7 @@ class World:
             case ast.With() | ast.AsyncWith():
                 refuse(node, f"with {_shown(node.items[0].context_expr)}")
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                self._definition(node, refuse)
+                self._definition(node, refuse, skip)
             case ast.Attribute() | ast.Subscript() if not isinstance(node.ctx, ast.Load):
                 self._assigned(node, refuse)
             case ast.Subscript() if self.kinds.of(node.value).kind in (Kind.TENSOR, Kind.PARAMETER):
@@ -305,9 +305,14 @@ class World:
         ):
             refuse(node, f"{_shown(node)} = ...")
 
-    def _definition(self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, refuse: Refuse) -> None:
+    def _definition(
+        self,
+        node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
+        refuse: Refuse,
+        skip: Callable[[ast.AST], bool],
+    ) -> None:
         for decorator in node.decorator_list:
-            if (self.kinds.path(decorator) or _shown(decorator)) not in _DECORATORS:
+            if not skip(decorator) and (self.kinds.path(decorator) or _shown(decorator)) not in _DECORATORS:
                 refuse(decorator, f"the decorator {_shown(decorator)}")
         owner = self.module.parent(node)
         if isinstance(node, Function) and isinstance(owner, ast.ClassDef) and id(owner) in self.kinds.models:

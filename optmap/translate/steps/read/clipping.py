@@ -1,4 +1,4 @@
-"""Clipping between the backward pass and the step: MindSpore clips the gradients that the gradient function returned.
+"""Clipping between the backward pass and the step: of the gradients that parameters hold, or of those that variables do.
 
 `mindspore.ops.clip_by_norm` of a tuple takes the norm of all, as `clip_grad_norm_` does; both give the same bits.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from optmap.source.bind import Bound, bind, signature_of
@@ -63,7 +63,77 @@ def _clip(step: Step, statement: ast.Expr, call: ast.Call, name: str) -> Clip | 
         return None
     if isinstance(limit, ast.Attribute) and chain_of(limit) is None:
         return None
-    return Clip(statement, "clip_by_value" if "value" in name else "clip_by_norm", limit)
+    return Clip(statement, "value" if "value" in name else "norm", limit)
+
+
+def assigned_clips(step: Step, name: str) -> tuple[tuple[Clip, ...], str]:
+    """What clips the gradients on their way to a variable that the update is given, and the variable that held them before."""
+    clips: list[Clip] = []
+    end = next((place for place, item in enumerate(step.block) if item is step.statement), 0)
+    for statement in reversed(step.block[:end]):
+        if name in step.effects.binds(statement):
+            clip = _assigned(step, statement, name)
+            if clip is None:
+                break
+            clips.insert(0, clip)
+            name = clip.given
+    return tuple(clips), name
+
+
+def _assigned(step: Step, statement: ast.stmt, name: str) -> Clip | None:
+    """`grads = ops.clip_by_norm(grads, 1.0)`, `grads, norm = ...` where nothing reads the norm, `[clip(g) for g in grads]`."""
+    steps = step.event.site.api.framework.facts.steps
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target, value, table, each = statement.targets[0], statement.value, steps.clips, None
+    if isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[1], ast.Name):
+        norm = step.variable(target.elts[1].id)
+        target = target.elts[0] if norm is not None and not norm.uses else target
+    if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant) and value.slice.value == 0:
+        value = value.value
+    elif isinstance(value, ast.Call) and len(value.args) == 1 and isinstance(value.args[0], ast.GeneratorExp):
+        kept = isinstance(value.func, ast.Name) and value.func.id in ("tuple", "list") and step.is_harmless(value.func)
+        value = value.args[0] if kept else value
+    if isinstance(value, ast.ListComp | ast.GeneratorExp) and len(value.generators) == 1:
+        each, value, table = value.generators[0], value.elt, steps.clips_one
+    if not isinstance(target, ast.Name) or target.id != name or not isinstance(value, ast.Call):
+        return None
+    return _clipped(step, statement, value, table, each)
+
+
+def _clipped(
+    step: Step, statement: ast.Assign, call: ast.Call, table: Mapping[str, str], each: ast.comprehension | None
+) -> Clip | None:
+    known = {table.get(path) for path in step.module.paths(call.func) if path is not None}
+    text = known.pop() if len(known) == 1 else None
+    how, _, rest = (text or "").partition("(")
+    how, _, norm = how.partition("+")
+    bound = bind(signature_of(rest.removesuffix(")")), call) if text else None
+    if not isinstance(bound, Bound) or comments_in(
+        step.source, step.source.start(statement), step.source.end(statement)
+    ):
+        return None
+    gradients, *limits = (item.value for item in bound.given.values())
+    limit = limits[-1]
+    both = len(limits) == 1 or (isinstance(limit, ast.expr) and _opposite(limits[0], limit))
+    if each is not None:
+        same = isinstance(each.target, ast.Name) and isinstance(gradients, ast.Name) and gradients.id == each.target.id
+        gradients = each.iter if same and not each.ifs else None
+    chain = chain_of(limit) if isinstance(limit, ast.Name | ast.Attribute) else ()
+    plain = isinstance(limit, ast.Constant) or bool(chain and chain[0] not in ("grad", "parameter"))
+    taken = isinstance(statement.targets[0], ast.Tuple) or isinstance(statement.value, ast.Subscript)
+    if not both or not plain or not isinstance(gradients, ast.Name) or taken != bool(norm):
+        return None
+    made = statement.targets[0].elts[0] if isinstance(statement.targets[0], ast.Tuple) else statement.targets[0]
+    assert isinstance(limit, ast.expr)
+    assert isinstance(made, ast.Name)
+    return Clip(statement, how, limit, gradients.id, made.id)
+
+
+def _opposite(low: object, high: ast.expr) -> bool:
+    """`-0.5` beside `0.5`."""
+    negative = isinstance(low, ast.UnaryOp) and isinstance(low.op, ast.USub)
+    return negative and isinstance(low, ast.UnaryOp) and ast.dump(low.operand) == ast.dump(high)
 
 
 def _is_all(step: Step, parameters: object) -> bool:

@@ -74,8 +74,9 @@ def _concerns(step: Step, statement: ast.stmt) -> bool:
     assert step.backward is not None
     assert step.statement is not None
     place = step.block.index
-    cleared = [place(zero) for zero in step.zeros if place(zero) < place(step.backward)]
-    if not cleared:
+    zeros = [zero for zero in step.zeros if zero in step.block]
+    cleared = [place(zero) for zero in zeros if place(zero) < place(step.backward)]
+    if not cleared or step.statement not in step.block:
         return True
     between = step.block[max(cleared) : place(step.statement)]
     return step.inside(statement, between)

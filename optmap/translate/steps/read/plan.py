@@ -18,17 +18,16 @@ class Ready(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """A statement that clips all gradients, the function of `mindspore.ops` that does so, and the bound."""
+    """A statement that clips the gradients: `how` is a key of `clip` in the frameworks' facts, `bound` the limit.
 
-    statement: ast.Expr
-    function: str
+    `given` and `made` are the variables of the gradients before and after; empty where the parameters hold them.
+    """
+
+    statement: ast.stmt
+    how: str
     bound: ast.expr
-
-    def call(self, ops: str, gradients: str) -> str:
-        """The statement that takes its place."""
-        bound = ast.unparse(self.bound)
-        given = bound if self.function == "clip_by_norm" else f"-{bound}, {bound}"
-        return f"{gradients} = {ops}.{self.function}({gradients}, {given})"
+    given: str = ""
+    made: str = ""
 
 
 class Plan(NamedTuple):
@@ -46,7 +45,7 @@ class Plan(NamedTuple):
     region: tuple[ast.stmt, ...]
     gone: tuple[ast.stmt, ...]
     backward: ast.stmt
-    step: ast.Expr
+    step: ast.stmt
     hoist: ast.stmt
     loss: str | None
     value: ast.expr
@@ -57,6 +56,10 @@ class Plan(NamedTuple):
     clips: tuple[Clip, ...] = ()
     head: ast.With | None = None
     toggled: tuple[Chain, ...] = ()
+
+    def clipped(self, gradients: str) -> str:
+        """The variable that holds the gradients behind all clips, `gradients` where clips give them no other."""
+        return next((clip.made for clip in reversed(self.clips) if clip.made), gradients)
 
     @property
     def anchor(self) -> ast.stmt:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from optmap.mapping.frameworks import Kind
 from optmap.source.flow import Effects
 from optmap.source.model import Module, Variable
 from optmap.source.paths import root_of
@@ -54,7 +55,7 @@ class Step(NamedTuple):
     event: Event
     holder: Holder
     function: ast.AST
-    statement: ast.Expr | None = None
+    statement: ast.Expr | ast.Assign | None = None
     block: Sequence[ast.stmt] = ()
     zeros: tuple[ast.stmt, ...] = ()
     region: tuple[ast.stmt, ...] = ()
@@ -177,11 +178,31 @@ def stand(step: Step, used: Why, misplaced: Why, *places: type[ast.AST]) -> Step
     if step.holder.doubt is not None:
         step = step.refuse(step.holder.doubt)
     statement = step.module.parent(step.event.call)
-    if not isinstance(statement, ast.Expr):
+    if step.event.kind is Kind.CALL:
+        statement = _update(step) or statement
+    elif not isinstance(statement, ast.Expr):
+        raise NotPlain(used)
+    if not isinstance(statement, ast.Expr | ast.Assign):
         raise NotPlain(used)
     if isinstance(step.function, (ast.Lambda, ast.ClassDef, *places)):
         raise NotPlain(misplaced)
     return step._replace(statement=statement, block=step.module.block(statement)[0])
+
+
+def _update(step: Step) -> ast.stmt | None:
+    """The statement of an update whose result is not used: `done = optimizer(grads)`, `loss = depend(loss, optimizer(grads))`."""
+    module, call = step.module, step.event.call
+    outer = module.parent(call)
+    if isinstance(outer, ast.Assign) and len(outer.targets) == 1 and isinstance(outer.targets[0], ast.Name):
+        variable = module.variable(outer.targets[0])
+        return outer if variable is not None and not variable.uses and len(variable.bindings) == 1 else None
+    statement = module.parent(outer) if isinstance(outer, ast.Call) else None
+    passes = step.event.site.api.framework.facts.steps.passes
+    if isinstance(outer, ast.Call) and isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        same = len(outer.args) == 2 and not outer.keywords and outer.args[1] is call
+        same = same and chain_of(outer.args[0]) == chain_of(statement.targets[0]) is not None
+        return statement if same and module.paths(outer.func) <= set(passes) else None
+    return None
 
 
 def within(module: Module, node: ast.AST, outer: ast.AST) -> Iterator[ast.AST]:

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.framework import Framework
+from optmap.source.bind import Bound, bind, signature_of
 from optmap.source.edits import rest_of_line
-from optmap.source.model import Module
+from optmap.source.model import How, Module
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain
-from optmap.translate.parameters.inferred import infer_parameters
+from optmap.translate.parameters.inferred import applied, infer_parameters
+from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.region import check_region
@@ -23,6 +25,7 @@ from optmap.translate.steps.read.step import Step, stand
 from optmap.translate.steps.reasons import NotPlain, Why
 
 VARIABLES: Final = ("trainable_variables", "trainable_weights")
+_GRADIENT: Final = signature_of("target, sources")
 _KNOWN: Final = ("tensorflow.", "keras.", "numpy.", "math.")
 _MODELS: Final = re.compile(r"(?:^|\.)keras\.(?:.*\.)?(?:Sequential$|Model$|applications\.|layers\.)")
 
@@ -30,18 +33,24 @@ _MODELS: Final = re.compile(r"(?:^|\.)keras\.(?:.*\.)?(?:Sequential$|Model$|appl
 def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     """Read the tape and what is under it, and which models are called in training mode there. Raises NotPlain."""
     step = stand(step, Why.APPLIED_USED, Why.IN_LAMBDA_ASYNC_OR_CLASS, ast.AsyncFunctionDef)
-    gradients, model = _applied(step.event.call)
-    taken, tape, loss = _taken(step, gradients, model)
+    pairs = applied(step.module, step.event.call)
+    model = _model(step, pairs[1]) if pairs is not None else None
+    if pairs is None or model is None or any(word.arg != "grads_and_vars" for word in step.event.call.keywords):
+        raise NotPlain(Why.NOT_ZIPPED)
+    step, taken, gradient = _taken(step, pairs[0], model)
+    tape, loss = _differentiated(step, gradient, model)
     head = _head(step, tape)
     holder = step.holder._replace(models=(model,))
-    step = step._replace(head=head, region=tuple(head.body), backward=taken, loss=loss, holder=holder)
-    _check_uses(step, gradients, Why.GRADIENTS_USED)
+    gone = tuple(_idle(step, (pairs[1], _given(gradient)[1])))
+    step = step._replace(
+        head=head, region=tuple(head.body), backward=taken, loss=loss, total=ast.Name(loss), holder=holder, gone=gone
+    )
     _check_uses(step, tape, Why.TAPE_USED)
     step = step.tried(lambda step: _check_head(step, head))
     if loss not in step.effects.binds(head):
         raise NotPlain(Why.NOT_UNDER_TAPE, loss=loss)
     step = check_region(step)
-    laid = [*step.region, taken, step.event.call]
+    laid = [*step.region, taken, step.event.call, *gone, *(clip.statement for clip in step.clips)]
     step = step.tried(lambda step: check_layout(step.source, map(step.module.statement, laid)))
     step = step.tried(lambda step: _check_trained(step, model, target))
     _check_between(step, head, taken)
@@ -53,39 +62,58 @@ def taped_plan(step: Step, toggled: tuple[Chain, ...], hoist: ast.stmt) -> Plan:
     assert step.statement is not None
     assert step.backward is not None
     assert step.loss is not None
+    nested = [step.backward] if step.backward is not step.statement else []
     return Plan(
-        step.event, step.holder, step.region, (step.backward,), step.backward, step.statement, hoist, step.loss,
-        ast.Name(step.loss), step.interface.arguments, step.interface.returned, head=step.head, toggled=toggled,
+        step.event, step.holder, step.region, (*nested, *step.gone), step.backward, step.statement, hoist, step.loss,
+        ast.Name(step.loss), step.interface.arguments, step.interface.returned, clips=step.clips, head=step.head,
+        toggled=toggled,
     )  # fmt: skip
 
 
-def _applied(call: ast.Call) -> tuple[str, Chain]:
-    """The variable of the gradients and the model in `apply_gradients(zip(grads, model.trainable_variables))`."""
-    pairs = call.args[0] if len(call.args) == 1 and not call.keywords else None
-    zipped = isinstance(pairs, ast.Call) and isinstance(pairs.func, ast.Name) and pairs.func.id == "zip"
-    parts = pairs.args if isinstance(pairs, ast.Call) and zipped and not pairs.keywords else []
-    model = _model(parts[1]) if len(parts) == 2 else None
-    if model is None or not isinstance(parts[0], ast.Name):
+def _taken(step: Step, gradients: ast.expr, model: Chain) -> tuple[Step, ast.Assign | ast.Expr, ast.Call]:
+    """The statement that takes the gradients, and the call that does, behind what clips them. Raises NotPlain."""
+    if isinstance(gradients, ast.Call) and isinstance(step.statement, ast.Expr):
+        return step, step.statement, gradients
+    if not isinstance(gradients, ast.Name):
         raise NotPlain(Why.NOT_ZIPPED)
-    return parts[0].id, model
-
-
-def _taken(step: Step, gradients: str, model: Chain) -> tuple[ast.Assign, str, str]:
-    """The statement `grads = tape.gradient(loss, model.trainable_variables)`, the tape and the loss."""
+    clips, name = assigned_clips(step, gradients.id)
     before = step.block[: step.block.index(step.statement)]
-    found = next((item for item in before if _calls(item) and gradients in step.effects.binds(item)), None)
-    if isinstance(found, ast.Assign) and isinstance(found.value, ast.Call):
-        call, chain = found.value, chain_of(found.value.func)
-        named = len(found.targets) == 1 and isinstance(found.targets[0], ast.Name)
-        given = call.args if len(call.args) == 2 and not call.keywords else []
-        plain = named and chain is not None and len(chain) == 2 and chain[1] == "gradient"
-        if plain and chain is not None and given and isinstance(given[0], ast.Name) and _model(given[1]) == model:
-            return found, chain[0], given[0].id
-    raise NotPlain(Why.NOT_OF_TAPE, name=gradients, model=".".join(model))
+    found = next((item for item in reversed(before) if name in step.effects.binds(item)), None)
+    named = isinstance(found, ast.Assign) and len(found.targets) == 1 and isinstance(found.targets[0], ast.Name)
+    if not named or not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):
+        raise NotPlain(Why.NOT_OF_TAPE, name=name, model=".".join(model))
+    step = step._replace(clips=clips)
+    for held in dict.fromkeys((name, *(clip.made for clip in clips))):
+        _check_uses(step, held, Why.GRADIENTS_USED, [step.statement, *(clip.statement for clip in clips)])
+    return step, found, found.value
 
 
-def _calls(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)
+def _differentiated(step: Step, call: ast.Call, model: Chain) -> tuple[str, str]:
+    """The tape and the loss in `tape.gradient(loss, model.trainable_variables)`. Raises NotPlain."""
+    chain, (loss, variables) = chain_of(call.func), _given(call)
+    plain = chain is not None and len(chain) == 2 and chain[1] == "gradient"
+    if plain and chain is not None and isinstance(loss, ast.Name) and _model(step, variables) == model:
+        return chain[0], loss.id
+    raise NotPlain(Why.NOT_OF_TAPE, name="what is applied", model=".".join(model))
+
+
+def _given(call: ast.Call) -> tuple[ast.expr | None, ast.expr | None]:
+    """What a tape is given: the loss and the variables."""
+    bound = bind(_GRADIENT, call)
+    given = [item.value for item in bound.given.values()] if isinstance(bound, Bound) else []
+    return (given[0], given[1]) if len(given) == 2 else (None, None)
+
+
+def _idle(step: Step, variables: Sequence[ast.expr | None]) -> Iterator[ast.stmt]:
+    """The statement `variables = model.trainable_variables` that only the step needs."""
+    named = [node for node in variables if isinstance(node, ast.Name)]
+    found = {variable for node in named if (variable := step.module.variable(node)) is not None}
+    for variable in found:
+        (binding,) = variable.bindings if len(variable.bindings) == 1 else (None,)
+        statement = step.module.statement(binding.target) if binding is not None else None
+        alone = isinstance(statement, ast.Assign) and len(statement.targets) == 1
+        if alone and isinstance(statement, ast.stmt) and all(use in named for use in variable.uses):
+            yield statement
 
 
 def _head(step: Step, tape: str) -> ast.With:
@@ -100,14 +128,15 @@ def _head(step: Step, tape: str) -> ast.With:
     raise NotPlain(Why.NO_TAPE, tape=tape)
 
 
-def _check_uses(step: Step, name: str, why: Why) -> None:
-    """The gradients and the tape are used once in the step's block, and nowhere else in a function."""
+def _check_uses(step: Step, name: str, why: Why, known: Sequence[ast.stmt | None] = ()) -> None:
+    """The tape is used once in the step's block, gradients by `known` statements, and nowhere else in a function."""
     variable = step.variable(name)
     uses = variable.uses if variable is not None else ()
     here = [use for use in uses if step.inside(use, step.block)]
     others = len(here) != len(uses) and step.function is not step.module.tree
     under = any(isinstance(node, ast.Name) and node.id == name for item in step.region for node in inner(item))
-    if len(here) != 1 or under or others:
+    plain = all(any(step.module.statement(use) is item for item in known) for use in here) if known else len(here) == 1
+    if not plain or under or others:
         raise NotPlain(why)
 
 
@@ -127,13 +156,13 @@ def _check_trained(step: Step, model: Chain, target: Framework) -> None:
             raise NotPlain(Why.TRAINS_OTHER, model=name)
 
 
-def _check_between(step: Step, head: ast.With, taken: ast.Assign) -> None:
+def _check_between(step: Step, head: ast.With, taken: ast.stmt) -> None:
     place = step.block.index
     end = place(step.statement)
-    if not place(head) < place(taken) < end:
+    if not place(head) < place(taken) <= end:
         raise NotPlain(Why.OUT_OF_ORDER)
     for statement in step.block[place(head) + 1 : end]:
-        if statement is not taken:
+        if statement is not taken and statement not in step.gone:
             check_harmless(step, statement, may_jump=True)
 
 
@@ -208,7 +237,12 @@ def _may_be_model(module: Module, call: ast.Call) -> bool:
     return not any(path is not None and path.startswith(_KNOWN) for path in paths)
 
 
-def _model(node: ast.expr) -> Chain | None:
-    """`model` in `model.trainable_variables`."""
-    chain = chain_of(node)
+def _model(step: Step, node: ast.expr | None) -> Chain | None:
+    """`model` in `model.trainable_variables`, or in a name for it that has no other value."""
+    if isinstance(node, ast.Name):
+        variable = step.module.variable(node)
+        bindings = step.module.in_force(variable, node) if variable is not None else ()
+        only = bindings[0] if len(bindings) == 1 and bindings[0].how is How.ASSIGNED else None
+        node = only.value if only is not None and isinstance(only.value, ast.Attribute) else None
+    chain = chain_of(node) if node is not None else None
     return chain[:-1] if chain is not None and len(chain) > 1 and chain[-1] in VARIABLES else None

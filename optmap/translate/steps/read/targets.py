@@ -72,7 +72,7 @@ def read_step(step: Step, target: Framework) -> Retargeted:
 
         step, called = read_gradient_call(step, target)
         step = check_function_reached(step, called.function)
-        model = _one_model(step) if gradients is Gradients.TAPE else ()
+        model = _one_model(step) if gradients is Gradients.TAPE or step.clips else ()
         return Retargeted(step.event, model, called, None, step.refusals)
     if step.event.kind is Kind.APPLY_GRADIENTS:
         from optmap.translate.steps.read.tape import read_taped, taped_plan
@@ -190,10 +190,6 @@ def _around(step: Step) -> Sequence[ast.AST]:
     return list(step.module.ancestors(step.event.call))
 
 
-def _no_clips(step: Step) -> Step:
-    return step.refuse(Why.CLIPPED, line=step.clips[0].statement.lineno) if step.clips else step
-
-
 def _check_needed(step: Step) -> Step:
     """Raises NotPlain where a value that the loss depends on is computed outside the block."""
     assert step.backward is not None
@@ -238,7 +234,7 @@ _BEGINNING: Final[tuple[Stage, ...]] = (
 _MIDDLE: Final[tuple[Stage, ...]] = (check_company, check_step_layout, check_between)
 _ENDS: Final[tuple[Stage, ...]] = (choose_interface, check_interface, check_frozen, check_reached, choose_modes)
 _FUNCTION: Final = (*_BEGINNING, *_MIDDLE, *_ENDS)
-_INLINE: Final = (*_BEGINNING, _no_clips, *_MIDDLE, _check_needed, check_frozen, _flagged)
+_INLINE: Final = (*_BEGINNING, *_MIDDLE, _check_needed, check_frozen, _flagged)
 _SUMMED: Final = (_find_step, find_summed, check_contexts, *_ENDS)
 _SUMMED_INLINE: Final = (_find_step, find_summed, check_contexts, _check_needed, _flagged)
 

@@ -18,8 +18,10 @@ from optmap.source.paths import root_of
 from optmap.source.syntax import inner, parameters
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.trained import constructed_with, is_accessor
+from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.history import History
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
+from optmap.translate.steps.read.plan import Clip
 from optmap.translate.steps.read.step import Step, deleted, shown, stand
 from optmap.translate.steps.reasons import NotPlain, Why
 from optmap.values import NamedTuple
@@ -37,24 +39,26 @@ class GradientFunction(NamedTuple):
 class GradientCall(NamedTuple):
     """A plain step: `statement` calls the gradient function, `step` gives the gradients to the optimizer.
 
-    `forward` is the text of the forward `function`, whose results are assigned to `targets`, the loss first.
+    `forward` is the text of the forward `function`, whose results are assigned to `targets`, the loss first. `clips` clip
+    the gradients in between.
     """
 
     statement: ast.Assign
     call: ast.Call
-    step: ast.Expr
+    step: ast.stmt
     made: GradientFunction
     forward: str
     function: ast.FunctionDef
     targets: tuple[str, ...]
     gradients: str
+    clips: tuple[Clip, ...] = ()
 
 
 def read_gradient_call(step: Step, target: Framework) -> tuple[Step, GradientCall]:
     """Read a step around an `optimizer(grads)`. Raises NotPlain."""
     step = stand(step, Why.UPDATE_USED, Why.IN_LAMBDA_ASYNC_OR_CLASS, ast.AsyncFunctionDef)
     assert step.statement is not None
-    statement, gradients = _taken(step)
+    step, statement, gradients = _taken(step)
     call = statement.value
     assert isinstance(call, ast.Call)
     made = _made(step, call)
@@ -62,7 +66,7 @@ def read_gradient_call(step: Step, target: Framework) -> tuple[Step, GradientCal
     given = _given(step, made, aux)
     function = _function(step, made, given, len(targets) if aux else 0)
     named = [made.statement] if made.statement is not None else []
-    laid = [statement, step.event.call, *named]
+    laid = [statement, step.event.call, *named, *(clip.statement for clip in step.clips)]
     step = step.tried(lambda step: check_layout(step.source, map(step.module.statement, laid)))
     if comments_in(step.source, step.source.start(statement), step.source.end(call.func)):
         step = step.refuse(Why.COMMENT_INSIDE, line=statement.lineno)
@@ -71,14 +75,19 @@ def read_gradient_call(step: Step, target: Framework) -> tuple[Step, GradientCal
         check_harmless(step, item, may_jump=True)
     _check_history(step, call, function, targets, recorded=target.facts.steps.gradients is Gradients.RECORDED)
     assert step.statement is not None
-    return step, GradientCall(statement, call, step.statement, made, shown(given), function, targets, gradients)
+    found = GradientCall(statement, call, step.statement, made, shown(given), function, targets, gradients, step.clips)
+    return step, found
 
 
-def _taken(step: Step) -> tuple[ast.Assign, str]:
-    """The statement `loss, grads = grad_fn(...)`, and the variable of the gradients, which only the update reads."""
-    name = _gradients(step.event)
-    found = _nearest(step.module, step.event, name) if name is not None else None
-    if name is None or found is None:
+def _taken(step: Step) -> tuple[Step, ast.Assign, str]:
+    """The statement `loss, grads = grad_fn(...)`, and the variable of the gradients, which only clips and the update read."""
+    given = _gradients(step.event)
+    if given is None:
+        raise NotPlain(Why.NO_GRADIENTS)
+    clips, name = assigned_clips(step, given)
+    clipping = [clip.statement for clip in clips]
+    found = _nearest(step.module, clipping[0] if clipping else step.statement, name)
+    if found is None:
         raise NotPlain(Why.NO_GRADIENTS)
     if not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call) or len(found.targets) != 1:
         raise NotPlain(Why.GRADIENTS_CHANGED, name=name, line=found.lineno)
@@ -88,13 +97,16 @@ def _taken(step: Step) -> tuple[ast.Assign, str]:
         raise NotPlain(Why.NOT_LOSS_AND_GRADIENTS, line=found.lineno, name=name)
     for gone in deleted(step, name):
         raise NotPlain(Why.USED_OTHERWISE, name=name, line=gone.lineno)
-    updates = {id(event.call.args[0]): event for event in step.training.events if _gradients(event) == name}
-    variable = step.variable(name)
-    for node in variable.uses if variable is not None else ():
-        event = updates.get(id(node))
-        if event is None or (event is not step.event and _nearest(step.module, event, name) in (None, found)):
-            raise NotPlain(Why.USED_OTHERWISE, name=name, line=node.lineno)
-    return found, name
+    updates = {id(event.call.args[0]): event for event in step.training.events if _gradients(event) is not None}
+    for held in dict.fromkeys((name, *(clip.made for clip in clips))):
+        variable = step.variable(held)
+        for node in variable.uses if variable is not None else ():
+            event, statement = updates.get(id(node)), step.module.statement(node)
+            if statement in clipping or event is step.event:
+                continue
+            if event is None or _nearest(step.module, statement, held) in (None, found, *clipping):
+                raise NotPlain(Why.USED_OTHERWISE, name=held, line=node.lineno)
+    return step._replace(clips=clips), found, name
 
 
 def _gradients(event: Event) -> str | None:
@@ -104,10 +116,9 @@ def _gradients(event: Event) -> str | None:
     return call.args[0].id if alone and isinstance(call.args[0], ast.Name) else None
 
 
-def _nearest(module: Module, event: Event, name: str) -> ast.stmt | None:
-    """The last statement before the update, in its block, that binds the name."""
-    statement = module.parent(event.call)
-    if not isinstance(statement, ast.stmt):
+def _nearest(module: Module, statement: ast.stmt | None, name: str) -> ast.stmt | None:
+    """The last statement before another, in its block, that binds the name."""
+    if statement is None:
         return None
     block, place = module.block(statement)
     return next((item for item in reversed(block[:place]) if name in binds(item)), None)

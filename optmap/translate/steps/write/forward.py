@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.model import Module
 from optmap.source.templates import Block, Template, template
 from optmap.source.text import Source
 from optmap.translate.steps.read.plan import Plan, Ready
+from optmap.translate.steps.write.clips import clipping
 from optmap.values import NamedTuple
 
 
 class StepNames(NamedTuple):
-    """What the new function and variables are called, and how `mindspore.value_and_grad` and `mindspore.ops` are spelled."""
+    """What the new function and variables are called, the spelling of value_and_grad, and how gradients are clipped."""
 
     forward: str
     gradient_function: str
     gradients: str
     loss: str
     value_and_grad: str
-    ops: str
+    clip: Mapping[str, str] = {}
 
 
 def signature(plan: Plan, names: StepNames) -> tuple[str, str, str]:
@@ -52,8 +53,8 @@ def step_changes(source: Source, plan: Plan, names: StepNames) -> Iterator[Chang
         if statement is not plan.anchor:
             yield Delete(statement)
     for clip in plan.clips:
-        yield Replace(clip.statement, Template(clip.call(names.ops, names.gradients)))
-    yield Replace(plan.step, Template(f"{plan.holder.text}({names.gradients})"))
+        yield Replace(clip.statement, Template(clipping(clip, names.clip, names.gradients)))
+    yield Replace(plan.step, Template(f"{plan.holder.text}({plan.clipped(names.gradients)})"))
 
 
 def run_of(source: Source, plan: Plan) -> Block:

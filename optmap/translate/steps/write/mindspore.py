@@ -6,8 +6,9 @@ import ast
 from collections.abc import Sequence
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
+from optmap.mapping.frameworks import Facts
 from optmap.mapping.steps import load_graph
-from optmap.source.changes import Change
+from optmap.source.changes import Change, Delete
 from optmap.source.model import Module, Variable
 from optmap.source.syntax import inner
 from optmap.source.text import Source
@@ -16,9 +17,11 @@ from optmap.translate.discover.events import Event, Training
 from optmap.translate.findings import Finding
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
+from optmap.translate.steps.read.compiled import callee
 from optmap.translate.steps.read.graph import GraphPlan
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags, report_rest
 from optmap.translate.steps.write.forward import StepNames, ready_change, step_changes
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
@@ -61,21 +64,23 @@ def rewrite_steps(
     rewritten = without_leftovers(training.module, changes.changes)
     needed, gone = list(changes.needed), list(changes.gone)
     gone += (head.func for head in heads if isinstance(head, ast.Call))
+    rewritten += map(Delete, names.compiled)
+    gone += map(callee, names.compiled)
     ready: dict[int, Change] = {}
     used = identifiers(Module.of(source))
     for plan in plans:
-        chosen = _choose(source, plan, used, needed)
+        chosen = _choose(source, plan, used, needed, unit.options.target.facts)
         if chosen is None:
             message = "left as it is, because the file binds 'mindspore' to something else"
             findings.append(Finding(STEP_NOT_PLAIN, message, plan.event.call))
             continue
         rewritten += step_changes(source, plan, chosen)
-        gone += (clip.statement.value.func for clip in plan.clips if isinstance(clip.statement.value, ast.Call))
+        gone += (node for clip in plan.clips for node in called_in(clip))
         for item in plan.ready:
             ready.setdefault(id(item.statement), ready_change(item))
         findings.append(Finding(STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", plan.event.call))
     report(findings, changes.stays, changes.notes, str(framework))
-    settled = tuple(clip.statement.value for plan in plans for clip in plan.clips)
+    settled = tuple(node for plan in plans for clip in plan.clips for node in calls_of(clip))
     return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled)
 
 
@@ -94,21 +99,19 @@ def check_world(names: NameRewriter) -> None:
         raise NotPlain(Why.NOT_IN_TABLE, line=line, used=used)
 
 
-def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport]) -> StepNames | None:
-    """Choose names that the file does not use, and the spelling of value_and_grad."""
-    spelled = []
-    for path in ("mindspore.value_and_grad", *(("mindspore.ops",) if plan.clips else ())):
-        spelling = spell_path(Module.of(source), path, "mindspore", plan.hoist)
-        if spelling is None:
-            return None
-        if spelling.needs is not None:
-            needed.append(spelling.needs)
-        spelled.append(spelling.text)
+def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport], facts: Facts) -> StepNames | None:
+    """Choose names that the file does not use, and the spelling of value_and_grad. Raises NotPlain."""
+    module = Module.of(source)
+    spelling = spell_path(module, "mindspore.value_and_grad", "mindspore", plan.hoist)
+    if spelling is None:
+        return None
+    needed += [spelling.needs] if spelling.needs is not None else []
+    clips = spelled_clips(module, facts, plan.clips, needed)
     forward, function = free("forward_fn", used), free("grad_fn", used)
     kept = plan.backward.targets[0] if isinstance(plan.backward, ast.Assign) else None
     gradients = kept.id if isinstance(kept, ast.Name) else free("grads", used, keep=True)
     loss = plan.loss or free("loss", used, keep=True)
-    return StepNames(forward, function, gradients, loss, spelled[0], spelled[-1])
+    return StepNames(forward, function, gradients, loss, spelling.text, clips)
 
 
 def _tensors(module: Module, plans: Sequence[Plan]) -> list[Variable]:

@@ -18,6 +18,7 @@ from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.write.clips import clipping
 from optmap.translate.steps.write.fresh_names import free
 from optmap.translate.steps.write.pieces import BEFORE, BEHIND, Piece, filled, shown, text_of
 
@@ -79,7 +80,10 @@ class _Called(_Pieces):
         self.names |= {"grads": called.gradients, "loss": called.targets[0]}
         targets = ", ".join(called.targets)
         yield Piece([called.statement], self.fill(self.words.called, call=ast.unparse(given), targets=targets))
-        yield Piece([called.step], self.fill(self.words.update))
+        for clip in called.clips:
+            yield Piece([clip.statement], clipping(clip, self.words.clip, called.gradients, self.names["model"]))
+        last = next((clip.made for clip in reversed(called.clips)), called.gradients)
+        yield Piece([called.step], self.fill(self.words.update, grads=last))
         made = called.made.statement
         if made is not None and self._is_idle(made):
             yield Piece([made], "")
@@ -100,6 +104,8 @@ class _Planned(_Pieces):
         self.names["loss"] = plan.loss or free("loss", self.used, keep=True)
         if plan.head is not None:
             self.names["model"] = ".".join(plan.holder.models[0]) if plan.holder.models else self.names["model"]
+        if plan.clips and plan.clips[0].given:
+            self.names["grads"] = plan.clips[0].given
         if self.words.before:
             self.names |= {"forward": free("forward_fn", self.used), "function": free("grad_fn", self.used)}
             yield Piece([plan.hoist], self._definition(), BEFORE)
@@ -188,10 +194,11 @@ class _Planned(_Pieces):
                 clears = self.step.summed and statement is not plan.backward
                 yield Piece([statement], f"{self._total()} = None" if clears else "")
         for clip in plan.clips:
-            template = self.words.clip.get("value" if "value" in clip.function else "norm")
-            if template is None:
+            if clip.how not in self.words.clip:
                 raise NotPlain(Why.CLIPPED, line=clip.statement.lineno)
-            yield Piece([clip.statement], self.fill(template, bound=ast.unparse(clip.bound), **summed))
+            gradients = summed.get("grads", self.names["grads"])
+            yield Piece([clip.statement], clipping(clip, self.words.clip, gradients, self.names["model"]))
+        summed = summed or {"grads": plan.clipped(self.names["grads"])}
         yield Piece([plan.step], self.fill(self.words.update, **summed))
         if self.step.summed:
             yield Piece([self._loop()], f"{self._total()} = None", BEFORE)

@@ -19,10 +19,12 @@ from optmap.translate.steps.names.carried import check_carried
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
+from optmap.translate.steps.read.compiled import callee
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted, model_calls
 from optmap.translate.steps.reasons import NotPlain
+from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
 from optmap.translate.steps.write.splice import Splicer, Words
@@ -54,20 +56,21 @@ class _Retarget:
         self.touched: set[int] = set()
         self.gone: list[ast.expr] = []
         self.done: list[Retargeted] = []
+        self.settled: list[ast.expr] = []
 
     def run(self, steps: Sequence[Retargeted]) -> StepOutcome:
         framework = steps[0].event.site.api.framework
         names = NameRewriter(self.source, self.tables, (framework, self.target), self.training, ())
         for step in steps:
-            words = self._words(step)
+            try:
+                check_carried(names, _forward_part(step))
+                words = self._words(step)
+            except NotPlain as error:
+                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {error.reason}", step.event.call))
+                continue
             if words is None:
                 message = f"left as it is, because the file binds '{self.target}' to something else"
                 self.findings.append(Finding(STEP_NOT_PLAIN, message, step.event.call))
-                continue
-            try:
-                check_carried(names, _forward_part(step))
-            except NotPlain as error:
-                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {error.reason}", step.event.call))
                 continue
             self._write(step, words)
             self.done.append(step)
@@ -76,9 +79,11 @@ class _Retarget:
         if not self.done:
             return StepOutcome(self.findings)
         self._drop_functions()
+        self.changes += map(Delete, names.compiled)
+        self.gone += map(callee, names.compiled)
         stays = list(self._remains(framework))
         report(self.findings, stays, [], str(framework))
-        return StepOutcome(self.findings, self.changes, self.needed, self.gone)
+        return StepOutcome(self.findings, self.changes, self.needed, self.gone, tuple(self.settled))
 
     def _words(self, step: Retargeted) -> Words | None:
         made = ""
@@ -92,7 +97,13 @@ class _Retarget:
                 self.needed.append(spelling.needs)
             made = spelling.text
         tape, gradients, loss = (free(name, self.used, keep=True) for name in ("tape", "grads", "loss"))
-        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable)
+        clips = step.plan.clips if step.plan is not None else step.called.clips if step.called is not None else ()
+        for clip in clips:
+            self.gone += called_in(clip)
+            self.settled += calls_of(clip)
+            self.touched |= set(map(id, calls_of(clip)))
+        spelled = spelled_clips(self.module, self.target.facts, clips, self.needed)
+        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable, spelled)
 
     def _write(self, step: Retargeted, words: Words) -> None:
         if step.plan is not None and step.plan.head is not None:
@@ -103,6 +114,7 @@ class _Retarget:
         splicer = Splicer(self.source, step, words)
         if step.called is not None:
             splicer.called(step.called)
+            self.gone += (node.func for node in inner(step.called.step) if isinstance(node, ast.Call))
         elif step.plan is not None and step.plan.head is not None:
             rest = [model for model in step.plan.toggled if self._used_elsewhere(step.plan, model)]
             splicer.taped(step.plan, untold_models(self.module, step.plan), rest)

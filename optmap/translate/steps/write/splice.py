@@ -6,15 +6,16 @@ The step's own lines stay as they are, at another indentation where a gradient t
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optmap.source.calls import Form, read_call
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import Clip, Plan
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.read.value_and_grad import GradientCall
+from optmap.translate.steps.write.clips import clipping
 from optmap.translate.steps.write.forward import run_of
 from optmap.values import NamedTuple
 
@@ -23,6 +24,7 @@ class Words(NamedTuple):
     """The names that a step is written with.
 
     `made` is how the gradient tape is spelled, empty where there is none; `variables` what a model gives its variables by.
+    `clip` says how gradients are clipped, with the names of the framework as the file spells them.
     """
 
     tape: str
@@ -30,6 +32,7 @@ class Words(NamedTuple):
     loss: str
     made: str
     variables: str = ""
+    clip: Mapping[str, str] = {}
 
 
 class Splicer:
@@ -51,7 +54,8 @@ class Splicer:
         self.changes.append(Replace(called.call.func, Template(called.forward)))
         self.changes.append(Replace(called.statement, template(before + text, call=called.call)))
         self.changes.append(Insert(called.statement, Where.AFTER, Template(after)))
-        self._update(called.step, called.gradients)
+        self._clip(called.clips)
+        self._update(called.step, next((clip.made for clip in reversed(called.clips)), called.gradients))
 
     def taped(self, plan: Plan, untold: Sequence[tuple[str, ...]], rest: Sequence[tuple[str, ...]]) -> None:
         """A gradient tape goes away.
@@ -64,6 +68,11 @@ class Splicer:
         lines += [*(f"{'.'.join(model)}.train()" for model in plan.toggled), f"{self.step.holder}.zero_grad()"]
         lines += ["$body", *(f"{'.'.join(model)}.eval()" for model in rest)]
         self.changes.append(Replace(plan.head, template("\n".join(lines), body=run_of(self.source, plan))))
+        self.changes += (Delete(node) for node in plan.gone if node is not plan.backward)
+        self._clip(plan.clips)
+        if plan.backward is plan.step:
+            self._replace(plan.step, f"{plan.loss}.backward()\n{self.step.holder}.step()")
+            return
         self._replace(plan.backward, f"{plan.loss}.backward()")
         self._update(plan.step, "")
 
@@ -84,7 +93,12 @@ class Splicer:
             text = f"{self._with()}\n    {loss} = $value"
             self.changes.append(Replace(plan.backward, template(text, value=plan.value)))
             self.changes.append(Insert(plan.backward, Where.AFTER, Template(gradient)))
-        self._update(plan.step, self.words.gradients)
+        self._clip(plan.clips)
+        self._update(plan.step, plan.clipped(self.words.gradients))
+
+    def _clip(self, clips: Sequence[Clip]) -> None:
+        for clip in clips:
+            self._replace(clip.statement, clipping(clip, self.words.clip, self.words.gradients, self._model()))
 
     def flag(self, calls: Sequence[ast.Call]) -> None:
         """Tell calls of models that they are for training."""
@@ -95,7 +109,7 @@ class Splicer:
             flag = Given("training", Template("True"))
             self.changes.append(Replace(call, CallTemplate(copied(call.func), (*given, flag), beside=True)))
 
-    def _update(self, statement: ast.Expr, gradients: str) -> None:
+    def _update(self, statement: ast.stmt, gradients: str) -> None:
         text = f"{self.step.holder}.step()"
         if self.words.made:
             text = f"{self.step.holder}.apply_gradients(zip({gradients}, {self._variables()}))"
@@ -104,8 +118,13 @@ class Splicer:
     def _replace(self, statement: ast.stmt, text: str) -> None:
         self.changes.append(Replace(statement, Template(text)))
 
+    def _model(self) -> str:
+        plan = self.step.plan
+        taped = plan is not None and plan.head is not None and plan.holder.models
+        return ".".join(plan.holder.models[0] if taped and plan is not None and plan.holder.models else self.step.model)
+
     def _variables(self) -> str:
-        return f"{'.'.join(self.step.model)}.{self.words.variables}"
+        return f"{self._model()}.{self.words.variables}"
 
     def _gradient(self, gradients: str, loss: str) -> str:
         return f"{gradients} = {self.words.tape}.gradient({loss}, {self._variables()})"
