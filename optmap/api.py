@@ -60,4 +60,5 @@ def translate_source(
     others = sources if sources is not None else {*tables.frameworks} - {target}
     wanted = frozenset(map(tables.framework, others))
     chosen = Prefer.FAITHFUL if faithful else Prefer(prefer)
-    return translate_bytes(text.encode(), tables, Options(target, wanted, chosen, params, rewrite_step=rewrite_step))
+    options = Options(target, wanted, chosen, params, rewrite_step=rewrite_step)
+    return translate_bytes(text.encode(), tables, options, declares=False)

@@ -76,7 +76,7 @@ class CallText(NamedTuple):
     wrapping: tuple[Span, ...] = ()
 
 
-_LONE_RETURN = re.compile(rb"\r(?!\n)")
+LONE_RETURN = re.compile(rb"\r(?!\n)")
 _GAP = re.compile(rb"(?:[ \t\f\r\n]|\\\r?\n|\\\r|#[^\r\n]*)*")
 """What may stand between tokens inside brackets: white space, continuations and comments."""
 _NAME = re.compile(rb"[^\s=#\\]+")
@@ -87,7 +87,7 @@ def comments_in(source: Source, start: int, end: int) -> list[str]:
     if b"#" not in source.body[start:end]:
         return []
     # Inside brackets neither newlines nor indentation mean anything; the newline ends a last comment.
-    data = _LONE_RETURN.sub(b"\n", f"({source.text(start, end)}\n)".encode())
+    data = LONE_RETURN.sub(b"\n", f"({source.text(start, end)}\n)".encode())
     rows = (row.decode() for row in io.BytesIO(data))  # splits at line feeds alone
     found: list[str] = []
     # The part may open a bracket that it does not close; its comments have been seen by the time that this shows.

@@ -12,6 +12,7 @@ from weakref import proxy
 from optmap.source.call_layout import CallLayout
 from optmap.source.calls import Span, read_call
 from optmap.source.changes import Change, ConflictError, Delete, Insert, Rename, Replace, Where, extent, wraps
+from optmap.source.comments import with_comments
 from optmap.source.edits import Edit, apply_edits
 from optmap.source.slots import SlotWriter
 from optmap.source.statement_layout import StatementLayout
@@ -25,7 +26,7 @@ _OPENING: Final = b" \t\r\n([{=,*:"
 
 def to_edits(source: Source, changes: Iterable[Change]) -> list[Edit]:
     """The edits that changes make of a file, in order and disjoint. Raises ConflictError."""
-    return [edit for edit, _, _ in merged(_Composer(source, changes).combined())]
+    return with_comments(source, [(edit, change) for edit, _, change in merged(_Composer(source, changes).combined())])
 
 
 def edited_text(source: Source, span: Span, changes: Iterable[Change]) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from optmap.source.calls import Span, comments_in
+from optmap.source.calls import Span
 from optmap.source.edits import Edit, line_indent, rest_of_line, start_of_line, starts_line
 from optmap.source.model import Module
 from optmap.source.text import Source
@@ -18,7 +18,6 @@ _BLANK: Final = re.compile(rb"(?:[ \t]*(?:\r\n|\r|\n))*")
 _UNIT: Final = re.compile(
     rb"(?:^|[\r\n])([ \t]*)(?:for|while|if|with|def|class|else)\b[^\r\n]*:[^\r\n]*(?:\r\n|\r|\n)([ \t]+)"
 )
-_IMPORT: Final = (ast.Import, ast.ImportFrom)
 
 
 def first_offset(source: Source, statement: ast.stmt) -> int:
@@ -64,20 +63,15 @@ def removal(source: Source, statement: ast.stmt, *, alone: bool) -> Edit:
     rest = source.body[line.start : line.end]
     if alone:
         return Edit(start, end, "pass")
-    if isinstance(statement, _IMPORT) and rest.lstrip()[:1] == b"#":
-        rest = b""
     if rest.strip() or not starts_line(source, start):
         return _part_of_line(source, start, line, rest)
-    indent = line_indent(source, start)
-    begin = start - len(indent)
-    kept = comments_in(source, start, end) if not isinstance(statement, _IMPORT) else []
-    text = "".join(f"{indent}{comment.strip()}{source.newline}" for comment in kept)
+    begin = start - len(line_indent(source, start))
     match = _ENDING.match(source.body, line.end)
     if match is None:
         before = begin - (source.body[begin - 1 : begin] == b"\n") if begin else 0
         before -= before > 0 and source.body[before - 1 : before] == b"\r"
-        return Edit(before, line.end, text and source.newline + text.rstrip("\r\n"))
-    return Edit(begin, match.end(), text)
+        return Edit(before, line.end, "")
+    return Edit(begin, match.end(), "")
 
 
 def _part_of_line(source: Source, start: int, line: Span, rest: bytes) -> Edit:

@@ -57,6 +57,8 @@ def verify(source: Source, body: bytes, changes: Sequence[Change], edits: Sequen
 
 def verify_bytes(source: Source, body: bytes, output: bytes) -> None:
     """Prove that Python will read an edited body in the bytes that are written. Raises SourceError or VerificationError."""
+    if not source.declares:
+        return
     if encoding_of(output) != source.encoding or not output.startswith(source.bom):
         raise VerificationError("the file's encoding is no longer declared")
     if source.encoding != "utf-8" and output.decode(source.encoding) != body.decode():

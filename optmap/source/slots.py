@@ -10,6 +10,7 @@ from typing import Final
 
 from optmap.source.calls import Span, skip_gap
 from optmap.source.changes import inner_span, span_of
+from optmap.source.comments import gap_start
 from optmap.source.edits import Edit, start_of_line
 from optmap.source.templates import Block, Piece, tight_slots
 from optmap.source.text import Source
@@ -103,9 +104,7 @@ def bracketed(source: Source, node: ast.expr, within: Span) -> Span:
         return inner_span(source, node)
     span = span_of(source, node)
     while True:
-        before = span.start
-        while before > within.start and source.body[before - 1] in b" \t\r\n\f":
-            before -= 1
+        before = gap_start(source, span.start, within.start)
         after = skip_gap(source, span.end)
         if before <= within.start or after >= within.end or source.body[before - 1] != 40 or source.body[after] != 41:
             return span

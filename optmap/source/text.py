@@ -22,6 +22,8 @@ from optmap.values import NamedTuple
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 _SPACED: Final = bytes(byte if bytes([byte]).isalnum() or byte == ord("_") else ord(" ") for byte in range(256))
 """Puts a space in place of every byte that is no ASCII letter, digit or underscore."""
+_HEAD: Final = re.compile(rb"(?:[^\r\n]*(?:\r\n|\r|\n|\Z)){2}")
+"""The two lines that may declare an encoding."""
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -51,11 +53,22 @@ class Parts(NamedTuple):
 class Source:
     """Python source: `body` is its UTF-8 form without byte order mark, `encoding` and `bom` say how to go back.
 
-    `memo` holds what was found out about it, by whatever asks for that once.
+    `declares` tells whether a cookie in it counts, as in a file. `memo` holds what was found out about it, by whatever asks
+    for that once.
     """
 
-    def __init__(self, body: bytes, encoding: str, bom: bytes, tree: ast.Module, parts: Parts | None = None) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        encoding: str,
+        bom: bytes,
+        tree: ast.Module,
+        parts: Parts | None = None,
+        *,
+        declares: bool = True,
+    ) -> None:
         self.body: Final = body
+        self.declares: Final = declares
         self.encoding: Final = encoding
         self.bom: Final = bom
         self.tree: Final = tree
@@ -133,22 +146,24 @@ class Source:
             raise SourceError(f"the result cannot be written in the file's encoding: {error}", decoding=True) from None
 
 
-def read_source(data: bytes) -> Source:
-    """Decode and parse a file's bytes. Raises SourceError."""
+def read_source(data: bytes, *, declares: bool = True) -> Source:
+    """Decode and parse a file's bytes, or text as UTF-8, in which a cookie declares nothing. Raises SourceError."""
     bom = _BOM if data.startswith(_BOM) else b""
-    encoding = encoding_of(data)
+    encoding = encoding_of(data) if declares else "utf-8"
     if encoding == "utf-8":
         body = data[len(bom) :]
         _require_utf8(body)
     else:
         body = _to_utf8(data, encoding)
-    return Source(body, encoding, bom, parse_body(body))
+    return Source(body, encoding, bom, parse_body(body), declares=declares)
 
 
 def encoding_of(data: bytes) -> str:
     """The encoding in which Python reads a file's bytes. Raises SourceError."""
     try:
-        found, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        head = _HEAD.match(data)
+        assert head is not None
+        found, _ = tokenize.detect_encoding(io.BytesIO(_NEWLINE.sub(b"\n", head[0])).readline)
     except (SyntaxError, UnicodeDecodeError) as error:
         message = getattr(error, "msg", None) or str(error)
         raise SourceError(f"cannot be decoded: {message}", decoding=True) from None

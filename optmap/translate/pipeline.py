@@ -29,18 +29,21 @@ _ATTEMPTS: Final = 3
 _UNPROVED: Final = (ConflictError, VerificationError, SourceError)
 
 
-def translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileResult:
-    """Translate one file's content. Problems with the content, and optmap's own, are reported in the result, never raised."""
-    return contained(data, lambda: _translate_bytes(data, tables, options))
+def translate_bytes(data: bytes, tables: MappingSet, options: Options, *, declares: bool = True) -> FileResult:
+    """Translate one file's content, or text as UTF-8, in which no cookie declares an encoding.
+
+    Problems with the content, and optmap's own, are reported in the result, never raised.
+    """
+    return contained(data, lambda: _translate_bytes(data, tables, options, declares))
 
 
-def _translate_bytes(data: bytes, tables: MappingSet, options: Options) -> FileResult:
+def _translate_bytes(data: bytes, tables: MappingSet, options: Options, declares: bool) -> FileResult:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
     if not may_hold_optimizers(data, tables, options.sources):
         return FileResult(data)
     try:
-        source = read_source(data)
+        source = read_source(data, declares=declares)
     except SourceError as error:
         code = UNDECODABLE if error.decoding else UNPARSABLE
         return failed(data, code, error.message, error.line, error.column)

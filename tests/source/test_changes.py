@@ -38,7 +38,7 @@ def test_a_slot_keeps_its_bytes() -> None:
     source = read("a = f(x , (y\n  + 1), # c\n  z)\n")
     node = call(source, "f")
     new = template("g($x)($y)[$z]", x=node.args[0], y=node.args[1], z=node.args[2])
-    assert changed(source, Replace(node, new)) == "a = g(x)((y\n  + 1))[z]\n"
+    assert changed(source, Replace(node, new)) == "# c\na = g(x)((y\n  + 1))[z]\n"
 
 
 def test_brackets_are_written_where_a_slot_needs_them() -> None:

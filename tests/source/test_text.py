@@ -42,6 +42,11 @@ def failure(data: bytes) -> SourceError:
         ("# coding: shift_jis\nx = 'あ'\n".encode("shift_jis"), "shift_jis"),
         (b"x = 1\r\ny = 2\rz = 3\n", "utf-8"),
         (b"\x0cx = 1\n\x0c\n", "utf-8"),
+        (b"# coding: latin-1\rx = '\xe9'\r", "iso-8859-1"),
+        (b"#!python\r# coding: cp1252\rx = '\x80'\r", "cp1252"),
+        (b"# coding: latin-1\r\rx = '\xe9'\r\n", "iso-8859-1"),
+        (b"#\r# coding: latin-1\n# coding: utf-8\rx = '\xe9'", "iso-8859-1"),
+        ("#\r#\r# coding: latin-1\nx = 'é'\r\n".encode(), "utf-8"),
     ],
 )
 def test_what_is_read_is_given_back(data: bytes, encoding: str) -> None:
@@ -49,6 +54,15 @@ def test_what_is_read_is_given_back(data: bytes, encoding: str) -> None:
     assert source.encoding == encoding
     assert source.encode(source.body) == data
     assert ast.dump(source.tree) == ast.dump(ast.parse(data))
+
+
+@pytest.mark.parametrize("declared", ["latin-1", "ascii", "utf-16", "no such encoding"])
+def test_in_text_no_cookie_counts(declared: str) -> None:
+    """As for Python, which decodes nothing either where it is given text."""
+    text = f"# coding: {declared}\nx = 'é'\n"
+    source = read_source(text.encode(), declares=False)
+    assert source.encode(source.body).decode() == text
+    assert ast.dump(source.tree) == ast.dump(ast.parse(text))
 
 
 def test_the_body_is_utf_8_whatever_the_file_is() -> None:

@@ -128,13 +128,20 @@ class Places:
         paired = {id(edit) for pair in self._wrapped(edits) for edit in pair}
         rules: list[Callable[[Edit], bool]] = [
             self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
-            self._of_a_move,
+            self._of_a_move, self._of_comments,
         ]  # fmt: skip
         return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
 
     def _in_a_call(self, edit: Edit) -> bool:
         """Within a call that was translated."""
         return any(_within(edit, self.span(node)) for node in self.calls)
+
+    def _of_comments(self, edit: Edit) -> bool:
+        """Comments of the file on lines of their own, where a translation took away what they stood beside."""
+        lines = edit.text.splitlines()
+        return edit.start == edit.end and all(
+            re.match(r"\s*#", line) and line.strip().encode() in self.body for line in lines
+        )
 
     def _of_an_import(self, edit: Edit) -> bool:
         """Within an import statement, or new imports and nothing else."""

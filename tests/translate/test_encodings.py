@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from optmap.api import translate_source
 from optmap.mapping.model import MappingSet
 from optmap.translate.pipeline import translate_bytes
 from tests.translate.test_passes import TO_MINDSPORE, statuses
@@ -34,3 +35,21 @@ def test_an_import_that_goes_makes_no_comment_a_cookie(tables: MappingSet, comme
     result = translate_bytes(bom + source.encode(), tables, TO_MINDSPORE)
     assert statuses(result) == ["translated"]
     assert ast.dump(ast.parse(result.output)) == ast.dump(ast.parse(result.output.decode("utf-8-sig")))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252"])
+def test_a_cookie_on_lines_of_any_ending(tables: MappingSet, encoding: str, newline: str) -> None:
+    source = f"# coding: {encoding}\nfrom torch.optim import SGD\n{CALL}  # é\n".replace("\n", newline).encode(encoding)
+    result = translate_bytes(source, tables, TO_MINDSPORE)
+    assert statuses(result) == ["translated"]
+    assert result.output.decode(encoding).endswith(f"  # é{newline}")
+    ast.parse(result.output)
+
+
+@pytest.mark.parametrize("declared", ["latin-1", "ascii", "no such encoding"])
+def test_a_cookie_in_text_declares_nothing(declared: str) -> None:
+    result = translate_source(f"# coding: {declared}\nfrom torch.optim import SGD\né = 'é'; {CALL}\n")
+    assert result.error is None
+    assert [call.column for call in result.calls] == [16]
+    assert result.output.decode().splitlines()[-1].startswith("é = 'é'; opt = mindspore.nn.SGD(")
