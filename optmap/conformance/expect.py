@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from optmap.conformance.explain import NOTHING, Explanation
 from optmap.conformance.results import Divergence, FailOn, Level, Mode, Result, Verdict
 from optmap.conformance.rules.rule import UNDECAYED
 from optmap.conformance.scenario import Scenario
@@ -76,10 +77,15 @@ def describe(plan: Plan, cause: Cause) -> str:
     return f"{cause.trait.replace('_', ' ')}: {plan.source.name} {cause.source}; {plan.target.name} {cause.target}"
 
 
-def judge(measured: Divergence, expected: Expectation) -> tuple[Verdict, str | None]:
-    """The verdict on one forced run, and the reason where it is not AS_EXPECTED."""
+def judge(
+    measured: Divergence, expected: Expectation, explanation: Explanation = NOTHING
+) -> tuple[Verdict, str | None]:
+    """The verdict on one forced run, and the reason where it is not AS_EXPECTED.
+
+    AS_EXPECTED is what the causes excuse, and what they explain to the last bit.
+    """
     if measured.level.rank <= expected.level.rank:
-        return Verdict.AS_EXPECTED, None
+        return (Verdict.WORSE, explanation.fault) if explanation.fault else (Verdict.AS_EXPECTED, None)
     why = "; ".join(expected.causes) or "the tables state the same traits on both sides"
     return Verdict.WORSE, (
         f"measured {measured.level}, expected {expected.level} at worst ({why}); {measured.parameter} exceeds the rounding "

@@ -6,7 +6,7 @@ Reports read this module; it does not import numpy.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -166,6 +166,8 @@ class Result:
         expected: the worst level that the causes explain.
         causes: the causes of the pair that have an effect in this scenario.
         verdict: the verdict; a free run has that of its forced run.
+        remainder: what remains in float64 of the difference when the causes are taken away; None where there are none, or
+            no formula of the algorithm. It is EQUIVALENT at worst, or the verdict WORSE.
         reason: why the verdict is not AS_EXPECTED; None if it is.
         noise_floor: for a free run, the drift between the source's own runs in float32 and float64; else None.
         accepted: false where the measured level fails the check although the tables predict it.
@@ -186,6 +188,7 @@ class Result:
     noise_floor: float | None = None
     accepted: bool = True
     course: Course | None = None
+    remainder: Divergence | None = None
 
     @property
     def passes(self) -> bool:
@@ -259,6 +262,16 @@ class Report:
         """Whether something ran, every result passes, and every call of the user's files was translated."""
         left_out = any(item.fails for item in self.refused)
         return self.ran and not left_out and all(result.passes for result in self.results)
+
+
+def named(trait: str) -> str:
+    """A trait or hyperparameter in a sentence."""
+    return f"the {trait.replace('_', ' ')}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Names joined by commas and a final `and`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def internal_error(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from optmap.conformance.calls import canonical_values
 from optmap.conformance.compare import compare, course, drift
 from optmap.conformance.expect import Circumstances, expectation, judge
+from optmap.conformance.explain import DTYPE, NOTHING, Explainer
 from optmap.conformance.pool import Session
 from optmap.conformance.results import Level, Mode, Result, Verdict, internal_error
 from optmap.conformance.scenario import Failure, Gradients, Job, Outcome, Rows, Trace
@@ -92,6 +93,7 @@ class _Batch:
         self.sessions = sessions
         self.options = options
         self.sources: dict[tuple[int, str, str], Outcome] = {}
+        self.explainer = Explainer()
         self.found: dict[int, list[Result]] = {id(trial): [] for trial in trials}
 
     def results(self) -> dict[int, list[Result]]:
@@ -177,8 +179,11 @@ class _Batch:
         if self.options.courses:
             made = replace(made, course=course(source, outcome, trial.scenario.start, dtype))
         if made.mode is Mode.FORCED:
-            verdict, reason = judge(measured, expected)
-            return replace(made, divergence=measured, verdict=verdict, reason=reason)
+            explanation = NOTHING
+            if trial.rule is not None and dtype == DTYPE:
+                explanation = self.explainer.explain(trial.rule, trial.plan, trial.scenario, source, outcome)
+            verdict, reason = judge(measured, expected, explanation)
+            return replace(made, divergence=measured, verdict=verdict, reason=reason, remainder=explanation.remainder)
         forced = self.found[id(trial)][-1]
         return replace(
             made, divergence=measured, verdict=forced.verdict, reason=forced.reason, noise_floor=self._noise(trial)

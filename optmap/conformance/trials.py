@@ -10,6 +10,8 @@ from typing import Any, Final
 from optmap.conformance.calls import Call, arguments_of, canonical_values, choices, plans, target_arguments
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.expect import describe
+from optmap.conformance.explain import stated
+from optmap.conformance.replay import Stated
 from optmap.conformance.results import Pair, Refused
 from optmap.conformance.rules import RULES, build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
@@ -26,13 +28,16 @@ ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
 
 @dataclass(frozen=True)
 class Trial:
-    """A translated call in one scenario. The plan may depend on the scenario's parameter groups."""
+    """A translated call in one scenario. The plan may depend on the scenario's parameter groups.
+
+    `rule` is what the tables say of the call, for which there is a formula.
+    """
 
     call: Call
     pair: Pair
     plan: Plan
     scenario: Scenario
-    groups: tuple[str, ...] = ()
+    rule: Stated | None = None
 
     @cached_property
     def rate(self) -> float:
@@ -106,6 +111,7 @@ class Trials:
         made = next((plan for plan in found if plan.target.name == call.target), usual)
         if made is not usual:  # the code around the call, such as an attached schedule, decides
             picked = dict.fromkeys(Prefer, made)
+        rule = stated(self.tables, call)
         for plan in found:
             if not self.every_target and plan not in picked.values():
                 continue
@@ -115,7 +121,7 @@ class Trials:
                     yield Trial(call, pair, plan, next(iter(self.scenarios.values())))
                 continue
             for scenario in self.scenarios.values():
-                if trial := self._trial(call, pair, plan, scenario):
+                if trial := self._trial(call, pair, plan, scenario, rule):
                     yield trial
 
     def _refuse(self, call: Call, target: Framework) -> None:
@@ -134,12 +140,12 @@ class Trials:
             _not_run(plan), tuple(map(dict, call.groups or ())),
         )  # fmt: skip
 
-    def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario) -> Trial | None:
+    def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario, rule: Stated | None) -> Trial | None:
         if call.row and scenario.name not in ROW_SCENARIOS and not scenario.sparse:
             return None
+        trial = Trial(call, pair, plan, scenario, rule)
         if call.groups is not None:  # the plan is one for groups already
-            return _with_groups(call, pair, plan, scenario)
-        trial = Trial(call, pair, plan, scenario)
+            return _with_groups(trial)
         if scenario.groups:
             grouped = self._grouped(trial) if _fits(trial) else None
             return grouped and replace(trial, plan=grouped)
@@ -155,8 +161,9 @@ class Trials:
         return next((plan for plan in found if not isinstance(plan, str) and plan.target is target), None)
 
 
-def _with_groups(call: Call, pair: Pair, plan: Plan, scenario: Scenario) -> Trial | None:
+def _with_groups(trial: Trial) -> Trial | None:
     """The call with its own groups, over which a scenario's parameters are spread. Their rates stay as they are written."""
+    call, plan, scenario = trial.call, trial.plan, trial.scenario
     if scenario.rate_factors or scenario.sparse:
         return None
     groups = list(call.groups or ())[: len(scenario.start)] or [()]
@@ -164,10 +171,11 @@ def _with_groups(call: Call, pair: Pair, plan: Plan, scenario: Scenario) -> Tria
     if not any(groups) and not all(
         api.module.groups_take_all or api.module.group_keys for api in (plan.source, plan.target)
     ):
-        trial = Trial(call, pair, plan, scenario)  # groups that set nothing, and a framework that has none
-        return trial if not scenario.groups and _fits(trial) else None
+        return (
+            trial if not scenario.groups and _fits(trial) else None
+        )  # groups that set nothing, and a framework that has none
     spread = tuple(GroupChange(tuple(names[i :: len(groups)]), values=values) for i, values in enumerate(groups))
-    trial = Trial(call, pair, plan, replace(scenario, groups=spread))
+    trial = replace(trial, scenario=replace(scenario, groups=spread))
     return trial if _fits(trial) else None
 
 

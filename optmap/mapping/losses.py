@@ -70,7 +70,7 @@ def _fixed(call: Canonical, target: Api, name: str, value: Formula) -> Iterator[
         yield Cause(
             name, hyperparameter.effect, f"uses {name} {value.number!r}", f"always uses {name} {constant!r}",
             None, str(target.at), None, _size(call, target, hyperparameter.grows_with),
-            _in_squares(call, target, name), _start(call),
+            _in_squares(call, target, name), _start(call), constant,
         )  # fmt: skip
 
 
@@ -111,8 +111,14 @@ def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
             size, squared = math.sqrt(size or 0), False
         yield Cause(
             trait.name, trait.effect, trait.values[own], trait.values[other], trait.advice_to.get(other, trait.advice),
-            str(target.at), trait.needs, size, squared, _start(call),
+            str(target.at), trait.needs, size, squared, _start(call), other,
         )  # fmt: skip
+
+
+def traits_of(call: Canonical, api: Api) -> dict[str, str]:
+    """The value of every trait that a class has for this call."""
+    found = {name: _rule(call, api, trait) for name, trait in call.tables.traits.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 _SMALLEST: Final = 1e-37

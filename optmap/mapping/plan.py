@@ -95,7 +95,8 @@ _SMALLER: Final = 0.5
 class Cause(NamedTuple):
     """One reason why two update rules differ for a call. `size` is the hyperparameter that decides how far, where it is known.
 
-    `squared` says that it is added to squares of gradients on one side, whose sum or mean starts from `start`.
+    `squared` says that it is added to squares of gradients on one side, whose sum or mean starts from `start`. `other` is the
+    target's value of the trait or hyperparameter.
     """
 
     trait: str
@@ -108,6 +109,7 @@ class Cause(NamedTuple):
     size: float | None = None
     squared: bool = False
     start: float = 0.0
+    other: Literal = None
 
     def diverges(self, gradient: float = USUAL_GRADIENT) -> bool:
         """Tell whether the rules drift apart visibly at gradients of a size."""

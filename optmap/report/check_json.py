@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from optmap.conformance.results import Report, Result
+from optmap.conformance.results import Level, Report, Result
 from optmap.report.check_summary import counts
 
 
@@ -29,7 +29,7 @@ def render(report: Report) -> str:
 
 
 def _row(result: Result) -> dict[str, Any]:
-    pair, measured = result.pair, result.divergence
+    pair, measured, rest = result.pair, result.divergence, result.remainder
     return {
         "source": pair.source,
         "target": pair.target,
@@ -47,6 +47,8 @@ def _row(result: Result) -> dict[str, Any]:
         "level": measured and str(measured.level),
         "expected": str(result.expected),
         "causes": list(result.causes),
+        "explained": rest and rest.level.rank <= Level.EQUIVALENT.rank,
+        "remainder": rest and _finite(rest.max_abs),
         "verdict": str(result.verdict),
         "reason": result.reason,
         "engine": result.engine,

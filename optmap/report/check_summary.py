@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from optmap.conformance.results import FailOn, Level, Mode, Pair, Refused, Report, Result, Verdict
+from optmap.conformance.results import FailOn, Level, Mode, Pair, Refused, Report, Result, Verdict, listed, named
 from optmap.mapping.values import write_literal
 
 DRIFT: Final = "drift: how far apart the two runs end, as a fraction of the distance that the source's run travelled"
@@ -44,6 +44,18 @@ class Summary:
         if self.failed:
             return verdict_words(self.failed[0])
         return "DIVERGENT, as expected" if self.level is Level.DIVERGENT else Verdict.AS_EXPECTED
+
+    @property
+    def explained(self) -> str:
+        """The verdict, with what explains a difference and how little remains without that."""
+        explained = [item for item in self.forced if item.remainder is not None]
+        names = list(dict.fromkeys(cause.partition(":")[0] for item in explained for cause in item.causes))
+        if not names or self.failed:
+            return self.words
+        these = "this" if len(names) == 1 else f"these {len(names)}"
+        largest = max(item.remainder.max_abs for item in explained if item.remainder is not None)
+        rest = f"with {these} the remaining difference is {number(largest)}"
+        return f"{self.level}, explained by {listed([named(name) for name in names])}: {rest}"
 
     @property
     def level(self) -> Level | None:

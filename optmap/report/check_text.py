@@ -29,7 +29,7 @@ MAX_FAILURES = 20
 DRIFTS = ", drift "
 STYLES: Final = {
     r"\b(WORSE|BETTER|NOT_RUN|FAILED|DIVERGENT, rejected)\b": "bold red",
-    r"\bDIVERGENT(, as expected)?\b(?!, rejected)": "yellow",
+    r"\bDIVERGENT(, as expected|, explained)?\b(?!, rejected)": "yellow",
     r"\b(IDENTICAL|EQUIVALENT|CLOSE|AS_EXPECTED|passed)\b": "green",
 }
 
@@ -71,7 +71,7 @@ def _block(summary: Summary) -> Iterator[str]:
         yield f"  {head:<8} {level:<10} {_measured(level, results)}"
         head = ""
     yield from _expected_and_free(summary)
-    yield f"  verdict  {summary.words}"
+    yield f"  verdict  {summary.explained}"
     if pair.not_run:
         yield f"           {pair.not_run}; this does not fail the check"
     for text in dict.fromkeys(result.reason for result in summary.failed if result.reason):

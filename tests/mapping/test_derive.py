@@ -345,8 +345,8 @@ def traits(item: Plan) -> list[tuple[str, Effect]]:
 def test_traits_that_differ_are_causes(small: MappingSet) -> None:
     found = derive(small, A, SPLIT, params="p")
     assert found.causes == (
-        Cause("bias", Effect.DIVERGENT, "corrects", "leaves", None, str(small.apis[SPLIT].at)),
-        Cause("place", Effect.CLOSE, "puts inside", "puts outside", "move it", str(small.apis[SPLIT].at)),
+        Cause("bias", Effect.DIVERGENT, "corrects", "leaves", None, str(small.apis[SPLIT].at), other="none"),
+        Cause("place", Effect.CLOSE, "puts inside", "puts outside", "move it", str(small.apis[SPLIT].at), other="out"),
     )
     assert found.divergent
     assert traits(derive(small, A, SWAPPED, params="p", flag="True")) == [("place", Effect.CLOSE)]
