@@ -127,9 +127,8 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]
     neutral = f"dropped at {write_literal(hyperparameter.neutral)}, otherwise " if hyperparameter.has_neutral else ""
-    return (
-        f"{neutral}{hyperparameter.advice(target.framework, parameter.name) or 'refused, or another class is chosen'}"
-    )
+    advice = hyperparameter.advice(target.framework, parameter.name) or "refused, or another class is chosen"
+    return f"{neutral}{advice.partition(chr(10))[0]}"
 
 
 def _target_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:

@@ -91,7 +91,10 @@ def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
 
 def _refused(item: Plan) -> str:
     """Why a counterpart cannot express the defaults, and what to do."""
-    reasons = (f"{problem.message}{f'; {problem.remedy}' if problem.remedy else ''}" for problem in item.problems)
+    reasons = (
+        f"{problem.message}{f'; {problem.remedy.partition(chr(10))[0]}' if problem.remedy else ''}"
+        for problem in item.problems
+    )
     return f"refused at the defaults: {'; '.join(reasons)}"
 
 

@@ -39,7 +39,7 @@ def losses(call: Canonical, target: Api, stands_for: Mapping[str, str]) -> Itera
 def _missing(call: Canonical, target: Api, name: str, value: Formula) -> Problem:
     parameter, hyperparameter = call.parameters.get(name), call.tables.hyperparameters[name]
     what = parameter.name if parameter else name
-    message = f"{target.name} has no counterpart of {what} ({hyperparameter.about})"
+    message = f"{target.name} has no {what}"
     known = value.known and name not in call.in_groups
     text = write_literal(value.number) if known else value.value.text or what
     return call.problem(Loss.MISSING, name, message, hyperparameter.advice(target.framework, text))
@@ -64,13 +64,14 @@ def _fixed(call: Canonical, target: Api, name: str, value: Formula) -> Iterator[
     given = call.index(name) is not None and not (value.known and same(value, literal(default)))
     if given or is_schedule(target):
         text = constant if isinstance(constant, str) else repr(constant)
-        message = f"{target.name} has no argument for {name} and always uses {text}"
+        message = f"{target.name} always uses {name} {text}"
         yield call.problem(Loss.MISSING, name, message, hyperparameter.remedy if is_schedule(target) else None)
     elif name not in call.tables.traits:
         yield Cause(
             name, hyperparameter.effect, f"uses {name} {value.number!r}", f"always uses {name} {constant!r}",
             None, str(target.at), None, _size(call, target, hyperparameter.grows_with),
             _in_squares(call, target, name), _start(call), constant,
+            f"{name} is always {constant!r}, not {value.number!r}",
         )  # fmt: skip
 
 
@@ -112,6 +113,7 @@ def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
         yield Cause(
             trait.name, trait.effect, trait.values[own], trait.values[other], trait.advice_to.get(other, trait.advice),
             str(target.at), trait.needs, size, squared, _start(call), other,
+            trait.becomes.get(other),
         )  # fmt: skip
 
 

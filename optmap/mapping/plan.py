@@ -96,7 +96,7 @@ class Cause(NamedTuple):
     """One reason why two update rules differ for a call. `size` is the hyperparameter that decides how far, where it is known.
 
     `squared` says that it is added to squares of gradients on one side, whose sum or mean starts from `start`. `other` is the
-    target's value of the trait or hyperparameter.
+    target's value of the trait or hyperparameter; `change` says what becomes of it, where the tables do.
     """
 
     trait: str
@@ -110,6 +110,7 @@ class Cause(NamedTuple):
     squared: bool = False
     start: float = 0.0
     other: Literal = None
+    change: str | None = None
 
     def diverges(self, gradient: float = USUAL_GRADIENT) -> bool:
         """Tell whether the rules drift apart visibly at gradients of a size."""

@@ -98,7 +98,8 @@ class Hyperparameter(Record):
     inert_without: str | None = key("the hyperparameter without which it does nothing", default=None)
     remedy: str | None = key("what to do where a framework lacks it; {value} is the value given", default=None)
     remedies: dict[str, str] = key(
-        "framework that lacks it -> what to do there; {value} is the value given", default={}
+        "framework that lacks it -> what to do there, and code below the first line; {value} is the value given",
+        default={},
     )
     effect: Effect = key(
         "how far rules drift apart where one can only use another value; close by default", default=Effect.CLOSE
@@ -127,6 +128,7 @@ class Trait(Record):
     name: str = own_key()
     at: Position = place()
     values: dict[str, str] = key("value -> what the framework does, as the predicate of a sentence")
+    becomes: dict[str, str] = key("the target's value -> what changes, as a sentence of its own", default={})
     default: str | None = key("the value of APIs that do not state the trait", default=None)
     effect: Effect = key("how far rules drift apart that differ here")
     active_with: tuple[str, ...] = key("the trait matters only while one of these is not neutral", default=())

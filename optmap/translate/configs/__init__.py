@@ -51,15 +51,16 @@ def _diagnostic(entry: Entry, tables: MappingSet, options: Options) -> Diagnosti
     made = constructor(
         tables, found.api, found.arguments, options.target, "model", options.prefer, parameters=options.params
     )
-    stands = f"{entry.key}: {entry.name} stands for {found.api.name}"
+    stands = f"{entry.key}: {entry.name} is {found.api.name}"
     beside = f"; {', '.join(found.beside)} beside it {'are' if len(found.beside) > 1 else 'is'} not part of this"
     tail = beside if found.beside else ""
     if made.text is None:
-        message = f"{stands}, which cannot be translated: {'; '.join(made.reasons)}{tail}"
+        message = f"{stands} and cannot be translated: {made.reasons[0]}{tail}"
         return _say(CONFIGURED_UNKNOWN, message, entry.at, str(found.api.at))
-    message = f"{stands}; in {options.target} construct {made.text}{made.warning}{tail}"
-    return _say(CONFIGURED_OPTIMIZER, message, entry.at, str(found.api.at))
+    differs = f"; {made.warning}" if made.warning else ""
+    message = f"{stands}; write it in {options.target.facts.title}{tail}{differs}"
+    return _say(CONFIGURED_OPTIMIZER, message, entry.at, str(found.api.at), made.text)
 
 
-def _say(code: Code, message: str, at: Node, table: str | None = None) -> Diagnostic:
-    return Diagnostic(code, message, at.line, at.column, table)
+def _say(code: Code, message: str, at: Node, table: str | None = None, replacement: str | None = None) -> Diagnostic:
+    return Diagnostic(code, message, at.line, at.column, table, None, replacement)

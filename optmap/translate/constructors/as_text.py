@@ -57,7 +57,7 @@ def constructor(
         trainer=trainer,
     )  # fmt: skip
     if isinstance(resolved, Refusal):
-        return Constructor(None, tuple(reason.message for reason in resolved.reasons))
+        return Constructor(None, tuple(reason.whole for reason in resolved.reasons))
     trained = parameters or f"{model}.{target.facts.parameters.trainable or 'parameters'}()"
     texts = [_argument(item, given, trained) for item in resolved.plan.arguments]
     return Constructor(f"{resolved.plan.target.name}({', '.join(texts)})", (), _warning(resolved))
@@ -65,13 +65,13 @@ def constructor(
 
 def _warning(resolved: Rewrite) -> str:
     """How training will differ; what avoids it is said once."""
-    parts, advice = "", ""
+    parts, advice = list[str](), list[str]()
     for reason in resolved.reasons:
         if reason.code.severity is Severity.WARNING:
             other = reason.remedy is not None and reason.remedy.kind is RemedyKind.OTHER_CLASS
-            parts += f"; {reason.statement if other else reason.message}"
-            advice = advice or (f". {reason.remedy.text}" if other and reason.remedy is not None else "")
-    return parts + advice
+            parts.append(reason.statement if other else reason.whole)
+            advice += [reason.remedy.said] if other and reason.remedy is not None else []
+    return "; ".join((*parts, *advice[:1]))
 
 
 def _argument(item: TargetArgument, given: Sequence[GivenArgument], parameters: str) -> str:

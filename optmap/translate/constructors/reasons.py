@@ -39,20 +39,29 @@ class RemedyKind(Enum):
     OTHER_CLASS = auto()
 
 
-_LEADS: Final = {RemedyKind.VALUE: "; ", RemedyKind.DIFFERENCE: ". To avoid it, ", RemedyKind.OTHER_CLASS: ". "}
+_LEADS: Final = {RemedyKind.VALUE: "; ", RemedyKind.DIFFERENCE: "; to avoid it, ", RemedyKind.OTHER_CLASS: "; "}
 
 
 class Remedy(NamedTuple):
-    """What to do about it."""
+    """What to do about it. The tables have code below the first line of a text."""
 
     kind: RemedyKind
     text: str
+
+    @property
+    def said(self) -> str:
+        return self.text.partition("\n")[0]
+
+    @property
+    def code(self) -> str | None:
+        return self.text.partition("\n")[2] or None
 
 
 class Reason(NamedTuple):
     """Something to say about a call: a statement and perhaps a remedy.
 
-    `index` is the argument that it is about, None for the whole call; `cause` the difference of the update rules.
+    `index` is the argument that it is about, None for the whole call; `cause` the difference of the update rules. `detail` is for
+    those who ask for it.
     """
 
     code: Code
@@ -62,10 +71,20 @@ class Reason(NamedTuple):
     table: str | None = None
     remedy: Remedy | None = None
     cause: Cause | None = None
+    detail: str | None = None
 
     @property
     def message(self) -> str:
-        return self.statement + (_LEADS[self.remedy.kind] + self.remedy.text if self.remedy is not None else "")
+        return self.statement + (_LEADS[self.remedy.kind] + self.remedy.said if self.remedy is not None else "")
+
+    @property
+    def replacement(self) -> str | None:
+        return self.remedy.code if self.remedy is not None else None
+
+    @property
+    def whole(self) -> str:
+        """The message with its code, on one line."""
+        return f"{self.message}: {' '.join(self.replacement.split())}" if self.replacement else self.message
 
 
 def at_changing_rate(reasons: Sequence[Reason]) -> tuple[Reason, ...]:

@@ -131,7 +131,7 @@ def _resolve(
         return Refusal(tuple(_problem_reasons(found)))
     reasons = _reasons(found, chosen, trainer)
     if serving is not None and usual not in classes and chosen is found[0]:
-        message = f"{chosen.target.name} was chosen over {usual.name}: {serving.why}"
+        message = f"{chosen.target.name} chosen over {usual.name}: {serving.why}"
         reasons.insert(0, Reason(RETARGETED, Subject.CHOICE, message, None, str(chosen.target.at)))
     return Rewrite(chosen, tuple(reasons))
 
@@ -159,12 +159,12 @@ def _reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> li
         if argument.filled:
             literals = tuple(piece.literal for piece in argument.pieces if isinstance(piece, Constant))
             text = write_literal(literals if argument.compound else literals[0])
-            message = (
-                f"{argument.parameter.name}={text} was written out: {target.name} would otherwise use another value"
-            )
+            default = argument.parameter.default
+            own = "needs it" if argument.parameter.required else f"defaults to {write_literal(default)}"  # type: ignore[arg-type]
+            message = f"{argument.parameter.name}={text} added ({target.name} {own})"
             reasons.append(Reason(DEFAULT_FILLED, Subject.DEFAULT, message, None, str(argument.parameter.at)))
     if chosen is not plans[0]:
-        reasons.append(Reason(RETARGETED, Subject.CHOICE, _choice(plans, chosen), None, str(target.at)))
+        reasons.append(_choice(plans, chosen))
     reasons += _cause_reasons(plans, chosen, trainer)
     reasons += [
         Reason(code, Subject.TARGET, message, None, str(target.at))
@@ -178,38 +178,42 @@ def _reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> li
     return reasons
 
 
-def _choice(plans: Sequence[Plan], chosen: Plan) -> str:
+def _choice(plans: Sequence[Plan], chosen: Plan) -> Reason:
     """Why another class than the documented one was chosen."""
     documented, target = plans[0], chosen.target
-    lead = f"{target.name} was chosen over {documented.target.name}"
-    if documented.problems:
-        return f"{lead}: {'; '.join(dict.fromkeys(problem.message for problem in documented.problems))}"
     kept = {cause.trait for cause in chosen.causes}
-    gone = dict.fromkeys(cause.target for cause in documented.causes if cause.trait not in kept)
-    usual = choose(plans, Prefer.DOCUMENTED)
-    steps = target.framework.facts.steps
-    limit = f", as {steps.trainers[0]} needs" if steps.trainers and target.module.name not in steps.trained else ""
-    name = usual.target.name if usual is not None else documented.target.name
-    return f"{lead}, which {' and '.join(gone)}; --prefer documented chooses {name}{limit}"
+    gone = [f"{documented.target.name} {cause.target}" for cause in documented.causes if cause.trait not in kept]
+    why = list(dict.fromkeys(problem.message for problem in documented.problems)) or gone
+    details = [f"also, {'; '.join(why[1:])}"] if why[1:] else []
+    if not documented.problems:
+        usual, steps = choose(plans, Prefer.DOCUMENTED), target.framework.facts.steps
+        name = usual.target.name if usual is not None else documented.target.name
+        limit = f", as {steps.trainers[0]} needs" if steps.trainers and target.module.name not in steps.trained else ""
+        details.append(f"--prefer documented chooses {name}{limit}")
+    detail = ". ".join(details) or None
+    message = f"{target.name} chosen: {why[0]}"
+    return Reason(RETARGETED, Subject.CHOICE, message, None, str(target.at), detail=detail)
 
 
 def _cause_reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> list[Reason]:
     better = choose(plans, Prefer.FAITHFUL)
     reasons = []
     for cause in chosen.causes:
-        message = f"{chosen.source.name} {cause.source}; {chosen.target.name} {cause.target}"
+        statement = cause.change or f"{chosen.target.name} {cause.target}"
+        detail = f"{chosen.source.name} {cause.source}; {chosen.target.name} {cause.target}"
         gone = better is not None and all(other.trait != cause.trait for other in better.causes)
         remedy = Remedy(RemedyKind.DIFFERENCE, cause.advice) if cause.advice else None
         if better is not None and better.target is not chosen.target and gone:
-            agrees = f"agrees{' in this' if better.causes else ''}"
-            text = f"--prefer faithful chooses {better.target.name}, which {agrees}"
+            avoid = "--prefer faithful avoids it"
+            more = f"--prefer faithful chooses {better.target.name}, which agrees{' in this' if better.causes else ''}"
             if trainer is not None and better.target.module.name not in trainer.modules:
-                text = f"{better.target.name} {agrees}, but {trainer.text} does not take it"
-            remedy = Remedy(RemedyKind.OTHER_CLASS, text)
+                avoid += f" where {better.target.framework.facts.steps.trainers[0]} does not train"
+                more += f"; {trainer.text} does not take it"
+            remedy, detail = Remedy(RemedyKind.OTHER_CLASS, avoid), f"{detail}. {more}"
         seen = cause.diverges() and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
         subject = SUBJECTS.get(cause.trait, Subject.DIFFERENCE)
-        reasons.append(Reason(code, subject, message, None, cause.table, remedy, cause))
+        reasons.append(Reason(code, subject, statement, None, cause.table, remedy, cause, detail))
     return reasons
 
 

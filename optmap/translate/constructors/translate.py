@@ -143,7 +143,10 @@ class CallTranslation:
 
     def _findings(self, call: CallText, reasons: Iterable[Reason]) -> tuple[Finding, ...]:
         return tuple(
-            Finding(item.code, item.message, self._at(call, item.index), item.table) for item in reasons
+            Finding(
+                item.code, item.message, self._at(call, item.index), item.table, item.replacement, detail=item.detail
+            )
+            for item in reasons
         )  # fmt: skip
 
     def _resolve(

@@ -197,12 +197,17 @@ class _Strings:
             self.tables, named.api, named.arguments, target, model, self.options.prefer, trainer=trainer,
             parameters=self.options.params,
         )  # fmt: skip
-        stands = f"{self._shown(node)} stands for {named.api.name}"
         if made.text is None:
-            message = f"{stands}, which cannot be translated: {'; '.join(made.reasons)}"
+            message = f"{named.api.name} is named here and cannot be translated: {made.reasons[0]}"
+            detail = "; ".join(made.reasons[1:]) or None
         else:
-            message = f"{stands}; in {target} construct {made.text}{made.warning}"
-        return Finding(OPTIMIZER_BY_NAME, message, node, str(named.api.at), covers=covers)
+            differs = f"; {made.warning}" if made.warning else ""
+            message, detail = (
+                f"{named.api.name} is named here: pass an optimizer of {target.facts.title}{differs}",
+                None,
+            )
+        table = str(named.api.at)
+        return Finding(OPTIMIZER_BY_NAME, message, node, table, made.text, covers, detail)
 
     def _shown(self, node: ast.expr) -> str:
         from optmap.translate.surroundings.messages import shown

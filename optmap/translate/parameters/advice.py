@@ -21,7 +21,7 @@ from optmap.source.changes import Change
 from optmap.source.compose import edited_text
 from optmap.source.syntax import chain_of
 from optmap.source.text import Source
-from optmap.translate.constructors.reasons import Reason, RemedyKind, Subject
+from optmap.translate.constructors.reasons import Reason, Remedy, RemedyKind, Subject
 from optmap.translate.findings import Finding, Place
 from optmap.translate.parameters.groups import ParametersArgument
 
@@ -46,7 +46,7 @@ def exact_advice(reason: Reason, plan: Plan, parameters: str | None, weight_deca
     if advice is None:
         return reason
     other = reason.statement if reason.remedy is None or reason.remedy.kind is RemedyKind.DIFFERENCE else reason.message
-    return reason._replace(statement=f"{other}. To decay what the source decays, {advice}", remedy=None)
+    return reason._replace(statement=other, remedy=Remedy(RemedyKind.VALUE, advice))
 
 
 def _advice(target: Parameters, parameters: str | None, weight_decay: str | None) -> str | None:

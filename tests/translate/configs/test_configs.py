@@ -23,18 +23,18 @@ EVERY = frozenset(Framework) - {Framework("mindspore")}
 
 
 def say(tables: MappingSet, name: str, text: str, **options: Any) -> list[tuple[int, int, str, str]]:
-    """(line, column, code, message) of everything said about a file."""
+    """(line, column, code, message) of everything said about a file; the message with its code."""
     chosen = Options(
         Framework("mindspore"), frozenset({options.pop("source")}) if "source" in options else EVERY, **options
     )
     error, found = config_diagnostics(textwrap.dedent(text).encode(), Path(name), tables, chosen)
     assert error is None
-    return [(item.line, item.column, item.code.id, item.message) for item in found]
+    return [(item.line, item.column, item.code.id, f"{item.message}\n{item.replacement or ''}") for item in found]
 
 
 def call(message: str) -> str:
     """The constructor call that a message shows, which must be an expression."""
-    text = message.partition(" construct ")[2].partition(";")[0]
+    text = message.partition("\n")[2]
     ast.parse(text, mode="eval")
     return text
 
