@@ -59,6 +59,12 @@ def signature(parameter: Parameter) -> str:
     return parameter.name if parameter.required else f"{parameter.name}={write_literal(parameter.default)}"  # type: ignore[arg-type]
 
 
+def flat(advice: str | None) -> str | None:
+    """Advice of the tables on one line, with what stands below the first."""
+    first, _, more = (advice or "").partition("\n")
+    return f"{first}. {more}" if more else advice
+
+
 def show(found: Sequence[Comparison], format: str) -> None:
     """Print comparisons as JSON, or as tables: of Rich on a terminal, of Markdown elsewhere."""
     if format == "json":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from optmap.commands.common import UsageError, choice, known_frameworks, reports_usage_errors, tables_at, versioned
-from optmap.commands.comparison import Comparison, Row, show, signature
+from optmap.commands.comparison import Comparison, Row, flat, show, signature
 from optmap.commands.explain_schedule import compare as compare_schedules
 from optmap.commands.matrix import level, measured
 from optmap.mapping.derive import candidates, plan
@@ -65,7 +65,7 @@ def compare(loaded: MappingSet, source: Api, target: Framework) -> Iterator[Comp
         details = {"measured": level(item), "causes": causes, "elsewhere": elsewhere, "problems": problems}
         yield Comparison(source, target, each, rows(loaded, source, each), sections, details)
     if not classes:
-        instead = loaded.instead(source, target)
+        instead = flat(loaded.instead(source, target))
         details = {"instead": instead, "causes": [], "elsewhere": [], "problems": []}
         about = f"{source.name}: {loaded.algorithms[source.algorithm].title}."
         yield Comparison(source, target, None, (), {"Instead": [instead] if instead else []}, details, about)
@@ -122,7 +122,7 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
     if tie == "parameters":
         if target.framework.facts.steps.gradients is Gradients.TAPE:
             return f"{target.framework} takes the variables when gradients are applied"
-        return f"left out: {target.name} {target.framework.facts.parameters.left_out}"
+        return f"left out: {target.framework.facts.parameters.left_out}"
     if tie in target.fixed:
         return f"always {write_literal(target.fixed[tie])}"
     hyperparameter = loaded.hyperparameters[tie]

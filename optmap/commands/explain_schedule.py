@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optmap.commands.comparison import Comparison, Row, signature
+from optmap.commands.comparison import Comparison, Row, flat, signature
 from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.derive import candidates
 from optmap.mapping.framework import Framework
@@ -24,7 +24,7 @@ def compare(schedules: MappingSet, source: Api, target: Framework) -> Iterator[C
         notes = list(_notes(schedules, source, api))
         yield Comparison(source, target, api, tuple(_rows(source, api)), {"Notes": notes}, {"notes": notes})
     if not counterparts:
-        advice = schedules.instead(source, target)
+        advice = flat(schedules.instead(source, target))
         note = (
             advice
             or "A call is refused with the formula of its rates, or replaced by an attached function of that formula."

@@ -100,7 +100,7 @@ def _refused(item: Plan) -> str:
 
 def _absent(loaded: MappingSet, api: Api, target: Framework) -> str:
     """The statement that a class has no counterpart, with the tables' advice."""
-    instead = loaded.instead(api, target)
+    instead = (loaded.instead(api, target) or "").partition("\n")[0]
     return f"no counterpart in {target}{f': {instead}' if instead else ''}"
 
 

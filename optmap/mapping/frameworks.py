@@ -63,8 +63,8 @@ class Parameters(Record, title="parameters"):
     scales: dict[str, str] = key("last part of a name elsewhere -> that of a normalization layer here", default={})
     spare: str | None = key("how to decay what the source decays, given {parameters}, {list}, {model}", default=None)
     spare_any: str | None = key("the same where the parameters cannot be quoted", default=None)
-    left_out: str = key("what is said of a class that takes no parameters", default="takes none of them")
-    left_out_some: str = key("the same where they may be some of a model's", default="updates what it is given")
+    left_out: str = key("what is said of a class that takes no parameters", default="the class takes none")
+    left_out_some: str = key("the same where they may be some of a model's", default="the class takes none")
     shown_by: str | None = key("what to do so that a file shows what an optimizer trains", default=None)
 
 

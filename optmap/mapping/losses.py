@@ -70,8 +70,7 @@ def _fixed(call: Canonical, target: Api, name: str, value: Formula) -> Iterator[
         yield Cause(
             name, hyperparameter.effect, f"uses {name} {value.number!r}", f"always uses {name} {constant!r}",
             None, str(target.at), None, _size(call, target, hyperparameter.grows_with),
-            _in_squares(call, target, name), _start(call), constant,
-            f"{name} is always {constant!r}, not {value.number!r}",
+            _in_squares(call, target, name), _start(call), constant, f"{name} is always {constant!r}, not {value.number!r}",
         )  # fmt: skip
 
 
@@ -82,14 +81,14 @@ def _group_losses(call: Canonical, target: Api) -> Iterator[Problem]:
             continue
         extra = call.source.module.group_extras.get(key)
         if target.parameters_argument is None:
-            message = f"{target.name} has no parameter groups, and one here sets {key!r}"
+            message = f"{target.name} has no groups, and one here sets {key!r}"
         elif module.groups_take_all and extra is None:
-            message = f"parameter groups of {target.name} cannot set {key!r} (only its own hyperparameters)"
+            message = f"groups of {target.name} cannot set {key!r}"
         else:
             own = module.group_keys if target.group_keys is None else target.group_keys
             allowed = f" (only {', '.join(('params', *own))})" if not module.groups_take_all else ""
-            message = f"parameter groups of {target.name} cannot set {key!r}{allowed}"
-        remedy = extra or "set it for all groups, or use one optimizer for each group"
+            message = f"groups of {target.name} cannot set {key!r}{allowed}"
+        remedy = extra or "set it for all groups, or use an optimizer for each"
         yield Problem(Loss.GROUP_KEY, key, None, None, message, remedy)
 
 
@@ -112,8 +111,7 @@ def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
             size, squared = math.sqrt(size or 0), False
         yield Cause(
             trait.name, trait.effect, trait.values[own], trait.values[other], trait.advice_to.get(other, trait.advice),
-            str(target.at), trait.needs, size, squared, _start(call), other,
-            trait.becomes.get(other),
+            str(target.at), trait.needs, size, squared, _start(call), other, trait.becomes.get(other),
         )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ class Cause(NamedTuple):
     """One reason why two update rules differ for a call. `size` is the hyperparameter that decides how far, where it is known.
 
     `squared` says that it is added to squares of gradients on one side, whose sum or mean starts from `start`. `other` is the
-    target's value of the trait or hyperparameter; `change` says what becomes of it, where the tables do.
+    target's value of the trait or hyperparameter, `change` what becomes of it, where the tables say so.
     """
 
     trait: str

@@ -73,14 +73,14 @@ def _faults(api: Api, arguments: Sequence[CallArgument], found: Unbound) -> list
 
 def _unknown(api: Api, name: str) -> str:
     package = api.module.package
-    hint = f"(--from {package}==VERSION says which version a file is for)"
+    hint = f"(--from {package}==VERSION, if the file is for another version)"
     for row in api.parameters:
         if name in row.was:
-            return f"{api.name} has no argument {name!r} since {package} {row.was[name]}; it takes {row.name!r} {hint}"
+            return f"no argument {name!r} since {package} {row.was[name]}; did you mean {row.name!r}? {hint}"
         if row.name == name:
             gone = row.until is not None and key(row.until) <= key(api.version or api.verified)
             when = f"since {package} {row.until}" if gone else f"before {package} {row.since}"
-            return f"{api.name} has no argument {name!r} {when} {hint}"
+            return f"no argument {name!r} {when} {hint}"
     from difflib import get_close_matches
 
     close = get_close_matches(name, [parameter.name for parameter in api.current], n=1, cutoff=0.5)

@@ -115,9 +115,9 @@ def _resolve(
         return bound
     classes = candidates(tables, api, target)
     if not classes:
-        advice = tables.instead(api, target)
+        advice, _, more = (tables.instead(api, target) or "").partition("\n")
         message = f"{api.name} has no counterpart in {target}" + (f"; {advice}" if advice else "")
-        return Refusal((Reason(NO_COUNTERPART, Subject.COUNTERPART, message, table=str(api.at)),))
+        return Refusal((Reason(NO_COUNTERPART, Subject.COUNTERPART, message, None, str(api.at), detail=more or None),))
     if serving is not None:
         usual, every, classes = classes[0], classes, tuple(each for each in classes if serving.serves(each))
         if not classes:

@@ -260,9 +260,11 @@ class CallTranslation:
         if not isinstance(found, Failure) or self.options.params is not None:
             return self.options.params if isinstance(found, Failure) else found
         remedy = found.remedy or self.site.api.framework.facts.parameters.shown_by
-        advice = f"{remedy}, or pass --params EXPR" if remedy is not None else "pass --params EXPR"
-        message = f"{plan.target.name} needs the parameters, but {found.reason}: {advice}"
-        return Finding(NO_PARAMETERS, message, self.site.node)
+        known = self.options.target.facts.parameters.trainable
+        given = f"--params 'model.{known}()'" if known else "--params EXPR"
+        advice = f"{found.remedy}, or pass {given}" if found.remedy is not None else f"pass {given}"
+        detail = f"{plan.target.name} needs the parameters" + (f"; {remedy}" if remedy is not None else "")
+        return Finding(NO_PARAMETERS, f"{found.reason}: {advice}", self.site.node, detail=detail)
 
     def _weight_decay(self, call: CallText) -> str | None:
         """The text of the call's weight decay; None where it is left out."""
@@ -276,8 +278,8 @@ class CallTranslation:
         if opaque:
             shown = self._shown(opaque[0], constructed_with(self.site))
             why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
-            text = f"see that it holds parameters of a {self.options.target} model"
-            yield Finding(PARAMETERS_KEPT, f"{shown} was left as written{why}; {text}", at)
+            text = f"make sure that it holds {self.options.target.facts.title}'s parameters"
+            yield Finding(PARAMETERS_KEPT, f"{shown} was left as written{why}: {text}", at)
         if uses_names(parameters, self.site.api.framework):
             from optmap.translate.parameters.checks import names_message
 
@@ -288,8 +290,8 @@ class CallTranslation:
 
             later = freezing(self.site).later
             if later is not None:
-                message = f"line {later} changes which parameters are trained: this optimizer keeps those of {known}()"
-                yield Finding(FROZEN_LATER, f"{message}; construct another one there", at)
+                message = f"line {later} changes which parameters are trained; construct another optimizer there"
+                yield Finding(FROZEN_LATER, message, at, detail=f"this one keeps those that {known}() gives now")
         if self.options.target.facts.parameters.rename is not None:
             from optmap.translate.parameters.checks import clash_message
 

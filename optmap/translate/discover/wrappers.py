@@ -22,12 +22,10 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     found: dict[Member, Veto] = {}
     tracer = _Tracer(unit)
     for name, call, wrapped in _wrappers(unit):
-        reason = (
-            f"is wrapped by {name} on line {call.lineno}, which has no counterpart in {unit.options.target} and would not take "
-            "another framework's optimizer: take the wrapper away first"
-        )
+        target = unit.options.target.facts.title
+        reason = f"is wrapped by {name} on line {call.lineno}, which {target} lacks: take the wrapper away first"
         for site in tracer.wrapped_by(wrapped):
-            finding = Finding(UNEDITABLE, f"{site.api.name} {reason}", site.node, str(site.api.at))
+            finding = Finding(UNEDITABLE, f"the optimizer {reason}", site.node, str(site.api.at))
             found.setdefault(id(site.node), Veto(reason, finding))
     return before._replace(vetoes={**found, **before.vetoes})
 

@@ -34,7 +34,7 @@ def given_away(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Findi
             found[id(call)] = Item(short(call.func), call)
     if found:
         title = unit.options.target.facts.title
-        message = f"the optimizer is passed to {listed(unit.source, found.values())}: see that it takes {title}'s"
+        message = f"the optimizer is passed to {listed(unit.source, found.values())}: make sure that it takes {title}'s"
         yield Finding(GIVEN_AWAY, message, foremost(found.values()))
 
 

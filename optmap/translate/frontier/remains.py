@@ -44,12 +44,11 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[
     source, target = unit.source, unit.options.target.facts
     if still:
         titles = " and ".join(dict.fromkeys(item.site.api.framework.facts.title for item in outcome.optimizers))
-        they = "they must" if len({(item.text, item.line) for item in still}) > 1 else "it must"
-        message = f"still {titles}'s: {listed(source, still)}; {they} become {target.title}'s before this can run"
+        message = f"still {titles}'s, to be translated as well: {listed(source, still)}"
         yield Finding(STILL_SOURCE, message, foremost(still))
     unclear += (item for item in unknown if item.text not in [known.text for known in unclear])
     if unclear:
-        message = f"must be {target.title}'s, which this file does not show: {listed(source, unclear)}"
+        message = f"make sure that this is {target.title}'s: {listed(source, unclear)}"
         yield Finding(TARGET_EXPECTED, message, foremost(unclear))
 
 

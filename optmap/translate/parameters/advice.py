@@ -81,12 +81,9 @@ def left_out(source: Source, node: ast.expr, at: Place, api: Api, target: Api) -
     shown = text if len(text) <= _LONGEST and "\n" not in text and "\r" not in text else "the parameters argument"
     said = target.framework.facts.parameters
     if _is_whole_model(node, api):
-        message = f"{shown} was left out: {target.name} {said.left_out}"
+        message = f"{shown} left out: {said.left_out}"
         return Finding(PARAMETERS_ELSEWHERE, message, at)
-    message = (
-        f"{shown} was left out, which may be some of a model's parameters, or groups of them: {target.name} "
-        f"{said.left_out_some}"
-    )
+    message = f"{shown} left out, perhaps not all of a model's parameters: {said.left_out_some}"
     return Finding(PARAMETERS_PICKED, message, at)
 
 

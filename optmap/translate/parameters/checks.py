@@ -65,7 +65,7 @@ def sum_message(site: CallSite, node: ast.BinOp) -> str:
     ]
     first = node.left if listed[0] is node.left and not isinstance(node.left, ast.List) else node.right
     shown = f"[{', '.join(f'*{ast.unparse(item)}' for item in listed)}]"
-    return f"{ast.unparse(first)} is an iterator, to which {site.api.framework} adds nothing: write {shown}"
+    return f"{ast.unparse(first)} is an iterator, which cannot be added: write {shown}"
 
 
 def _frozen(site: CallSite, target: Framework, node: ast.expr, at: Place) -> Finding | None:
@@ -125,7 +125,7 @@ def names_message(literals: Collection[str], target: Framework, attribute: bool 
         says.append(f"{shown} must stand in the names of the {target} model")
     if not says:
         says = [f"normalization layers have {' and '.join(called.values()) or 'other names'} there"]
-    return f"parameters are picked by name, and the frameworks name them differently: {'; '.join(says)}"
+    return f"parameter names differ: {'; '.join(says)}"
 
 
 def clash_message(site: CallSite, found: ParametersArgument, target: Framework) -> str | None:
@@ -142,6 +142,6 @@ def clash_message(site: CallSite, found: ParametersArgument, target: Framework) 
     one = models[1] if several else last
     renamed = f"call {fill(rename, model=one, prefix=repr(f'{one}.'))}{' and so on for all but one' if several else ''} before"
     return (
-        f"the optimizer is given parameters of {', '.join(first)} and {last}; {target.facts.title} takes no two of one name, "
-        f"and separate models give identical layers identical names: {renamed}{f', or {join}' if join is not None else ''}"
+        f"parameters of {', '.join(first)} and {last} may have equal names, which {target.facts.title} refuses: "
+        f"{renamed}{f', or {join}' if join is not None else ''}"
     )

@@ -42,7 +42,7 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
         models = _trained_by(module, user, optimizer, given)
         if not models:
             where = source.line_name(user.lineno)
-            return _UNKNOWN if optimizer is call else Failure(f"what it trains on {where} cannot be read off")
+            return _UNKNOWN if optimizer is call else Failure(f"which model it trains on {where} cannot be told")
         chains = [".".join(chain_of(model) or ()) for model in models]
         for model, chain in zip(models, chains, strict=True):
             failure = _unusable(module, call, model, chain) if optimizer is not call else None

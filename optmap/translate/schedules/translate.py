@@ -144,12 +144,12 @@ def no_name(api: Api) -> str:
 def no_counterpart(tables: MappingSet, api: Api, target: Framework, attach: bool) -> str:
     """Say that the target has no such schedule, and what to do."""
     how = "that is attached to an optimizer" if attach else "that is passed as a learning rate"
-    advice = tables.instead(api, target)
+    advice = (tables.instead(api, target) or "").partition("\n")[0]
     return f"{api.name} has no counterpart in {target} {how}" + (f"; {advice}" if advice else "")
 
 
 def _problem_text(message: str, remedy: str | None) -> str:
-    return f"{message}; {remedy}" if remedy else message
+    return f"{message}; {' '.join(remedy.split())}" if remedy else message
 
 
 def uncounted(ownership: Ownership, site: CallSite) -> Miscount | None:

@@ -28,18 +28,14 @@ class Why(Enum):
     IN_LAMBDA_ASYNC_OR_CLASS = "the step stands in a lambda, an async function, or directly in a class"
     # Clearing
     CLEARING_ARGUMENTS = "zero_grad on line {line} has arguments that are not constants"
-    CLEARED_ELSEWHERE = "the gradients are cleared elsewhere (line {line}): they may be accumulated over several steps"
-    NEVER_CLEARED = "nothing clears the gradients beside the step: they are accumulated"
+    CLEARED_ELSEWHERE = "the gradients are cleared elsewhere (line {line}) and may add up over several steps"
+    NEVER_CLEARED = "nothing clears the gradients beside the step: they add up"
     CLEARED_BEFORE_STEP = "the gradients are cleared between backward() and the step"
-    ADDED_AFTER_CLEARING = (
-        "the gradients are cleared after the step, and line {line} may add to them before the next one"
-    )
+    ADDED_AFTER_CLEARING = "the gradients are cleared after the step, and line {line} may add to them again"
     # The forward part and the backward pass
-    NO_BACKWARD = "no backward pass stands before the step in its block: gradients may be accumulated"
-    SEVERAL_BACKWARD = "there are {count} backward passes before the step"
-    LOSSES_REBOUND = (
-        "there are several backward passes before the step (line {line}), whose losses do not have names of their own"
-    )
+    NO_BACKWARD = "no backward pass stands before the step in its block: gradients may add up"
+    SEVERAL_BACKWARD = "{count} backward passes stand before the step"
+    LOSSES_REBOUND = "the losses of the backward passes before the step (line {line}) have no names of their own"
     BACKWARD_ARGUMENTS = "backward() is given {given}"
     LOSS_ELSEWHERE = "{loss} is not computed in the same block"
     MODEL_NOT_CALLED = "the forward part does not call the model"
@@ -81,10 +77,7 @@ class Why(Enum):
     CHANGED_OUTSIDE = "{name} is changed in the forward part, but made outside of it"
     NO_VALUE = "{name} may have no value before the step"
     NOT_ALWAYS_BOUND = "{name} is used after the step, but not always bound in it"
-    NO_TENSOR = (
-        "{names} would have to be given back beside the loss, and none of them is surely a tensor, which value_and_grad "
-        "requires"
-    )
+    NO_TENSOR = "{names} would be returned beside the loss, and none of them is surely a tensor"
     COMPUTED_OUTSIDE = "{name} is computed on line {line}, outside the step's block"
     # What torch would record
     FROM_EARLIER_STEP = "{name} (line {line}) comes from an earlier step and may carry its gradients in torch"
@@ -92,10 +85,7 @@ class Why(Enum):
     MAY_COMPUTE = "{call} (line {line}) may compute with a model: it would be recorded, too"
     MODEL_COMPUTES = "{model} computes on line {line}: it would be recorded, too"
     # Which parameters get gradients
-    UNREACHED = (
-        "the loss may not depend on {layer} (line {line}) in every step: without gradients a parameter stays as it is in one "
-        "of the frameworks, and goes on with decay and momentum in the other"
-    )
+    UNREACHED = "{layer} (line {line}) may get no gradients in some steps, where only one framework goes on with decay"
     FROZEN = "line {line} changes which parameters are trained: the step would not notice"
     # Gradient tapes
     NOT_ZIPPED = "apply_gradients is not given zip(gradients, model.trainable_variables)"
@@ -151,12 +141,12 @@ class Why(Enum):
     NODE_USED = "{name} is used in another way on line {line}"
     # Objects that train by themselves
     GRAPH = "the graph of TensorFlow 1 makes the update where a session runs it"
-    LOSS_NOT_OWN = "the loss is not a function of this file: its counterpart in {framework} has to be chosen first"
+    LOSS_NOT_OWN = "the loss is not a function of this file: choose its counterpart in {framework} first"
     GIVES_LOSS = "the network computes the loss itself"
     NOT_BOUND = "what {function} gives is not bound to a variable of its own"
-    NOT_FOLLOWED = "the variable that holds the optimizer cannot be followed to line {line}"
+    NOT_FOLLOWED = "the optimizer's variable cannot be followed to line {line}"
     # The file
-    NOT_IN_TABLE = "optmap cannot carry over {used} (line {line}): rewrite that line, or translate it by hand"
+    NOT_IN_TABLE = "optmap cannot carry over {used} (line {line})"
     SEVERAL_PLACES = "the file trains in several places"
     NOT_TRANSLATED = "an optimizer of the same file was not translated (line {line})"
     # Where the rewritten code would meet what stays

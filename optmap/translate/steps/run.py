@@ -89,8 +89,8 @@ class _Steps:
         found = unfollowed(self.training, tuple(self.replaced))
         if found:
             idiom = fill(self.target.facts.steps.shown.idiom, optimizer="optimizer")
-            said = f"the file may step an optimizer here that optmap did not follow ({lines_of(found)})"
-            self.findings.append(Finding(UNFOLLOWED_STEP, f"{said}; {idiom}" if idiom else said, found[0]))
+            said = f"an optimizer that optmap did not follow may step here ({lines_of(found)})"
+            self.findings.append(Finding(UNFOLLOWED_STEP, said, found[0], detail=idiom or None))
 
     def _rewritten(self) -> StepOutcome:
         """What becomes of the steps that were put aside."""
@@ -146,18 +146,18 @@ class _Steps:
         facts, own = self.target.facts, event.site.api.framework.facts
         idiom = facts.steps.shown.idiom or f"the step has to be written as {facts.title} has it"
         holder = event.holder.text if event.holder is not None else "optimizer"
-        instead = f"; {fill(idiom, optimizer=holder)}" if event.kind not in TRAINERS else ""
+        detail = fill(idiom, optimizer=holder) if event.kind not in TRAINERS and code is None else None
         if self.rewrite:
-            said = f"left as it is, because {refusal}{instead if code is None else '; the code shown takes its place'}"
+            said = f"left as it is: {refusal}"
         elif code is None:
-            said = f"the step is still {own.title}'s, and no code can be shown for it, because {refusal}{instead}"
+            said = f"the step is still {own.title}'s, to be rewritten by hand: {refusal}"
         else:
-            unless = f"leaves it, because {refusal}" if refusal is not None else "writes it"
-            said = f"the step is still {own.title}'s; the code shown takes its place (--rewrite-step {unless})"
+            unless = f"leaves it: {refusal}" if refusal is not None else "writes this"
+            said = f"the step is still {own.title}'s; --rewrite-step {unless}"
         if code is not None and self._mentions(code, own):
-            said += f"; what it takes from {own.title} has to be replaced, too"
+            said += f"; the code still uses {own.title}"
         code_of = STEP_NOT_PLAIN if self.rewrite else STEP
-        self.findings.append(Finding(code_of, said, event.call, replacement=code))
+        self.findings.append(Finding(code_of, said, event.call, replacement=code, detail=detail))
 
     def _mentions(self, code: str, own: Facts) -> bool:
         """Tell whether code uses names that the file imports from a framework."""
@@ -222,7 +222,7 @@ class _Steps:
             around, statement = module.function_of(event.call), module.statement(event.call)
             lonely = not any(around is place for place in functions)
             if event.kind is Kind.ZERO_GRAD and lonely and not any(statement is node for node in gone):
-                message = "left as it is, because no step stands in the same function"
+                message = "left as it is: no step stands in the same function"
                 if self.target.facts.steps.gradients is not Gradients.RECORDED:
                     message += f"; {self.target.facts.title} has no gradients to clear"
                 self.findings.append(Finding(STEP_NOT_PLAIN, message, event.call))

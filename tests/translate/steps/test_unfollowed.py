@@ -53,9 +53,7 @@ def test_no_step_goes_without_a_word(name: str, target: str) -> None:
 
 def test_the_message_has_the_lines() -> None:
     (message,) = said("import torch\n" + TEXTS["alias"], "mindspore", "OM408")
-    assert message.startswith(
-        "the file may step an optimizer here that optmap did not follow (lines 4 and 5); MindSpore takes"
-    )
+    assert message == "an optimizer that optmap did not follow may step here (lines 4 and 5)"
 
 
 OTHERS = """\
