@@ -53,6 +53,7 @@ class Row(Record):
 
     at: Position = place()
     sides: dict[Framework, str] = key("framework -> the live signature")
+    also_from: tuple[Framework, ...] = key("frameworks from which it is used beside that of its first side", default=())
     gives: str = key("what a call gives, of a class what its objects give", default="float", choices=_GIVES)
     takes: str = key("the type of tensor that it is right for", default="any", choices=("any", "number", "float"))
     writes: dict[Framework, str] = key(
@@ -142,6 +143,7 @@ class StepsFile(Record, title="table"):
     boolean_operators: tuple[str, ...] = key("those that mean the same on tensors of booleans alone")
     names: dict[Framework, Names] = key("every public name of tensors and models")
     aliases: dict[Framework, dict[str, str]] = key("keyword -> the one that it is another name of")
+    paths: dict[Framework, dict[str, str]] = key("path -> the one by which rows call the same", default={})
     plain: tuple[str, ...] = key("paths of what gives neither tensors nor models")
     open: tuple[str, ...] = key("paths of what gives values of any framework, such as loaders of data")
     values: tuple[dict[Framework, str], ...] = key("constants")
@@ -161,6 +163,8 @@ class Table(NamedTuple):
     aliases: Mapping[str, str]
     plain: tuple[str, ...]
     open: tuple[str, ...]
+    called: Mapping[str, str]
+    """Other paths of the source by which what rows know is called."""
     tensor_names: frozenset[str]
     model_names: frozenset[str]
     taken: frozenset[str]
@@ -185,6 +189,7 @@ def load_table(source: Framework, target: Framework) -> Table:
         file.aliases.get(source, {}),
         file.plain,
         file.open,
+        file.paths.get(source, {}),
         frozenset(own.tensor if own is not None else ()),
         frozenset(own.model if own is not None else ()),
         frozenset(other.model if other is not None else ()),
@@ -200,8 +205,12 @@ def _grouped(items: Iterable[tuple[str, Pair]]) -> dict[str, tuple[Pair, ...]]:
 
 
 def _pairs(rows: Mapping[str, Row], source: Framework, target: Framework) -> list[Pair]:
-    """The rows that both frameworks have; what is always written for the source says nothing of other ways to write it."""
-    both = (row for row in rows.values() if {source, target} <= row.sides.keys() and source not in row.writes)
+    """The rows that both frameworks have and that are used from the source.
+
+    What is always written for the source says nothing of other ways to write it.
+    """
+    used = (row for row in rows.values() if source in (next(iter(row.sides)), *row.also_from))
+    both = (row for row in used if {source, target} <= row.sides.keys() and source not in row.writes)
     return [_pair(row, source, target) for row in both]
 
 

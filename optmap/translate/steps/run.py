@@ -105,7 +105,7 @@ class _Steps:
                 return self._all_left(error.reason)
         from optmap.translate.steps.write.retarget import rewrite_steps as rewrite_others
 
-        return rewrite_others(self.unit, self.training, self.read, self.findings)
+        return rewrite_others(self.unit, self.training, self.read, self.findings, self.left)
 
     def _all_left(self, reason: Reason) -> StepOutcome:
         """The models change for all steps or for none."""

@@ -64,18 +64,22 @@ def rewrite_call(source: Source, node: ast.Call, pair: Pair, callee: Callee, fit
 
 
 def bound(source: Source, node: ast.Call, pair: Pair, fits: Fits) -> dict[str, Sequence[ast.expr]]:
-    """The arguments of a call by the names of its row. Raises Stays."""
+    """The arguments of a call by what its row ties them to. Raises Stays."""
     rest = next((item.name for item in pair.one.parameters or () if item.any), None)
     if rest is not None:
         if node.keywords or any(isinstance(item, ast.Starred) for item in node.args) or not node.args:
             raise Stays("its arguments are not written out")
+        wanted = pair.row.only.get(rest)
+        if wanted is not None and not all(fits(wanted, item) for item in node.args):
+            raise Stays(f"{rest} is not known to be {_ARTICLES.get(wanted, 'a')} {wanted}")
         return {rest: node.args}
     try:
         found = _Arguments(source, read_call(source, node), pair, Callee(Template("_")), fits)
     except SourceError as error:
         raise Stays(error.message) from None
     found.bind()
-    return {name: [item.node] for name, item in found.given.items()}
+    ties = {item.name: item.tie or item.name for item in pair.one.parameters or ()}
+    return {ties[name]: [item.node] for name, item in found.given.items()}
 
 
 class _Arguments:

@@ -89,6 +89,22 @@ class NameRewriter:
         self.world.check(self.changes.refuse, lambda node: id(node) in self.done)
         return self.changes
 
+    def carry(self, roots: Sequence[ast.AST]) -> NameChanges:
+        """What becomes of the names in code whose models and losses stay what they are."""
+        weak = proxy(self)  # no cycle, which would keep the tree
+        self.changes = NameChanges()
+        self.kinds = Kinds(self.module, self.table, self.roots, partial(NameRewriter.path, weak), ())
+        self.world = World(self.module, self.table, self.kinds, (), frozenset(), roots)
+        spell = partial(NameRewriter._spell, weak)
+        rewriter = TensorRewriter(self.source, self.kinds, self.world, self.changes, self.done, spell, self.methods)
+        self.fits = rewriter.fits
+        for node in self.references():
+            if node in self.world and id(node) not in self.module.annotations and id(node) not in self.done:
+                self._reference(node)
+        rewriter.ask(node for node in self.world.nodes.values() if isinstance(node, ast.Attribute))
+        self.world.check(self.changes.refuse, lambda node: isinstance(node, ast.FunctionDef) or id(node) in self.done)
+        return self.changes
+
     def refuse_references(self) -> None:
         """What stays of the source framework must not stand in the closed world; its models, nowhere in the file."""
         packages = {path.rpartition(".")[0] + "." for path in self.table.bases}
@@ -113,7 +129,7 @@ class NameRewriter:
         for version in ("compat.v1.", "compat.v2."):
             if path is not None and path.startswith(f"tensorflow.{version}"):
                 path = f"tensorflow.{path.removeprefix(f'tensorflow.{version}')}"
-        return path
+        return self.table.called.get(path, path) if path is not None else None
 
     def _reference(self, node: ast.expr) -> None:
         path, parent = self.path(node), self.module.parent(node)
@@ -306,7 +322,7 @@ def _given(call: ast.Call) -> list[ast.expr]:
 
 def _neutral(given: Mapping[str, Sequence[ast.expr]], pair: Pair) -> set[str]:
     """The arguments that are given what is their default anyway."""
-    defaults = {item.name: item.default for item in pair.one.parameters or () if not item.required}
+    defaults = {item.tie or item.name: item.default for item in pair.one.parameters or () if not item.required}
     found = {name: read_value(values[0]) for name, values in given.items() if name in defaults}
     return {name for name, value in found.items() if value.known and value.literal == defaults[name]}
 

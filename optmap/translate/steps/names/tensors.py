@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from string import Formatter
 from typing import Final
@@ -48,10 +48,14 @@ class TensorRewriter:
         self.methods = methods
 
     def run(self) -> None:
-        for node in self.module.nodes(ast.Attribute):
+        self.ask(self.module.nodes(ast.Attribute))
+        self._numbers()
+
+    def ask(self, nodes: Iterable[ast.Attribute]) -> None:
+        """Rewrite attributes, and calls of methods."""
+        for node in nodes:
             if isinstance(node.ctx, ast.Load) and not self._is_settled(node):
                 self._asked(node)
-        self._numbers()
 
     def _is_settled(self, node: ast.Attribute) -> bool:
         call, path = self.module.parent(node), self.kinds.path(node)

@@ -9,13 +9,14 @@ from typing import Final
 
 from optmap.diagnostics import MODE_DIFFERS, STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.framework import Framework
+from optmap.mapping.steps import Pair
 from optmap.source.changes import Change, Delete
 from optmap.source.syntax import chain_of, inner, is_alias
 from optmap.translate.constructors.spelling import NewImport, spell_path
-from optmap.translate.discover.events import Training
+from optmap.translate.discover.events import Event, Training
 from optmap.translate.discover.trained import Chain
 from optmap.translate.findings import Finding
-from optmap.translate.steps.names.carried import check_carried
+from optmap.translate.steps.names.carried import carry
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
@@ -23,7 +24,7 @@ from optmap.translate.steps.read.compiled import callee
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted, model_calls
-from optmap.translate.steps.reasons import NotPlain
+from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags
 from optmap.translate.steps.write.fresh_names import free, identifiers, report
@@ -36,13 +37,16 @@ _SILENT: Final = frozenset(
 """What may be asked of a Keras model without its computing anything."""
 
 
-def rewrite_steps(unit: Unit, training: Training, steps: Sequence[Retargeted], findings: list[Finding]) -> StepOutcome:
-    """Return the edits of all steps."""
-    return _Retarget(unit, training, findings).run(steps)
+def rewrite_steps(
+    unit: Unit, training: Training, steps: Sequence[Retargeted], findings: list[Finding], left: Sequence[Event] = ()
+) -> StepOutcome:
+    """Return the edits of all steps; those that are `left` stay as they are."""
+    return _Retarget(unit, training, findings, bool(left)).run(steps)
 
 
 class _Retarget:
-    def __init__(self, unit: Unit, training: Training, findings: list[Finding]) -> None:
+    def __init__(self, unit: Unit, training: Training, findings: list[Finding], some_left: bool) -> None:
+        self.some_left = some_left
         self.source = unit.source
         self.sites = unit.sites
         self.tables = unit.tables
@@ -57,21 +61,22 @@ class _Retarget:
         self.gone: list[ast.expr] = []
         self.done: list[Retargeted] = []
         self.settled: list[ast.expr] = []
+        self.notes: list[tuple[ast.expr, Pair]] = []
 
     def run(self, steps: Sequence[Retargeted]) -> StepOutcome:
         framework = steps[0].event.site.api.framework
         names = NameRewriter(self.source, self.tables, (framework, self.target), self.training, ())
-        for step in steps:
+        carried = self._carried(names, steps)
+        for step, changes in carried:
             try:
-                check_carried(names, _forward_part(step))
                 words = self._words(step)
             except NotPlain as error:
-                self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {error.reason}", step.event.call))
+                self._left(step, error.reason)
                 continue
             if words is None:
-                message = f"left as it is, because the file binds '{self.target}' to something else"
-                self.findings.append(Finding(STEP_NOT_PLAIN, message, step.event.call))
+                self._left(step, f"the file binds '{self.target}' to something else")
                 continue
+            self._rename(changes)
             self._write(step, words)
             self.done.append(step)
             self.findings.append(Finding(STEP_REWRITTEN, f"the step of {step.holder} was rewritten", step.event.call))
@@ -82,8 +87,39 @@ class _Retarget:
         self.changes += map(Delete, names.compiled)
         self.gone += map(callee, names.compiled)
         stays = list(self._remains(framework))
-        report(self.findings, stays, [], str(framework))
+        report(self.findings, stays, self.notes, str(framework))
         return StepOutcome(self.findings, self.changes, self.needed, self.gone, tuple(self.settled))
+
+    def _carried(self, names: NameRewriter, steps: Sequence[Retargeted]) -> list[tuple[Retargeted, NameChanges]]:
+        """The steps whose forward parts can be written in the target's words, with these.
+
+        A function that a step calls beside one that stays as it is must not change.
+        """
+        found: list[tuple[Retargeted, NameChanges]] = []
+        for step in steps:
+            try:
+                found.append((step, carry(names, _forward_part(step))))
+            except NotPlain as error:
+                self._left(step, error.reason)
+        if self.some_left or len(found) < len(steps):
+            for step, changes in list(found):
+                own = {id(node) for part in _forward_part(step) for node in inner(part)}
+                shared = step.called is not None or not changes.touched.keys() <= own
+                if shared and changes.touched:
+                    found.remove((step, changes))
+                    self._left(step, because(Why.OTHER_LEFT, line=step.event.call.lineno))
+        return found
+
+    def _left(self, step: Retargeted, reason: Reason | str) -> None:
+        self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}", step.event.call))
+
+    def _rename(self, changes: NameChanges) -> None:
+        """Take over what becomes of names; what several steps share is changed once."""
+        self.changes += changes.changes
+        self.needed += changes.needed
+        self.gone += changes.gone
+        self.notes += changes.notes
+        self.touched |= changes.touched.keys()
 
     def _words(self, step: Retargeted) -> Words | None:
         made = ""
@@ -194,10 +230,17 @@ class _Retarget:
                 yield node, None
         models, flag = self.target.facts.models, framework.facts.models.flag
         words = models.lacking.get(framework, {})
-        for node in self.module.nodes(ast.Call):
-            if id(node) in known or id(node) in self.touched:
+        plans = [step.plan for step in self.done if step.plan is not None]
+        gone = {id(node) for plan in plans for item in (plan.step, *plan.gone) for node in inner(item)}
+        for node in self.module.nodes(ast.Call, ast.Attribute):
+            if id(node) in known or id(node) in self.touched or id(node) in gone:
                 continue
-            if isinstance(node.func, ast.Attribute) and node.func.attr in words:
+            if isinstance(node, ast.Attribute):
+                parent = self.module.parent(node)
+                called = isinstance(parent, ast.Call) and parent.func is node
+                if node.attr in words and not called and isinstance(node.ctx, ast.Load):
+                    yield node, f".{node.attr}: {words[node.attr]}"
+            elif isinstance(node.func, ast.Attribute) and node.func.attr in words:
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"
             elif flag is not None and any(word.arg == flag for word in node.keywords):
                 yield node, f"{flag}=...: {models.mode}"
