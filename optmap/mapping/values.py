@@ -52,6 +52,8 @@ def literal_value(literal: Literal) -> Value:
     return Value(literal, elements, is_float=is_float, is_fraction=is_float and not literal.is_integer())  # type: ignore[union-attr]
 
 
+_LONGEST: Final = 20
+"""How many attributes and subscripts a quoted value may have."""
 _MANY_BITS: Final = 1024
 """No float reaches a larger integer, and Python does not print them."""
 
@@ -139,12 +141,14 @@ def _read(node: ast.expr, follow: Follow) -> Value:
 
 
 def _is_quotable(node: ast.expr) -> bool:
-    """`config.rate` and `config["rate"]`, which a message may repeat."""
-    while isinstance(node, ast.Attribute | ast.Subscript):
+    """`config.rate` and `config["rate"]`, which a message may repeat; much longer ones it would not."""
+    for _ in range(_LONGEST):
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
             return False
+        if not isinstance(node, ast.Attribute | ast.Subscript):
+            return isinstance(node, ast.Name)
         node = node.value
-    return isinstance(node, ast.Name)
+    return False
 
 
 def _fold(node: ast.expr) -> float | None:

@@ -67,6 +67,17 @@ def learning_rate_object(site: CallSite, node: ast.expr, tables: MappingSet) -> 
     return _Describer(site, tables).first([node])
 
 
+def _terms(node: ast.expr) -> Iterator[ast.expr]:
+    """What a sum, a product and the like is made of; it may have thousands of terms."""
+    ahead = [node]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.BinOp):
+            ahead += (node.right, node.left)
+        else:
+            yield node
+
+
 class _Describer:
     def __init__(self, site: CallSite, tables: MappingSet) -> None:
         self.module = site.module
@@ -76,7 +87,8 @@ class _Describer:
 
     def first(self, nodes: Iterable[ast.expr]) -> RateObject | None:
         """The first object among the values of some expressions."""
-        values = (value for node in nodes for value in self.module.reaching(node, calls=False).values)
+        terms = (term for node in nodes for term in _terms(node))
+        values = (value for term in terms for value in self.module.reaching(term, calls=False).values)
         return next((found for value in values if (found := self._value(value)) is not None), None)
 
     def _value(self, node: ast.expr) -> RateObject | None:
@@ -88,7 +100,7 @@ class _Describer:
         if isinstance(node, ast.List | ast.Tuple | ast.ListComp) and self.takes_lists:
             return RateObject(RateKind.LIST)
         if isinstance(node, ast.BinOp):
-            return self.first((node.left, node.right))
+            return self.first([node])
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
             return self.first([node.value])
         return self._call(node) if isinstance(node, ast.Call) else None

@@ -120,6 +120,8 @@ class ScheduleCall:
             return "its milestones are not written out"
         if numbers != sorted(set(numbers)) or numbers[:1] < [1]:  # type: ignore[type-var]
             return "its milestones do not rise"
+        if first.known and not isinstance(first.number, int | float):
+            return "the optimizer's learning rate is no number"
         limits = ", ".join(self.text(plus(item, literal(-1))) for item in places.items)
         rates = [write_literal(float(first.number)) if first.known else self.text(first)]
         for power in range(1, len(places.items) + 1):
