@@ -314,8 +314,10 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("OPTMAP_DEBUG"):
             raise
+        from optmap.shown import shown
+
         sys.stderr.write(
-            f"optmap: internal error: {type(error).__name__}: {error}\n"
+            f"optmap: internal error: {type(error).__name__}: {shown(error)}\n"
             "This is a bug in optmap. Set OPTMAP_DEBUG=1 to see the traceback, and please report it.\n"
         )
         sys.exit(3)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from optmap.files import is_pattern
 from optmap.mapping.framework import Framework, check_version, frameworks
 from optmap.mapping.plan import Prefer
 from optmap.nearest import nearest
+from optmap.reading import TEXT_BYTES, read_regular
 from optmap.selection import Selection, parse_codes
 from optmap.values import NamedTuple
 
@@ -59,7 +61,7 @@ def find_settings(start: Path) -> Settings:
     directory = start.resolve()
     for candidate in (directory, *directory.parents):
         path = candidate / "pyproject.toml"
-        if path.is_file():
+        if path.exists():
             return read_settings(path)
     return Settings()
 
@@ -67,8 +69,10 @@ def find_settings(start: Path) -> Settings:
 def read_settings(path: Path) -> Settings:
     """Read the settings of one pyproject.toml, which is not parsed where it says nothing of optmap. Raises ConfigError."""
     try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(path, TEXT_BYTES).decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     if "optmap" not in text and "\\" not in text:  # a key may be written with escapes
         return Settings()
@@ -86,6 +90,9 @@ def read_settings(path: Path) -> Settings:
         raise ConfigError(f"{path}: [tool.optmap]: found {section!r}, expected a table")
     for key, value in section.items():
         _check(path, key, value)
+    for pattern in section.get("exclude", ()):
+        if not is_pattern(pattern):
+            raise ConfigError(f"{path}: [tool.optmap] exclude: found {pattern!r}, expected a pattern as in .gitignore")
     mappings = tuple(path.parent / name for name in section.get("mappings", ()))
     known = frameworks(mappings)
     source = section.get("from")

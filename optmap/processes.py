@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+from optmap import interruption
+from optmap.shown import shown
 from optmap.wire import WireError, framed, read_frame
 
 TAIL: Final = 12
 """How many of the last lines of a failed worker's stderr are shown."""
+_KEPT: Final = 64 * 1024
+"""How many of the last bytes of a worker's stderr are kept."""
+_PATIENCE: Final = 10.0
+"""Seconds that a worker may take to end."""
 
 _BOOTSTRAP: Final = (
     "import sys, importlib as i, importlib.util as u; p, w, *a = sys.argv[1:]; "
@@ -36,6 +42,9 @@ def worker_command(interpreter: str, module: str, *arguments: str) -> list[str]:
 
 def claim_output() -> IO[bytes]:
     """Return standard output for the worker's answers, and redirect all other prints to standard error."""
+    interruption.end_with_parent()
+    with suppress(OSError):  # where memory runs out, Linux ends the worker rather than what waits for it
+        Path("/proc/self/oom_score_adj").write_text("1000")
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return output
@@ -61,14 +70,25 @@ class Worker:
         self.classes = classes
         self.failure: WorkerError | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (a pipe could fill up, or be kept open by a child)
+        self._stderr = b""
         try:
             self._process = subprocess.Popen(
                 worker_command(interpreter, module, *arguments),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
             )  # fmt: skip
+            interruption.before_end.add(self._kill)
+            self._listener = threading.Thread(target=self._listen, daemon=True)
+            self._listener.start()
         except OSError as error:
             self.failure = WorkerError(f"{interpreter} cannot be run: {error.strerror}")
+
+    def _listen(self) -> None:
+        """Keep the end of what the worker says; a pipe that nobody reads fills up, a file fills the disk."""
+        assert self._process is not None
+        assert self._process.stderr is not None
+        with suppress(OSError, ValueError):
+            while part := os.read(self._process.stderr.fileno(), _KEPT):
+                self._stderr = (self._stderr + part)[-_KEPT:]
 
     def ask(self, message: object, limit: float, purpose: str = "") -> dict[str, Any]:
         """Send a message, if any, and wait for the answer. Raises WorkerError, which every later request raises again."""
@@ -93,23 +113,39 @@ class Worker:
                 process.stdin.write(frame)
                 process.stdin.flush()
             return read_frame(process.stdout, self.classes)
-        except (OSError, WireError, ValueError, KeyError, TypeError, IndexError) as error:
+        except Exception as error:  # whatever the worker sent
             return error
 
     def _broken(self, box: list[Any], limit: str) -> WorkerError:
         assert self._process is not None
-        if box and not isinstance(box[0], WireError):
-            return self.fail(f"the {self.name} worker exited with code {self._process.wait(10)}")
-        self._process.kill()
-        self._process.wait(10)
+        ended = box and not isinstance(box[0], WireError)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PATIENCE if ended else 0)
+        code = self._process.returncode
+        self._kill()
+        if ended and code is not None:
+            return self.fail(f"the {self.name} worker exited with code {code}")
+        if ended:
+            return self.fail(f"the {self.name} worker closed its output")
         if box:
             return self.fail(f"the {self.name} worker sent an invalid answer: {box[0]}")
         return self.fail(f"the {self.name} worker did not answer within {limit}")
 
+    def _kill(self) -> None:
+        """End the worker with all processes that it started."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            with suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PATIENCE)
+        interruption.before_end.discard(self._kill)
+
     def fail(self, text: str) -> WorkerError:
         """Give the worker up for this reason, to which the end of its stderr is added."""
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()[-TAIL:]
+        if self._process is not None and self._process.poll() is not None:
+            self._listener.join(1)  # longer only where a child of the worker still holds the pipe
+        lines = [shown(line) for line in self._stderr.decode("utf-8", "replace").strip().splitlines()[-TAIL:]]
         self.failure = WorkerError(text + "".join(f"\n    {line}" for line in lines))
         return self.failure
 
@@ -117,5 +153,4 @@ class Worker:
         """Stop the worker."""
         self.failure = self.failure or WorkerError(f"the {self.name} worker was stopped")
         if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
+            self._kill()

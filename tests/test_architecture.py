@@ -99,6 +99,7 @@ def test_reports_import_result_types_only(path: Path) -> None:
         "optmap.audit.results",
         *values,
         "optmap.report",
+        "optmap.shown",
         "rich",
         "jinja2",
         "markupsafe",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from optmap import interruption
 from optmap.audit.results import Audit
 from optmap.audit.run import audit
 from optmap.commands.common import (
@@ -21,6 +20,7 @@ from optmap.commands.common import (
 )
 from optmap.mapping.framework import Framework
 from optmap.report.audit_reports import AUDIT_FORMATS
+from optmap.shown import shown_lines
 
 EQUAL: Final = 0
 DIFFERENT: Final = 1
@@ -38,8 +38,7 @@ def run(frameworks: Sequence[str], python: Sequence[str], format: str, mappings:
     unused = [name for name in interpreters if name not in chosen]
     if unused:
         raise UsageError(f"--python: found {unused[0]}, which --framework does not name")
-    with interruption.raises():
-        found = audit(tables(mappings), chosen, interpreters)
+    found = audit(tables(mappings), chosen, interpreters)
     sys.stdout.write(AUDIT_FORMATS[format](found))
     sys.stdout.flush()
     return _exit_code(found, [*named, *interpreters])
@@ -51,7 +50,7 @@ def _exit_code(found: Audit, wanted: Sequence[Framework]) -> int:
     if not failed and not any(item.version for item in found.frameworks):
         failed = list(found.frameworks)
     for item in failed:
-        sys.stderr.write(f"optmap: error: {item.framework} could not be audited: {item.failure}\n")
+        sys.stderr.write(shown_lines(f"optmap: error: {item.framework} could not be audited: {item.failure}") + "\n")
     if failed:
         return NOT_AUDITED
     return DIFFERENT if found.differences else EQUAL

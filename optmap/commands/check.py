@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from optmap import interruption
 from optmap.commands.common import (
     UsageError,
     choice,
@@ -25,6 +24,7 @@ from optmap.files import FoundFile, find_files
 from optmap.report import CHECK_FORMATS
 from optmap.report.check_text import show
 from optmap.report.text import Progress
+from optmap.shown import shown_lines
 from optmap.translate.write import WriteError, write_new
 from optmap.values import NamedTuple
 
@@ -63,8 +63,7 @@ def run(request: Request) -> int:
     page = _page(request.report)
     progress = Progress()
     try:
-        with interruption.raises():
-            found = _check(request, progress)
+        found = _check(request, progress)
     except CheckError as error:
         raise UsageError(str(error)) from None
     finally:
@@ -72,7 +71,10 @@ def run(request: Request) -> int:
     if page is not None:
         _write(page, _report(found))
     text = CHECK_FORMATS[request.format](found)
-    (show if request.format == "text" else sys.stdout.write)(text)
+    if request.format == "text":
+        show(shown_lines(text))
+    else:
+        sys.stdout.write(text)
     sys.stdout.flush()
     return _exit_code(found)
 
@@ -115,7 +117,7 @@ def _exit_code(report: Report) -> int:
         if stated
         else "no class of the target can express a call in these scenarios"
     )
-    sys.stderr.write(f"optmap: error: nothing ran{reasons or f': {why}'}\n")
+    sys.stderr.write(shown_lines(f"optmap: error: nothing ran{reasons or f': {why}'}") + "\n")
     return NOTHING_RAN
 
 
@@ -154,6 +156,6 @@ def _report(found: Report) -> str:
 
 def _write(page: Path, text: str) -> None:
     try:
-        write_new(page, text.encode())
+        write_new(page, text.encode("utf-8", "backslashreplace"))
     except WriteError as error:
         raise UsageError(f"--report: {page} cannot be written: {error}") from None

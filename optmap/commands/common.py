@@ -14,9 +14,12 @@ from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
 from optmap.nearest import nearest
+from optmap.shown import shown_lines
 
 P = ParamSpec("P")
 
+CLOSED_PIPE: Final = 141
+"""What shells say of a process that wrote to a pipe which nobody reads."""
 _PROBE: Final = "import sys; print('optmap', sys.version_info >= (3, 11), *sys.version_info[:2])"
 
 
@@ -32,12 +35,14 @@ def reports_usage_errors(run: Callable[P, int]) -> Callable[P, int]:
         try:
             return run(*args, **kwargs)
         except (UsageError, ConfigError) as error:
-            sys.stderr.write(f"optmap: error: {error}\n")
+            sys.stderr.write(shown_lines(f"optmap: error: {error}") + "\n")
         except MappingError as error:
-            sys.stderr.write("".join(f"{line}\n" for line in error.lines))
+            sys.stderr.write("".join(f"{shown_lines(line)}\n" for line in error.lines))
             sys.stderr.write(
                 f"optmap: error: {len(error.lines)} error{'s' * (len(error.lines) != 1)} in the mapping tables\n"
             )
+        except BrokenPipeError:  # which Typer would turn into 1
+            raise SystemExit(CLOSED_PIPE) from None
         return 2
 
     return wrapped

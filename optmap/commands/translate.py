@@ -24,10 +24,12 @@ from optmap.files import FoundFile, find_files
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
+from optmap.reading import MAXIMUM_BYTES
 from optmap.report import REPORTS
 from optmap.report.left import show_file
 from optmap.report.text import Progress, notebook_diff, show_statistics, show_summary, unified_diff
 from optmap.selection import parse_codes
+from optmap.shown import shown
 from optmap.translate.files import TranslatedFile, translate_content, translate_files
 from optmap.translate.options import Options
 from optmap.translate.write import WriteError, replace_file, write_new
@@ -75,6 +77,9 @@ def run(request: Request) -> int:
         raise UsageError(f"--output: found the directory {request.output}, expected a file name for standard input")
     if STDIN in request.paths and (len(request.paths) > 1 or "--write" in request.modes):
         raise UsageError("found - (standard input) together with other paths or --write, expected - alone")
+    results = _results(request)
+    if results is not None and any(Path(path).is_dir() and _same(path, results) for path in request.paths):
+        raise UsageError(f"--output: found {results}, which is read; --write replaces its files")
     options = _options(request, configured)
     extra = (*configured.mappings, *request.mappings)
     loaded = tables(request.mappings, configured).at(dict(options.versions))
@@ -171,15 +176,33 @@ def _outcomes(
     if list(request.paths) == [STDIN]:
         if sys.stdin is None:
             raise UsageError("-: standard input is closed")
-        data = sys.stdin.buffer.read()
+        data = sys.stdin.buffer.read(8 * MAXIMUM_BYTES + 1)
+        if len(data) > 8 * MAXIMUM_BYTES:
+            raise UsageError(f"-: found more than {8 * MAXIMUM_BYTES} bytes on standard input")
         notebook = data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{" and b'"cells"' in data and b'"nbformat"' in data
         suffix = ".ipynb" if notebook else ".py"
         yield TranslatedFile(Path(STDIN), Path(STDIN), data, translate_content(suffix, data, loaded, options))
         return
-    found: Iterable[FoundFile] = find_files([Path(path) for path in request.paths], configured.exclude)
+    found: Iterable[FoundFile] = find_files(
+        [Path(path) for path in request.paths], configured.exclude, _results(request)
+    )
     jobs = request.jobs or os.cpu_count() or 1
     keep = "--output" in request.modes or not request.modes
     yield from translate_files(found, loaded, options, jobs=jobs, mappings=extra, keep=keep)
+
+
+def _results(request: Request) -> Path | None:
+    """The directory that results are written to; None where there is none."""
+    several = len(request.paths) > 1 or Path(request.paths[0]).is_dir()
+    return Path(request.output) if request.output is not None and (several or Path(request.output).is_dir()) else None
+
+
+def _same(one: str, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _below(path: str, directory: str) -> bool:
+    return os.path.commonpath([path, directory]) == directory
 
 
 class _OutcomeHandler:
@@ -239,6 +262,7 @@ class _OutcomeHandler:
                 replace_file(outcome.path, outcome.before, outcome.result.output)
             elif self.mode == "--output" and not _unread(outcome):
                 destination = self._destination(outcome)
+                self._require_own(destination)
                 first = self.written.setdefault(os.path.realpath(destination), outcome.path)
                 if first != outcome.path:
                     raise WriteError(f"{destination} already holds the result of {first}")
@@ -249,6 +273,17 @@ class _OutcomeHandler:
             result = outcome.result._replace(changed=False, error=message, diagnostics=diagnostics)
             return outcome._replace(result=result)
         return outcome
+
+    def _require_own(self, destination: Path) -> None:
+        """Raise WriteError where links lead out of the directory of results, or where a file that is read would be replaced."""
+        real, results = os.path.realpath(destination), _results(self.request)
+        if results is None:
+            return
+        if not _below(real, os.path.realpath(results)):
+            raise WriteError(f"{destination} leads out of {results}")
+        read = [os.path.realpath(path) for path in self.request.paths]
+        if any(_below(real, path) and not _below(os.path.realpath(results), path) for path in read):
+            raise WriteError(f"{destination} is one of the files that are read; --write replaces them")
 
     def _destination(self, outcome: TranslatedFile) -> Path:
         assert self.request.output is not None
@@ -273,7 +308,7 @@ class _OutcomeHandler:
         elif self.mode == "--diff" and outcome.result.changed:
             unified_diff(name, outcome.before, outcome.result.output)
         elif self.mode == "--check" and outcome.result.changed:
-            print(f"would change {name}")
+            print(f"would change {shown(name)}")
         if self.single or outcome.result.diagnostics or outcome.result.calls:
             show_file(name, outcome.result, verbose=self.configured.verbose, quiet=self.configured.quiet)
 

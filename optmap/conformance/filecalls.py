@@ -18,6 +18,8 @@ from optmap.mapping.plan import group_ties
 from optmap.mapping.records import Literal
 from optmap.mapping.values import Value, literal_value
 from optmap.mapping.vocabulary import Parameter
+from optmap.reading import read_source_file
+from optmap.shown import shown
 from optmap.source.calls import read_call
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
@@ -113,7 +115,7 @@ def _targets(
 
 def _read(path: Path) -> Source:
     """Read a script or notebook. Raises OSError or SourceError."""
-    data = path.read_bytes()
+    data = read_source_file(path)
     if path.suffix == ".ipynb":
         from optmap.translate.notebook import notebook_source
 
@@ -152,7 +154,7 @@ class _Reader:
         self.samples = samples
         self.values = FileValues(source, settings)
         cell, line = source.cell_line(site.node.lineno)
-        self.origin = f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
+        self.origin = f"{shown(path)}:{line}" if cell is None else f"{shown(path)}:cell {cell}:{line}"
 
     def call(self) -> Call | Refusal:
         """The call, or why it cannot be bound."""

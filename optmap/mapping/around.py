@@ -11,7 +11,7 @@ from typing import Final
 
 from optmap.mapping.framework import Framework
 from optmap.mapping.records import Literal, Position, Record, added, key, own_key, place, store
-from optmap.mapping.stored import MappingError, stored
+from optmap.mapping.stored import MappingError, read_tables, stored
 
 FOLDER: Final = "around"
 OPTIMIZER: Final = "optimizer"
@@ -142,7 +142,7 @@ def load_words(extra: tuple[Path, ...] = ()) -> dict[str, dict[str, list[str]]]:
 
 
 def _further(directory: Path) -> list[tuple[str, bytes]]:
-    return [(str(path), path.read_bytes()) for path in sorted((directory / FOLDER).glob("*.yaml"))]
+    return read_tables(directory / FOLDER)
 
 
 def build(contents: Iterable[tuple[str, bytes]]) -> Around:

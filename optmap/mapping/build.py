@@ -17,6 +17,7 @@ from optmap.mapping.signatures import default_problems, kind_problem, version_pr
 from optmap.mapping.vocabulary import PARAMETERS, REQUIRED, Hyperparameter, Parameter, Trait
 from optmap.mapping.yamlnodes import Parsed, Problems, parse
 from optmap.nearest import nearest
+from optmap.reading import TEXT_BYTES, read_regular
 
 
 class Builder:
@@ -41,7 +42,7 @@ class Builder:
         contents = []
         for path in files:
             try:
-                contents.append((str(path), path.read_bytes()))
+                contents.append((str(path), read_regular(path, TEXT_BYTES)))
             except OSError as error:
                 self.problems.add(Position(str(path), 1, 1), f"cannot be read: {error.strerror}")
         self.add_contents(contents)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from optmap.mapping.records import Position, Record, key, own_key, place, store
-from optmap.mapping.stored import Contents, MappingError, stored
+from optmap.mapping.stored import Contents, MappingError, read_tables, stored
 
 if TYPE_CHECKING:
     from optmap.mapping.framework import Framework
@@ -270,8 +270,8 @@ def load_facts(extra: tuple[Path, ...] = ()) -> dict[str, Facts]:
     """
     found = stored("frameworks", FOLDER, build, store, restore)
     for directory in extra:
-        files = sorted((directory / FOLDER).glob("*.yaml"))
-        found = {**found, **build([(str(path), path.read_bytes()) for path in files])} if files else found
+        contents = read_tables(directory / FOLDER)
+        found = {**found, **build(contents)} if contents else found
     return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
+from optmap.reading import TEXT_BYTES, read_regular
+
 T = TypeVar("T")
 Contents = list[tuple[str, bytes]]
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
@@ -91,6 +93,14 @@ def digest(contents: Iterable[tuple[str, bytes]]) -> str:
         state = crc32(data, crc32(f"{name}\0{len(data)}\0".encode(), state))
         size += len(data)
     return f"{size}-{state:08x}"
+
+
+def read_tables(directory: Path) -> Contents:
+    """The tables of a folder of the user's. Raises MappingError."""
+    try:
+        return [(str(path), read_regular(path, TEXT_BYTES)) for path in sorted(directory.glob("*.yaml"))]
+    except OSError as error:
+        raise MappingError([f"{error.filename or directory}:1:1: cannot be read: {error.strerror}"]) from None
 
 
 @lru_cache(maxsize=1)

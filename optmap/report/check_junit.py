@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from xml.etree import ElementTree
 
 from optmap.conformance.results import Report, Result, Verdict
 from optmap.report.check_summary import engines_text, refused_text, source_text, verdict_words
 
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 NOT_COMPARED: Final = "not compared"
 TOTALS: Final = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 
@@ -34,9 +36,9 @@ def render(report: Report) -> str:
             case = ElementTree.SubElement(
                 suite, "testcase", classname=NOT_COMPARED, name=f"{item.origin} {item.source}"
             )
-            ElementTree.SubElement(case, "error", type=NOT_COMPARED, message=_clean(refused_text(item)))
+            ElementTree.SubElement(case, "error", type=NOT_COMPARED, message=refused_text(item))
     ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + _clean(ElementTree.tostring(root, encoding="unicode")) + "\n"
 
 
 def _totals(results: list[Result]) -> dict[str, str]:
@@ -56,12 +58,12 @@ def _case(suite: ElementTree.Element, name: str, result: Result) -> None:
     title = f"{call} in {result.scenario}, {result.dtype}, {result.engine}"
     case = ElementTree.SubElement(suite, "testcase", classname=name, name=title)
     if kind := _kind(result):
-        node = ElementTree.SubElement(case, kind, message=_clean(result.pair.not_run or result.reason or ""))
+        node = ElementTree.SubElement(case, kind, message=result.pair.not_run or result.reason or "")
         if kind != "skipped":
             node.set("type", verdict_words(result))
-            node.text = _clean("\n".join(result.causes))
+            node.text = "\n".join(result.causes)
 
 
 def _clean(text: str) -> str:
-    """Remove the control characters that XML does not allow."""
-    return "".join(letter for letter in text if letter in "\t\n\r" or letter >= " ")
+    """Remove the characters that XML does not allow."""
+    return _FORBIDDEN.sub("", text)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from optmap.diagnostics import Diagnostic, Severity
+from optmap.shown import shown
 from optmap.translate.results import FileResult
 
 _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -41,4 +42,5 @@ def _value(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    lines = map(shown, text.replace("%", "%25").replace("\r\n", "\n").split("\n"))
+    return "%0A".join(lines)

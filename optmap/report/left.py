@@ -9,7 +9,8 @@ from textwrap import indent
 from typing import Final
 
 from optmap.diagnostics import WORDS, Diagnostic, Group, Severity
-from optmap.report.terminal import Segment, hanging, printable, width, write
+from optmap.report.terminal import Segment, hanging, width, write
+from optmap.shown import shown, shown_lines
 from optmap.translate.results import FileResult, Said, Status, once
 
 _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -18,7 +19,7 @@ _INDENT: Final = "    "
 
 def show_file(path: str, result: FileResult, *, verbose: bool = False, quiet: bool = False) -> None:
     """Print what is to be said of a file to stderr: all of it, or with `quiet` only errors."""
-    path, said = printable(path), once(result.diagnostics)
+    path, said = shown(path), once(result.diagnostics)
     groups = [Group.TODO] if quiet else [Group.TODO, Group.DIFFERS, *([Group.NOTE] if verbose else [])]
     for group in groups:
         items = [item for item in said if item.first.code.group is group]
@@ -33,7 +34,7 @@ def show_file(path: str, result: FileResult, *, verbose: bool = False, quiet: bo
 
 def _segments(path: str, item: Said, verbose: bool) -> list[Segment]:
     first = item.first
-    message = printable(first.message + _also(item))
+    message = shown(first.message + _also(item))
     head = [
         (f"{path}:{first.place}: ", "bold"),
         (f"{WORDS[first.severity]} {first.code.id}", _STYLES[first.severity]),
@@ -43,10 +44,10 @@ def _segments(path: str, item: Said, verbose: bool) -> list[Segment]:
     if first.code.group is Group.TODO and first.source:
         lines += [(_excerpt(first), "dim")]
     if first.replacement:
-        lines += [("\n" + indent(first.replacement, _INDENT) + "\n\n", "green")]
+        lines += [("\n" + indent(shown_lines(first.replacement), _INDENT) + "\n\n", "green")]
     more = [first.detail, f"from {first.table}" if first.table else None] if verbose else []
     for text in filter(None, more):
-        lines += [(part, "dim") for part, _ in hanging(sys.stderr, [(_INDENT, "")], text)]
+        lines += [(part, "dim") for part, _ in hanging(sys.stderr, [(_INDENT, "")], shown(text))]
     return lines
 
 
@@ -76,7 +77,7 @@ def listed(items: Sequence[str]) -> str:
 
 def _excerpt(item: Diagnostic) -> str:
     """The line of the source that is meant, with a mark below the place."""
-    source = printable((item.source or "").expandtabs(1))
+    source = shown((item.source or "").expandtabs(1))
     number, start = str(item.line), item.column - 1
     end = item.end_column - 1 if item.end_line == item.line and item.end_column else len(source)
     mark = "^" + "~" * (max(min(end, len(source)) - start, 1) - 1)

@@ -14,12 +14,6 @@ from typing import IO, Final, TypeAlias
 Segment: TypeAlias = tuple[str, str]
 """A piece of text and its style in Rich's words."""
 _NARROWEST: Final = 40
-_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 9}
-
-
-def printable(text: str) -> str:
-    """A text of a file or its name on one line, without what a terminal would obey."""
-    return text.translate(_CONTROL)
 
 
 def coloured(stream: IO[str]) -> bool:

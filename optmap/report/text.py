@@ -13,6 +13,7 @@ from optmap.diagnostics import WORDS
 from optmap.report.json import summary
 from optmap.report.left import count
 from optmap.report.terminal import coloured, write
+from optmap.shown import shown
 from optmap.translate.results import CellChange, FileResult
 
 _DIFF: Final = {"+": "green", "-": "red", "@": "cyan"}
@@ -61,13 +62,12 @@ def show_statistics(results: Sequence[FileResult]) -> None:
         write(sys.stderr, (f"{number:>7}  {code.id}  {WORDS[code.severity]:<7}  {code.name}\n", ""))
 
 
-def unified_diff(path: str, before: bytes, after: bytes) -> None:
-    """Print a unified diff to stdout that `patch` and `git apply` accept, byte for byte."""
+def unified_diff(path: str, before: bytes, after: bytes, cell: str = "") -> None:
+    """Print a unified diff to stdout that `patch` and `git apply` accept, byte for byte, unless it is of a notebook's cell."""
     import difflib
 
     old, new = (_LINE.findall(text.decode("utf-8", "surrogateescape")) for text in (before, after))
-    name = path.lstrip("/") if path.startswith("/") else path
-    for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
+    for line in difflib.unified_diff(old, new, _named("a/", path, cell), _named("b/", path, cell)):
         ending = "" if line.endswith("\n") else "\n\\ No newline at end of file\n"
         raw = (line + ending).encode("utf-8", "surrogateescape")
         if coloured(sys.stdout):
@@ -78,11 +78,26 @@ def unified_diff(path: str, before: bytes, after: bytes) -> None:
             sys.stdout.buffer.write(raw)
 
 
+def _named(side: str, path: str, cell: str) -> str:
+    """A name as git writes it: quoted if it must be, and with a tab behind it where patch would stop at its white space."""
+    name = side + path.lstrip("/")
+    if cell:
+        return f"{shown(name)}{cell}"
+    if any(letter < " " or letter in '"\\\x7f' for letter in name):
+        raw = name.encode("utf-8", "surrogateescape")
+        return (
+            '"'
+            + "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in raw)
+            + '"'
+        )
+    return f"{name}\t" if " " in name else name
+
+
 def notebook_diff(path: str, cells: Sequence[CellChange]) -> None:
     """Print a unified diff of the source of each changed cell, for reading only: `patch` cannot apply it."""
     for cell in cells:
         old, new = (text if text.endswith("\n") else text + "\n" for text in (cell.before, cell.after))
-        unified_diff(f"{path}:cell {cell.number}", _utf8(old), _utf8(new))
+        unified_diff(path, _utf8(old), _utf8(new), f":cell {cell.number}")
 
 
 def _utf8(text: str) -> bytes:

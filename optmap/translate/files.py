@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from optmap import interruption
 from optmap.diagnostics import UNREADABLE, Diagnostic
 from optmap.files import FoundFile
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
+from optmap.reading import read_source_file
 from optmap.translate.faults import contained
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 from optmap.values import NamedTuple
 
-MAXIMUM_BYTES: Final = 32 * 1024 * 1024
-"""Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
-
-
+_CHUNK: Final = 64
+"""How many files a process is handed at once."""
 CONFIGURATIONS: Final = (".yaml", ".yml", ".json", ".toml")
 """Files with these endings are looked through for optimizers where they are named outright, and never changed."""
 
@@ -49,29 +46,56 @@ def translate_files(
 
     With several jobs the content of unchanged files comes back only where `keep` asks for it.
     """
+    if jobs > 1:
+        files = list(files)
+        jobs = min(jobs, -(-len(files) // _CHUNK))
     if jobs <= 1:
         for found in files:
             yield _one(found, tables, options)
-        return
+    else:
+        yield from _in_workers(list(files), jobs, (mappings, options, keep))
+
+
+def _in_workers(files: Sequence[FoundFile], jobs: int, state: tuple[Any, ...]) -> Iterator[TranslatedFile]:
+    """Translate the files in processes, which end with this one; files that a process took with it are reported."""
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    pool = ProcessPoolExecutor(jobs, initializer=_start, initargs=state)
+    done = 0
+    try:
+        with interruption.kept_from_children():
+            translated = pool.map(_in_worker, files, chunksize=_CHUNK)
+            interruption.before_end.add(_kill_workers)
+        for outcome in translated:
+            done += 1
+            yield outcome
+    except BrokenProcessPool:
+        for found in files[done:]:
+            reason = (
+                "a process ended before its files were done, perhaps for lack of memory; --jobs 1 does one at a time"
+            )
+            yield TranslatedFile(found.path, found.base, b"", unreadable(reason))
+    except BaseException:  # nobody wants the rest
+        _kill_workers()
+        raise
+    finally:
+        interruption.before_end.discard(_kill_workers)
+        pool.shutdown(cancel_futures=True)
+
+
+def _kill_workers() -> None:
     from multiprocessing import active_children
 
-    pool = ProcessPoolExecutor(jobs, initializer=_start, initargs=(mappings, options, keep))
-    with interruption.raises(), pool:
-        try:
-            with interruption.waits():
-                translated = pool.map(_in_worker, files, chunksize=64)
-            yield from translated
-        except BaseException:  # an interruption, or nobody wants the rest
-            for process in active_children():
-                process.terminate()
-            raise
+    for process in active_children():
+        process.kill()
 
 
 _WORKER: dict[str, tuple[MappingSet, Options, bool]] = {}
 
 
 def _start(mappings: tuple[Path, ...], options: Options, keep: bool) -> None:
+    interruption.end_with_parent()
     _WORKER["state"] = (load(mappings).at(dict(options.versions)), options, keep)
 
 
@@ -93,14 +117,7 @@ def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFi
     if found.error is not None:
         return TranslatedFile(found.path, found.base, b"", unreadable(found.error))
     try:
-        status = os.stat(found.path)
-        if not stat.S_ISREG(status.st_mode):
-            return TranslatedFile(found.path, found.base, b"", unreadable("not a regular file"))
-        limit = MAXIMUM_BYTES * (8 if found.path.suffix == ".ipynb" else 1)  # most of a notebook is its output
-        if status.st_size > limit:
-            reason = f"found {status.st_size} bytes, expected at most {limit}"
-            return TranslatedFile(found.path, found.base, b"", unreadable(reason))
-        data = found.path.read_bytes()
+        data = read_source_file(found.path)
     except OSError as error:
         return TranslatedFile(found.path, found.base, b"", unreadable(error.strerror or str(error)))
     if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:

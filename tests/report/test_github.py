@@ -32,7 +32,10 @@ def decode(text: str) -> str:
     return text
 
 
-@given(st.text(min_size=1), st.text())
+PRINTED = st.text(st.one_of(st.characters(codec="utf-8").filter(str.isprintable), st.sampled_from("%:,\n")))
+
+
+@given(PRINTED.filter(bool), PRINTED)
 def test_any_text_survives(path: str, message: str) -> None:
     text = report(path, Diagnostic(CODES["OM203"], message, 1, 2), Diagnostic(CODES["OM111"], "next", 1, 2))
     first, second = re.findall(r"[^\n]*\n", text)
@@ -40,6 +43,13 @@ def test_any_text_survives(path: str, message: str) -> None:
     assert found is not None
     assert (decode(found[2]), decode(found[6])) == (path, message)
     assert COMMAND.fullmatch(second)
+
+
+@given(st.text(min_size=1), st.text())
+def test_nothing_steers_a_terminal(path: str, message: str) -> None:
+    text = report(path, Diagnostic(CODES["OM203"], message, 1, 2))
+    assert text.endswith("\n")
+    assert text[:-1].isprintable()
 
 
 def test_a_notebook_has_cells_and_no_lines_of_its_own() -> None:

@@ -6,11 +6,13 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from optmap.translate import write
 from optmap.translate.write import WriteError, replace_file, write_new
 
 OLD, NEW = b"old\r\n", b"new \xff\n"
@@ -89,7 +91,52 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
         write_new(tmp_path, NEW)
 
 
-@pytest.mark.parametrize("function", ["replace", "fsync", "chmod"])
+@pytest.fixture(params=[True, False])
+def exchanging(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systems that exchange two files in one step, and others."""
+    if not request.param:
+        monkeypatch.setattr(write, "_exchange", lambda one, other: False)
+
+
+FAULTS = ["stat", "fsync", "chmod", "replace", "lseek", "write", "ftruncate", "fdopen", "access"]
+"""Every call of the system that writing makes."""
+
+
+@pytest.mark.usefixtures("exchanging")
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("function", FAULTS)
+def test_a_fault_in_any_call_leaves_the_old_file_or_the_new_one(
+    target: Path, monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException, linked: bool
+) -> None:
+    other = target.with_name("other")
+    if linked:
+        os.link(target, other)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # takes long, and no machine breaks down in between
+    real, calls = getattr(os, function), 0
+
+    def fails(*given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise error
+        return real(*given, **named)
+
+    at = 0
+    while at <= calls:
+        at, calls = at + 1, 0
+        target.write_bytes(OLD)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, function, fails)
+            with suppress(KeyboardInterrupt, MemoryError, WriteError):
+                replace_file(target, OLD, NEW)
+        assert target.read_bytes() in (OLD, NEW)
+        assert set(os.listdir(target.parent)) == {target.name, *([other.name] if linked else [])}
+        assert other.read_bytes() == target.read_bytes() if linked else True
+
+
+@pytest.mark.usefixtures("exchanging")
+@pytest.mark.parametrize("function", ["fsync", "chmod"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), MemoryError()])
 def test_an_interrupted_write_leaves_the_old_file_alone(
     target: Path, monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException
@@ -103,6 +150,7 @@ def test_an_interrupted_write_leaves_the_old_file_alone(
 
 @pytest.mark.parametrize("function", ["replace", "fsync"])
 def test_a_failed_write_is_a_write_error(target: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    monkeypatch.setattr(write, "_exchange", lambda one, other: False)
     monkeypatch.setattr(os, function, raising(OSError(28, "No space left on device")))
     with pytest.raises(WriteError, match="No space left on device"):
         replace_file(target, OLD, NEW)
@@ -182,3 +230,116 @@ def test_a_name_that_is_as_long_as_the_file_system_allows(tmp_path: Path) -> Non
     path.write_bytes(OLD)
     replace_file(path, OLD, NEW)
     alone(path, NEW)
+
+
+@pytest.mark.usefixtures("exchanging")
+@pytest.mark.parametrize("into", [True, False])
+@pytest.mark.parametrize("function", ["fsync", "chmod"])
+def test_a_change_while_it_is_written_is_kept(
+    target: Path, monkeypatch: pytest.MonkeyPatch, function: str, into: bool
+) -> None:
+    real = getattr(os, function)
+
+    def change(*given: Any) -> None:
+        real(*given)
+        _change(target, into)
+
+    monkeypatch.setattr(os, function, change)
+    with pytest.raises(WriteError, match="changed since it was read"):
+        replace_file(target, OLD, NEW)
+    monkeypatch.undo()
+    alone(target, b"newer")
+
+
+def _change(path: Path, into: bool) -> None:
+    """What another process may do to a file: write into it, or put another in its place."""
+    if into:
+        path.write_bytes(b"newer")
+    else:
+        other = path.with_name("newer")
+        other.write_bytes(b"newer")
+        other.rename(path)
+
+
+@pytest.mark.parametrize("into", [True, False])
+def test_a_change_right_before_the_new_file_takes_its_place_is_kept(
+    target: Path, monkeypatch: pytest.MonkeyPatch, into: bool
+) -> None:
+    exchange, changed = write._exchange, False
+
+    def late(one: Path, other: Path) -> bool:
+        nonlocal changed
+        if not changed:
+            changed = True
+            _change(target, into)
+        return exchange(one, other)
+
+    if not exchange(target, target):
+        pytest.skip("this system cannot exchange two files")
+    monkeypatch.setattr(write, "_exchange", late)
+    with pytest.raises(WriteError, match="changed since it was read"):
+        replace_file(target, OLD, NEW)
+    alone(target, b"newer")
+
+
+def test_hard_links_stay(target: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.py"
+    os.link(target, other)
+    for before, after in ((OLD, NEW * 1000), (NEW * 1000, b"")):
+        replace_file(target, before, after)
+        assert other.read_bytes() == after
+        assert os.path.samefile(target, other)
+    assert sorted(os.listdir(tmp_path)) == ["other.py", "train.py"]
+    target.write_bytes(b"newer")
+    with pytest.raises(WriteError, match="changed since it was read"):
+        replace_file(target, OLD, NEW)
+    assert other.read_bytes() == b"newer"
+
+
+def test_extended_attributes_stay(target: Path) -> None:
+    try:
+        os.setxattr(target, "user.origin", b"upstream")
+    except (AttributeError, OSError):
+        pytest.skip("there are no extended attributes here")
+    replace_file(target, OLD, NEW)
+    assert os.getxattr(target, "user.origin") == b"upstream"
+    alone(target, NEW)
+
+
+def test_what_cannot_be_given_to_another_file_is_kept_by_writing_into_the_file(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody else owns the file: it stays the same file."""
+    status = os.stat(target)
+    monkeypatch.setattr(write, "_make_like", raising(write._Unlike()))
+    replace_file(target, OLD, NEW)
+    alone(target, NEW)
+    assert os.stat(target).st_ino == status.st_ino
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_stays(target: Path) -> None:
+    os.chown(target, 12345, 23456)
+    target.chmod(0o640)
+    replace_file(target, OLD, NEW)
+    status = target.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 23456, 0o640)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(WriteError, match="not a regular file"):
+        write_new(pipe, NEW)
+    with pytest.raises(WriteError, match="not a regular file"):
+        replace_file(pipe, OLD, NEW)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_an_output_that_is_read_only_is_refused(target: Path) -> None:
+    target.chmod(0o444)
+    with pytest.raises(WriteError, match="read-only"):
+        write_new(target, NEW)
+    alone(target, OLD)

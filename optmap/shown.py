@@ -1,0 +1,24 @@
+"""Text that others wrote, made safe to show: it can neither steer a terminal nor pretend to be a line of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_COMMANDS: Final = ("::", "##[")
+"""How GitHub's workflow commands begin, behind any white space."""
+
+
+def shown(text: object) -> str:
+    """A name or a value on one line, whatever cannot be printed written as an escape."""
+    plain = str(text)
+    return plain if plain.isprintable() else "".join(map(_letter, plain))
+
+
+def shown_lines(text: object) -> str:
+    """Text of several lines, none of which a CI server may take for a command."""
+    lines = (shown(line.replace("\t", "    ")) for line in str(text).removesuffix("\r").split("\n"))
+    return "\n".join(f"| {line}" if line.lstrip().startswith(_COMMANDS) else line for line in lines)
+
+
+def _letter(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
