@@ -95,7 +95,7 @@ def test_of_a_gitignore_a_line_without_sense_costs_that_line(here: Path, line: s
         listed = ["git", "ls-files", "-oc", "--exclude-standard"]
         assert set(subprocess.check_output(listed, cwd=here, text=True).split()) == {".gitignore", "good.py"}
     done = run("translate", ".", "--check", cwd=here)
-    assert (done.out, done.err.count("\n")) == (b"would change good.py\n", 1)
+    assert (done.out, "Warning" in done.err) == (b"would change good.py\n", False)
 
 
 @pytest.mark.parametrize("line", ["[z-a]", "!", "\\"])
