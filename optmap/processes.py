@@ -43,11 +43,22 @@ def worker_command(interpreter: str, module: str, *arguments: str) -> list[str]:
 def claim_output() -> IO[bytes]:
     """Return standard output for the worker's answers, and redirect all other prints to standard error."""
     interruption.end_with_parent()
-    with suppress(OSError):  # where memory runs out, Linux ends the worker rather than what waits for it
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    _bound_memory()
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return output
+
+
+def _bound_memory() -> None:
+    """Have a worker that wants more memory than there is fail by itself, or be ended before what waits for it."""
+    with suppress(OSError, ValueError, ImportError):  # no Linux
+        import resource
+
+        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if soft == resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 class WorkerError(Exception):
@@ -133,10 +144,10 @@ class Worker:
 
     def _kill(self) -> None:
         """End the worker with all processes that it started."""
-        assert self._process is not None
-        if self._process.poll() is None:
-            with suppress(OSError):
-                os.killpg(self._process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
+        if self._process is None or self._kill not in interruption.before_end:
+            return
+        with suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
         interruption.before_end.discard(self._kill)
@@ -152,5 +163,4 @@ class Worker:
     def close(self) -> None:
         """Stop the worker."""
         self.failure = self.failure or WorkerError(f"the {self.name} worker was stopped")
-        if self._process is not None:
-            self._kill()
+        self._kill()

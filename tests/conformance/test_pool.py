@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from optmap import processes
 from optmap.conformance.pool import Session
 from optmap.processes import WorkerError
 
@@ -91,3 +94,41 @@ def test_another_interpreter_needs_no_optmap(interpreter: Interpreter, tmp_path:
     session = Session("mindspore", program)
     assert "semantics" in session.version()
     session.close()
+
+
+BAD_IMPORTS = {
+    "a crash": "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
+    "an end": "import os\nos._exit(0)",
+    "an error of its own": "class E(BaseException): pass\nraise E('no')",
+    "a hang": "import time\ntime.sleep(100)",
+    "a hang that listens to nobody": "import signal, time\nfor n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\nwhile True: time.sleep(1)",
+    "a flood": "import os\nwhile True: os.write(2, b'x' * 65536)",
+    "a flood of output": "while True: print('x' * 65536)",
+    "all memory": "x = []\nwhile True: x.append(bytearray(1 << 26))",
+    "a hang behind a closed output": "import os, time\nfor n in range(3, 20):\n    try: os.close(n)\n    except OSError: pass\ntime.sleep(100)",
+    "a child that stays": "import os, time\nif not os.fork(): time.sleep(100)\nos._exit(4)",
+    "what steers a terminal": "import sys\nsys.stderr.write('\\x1b[2J\\n::error::forged\\n')\nraise SystemExit(5)",
+}
+
+
+@pytest.mark.parametrize("case", BAD_IMPORTS)
+def test_a_framework_that_misbehaves_when_it_is_imported(
+    interpreter: Interpreter, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_PATIENCE", 1.0)
+    path = broken_torch(interpreter, tmp_path, BAD_IMPORTS[case])
+    if case == "all memory":
+        path = interpreter(f'ulimit -d 400000; PYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"')
+    started = time.monotonic()
+    message = failure(path, (2.0, 2.0))
+    assert time.monotonic() - started < 20
+    assert len(message) < 2 * processes._KEPT
+    assert "\x1b" not in message
+
+
+def started_in(directory: Path) -> Iterator[str]:
+    """The processes whose environment names a directory."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(directory).encode() in (process / "environ").read_bytes():
+                yield (process / "cmdline").read_text()
