@@ -12,6 +12,7 @@ from typing import Final
 from optmap.conformance.calls import Call, default_call
 from optmap.conformance.catalog import catalog
 from optmap.conformance.engines import ENGINES
+from optmap.conformance.execution import Flip, flips, run_flips, schedule_flips
 from optmap.conformance.expect import find_better, rejecting
 from optmap.conformance.filecalls import file_calls
 from optmap.conformance.pool import Session
@@ -25,6 +26,7 @@ from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trial, Trials
 from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import DEFAULT
+from optmap.mapping.load import load_schedules
 from optmap.mapping.model import MappingSet
 from optmap.mapping.records import Literal
 from optmap.nearest import nearest
@@ -105,7 +107,13 @@ def check(
     }
     needed |= {api.framework for pair in rated for api in (pair.source, pair.target)}
     engines = _engines(needed, require, interpreters or {})
-    results, versions, failures = _run(found, rated, engines, options, list(require), _counter(progress, len(found)))
+    flipped = flips(tables, (call.api for call, _ in calls)) if everything and scenarios is None else []
+    flipped += (
+        schedule_flips(load_schedules(tables.extra), (pair.source for pair in rated)) if flipped and rated else []
+    )
+    results, versions, failures = _run(
+        found, rated, flipped, engines, options, list(require), _counter(progress, len(found))
+    )
     if scenarios is None:
         results = find_better(results)
     if fails is FailOn.DIVERGENT:
@@ -114,8 +122,8 @@ def check(
 
 
 def _run(
-    trials: Sequence[Trial], rated: Sequence[SchedulePair], engines: Mapping[str, str | None], options: RunOptions,
-    require: Sequence[str], progress: Progress,
+    trials: Sequence[Trial], rated: Sequence[SchedulePair], flipped: Sequence[Flip], engines: Mapping[str, str | None],
+    options: RunOptions, require: Sequence[str], progress: Progress,
 ) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:  # fmt: skip
     """Start the engines side by side, run everything, and report the engines' versions or failures."""
     versions: dict[str, str | None] = {}
@@ -130,6 +138,7 @@ def _run(
                 raise CheckError(f"the required engine {name} cannot be used: {failures[name]}")
         results = run_trials(trials, sessions, options, progress)
         results += run_pairs(rated, sessions, options.steps)
+        results += run_flips(flipped, sessions)
         for name, session in sessions.items():
             _version(name, session, versions, failures)
     return results, {name: versions[name] for name in ENGINES if name in versions}, failures

@@ -170,6 +170,7 @@ class ScheduleJob:
         learning_rate: the optimizer's own rate, where the schedule is attached to it.
         steps_per_epoch: steps between two calls of an attached schedule's step().
         formula: its function is text that optmap itself has written; text of a user's file is never run.
+        momentum: give the optimizer's momentum in place of the rate, for a framework whose schedules may change it.
     """
 
     api: str
@@ -178,6 +179,7 @@ class ScheduleJob:
     learning_rate: float = 0.1
     steps_per_epoch: int = 1
     formula: bool = False
+    momentum: bool = False
 
 
 @dataclass(frozen=True)

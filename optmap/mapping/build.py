@@ -211,6 +211,10 @@ class Builder:
         if sum(key in row.value for key in ("is", "affects", "switches")) != 1:
             self.problems.add(row.at, f"parameter {found.name!r} needs exactly one of 'is', 'affects' and 'switches'")
             return []
+        if found.execution and found.required:
+            self.problems.add(
+                row.at, f"parameter {found.name!r} affects execution alone; expected a default, as it can be left out"
+            )
         known = [self._known(tie, row.value["is"].at) for tie in found.ties]
         if not all(known):
             return []

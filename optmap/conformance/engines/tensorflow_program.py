@@ -16,6 +16,8 @@ from keras.src import ops as keras_ops
 from optmap.conformance.scenario import Array, Job, Loss, Model, Scenario, Trace
 
 V1: Final = "tf.compat.v1.train."
+EAGER: Final = 3
+"""Up to so many steps, tracing takes longer than it saves."""
 
 
 class _View(NamedTuple):
@@ -61,7 +63,9 @@ class Program:
     def _run(self) -> list[Trace]:
         forced = self.jobs[0].gradients is not None
         step = self._forced() if forced else self._free()
-        program = tf.function(lambda rates: self._loop(step, rates), autograph=False)
+        program: Callable[[Any], list[Any]] = lambda rates: self._loop(step, rates)  # noqa: E731
+        if self.steps > EAGER:
+            program = tf.function(program, autograph=False)
         constant = (float(self.rate.numpy()),) * self.steps
         traces: list[Trace | None] = [None] * len(self.jobs)
         for rates in dict.fromkeys(job.rates for job in self.jobs):

@@ -31,7 +31,8 @@ def rates(job: ScheduleJob) -> list[float]:
     """See `Engine`. The schedule is attached to an SGD whose parameter has no gradient."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=job.learning_rate)
+        momentum = 0.5 if job.momentum else 0.0
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=job.learning_rate, momentum=momentum)
         arguments = dict(job.arguments)
         if job.formula:
             arguments["lr_lambda"] = eval(arguments["lr_lambda"], {"math": math})
@@ -40,7 +41,7 @@ def rates(job: ScheduleJob) -> list[float]:
         for step in range(job.steps):
             if step and step % job.steps_per_epoch == 0:
                 schedule.step()
-            found.append(float(optimizer.param_groups[0]["lr"]))
+            found.append(float(optimizer.param_groups[0]["momentum" if job.momentum else "lr"]))
             optimizer.step()
     return found
 
