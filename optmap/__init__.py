@@ -11,17 +11,19 @@ if TYPE_CHECKING:
     from optmap.conformance.simulate import Group as Group
     from optmap.conformance.simulate import SparseRows as SparseRows
     from optmap.conformance.simulate import simulate as simulate
+    from optmap.state.convert import convert_state as convert_state
 
 __version__ = "0.1.0"
 
 _DEFINED_IN = {
     "translate_source": "optmap.api",
     "check": "optmap.conformance.api",
+    "convert_state": "optmap.state.convert",
     "simulate": "optmap.conformance.simulate",
     "Group": "optmap.conformance.simulate",
     "SparseRows": "optmap.conformance.simulate",
 }
-__all__ = ["Group", "SparseRows", "__version__", "check", "simulate", "translate_source"]
+__all__ = ["Group", "SparseRows", "__version__", "check", "convert_state", "simulate", "translate_source"]
 
 
 def __getattr__(name: str) -> Any:

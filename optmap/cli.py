@@ -246,6 +246,59 @@ def audit(
     raise typer.Exit(command.run(framework or (), python or (), format, tuple(mappings or ())))
 
 
+@app.command("convert-state")
+def convert_state(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A saved state: .pt, .keras, .h5, .npz or .ckpt.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="The file to write: .pt, .npz or .ckpt.")],
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="CALL",
+            help="The class that saved it, with the arguments that the file lacks: Adam(beta_1=0.5).",
+        ),
+    ],
+    to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch, tensorflow, or a class.")] = "",
+    map: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--map", metavar="FILE.yaml", help="The parameters, in the order of the target's optimizer."),
+    ] = None,
+    parameter: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--parameter", metavar="FROM=TO[:transpose]", help="One parameter in place of a map; in their order."
+        ),
+    ] = None,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="The target has the same parameters in that order.")
+    ] = False,
+    steps: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--steps", metavar="N", help="The steps made so far, where the source does not count them."),
+    ] = None,
+    entry: Annotated[str, typer.Option("--entry", metavar="KEY", help="Where the state stands in the file.")] = "",
+    python: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--python", metavar="FRAMEWORK=INTERPRETER", help="The Python interpreter that has a framework."),
+    ] = None,
+    mappings: _Mappings = None,
+) -> None:
+    """Convert an optimizer's saved state, so that training goes on in another framework; no code in the file is run.
+
+    Exit codes: 0 written; 1 it cannot be converted, and nothing was written; 2 wrong usage.
+    """
+    from optmap.commands import convert_state as command
+
+    raise typer.Exit(
+        command.run(
+            command.Request(
+                source, target, optimizer, to, map, tuple(parameter or ()), in_order, steps, entry, tuple(python or ()),
+                tuple(mappings or ()),
+            )
+        )
+    )  # fmt: skip
+
+
 @app.command()
 def rules(
     code: Annotated[str, typer.Argument(help="A code such as OM203, or a name such as unpacked-arguments.")] = "",

@@ -14,6 +14,8 @@ from optmap.mapping.rate import LAST, STEP, RateError, read_rate
 from optmap.mapping.records import Position
 from optmap.mapping.sections import Algorithm, Api, TableFile
 from optmap.mapping.signatures import default_problems, kind_problem, version_problems
+from optmap.mapping.state import Quantity, Slot
+from optmap.mapping.state_values import problems
 from optmap.mapping.vocabulary import PARAMETERS, REQUIRED, Hyperparameter, Parameter, Trait
 from optmap.mapping.yamlnodes import Parsed, Problems, parse
 from optmap.nearest import nearest
@@ -28,6 +30,7 @@ class Builder:
         self.problems = Problems()
         self.hyperparameters: dict[str, Hyperparameter] = {}
         self.traits: dict[str, Trait] = {}
+        self.states: dict[str, Quantity] = {}
         self.modules: dict[str, Module] = {}
         self.lists: dict[str, list[Parsed]] = {}
         self.shared: dict[str, list[Parameter]] = {}
@@ -64,6 +67,7 @@ class Builder:
         kinds: tuple[tuple[str, dict[str, Any]], ...] = (
             ("hyperparameter", self.hyperparameters),
             ("trait", self.traits),
+            ("state", self.states),
         )
         for kind, known in kinds:
             for name, item in self._entries(table, f"{kind}s"):
@@ -118,7 +122,7 @@ class Builder:
             self._check_rate(head)
         if self.problems.found:
             return None
-        return assembled(self.hyperparameters, self.traits, self.modules, algorithms, apis)
+        return assembled(self.hyperparameters, self.traits, self.modules, algorithms, apis, self.states)
 
     def _check_vocabulary(self) -> None:
         for hyperparameter in self.hyperparameters.values():
@@ -153,6 +157,7 @@ class Builder:
             for name in trait.active_with:
                 self._known(name, trait.at)
         for module in self.modules.values():
+            self._check_state(module.state)
             for names in module.group_keys.values():
                 for name in names:
                     self._known(name, module.at)
@@ -180,6 +185,7 @@ class Builder:
         api = item.make(Api, name)._replace(algorithm=algorithm, module=module, parameters=parameters)
         for at, message in version_problems(api):
             self.problems.add(at, message)
+        self._check_state(api.state)
         for hyperparameter in api.fixed:
             self._known(hyperparameter, item.value["fixed"].at)
         names = {parameter.name for parameter in parameters}
@@ -252,6 +258,10 @@ class Builder:
                 read_rate(head.get("rate"), look_up)
             except RateError as error:
                 self.problems.add(head.value["rate"].at, str(error))
+
+    def _check_state(self, rows: Mapping[str, Slot]) -> None:
+        for at, message in problems(self.states, self.hyperparameters, rows):
+            self.problems.add(at, message)
 
     def _check_rule(self, item: Parsed) -> None:
         for trait, value in self._entries(item, "rule"):

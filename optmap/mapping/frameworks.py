@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from optmap.mapping.records import Position, Record, key, own_key, place, store
+from optmap.mapping.state import Files, Slot
 from optmap.mapping.stored import Contents, MappingError, read_tables, stored
 
 if TYPE_CHECKING:
@@ -214,6 +215,7 @@ class Module(Record):
         "what else there is of the framework no longer takes its classes: they come last", default=False
     )
     serves: tuple[str, ...] = key("modules of optimizers that the schedules of this module are made for", default=())
+    state: dict[str, Slot] = key("quantity of the state that every class stores -> how", default={})
     unserved: tuple[str, ...] = key("classes of those modules that take no schedule all the same", default=())
 
 
@@ -243,6 +245,7 @@ class Facts(Record, title="framework"):
     schedules: Schedules = key("learning-rate schedules", default=Schedules())
     models: Models = key("models and tensors", default=Models())
     steps: Steps = key("training steps", default=Steps())
+    saved: Files | None = key("files with the state of optimizers", default=None)
     frontier: Frontier = key("what its names give", default=Frontier())
     at: Position = place()
 

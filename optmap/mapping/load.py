@@ -10,6 +10,7 @@ from optmap.mapping.frameworks import FOLDER, Module
 from optmap.mapping.model import MappingSet, assembled
 from optmap.mapping.records import Record, added, store
 from optmap.mapping.sections import Algorithm, Api
+from optmap.mapping.state import Quantity
 from optmap.mapping.stored import MappingError, own_files, stored
 from optmap.mapping.vocabulary import Hyperparameter, Trait
 
@@ -81,6 +82,7 @@ class _Stored(Record):
 
     hyperparameters: dict[str, Hyperparameter] = added()
     traits: dict[str, Trait] = added()
+    states: dict[str, Quantity] = added()
     modules: dict[str, Module] = added()
     algorithms: dict[str, Algorithm] = added()
     apis: dict[str, Api] = added()
@@ -91,8 +93,8 @@ def plain(tables: MappingSet) -> Any:
     algorithms = {name: item._replace(apis=()) for name, item in tables.algorithms.items()}
     apis = {name: item._replace(module=None) for name, item in (tables.apis | tables.older).items()}
     parts = _Stored(
-        hyperparameters=tables.hyperparameters, traits=tables.traits, modules=tables.modules,
-        algorithms=algorithms, apis=apis,
+        hyperparameters=tables.hyperparameters, traits=tables.traits, states=tables.states,
+        modules=tables.modules, algorithms=algorithms, apis=apis,
     )  # fmt: skip
     return store(parts)
 
@@ -102,4 +104,4 @@ def back(row: Any) -> MappingSet:
     found = _Stored.restore(row)
     modules = {name: item._replace(framework=Framework(item.framework)) for name, item in found.modules.items()}
     apis = {name: api._replace(module=modules[name.rpartition(".")[0]]) for name, api in found.apis.items()}
-    return assembled(found.hyperparameters, found.traits, modules, found.algorithms, apis)
+    return assembled(found.hyperparameters, found.traits, modules, found.algorithms, apis, found.states)

@@ -11,6 +11,7 @@ from optmap.mapping.framework import Framework, check_version, frameworks
 from optmap.mapping.frameworks import Module
 from optmap.mapping.records import Record, added
 from optmap.mapping.sections import Algorithm, Api
+from optmap.mapping.state import Quantity
 from optmap.mapping.vocabulary import (
     Hyperparameter,
     Trait,
@@ -28,6 +29,7 @@ class MappingSet(Record):
 
     hyperparameters: dict[str, Hyperparameter] = added()
     traits: dict[str, Trait] = added()
+    states: dict[str, Quantity] = added(default={})
     modules: dict[str, Module] = added()
     algorithms: dict[str, Algorithm] = added()
     apis: dict[str, Api] = added()
@@ -186,7 +188,7 @@ class MappingSet(Record):
 
 def assembled(
     hyperparameters: dict[str, Hyperparameter], traits: dict[str, Trait], modules: dict[str, Module],
-    algorithms: Mapping[str, Algorithm], apis: Mapping[str, Api],
+    algorithms: Mapping[str, Algorithm], apis: Mapping[str, Api], states: dict[str, Quantity],
 ) -> MappingSet:  # fmt: skip
     """The tables of some sections: classes of modules that are no more are kept apart and belong to no algorithm."""
     current: dict[str, Api] = {}
@@ -198,8 +200,9 @@ def assembled(
             members[api.algorithm].append(api)
     found = {name: item._replace(apis=tuple(members[name])) for name, item in algorithms.items()}
     return MappingSet(
-        hyperparameters=hyperparameters, traits=traits, modules=modules, algorithms=found, apis=current, older=older
-    )
+        hyperparameters=hyperparameters, traits=traits, states=states, modules=modules, algorithms=found, apis=current,
+        older=older,
+    )  # fmt: skip
 
 
 def _belongs(path: str, until: Mapping[str, str], chosen: Mapping[str, str]) -> bool:

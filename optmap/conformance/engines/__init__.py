@@ -49,6 +49,11 @@ ENGINES: Final = {
     ),
 }
 
+STATE_MODULES: Final = {
+    name: f"optmap.conformance.engines.{name}_state" for name in ("torch", "tensorflow", "mindspore")
+}
+"""The modules that read and write the states of a framework's optimizers; see `saved`."""
+
 
 def load_engine(name: str) -> Engine:
     """Import an engine's module."""

@@ -1,0 +1,1 @@
+"""Saved states of optimizers, converted between frameworks."""
