@@ -28,6 +28,8 @@ _SCENARIOS: Final[tuple[tuple[str, str, tuple[int, int], dict[str, Any]], ...]] 
     ("rate-drop", "Dense(3, 4) whose learning rate drops to a tenth halfway", (3, 4), {"rate_factors": (1.0, 0.1)}),
     ("sparse-embedding", "an embedding of 10 rows, of which some occur twice in a batch and some never", (10, 3),
      {"model": Model.EMBEDDING}),
+    ("resumed", "Dense(3, 4) whose second half is trained by the target, from the source's state", (3, 4),
+     {"resumed": True}),
 )  # fmt: skip
 """Name, description, size (inputs and outputs, or rows and width), and what differs from a dense model with squared error."""
 

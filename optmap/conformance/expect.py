@@ -45,6 +45,7 @@ def _is_long(scenario: Scenario, values: Values, run: Circumstances) -> bool:
 NEEDS: Final[Mapping[Need, Callable[[Scenario, Values, Circumstances], bool]]] = {
     Need.CHANGING_RATE: lambda scenario, values, run: bool(scenario.rate_factors),
     Need.SCALE_NAMES: lambda scenario, values, run: any(part in name for name in scenario.start for part in UNDECAYED),
+    Need.FRESH_START: lambda scenario, values, run: not scenario.resumed,
     Need.SINGLE_PRECISION: lambda scenario, values, run: run.dtype == "float32",
     Need.LONG_RUN: _is_long,
 }

@@ -13,9 +13,11 @@ from optmap.conformance.expect import Circumstances, expectation, judge
 from optmap.conformance.explain import DTYPE, NOTHING, Explainer
 from optmap.conformance.pool import Session
 from optmap.conformance.results import Level, Mode, Result, Verdict, internal_error
+from optmap.conformance.resumed import second_half
 from optmap.conformance.scenario import Failure, Gradients, Job, Outcome, Rows, Trace
 from optmap.conformance.trials import Trial, sources_of
 from optmap.mapping.sections import Api
+from optmap.mapping.state import StateError
 from optmap.processes import WorkerError
 
 NOISE_DTYPE: Final = "float64"
@@ -106,7 +108,7 @@ class _Batch:
         return self.found
 
     def _free(self, trial: Trial) -> bool:
-        return self.options.free and not trial.call.row
+        return self.options.free and not trial.call.row and trial.carry is None
 
     def _key(self, trial: Trial, dtype: str) -> tuple[int, str, str]:
         return id(trial.call), trial.scenario.name, dtype
@@ -143,6 +145,16 @@ class _Batch:
         except Exception as error:
             return Failure(internal_error(error))
 
+    def _forced(self, trial: Trial, dtype: str, source: Trace) -> Job | Failure:
+        """The job that replays the source's gradients, from the source's state where the target starts in the middle."""
+        made = self._job(trial, trial.plan.target, dtype, source.gradients)
+        if trial.carry is None or isinstance(made, Failure):
+            return made
+        try:
+            return replace(made, middle=trial.carry.middle(source, trial.halfway(made.steps)))
+        except StateError as error:
+            return Failure(str(error))
+
     def _run_targets(self, engine: str, trials: Sequence[Trial]) -> None:
         asked: list[tuple[Trial, str, Mode]] = []
         jobs: list[Job | Failure] = []
@@ -155,7 +167,7 @@ class _Batch:
                 if isinstance(source, Failure):
                     jobs.append(source)
                     continue
-                jobs.append(self._job(trial, trial.plan.target, dtype, source.gradients))
+                jobs.append(self._forced(trial, dtype, source))
                 if self._free(trial):
                     asked.append((trial, dtype, Mode.FREE))
                     jobs.append(self._job(trial, trial.plan.target, dtype, None))
@@ -175,9 +187,12 @@ class _Batch:
             return replace(made, reason=outcome.reason)
         source = self.sources[self._key(trial, dtype)]
         assert isinstance(source, Trace)
-        measured = compare(source, outcome, trial.scenario.start, dtype)
+        start = trial.scenario.start
+        if halfway := trial.halfway(unmade.steps):
+            source, start = second_half(source, halfway)
+        measured = compare(source, outcome, start, dtype)
         if self.options.courses:
-            made = replace(made, course=course(source, outcome, trial.scenario.start, dtype))
+            made = replace(made, course=course(source, outcome, start, dtype))
         if made.mode is Mode.FORCED:
             explanation = NOTHING
             if trial.rule is not None and dtype == DTYPE:

@@ -60,6 +60,7 @@ class Scenario:
         gradient_size: order of magnitude of the gradients, with which an epsilon is compared.
         rate_factors: factors on the learning rate, each for an equal part of the run; empty for a constant rate.
         groups: parameter groups; empty for a plain list of parameters.
+        resumed: the target of a forced run starts halfway, from the source's parameters and state.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Scenario:
     gradient_size: float = USUAL_GRADIENT
     rate_factors: tuple[float, ...] = ()
     groups: tuple[GroupChange, ...] = ()
+    resumed: bool = False
 
     @property
     def sparse(self) -> bool:
@@ -108,6 +110,15 @@ class JobGroup:
 
 
 @dataclass(frozen=True)
+class Middle:
+    """Where a run starts: the number of steps that lie behind it, the parameters, and the state as the class stores it."""
+
+    steps: int
+    parameters: dict[str, Array]
+    state: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Job:
     """A request to an engine for one run.
 
@@ -121,6 +132,9 @@ class Job:
         rate_argument: the constructor's name for the learning rate.
         rates: the learning rate of each step, which replaces the constructor's; None for a constant rate.
         groups: parameter groups; None for a plain list.
+        slots: the class's own names of what its state holds, by canonical name.
+        kept: the number of steps after which the state is recorded; 0 for never.
+        middle: where the run starts, of which the steps that lie behind it are not run; None for the scenario's start.
     """
 
     api: str
@@ -132,6 +146,19 @@ class Job:
     rate_argument: str = ""
     rates: tuple[float, ...] | None = None
     groups: tuple[JobGroup, ...] | None = None
+    slots: dict[str, str] = field(default_factory=dict)
+    kept: int = 0
+    middle: Middle | None = field(default=None, repr=False)
+
+    @property
+    def start(self) -> dict[str, Array]:
+        """The parameters at the start."""
+        return self.scenario.start if self.middle is None else self.middle.parameters
+
+    @property
+    def first(self) -> int:
+        """The index of the first step."""
+        return 0 if self.middle is None else self.middle.steps
 
 
 @dataclass(frozen=True)
@@ -142,11 +169,13 @@ class Trace:
         loss: (steps,) float64, before each step; NaN in a forced run.
         gradients: the gradients that the optimizer was given.
         parameters: by name, (steps, *shape) in the run's dtype, after each step.
+        state: what the class stored where the job asks for it, by canonical name and parameter.
     """
 
     loss: Array
     gradients: Gradients
     parameters: dict[str, Array]
+    state: dict[str, dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -190,5 +219,5 @@ class Rates:
     failure: str | None = None
 
 
-WIRED: Final = (Failure, GroupChange, Job, JobGroup, Loss, Model, Rates, Rows, Scenario, ScheduleJob, Trace)
+WIRED: Final = (Failure, GroupChange, Job, JobGroup, Loss, Middle, Model, Rates, Rows, Scenario, ScheduleJob, Trace)
 """The classes of the values that messages between optmap and its workers hold."""

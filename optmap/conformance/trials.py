@@ -13,12 +13,14 @@ from optmap.conformance.expect import describe
 from optmap.conformance.explain import stated
 from optmap.conformance.replay import Stated
 from optmap.conformance.results import Pair, Refused
+from optmap.conformance.resumed import Carry, carried
 from optmap.conformance.rules import RULES, build
 from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, Prefer, group_key
 from optmap.mapping.sections import Api
+from optmap.mapping.state_values import slots
 from optmap.translate.constructors.arguments import Refusal
 from optmap.translate.constructors.resolve import Groups, resolve
 
@@ -30,7 +32,8 @@ ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
 class Trial:
     """A translated call in one scenario. The plan may depend on the scenario's parameter groups.
 
-    `rule` is what the tables say of the call, for which there is a formula.
+    `rule` is what the tables say of the call, for which there is a formula; `carry` is there where the target starts in the
+    middle.
     """
 
     call: Call
@@ -38,6 +41,7 @@ class Trial:
     plan: Plan
     scenario: Scenario
     rule: Stated | None = None
+    carry: Carry | None = None
 
     @cached_property
     def rate(self) -> float:
@@ -52,7 +56,13 @@ class Trial:
         return Job(
             api.name, dict(arguments), self.scenario, steps, dtype, rate_argument=carrier.name if carrier else "",
             rates=self.scenario.rates(self.rate, steps), groups=self._groups(api),
+            slots={name: slot.slot for name, slot in slots(api).items()} if self.carry else {},
+            kept=self.halfway(steps) if api is self.plan.source else 0,
         )  # fmt: skip
+
+    def halfway(self, steps: int) -> int:
+        """The number of steps after which the target starts from the source's state; 0 where it starts as the source does."""
+        return max(steps // 2, 1) if self.carry else 0
 
     def _groups(self, api: Api) -> tuple[JobGroup, ...] | None:
         if not self.scenario.groups:
@@ -141,6 +151,10 @@ class Trials:
         )  # fmt: skip
 
     def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario, rule: Stated | None) -> Trial | None:
+        if scenario.resumed:
+            carry = carried(self.tables, call, plan, pair)
+            resumed = Trial(call, pair, plan, scenario, carry=carry)
+            return resumed if carry and _fits(resumed) else None
         if call.row and scenario.name not in ROW_SCENARIOS and not scenario.sparse:
             return None
         trial = Trial(call, pair, plan, scenario, rule)

@@ -128,7 +128,7 @@ class Cause(NamedTuple):
     @property
     def in_every_run(self) -> bool:
         """Whether the call alone makes the rules drift apart, however training goes on and whatever the parameters are called."""
-        return self.diverges() and self.needs in (None, Need.SINGLE_PRECISION)
+        return self.diverges() and self.needs in (None, Need.SINGLE_PRECISION, Need.FRESH_START)
 
 
 class Dropped(NamedTuple):

@@ -21,6 +21,7 @@ class Need(StrEnum):
 
     CHANGING_RATE = "changing_learning_rate"
     SCALE_NAMES = "parameters_named_beta_or_gamma"
+    FRESH_START = "start_without_state"
     SINGLE_PRECISION = "single_precision"
     LONG_RUN = "more_steps_than_inverse_square_of_learning_rate"
 

@@ -58,7 +58,9 @@ def translate(text: str, target: str, **options: object) -> FileResult:
 
 
 def messages(result: FileResult) -> list[str]:
-    return [f"{item.code.id} {item.message}" + (f"; {item.detail}" if item.detail else "") for item in result.diagnostics]
+    return [
+        f"{item.code.id} {item.message}" + (f"; {item.detail}" if item.detail else "") for item in result.diagnostics
+    ]
 
 
 def foreign(result: FileResult, text: str) -> list[str]:
@@ -88,9 +90,7 @@ def test_what_stands_around_the_call_is_told() -> None:
     assert still.startswith("OM410 still torch's, to be translated as well: net (line 3), the loss (line 7)")
     assert parameters.endswith("left out: init() and update() are given the parameters")
     assert clip.endswith("torch clips the gradients stored in the parameters; no table says what replaces it in optax")
-    assert step.startswith(
-        "OM401 the step is still torch's, to be rewritten by hand: the gradients are clipped"
-    )
+    assert step.startswith("OM401 the step is still torch's, to be rewritten by hand: the gradients are clipped")
     assert step.endswith(
         "optax is given gradients by opt.update(grads, state, params), with state = opt.init(params) once before"
     )
@@ -100,9 +100,7 @@ def test_what_stands_around_the_call_is_told() -> None:
 def test_a_step_that_cannot_be_rewritten_is_left() -> None:
     found = translate(TORCH_STEP, "optax", rewrite_step=True)
     assert "    opt.step()\n" in found.output.decode()
-    assert messages(found)[-1].startswith(
-        "OM402 left as it is: the gradients are clipped (line 9); optax is given"
-    )
+    assert messages(found)[-1].startswith("OM402 left as it is: the gradients are clipped (line 9); optax is given")
     plain = "\n".join(line for line in TORCH_STEP.split("\n") if "clip" not in line)
     (step,) = (item for item in translate(plain, "optax", rewrite_step=True).diagnostics if item.code.id == "OM402")
     assert step.message.startswith("left as it is: optmap writes no such step for optax")

@@ -10,6 +10,7 @@ import numpy as np
 from optmap.conformance.engines import each
 from optmap.conformance.engines.forward import loss_and_gradients
 from optmap.conformance.engines.recorder import record
+from optmap.conformance.held import get, put
 from optmap.conformance.rules import SparseRows
 from optmap.conformance.scenario import Job, Outcome, ScheduleJob, Trace
 from optmap.conformance.simulate import Group, parameter_slots
@@ -51,7 +52,9 @@ def _run(job: Job) -> Trace:
     if job.scenario.sparse and job.api in LAZY:
         arguments["target"] = "CPU"  # without it, rows that occur twice in a batch are not summed
     groups = None if job.groups is None else [Group(group.parameters, group.arguments) for group in job.groups]
-    slots = parameter_slots(job.api, arguments, job.scenario.start, groups, job.steps, np.dtype(job.dtype))
+    slots = parameter_slots(job.api, arguments, job.start, groups, job.steps, np.dtype(job.dtype))
+    if job.middle is not None:
+        put(slots, job.middle.state)
 
     def compute(step: int) -> tuple[float, dict[str, Any]]:
         weights = {slot.name: slot.weight for slot in slots}
@@ -64,4 +67,4 @@ def _run(job: Job) -> Trace:
         return {slot.name: slot.weight for slot in slots}
 
     with np.errstate(all="ignore"):
-        return record(job, compute, update)
+        return record(job, compute, update, lambda: get(slots, job.slots, job.kept))

@@ -18,6 +18,7 @@ import mindspore
 import numpy as np
 
 from optmap.conformance.engines import each
+from optmap.conformance.engines.mindspore_state import get, put
 from optmap.conformance.engines.recorder import record
 from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
 
@@ -64,10 +65,11 @@ def _run(job: Job) -> Trace:
         raise NotImplementedError("the real MindSpore is run only in float32 with dense gradients")
     names = list(job.scenario.start)
     parameters = {
-        name: mindspore.Parameter(mindspore.Tensor(value.copy()), name=name)
-        for name, value in job.scenario.start.items()
+        name: mindspore.Parameter(mindspore.Tensor(value.copy()), name=name) for name, value in job.start.items()
     }
     optimizer, order = _optimizer(job, parameters)
+    if job.middle is not None:
+        put(optimizer, job.slots, job.middle.state)
     gradient = mindspore.value_and_grad(_forward(job.scenario, parameters), None, [parameters[name] for name in names])
 
     def compute(step: int) -> tuple[float, dict[str, Any]]:
@@ -82,7 +84,7 @@ def _run(job: Job) -> Trace:
         optimizer(tuple(mindspore.Tensor(np.ascontiguousarray(gradients[name], np.float32)) for name in order))
         return {name: value.asnumpy() for name, value in parameters.items()}
 
-    return record(job, compute, update)
+    return record(job, compute, update, lambda: get(optimizer, names, job.slots))
 
 
 def _optimizer(job: Job, parameters: dict[str, Any]) -> tuple[Any, list[str]]:

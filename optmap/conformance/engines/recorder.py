@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from optmap.conformance.engines.saved import State
 from optmap.conformance.scenario import Array, Job, Rows, Trace
 
 Found: TypeAlias = dict[str, Any]
@@ -17,26 +18,31 @@ def record(
     job: Job,
     compute: Callable[[int], tuple[float, Found]],
     update: Callable[[int, Found], Mapping[str, Array]],
+    state: Callable[[], State],
 ) -> Trace:
-    """Run all steps, counted from 0, and record them.
+    """Run the job's steps, counted from 0, and record them.
 
     Args:
         job: what is run; its gradients, if any, are replayed.
         compute: gives the loss and the gradients of a step.
         update: makes a step with these gradients, and gives the parameters after it, which are copied.
+        state: what the optimizer stores.
     """
+    kept: State | None = None
     losses: list[float] = []
     gradients: dict[str, list[Any]] = {name: [] for name in job.scenario.start}
     parameters: dict[str, list[Array]] = {name: [] for name in job.scenario.start}
-    for step in range(job.steps):
+    for step in range(job.first, job.steps):
         loss, found = compute(step) if job.gradients is None else (float("nan"), _replayed(job, step))
         after = update(step, found)
         losses.append(loss)
         for name in gradients:
             gradients[name].append(found[name])
             parameters[name].append(np.array(after[name], job.dtype))
+        if step + 1 == job.kept:
+            kept = state()
     stacked = {name: _stack(values, job.dtype) for name, values in gradients.items()}
-    return Trace(np.array(losses), stacked, {name: np.stack(values) for name, values in parameters.items()})
+    return Trace(np.array(losses), stacked, {name: np.stack(values) for name, values in parameters.items()}, kept)
 
 
 def _replayed(job: Job, step: int) -> Found:

@@ -75,6 +75,7 @@ def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
     if jobs[0].scenario.sparse:
         return [Failure("sparse gradients are not run in TensorFlow")] * len(jobs)
     try:
-        return [*Program(jobs, separate=_coupled(jobs[0])).run()]
+        found = Program(jobs, separate=_coupled(jobs[0])).run()
+        return [trace or _outcomes([job])[0] for job, trace in zip(jobs, found, strict=True)]
     except Exception as error:  # constructors and kernels raise errors of any type
         return [Failure(described(error))] * len(jobs)

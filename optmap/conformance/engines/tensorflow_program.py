@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
@@ -13,8 +14,12 @@ import numpy as np
 import tensorflow as tf
 from keras.src import ops as keras_ops
 
-from optmap.conformance.scenario import Array, Job, Loss, Model, Scenario, Trace
+from optmap.conformance.engines.saved import State
+from optmap.conformance.engines.tensorflow_state import held
+from optmap.conformance.scenario import Array, Job, Loss, Middle, Model, Scenario, Trace
 
+SAME: Final = 1e-5
+"""How far two values of a number may be apart that all jobs of a program share, the step for one: products are rounded."""
 V1: Final = "tf.compat.v1.train."
 EAGER: Final = 3
 """Up to so many steps, tracing takes longer than it saves."""
@@ -35,6 +40,18 @@ class _View(NamedTuple):
         values = recorded[self.variable]
         return values if self.span is None else values[:, self.span].reshape(len(values), *self.shape)
 
+    def part(self, value: Array) -> Array:
+        """The parameter's part of what a variable holds; a single number is for all parameters."""
+        return value.copy() if self.span is None or not value.ndim else value[self.span].reshape(self.shape)
+
+    def with_part(self, value: Array, part: Array) -> Array:
+        """What a variable holds with another value of the parameter's part."""
+        if self.span is None or not value.ndim:
+            return part.reshape(value.shape)
+        value = value.copy()
+        value[self.span] = part.reshape(-1)
+        return value
+
 
 class Program:
     """A program for jobs that agree in constructor call, dtype, steps and mode; it runs once per series of learning rates.
@@ -53,17 +70,19 @@ class Program:
         self.variables = [tf.Variable(start, dtype=self.dtype) for start in starts]
         with _exact(self.dtype):
             self.optimizer, self.rate, state = _optimizer(jobs[0], self.variables, self.dtype)
+        self.kept: dict[int, State] = {}
+        self.alone: set[int] = set()
         self.state = [(variable, variable.numpy()) for variable in (*self.variables, *state)]
 
-    def run(self) -> list[Trace]:
-        """Run all steps and split the record into one Trace per job."""
+    def run(self) -> list[Trace | None]:
+        """Run all steps and split the record into one Trace per job; None for a job that has to be run alone."""
         with _exact(self.dtype):
             return self._run()
 
-    def _run(self) -> list[Trace]:
+    def _run(self) -> list[Trace | None]:
         forced = self.jobs[0].gradients is not None
         step = self._forced() if forced else self._free()
-        program: Callable[[Any], list[Any]] = lambda rates: self._loop(step, rates)  # noqa: E731
+        program: Callable[..., list[Any]] = lambda *given: self._loop(step, *given)  # noqa: E731
         if self.steps > EAGER:
             program = tf.function(program, autograph=False)
         constant = (float(self.rate.numpy()),) * self.steps
@@ -71,31 +90,72 @@ class Program:
         for rates in dict.fromkeys(job.rates for job in self.jobs):
             for variable, value in self.state:
                 variable.assign(value)
-            recorded = [item.numpy() for item in program(tf.constant(rates or constant, self.dtype))]
+            recorded = self._recorded(program, tf.constant(rates or constant, self.dtype))
             for index, job in enumerate(self.jobs):
                 if job.rates == rates:
                     traces[index] = self._trace(index, recorded)
-        return [trace for trace in traces if trace is not None]
+        return [None if index in self.alone else trace for index, trace in enumerate(traces)]
+
+    def _recorded(self, program: Callable[..., list[Any]], rates: Any) -> list[Array]:
+        """Run all steps; in between, states are kept, and the jobs that start there are given theirs."""
+        pauses = sorted({job.kept or job.first for job in self.jobs} - {0, self.steps})
+        parts: list[list[Array]] = []
+        for begin, end in pairwise((0, *pauses, self.steps)):
+            given = (tf.constant(begin), tf.constant(end))
+            parts.append([item.numpy() for item in program(rates, *given)])
+            for index, job in enumerate(self.jobs):
+                if job.kept == end:
+                    self.kept[index] = self._kept(index)
+                if job.middle is not None and job.first == end:
+                    self._place(index, job.middle)
+        return [np.concatenate(found) for found in zip(*parts, strict=True)]
+
+    def _held(self, slots: dict[str, str]) -> Iterator[tuple[str, list[Any]]]:
+        """The variables of each quantity that the optimizer stores."""
+        for name, slot in slots.items():
+            if variables := held(self.optimizer, slot, len(self.variables)):
+                yield name, variables
+
+    def _kept(self, index: int) -> State:
+        return {
+            name: {key: view.part(variables[view.variable].numpy()) for key, view in self.views[index].items()}
+            for name, variables in self._held(self.jobs[index].slots)
+        }
+
+    def _place(self, index: int, middle: Middle) -> None:
+        """Give the parameters of one job their values, and the optimizer what it stores for them."""
+        views, count = self.views[index], len(self.jobs)
+        found = [(self.variables, middle.parameters)]
+        found += [
+            (held, middle.state[name]) for name, held in self._held(self.jobs[index].slots) if name in middle.state
+        ]
+        for variables, values in found:
+            for key, view in views.items():
+                variable, value = variables[view.variable], np.asarray(values[key])
+                if count == 1 or variable.shape.rank:
+                    variable.assign(view.with_part(variable.numpy(), value))
+                elif not np.isclose(variable.numpy(), value, rtol=SAME):
+                    self.alone.add(index)
 
     def _trace(self, index: int, recorded: Sequence[Array]) -> Trace:
         job, views, count = self.jobs[index], self.views[index], len(self.variables)
         losses, gradients, parameters = recorded[0], recorded[1 : 1 + count], recorded[1 + count :]
-        found = {name: view.cut(parameters) for name, view in views.items()}
+        found = {name: view.cut(parameters)[job.first :] for name, view in views.items()}
         given = job.gradients or {name: view.cut(gradients) for name, view in views.items()}
-        return Trace(losses[:, index].astype(np.float64), given, found)
+        return Trace(losses[job.first :, index].astype(np.float64), given, found, self.kept.get(index))
 
-    def _loop(self, step: Callable[[Any], tuple[Any, list[Any]]], rates: Any) -> list[Any]:
-        """Stack losses, gradients and parameters of all steps."""
+    def _loop(self, step: Callable[[Any], tuple[Any, list[Any]]], rates: Any, begin: Any, end: Any) -> list[Any]:
+        """Stack losses, gradients and parameters of the steps from `begin` up to `end`."""
 
         def body(index: Any, *arrays: Any) -> tuple[Any, ...]:
             self.rate.assign(rates[index])
             losses, gradients = step(index)
             self.optimizer.apply_gradients(list(zip(gradients, self.variables, strict=True)))
             values = [losses, *gradients, *(variable.read_value() for variable in self.variables)]
-            return index + 1, *(array.write(index, value) for array, value in zip(arrays, values, strict=True))
+            return index + 1, *(array.write(index - begin, value) for array, value in zip(arrays, values, strict=True))
 
-        arrays = [tf.TensorArray(self.dtype, self.steps) for _ in range(1 + 2 * len(self.variables))]
-        _, *filled = tf.while_loop(lambda index, *_: index < self.steps, body, (0, *arrays), parallel_iterations=1)
+        arrays = [tf.TensorArray(self.dtype, end - begin) for _ in range(1 + 2 * len(self.variables))]
+        _, *filled = tf.while_loop(lambda index, *_: index < end, body, (begin, *arrays), parallel_iterations=1)
         return [array.stack() for array in filled]
 
     def _forced(self) -> Callable[[Any], tuple[Any, list[Any]]]:

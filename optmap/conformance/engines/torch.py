@@ -12,6 +12,7 @@ import torch
 
 from optmap.conformance.engines import each
 from optmap.conformance.engines.recorder import record
+from optmap.conformance.engines.torch_state import get, put
 from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
 
 torch.set_num_threads(1)
@@ -49,10 +50,10 @@ def rates(job: ScheduleJob) -> list[float]:
 def _run(job: Job) -> Trace:
     dtype = getattr(torch, job.dtype)
     torch.set_default_dtype(dtype)  # ASGD and NAdam keep scalar state in the default dtype
-    parameters = {
-        name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in job.scenario.start.items()
-    }
+    parameters = {name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in job.start.items()}
     optimizer = _optimizer(job, parameters)
+    if job.middle is not None:
+        put(optimizer, parameters, job.slots, job.middle.state)
     loss_of = _loss(job.scenario, dtype)
     factors = [rate / job.rates[0] for rate in job.rates] if job.rates else []
     first = [group["lr"] for group in optimizer.param_groups]
@@ -72,7 +73,7 @@ def _run(job: Job) -> Trace:
         optimizer.step()
         return {name: value.detach().numpy() for name, value in parameters.items()}
 
-    return record(job, compute, update)
+    return record(job, compute, update, lambda: get(optimizer, parameters, job.slots))
 
 
 def _optimizer(job: Job, parameters: dict[str, Any]) -> Any:
