@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from optmap import interruption
 from optmap.commands.common import (
     UsageError,
     framework,
@@ -52,13 +51,12 @@ def run(request: Request) -> int:
         raise UsageError("--map and --parameter both list the parameters; use one of them")
     aliases = {name: str(item) for item in known.values() for name in (item, *item.facts.aliases)}
     try:
-        with interruption.raises():
-            found = convert_state(
-                request.source, request.target, optimizer=request.optimizer,
-                to=aliases.get(request.to.lower(), request.to) or str(settings().to or DEFAULT),
-                parameters=request.map or request.parameters or None, in_order=request.in_order, steps=request.steps,
-                entry=request.entry, interpreters=interpreters, tables=tables(request.mappings),
-            )  # fmt: skip
+        found = convert_state(
+            request.source, request.target, optimizer=request.optimizer,
+            to=aliases.get(request.to.lower(), request.to) or str(settings().to or DEFAULT),
+            parameters=request.map or request.parameters or None, in_order=request.in_order, steps=request.steps,
+            entry=request.entry, interpreters=interpreters, tables=tables(request.mappings),
+        )  # fmt: skip
     except StateError as error:
         sys.stderr.write(f"optmap: error: {error}\n")
         return REFUSED
