@@ -20,7 +20,7 @@ from optmap.conformance.results import FailOn, Refused, Report, Result
 from optmap.conformance.run import Progress, RunOptions, run_trials
 from optmap.conformance.scenario import Scenario
 from optmap.conformance.schedule_check import SchedulePair, run_pairs
-from optmap.conformance.schedule_files import wished_pairs
+from optmap.conformance.schedule_files import rates_of_files, wished_pairs
 from optmap.conformance.select import CheckError, Direction, Wishes, find_apis, table_calls, with_settings
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trial, Trials
@@ -75,7 +75,8 @@ def check(
         interpreters: Python interpreters by engine, for frameworks that are installed in other environments.
         tables: mapping tables; optmap's own by default.
         progress: called with the numbers of finished and of all trials (a call in one scenario); from several threads.
-        schedules: learning-rate schedules, such as "StepLR", whose rates are compared; `paths` and `everything` add theirs.
+        schedules: learning-rate schedules, such as "StepLR", whose rates are compared, by default until well past their
+            end; `paths` and `everything` add theirs.
         fail_on: "worse": a verdict other than AS_EXPECTED fails the check; "divergent": so does every run that was measured
             as DIVERGENT, even where the tables predict it.
         courses: let each result hold how the two runs move from step to step.
@@ -97,10 +98,10 @@ def check(
     fails = _fail_on(fail_on)
     options = replace(_options(steps, dtypes), courses=courses)
     wishes = Wishes(tuple(optimizers), tuple(schedules), tuple(map(Path, paths)), everything, tuple(wanted), options.steps,
-                    dict(hyperparameters or {}))  # fmt: skip
+                    dict(hyperparameters or {}), steps)  # fmt: skip
     rated, left_alone, taken = wished_pairs(tables, wishes)
     calls, refused = _calls(tables, wishes, taken)
-    trials = Trials(tables, chosen, every_target=everything)
+    trials = Trials(tables, chosen, every_target=everything, rates=rates_of_files(tables, rated))
     found = trials.find(calls)
     needed: set[str] = {
         framework for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
@@ -137,7 +138,7 @@ def _run(
             if name in failures:
                 raise CheckError(f"the required engine {name} cannot be used: {failures[name]}")
         results = run_trials(trials, sessions, options, progress)
-        results += run_pairs(rated, sessions, options.steps)
+        results += run_pairs(rated, sessions)
         results += run_flips(flipped, sessions)
         for name, session in sessions.items():
             _version(name, session, versions, failures)

@@ -54,6 +54,11 @@ class Call(NamedTuple):
         return None if self.groups is None else tuple(dict.fromkeys(key for group in self.groups for key, _ in group))
 
 
+def file_of(origin: str) -> str:
+    """The file of a call's position, `path:line` or `path:cell 2:line`."""
+    return origin.rpartition(":")[0].partition(":cell ")[0]
+
+
 def completed(tables: MappingSet, api: Api, given: Mapping[str, Literal]) -> dict[str, Literal]:
     """A call's arguments, with samples for the required ones that are missing."""
     found = dict(given)

@@ -136,6 +136,7 @@ class Pair:
         advice: what can be done about them.
         not_run: the tables' reason why the two classes cannot be run here; empty where they can.
         groups: what each parameter group of the source's call sets.
+        notes: how a schedule was run.
     """
 
     source: str
@@ -152,6 +153,7 @@ class Pair:
     advice: tuple[str, ...] = ()
     not_run: str = ""
     groups: tuple[Mapping[str, Literal], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

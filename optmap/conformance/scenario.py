@@ -198,6 +198,7 @@ class ScheduleJob:
         steps: number of steps of the optimizer.
         learning_rate: the optimizer's own rate, where the schedule is attached to it.
         steps_per_epoch: steps between two calls of an attached schedule's step().
+        at: the steps, counted from 0 and rising, whose rates are wanted; empty for all.
         formula: its function is text that optmap itself has written; text of a user's file is never run.
         momentum: give the optimizer's momentum in place of the rate, for a framework whose schedules may change it.
     """
@@ -209,6 +210,12 @@ class ScheduleJob:
     steps_per_epoch: int = 1
     formula: bool = False
     momentum: bool = False
+    at: tuple[int, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The steps whose rates are wanted, in order."""
+        return self.at or tuple(range(self.steps))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from optmap.conformance.engines import ENGINES
 from optmap.conformance.pool import Session
 from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, Result, Verdict, internal_error
 from optmap.conformance.scenario import Rates, ScheduleJob
+from optmap.conformance.schedule_steps import run_length, steps_of
 from optmap.conformance.schedule_translated import Translated, translated
 from optmap.mapping.canonical import PACE, TOTAL, attached
 from optmap.mapping.framework import Framework
@@ -29,6 +30,8 @@ DTYPE: Final = "float32"
 PACE_OF_RUNS: Final = 3
 """Steps of the optimizer between two calls of an attached schedule's step() in a run."""
 RATE: Final = 0.1
+REAL_EPOCHS: Final = 200
+"""Calls of step() for which the installed MindSpore is run."""
 
 EQUIVALENT: Final = 2e-5
 """Of the largest rate: some 100 products in float32, each rounded by 6e-8. A step too early or too late is more than 1e-3."""
@@ -49,7 +52,10 @@ AWAY: Final[Mapping[str, Any]] = {
 
 
 class SchedulePair(NamedTuple):
-    """A schedule and its translation. One that moves into or out of the optimizer's call is run with this rate and pace."""
+    """A schedule and its translation. One that moves into or out of the optimizer's call is run with this rate and pace.
+
+    `at` are the steps, counted from 0, at which the rates are compared, of a run of this length.
+    """
 
     pair: Pair
     source: Api
@@ -57,6 +63,8 @@ class SchedulePair(NamedTuple):
     rate: float = RATE
     pace: int = PACE_OF_RUNS
     formula: bool = False
+    at: tuple[int, ...] = ()
+    length: int = 0
 
 
 def table_calls(api: Api, steps: int, given: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Call]:
@@ -107,25 +115,36 @@ def sample(parameter: Parameter, steps: int) -> Any:
 
 
 def pairs(
-    tables: MappingSet, schedules: MappingSet, calls: Iterable[Call], target: Framework, steps: int,
+    tables: MappingSet, schedules: MappingSet, calls: Iterable[Call], target: Framework, steps: int | None,
     quantities: Mapping[str, int],
 ) -> tuple[list[SchedulePair], list[Refused]]:  # fmt: skip
-    """The translation of each call; the calls that are refused, with the reasons."""
+    """The translation of each call; the calls that are refused, with the reasons. By default a run shows all of a schedule."""
     found: list[SchedulePair] = []
     refused: list[Refused] = []
-    known = {TOTAL: steps, **quantities}
     for call in calls:
+        length = steps or quantities.get(TOTAL) or run_length(call.api, call.given, PACE_OF_RUNS)
         try:
-            made = _made(tables, schedules, call, target, known)
+            made = _made(tables, schedules, call, target, {TOTAL: length, **quantities})
         except Exception as error:
             refused.append(Refused.by_error(error, call.api.name, target, call.given, call.origin))
             continue
         if not isinstance(made, Translated):
             refused.append(Refused(call.api.name, target, call.given, call.origin, made))
             continue
-        pair = Pair(call.api.name, made.target.name, call.given, made.arguments, call.origin, call.row, call.assumed)
-        found.append(SchedulePair(pair, call.api, made.target, made.learning_rate, made.pace, made.formula))
+        found.append(_pair(schedules, call, made, length))
     return found, refused
+
+
+def _pair(schedules: MappingSet, call: Call, made: Translated, length: int) -> SchedulePair:
+    steps = steps_of(schedules, call.api, call.given, length, made.learning_rate, made.pace)
+    paced = attached(call.api) or attached(made.target)
+    pace = f", step() called {f'after every {made.pace}' if made.pace > 1 else 'after each'}" if paced else ""
+    notes = [f"{length} steps{pace}; rates compared at {len(steps)} of them"]
+    if length < (whole := run_length(call.api, call.given, made.pace)):
+        notes.append(f"the run stops before its end: {whole} steps would show all of the schedule")
+    pair = Pair(call.api.name, made.target.name, call.given, made.arguments, call.origin, call.row, call.assumed,
+                notes=tuple(notes))  # fmt: skip
+    return SchedulePair(pair, call.api, made.target, made.learning_rate, made.pace, made.formula, steps, length)
 
 
 def _made(
@@ -138,31 +157,46 @@ def _made(
     return translated(tables, schedules, call.api, call.given, target, RATE, PACE_OF_RUNS, known)
 
 
-def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session], steps: int) -> list[Result]:
+def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session]) -> list[Result]:
     """Run both sides of every pair in the engines that are there, and judge them."""
     results: list[Result] = []
-    for pair in found:
-        own = pair.target.framework
+    for whole in found:
+        own = whole.target.framework
         for engine in (name for name in (own, f"{own}-real") if name in sessions):
+            pair = _shortened(whole) if engine != own and attached(whole.target) else whole
             result = Result(
-                pair.pair, engine, SCENARIO, DTYPE, Mode.SCHEDULE, steps, None, Level.EQUIVALENT, (), Verdict.NOT_RUN
+                pair.pair,
+                engine,
+                SCENARIO,
+                DTYPE,
+                Mode.SCHEDULE,
+                pair.length,
+                None,
+                Level.EQUIVALENT,
+                (),
+                Verdict.NOT_RUN,
             )
             try:
-                source = _rates(
-                    sessions, pair.source.framework, _job(pair, pair.source, pair.pair.hyperparameters, steps)
-                )
-                target = _rates(sessions, engine, _job(pair, pair.target, pair.pair.arguments, steps))
-                results.append(_judged(result, source, target))
+                source = _rates(sessions, pair.source.framework, _job(pair, pair.source, pair.pair.hyperparameters))
+                target = _rates(sessions, engine, _job(pair, pair.target, pair.pair.arguments))
+                results.append(_judged(result, source, target, pair.at))
             except Exception as error:
                 results.append(replace(result, reason=internal_error(error)))
     return results
 
 
-def _job(pair: SchedulePair, api: Api, arguments: Mapping[str, Any], steps: int) -> ScheduleJob:
+def _shortened(pair: SchedulePair) -> SchedulePair:
+    """The first part of a run, for an engine that takes some milliseconds for a step."""
+    length = min(pair.length, REAL_EPOCHS * pair.pace)
+    return pair._replace(at=tuple(step for step in pair.at if step < length), length=length)
+
+
+def _job(pair: SchedulePair, api: Api, arguments: Mapping[str, Any]) -> ScheduleJob:
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
     return ScheduleJob(
-        api.name, listed, steps, pair.rate, pair.pace if attached(api) else 1, pair.formula and api is pair.target
-    )
+        api.name, listed, pair.length, pair.rate, pair.pace if attached(api) else 1,
+        pair.formula and api is pair.target, at=pair.at,
+    )  # fmt: skip
 
 
 def _rates(sessions: Mapping[str, Session], engine: str, job: ScheduleJob) -> Rates:
@@ -172,27 +206,32 @@ def _rates(sessions: Mapping[str, Session], engine: str, job: ScheduleJob) -> Ra
         return Rates(failure=str(error))
 
 
-def _judged(result: Result, source: Rates, target: Rates) -> Result:
+def _judged(result: Result, source: Rates, target: Rates, at: Sequence[int]) -> Result:
     for side, rates in (("source", source), ("target", target)):
         if rates.failure is not None:
             return replace(result, reason=f"the {side} cannot be run: {rates.failure}")
-    divergence = compare_rates(source.values, target.values)
+    divergence = compare_rates(source.values, target.values, at)
     if divergence.level.rank <= Level.EQUIVALENT.rank:
         return replace(result, divergence=divergence, verdict=Verdict.AS_EXPECTED)
     over = divergence.first_step_over or 1
-    shown = [f"{rates[over - 1]:.9g}" if over <= len(rates) else "nothing" for rates in (source.values, target.values)]
+    place = at.index(over - 1)
+    shown = [f"{rates[place]:.9g}" if place < len(rates) else "nothing" for rates in (source.values, target.values)]
     reason = f"measured {divergence.level}, expected equal rates: at step {over} the source has {shown[0]}, the target {shown[1]}"
     return replace(result, divergence=divergence, verdict=Verdict.WORSE, reason=reason)
 
 
-def compare_rates(source: Sequence[float], target: Sequence[float]) -> Divergence:
-    """How far two runs of rates lie apart; steps count from 1. Steps that only one side has differ without bound."""
+def compare_rates(source: Sequence[float], target: Sequence[float], at: Sequence[int] = ()) -> Divergence:
+    """How far two runs of rates lie apart; steps count from 1. Steps that only one side has differ without bound.
+
+    `at` are the steps of the rates, counted from 0, where they are not all the first ones.
+    """
     peak = max(map(abs, source), default=0.0)
     gaps = [abs(one - other) for one, other in zip(source, target, strict=False)]
     gaps = [math.inf if math.isnan(gap) else gap for gap in gaps]
     gaps += [math.inf] * abs(len(source) - len(target))
     worst = max(gaps, default=0.0)
-    over = next((step for step, gap in enumerate(gaps, 1) if gap > EQUIVALENT * peak), None)
+    steps = at or range(len(gaps))
+    over = next((step + 1 for step, gap in zip(steps, gaps, strict=False) if gap > EQUIVALENT * peak), None)
     level = Level.DIVERGENT
     if worst == 0.0:
         level = Level.IDENTICAL

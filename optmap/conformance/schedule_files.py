@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from optmap.conformance.calls import Call
+from optmap.conformance.calls import Call, file_of
 from optmap.conformance.filecalls import FileCalls, file_schedules
 from optmap.conformance.results import Refused
 from optmap.conformance.schedule_check import LEADS, SchedulePair, completed, pairs, sample, table_calls
+from optmap.conformance.schedule_steps import LONGEST, factors_of
+from optmap.conformance.schedules import ScheduleError, rates
 from optmap.conformance.select import CheckError, Direction, Wishes, find_apis
+from optmap.mapping.canonical import attached
 from optmap.mapping.load import load_schedules
 from optmap.mapping.model import MappingSet
+from optmap.mapping.rate import RateError
 
 QUANTITIES: Final = ("steps_per_epoch", "total_steps")
+PARTS: Final = 100
+"""Rates of a schedule that an optimizer is run with."""
 NO_RATES: Final = "its rates follow from a function, a metric or other schedules, and no file is executed"
 
 
@@ -35,10 +42,29 @@ def wished_pairs(tables: MappingSet, wishes: Wishes) -> tuple[list[SchedulePair]
         used |= {name for call in found.calls if wishes.schedules for name in wishes.settings if name in call.given}
         _file_calls(found, tables, schedules, wishes, direction)
         used |= found.used
-        more, impossible = pairs(tables, schedules, found.calls, direction[1], wishes.steps, quantities)  # type: ignore[arg-type]
+        more, impossible = pairs(tables, schedules, found.calls, direction[1], wishes.length, quantities)  # type: ignore[arg-type]
         made += more
         refused += [*found.refused, *impossible]
     return made, refused, used
+
+
+def rates_of_files(tables: MappingSet, found: Sequence[SchedulePair]) -> dict[str, dict[str, tuple[float, ...]]]:
+    """By file, the rates of each of its schedules over the whole run, as multiples of the largest, by the schedule's name."""
+    made: dict[str, dict[str, tuple[float, ...]]] = {}
+    for item in found:
+        if not item.pair.origin:
+            continue
+        steps = sorted({item.length * place // PARTS for place in range(PARTS)})
+        own = item.rate if attached(item.source) else None
+        try:
+            schedules = load_schedules(tables.extra)
+            values = rates(schedules, item.source, item.pair.hyperparameters, item.length, learning_rate=own,
+                           steps_per_epoch=item.pace, at=steps)  # fmt: skip
+        except (ScheduleError, RateError):
+            continue
+        line = item.pair.origin.rpartition(":")[2]
+        made.setdefault(file_of(item.pair.origin), {})[f"{item.source.class_name}-{line}"] = factors_of(values.tolist())
+    return made
 
 
 def _table_calls(schedules: MappingSet, wishes: Wishes, direction: Direction) -> tuple[list[Call], list[Refused]]:
@@ -61,7 +87,8 @@ def _file_calls(
 ) -> None:
     """Add the schedules of the files that the translator translates, with the values written there."""
     sources, target = direction
-    numbers = tuple((name, wishes.settings.get(name, wishes.steps)) for name in QUANTITIES)
+    known = {"steps_per_epoch": wishes.steps, "total_steps": wishes.length or LONGEST}
+    numbers = tuple((name, wishes.settings.get(name, known[name])) for name in QUANTITIES)
     samples = partial(sample, steps=wishes.steps)
     for path in wishes.paths:
         read = file_schedules(path, tables, sources, target, wishes.settings, numbers, samples)  # type: ignore[arg-type]

@@ -42,8 +42,9 @@ def rates(
     *,
     learning_rate: float | None = None,
     steps_per_epoch: int = 1,
+    at: Sequence[int] = (),
 ) -> Array:
-    """The learning rate of each of the first steps, shape (steps,), as the schedule's framework computes it.
+    """The learning rate of each of the first steps, as the schedule's framework computes it.
 
     Args:
         tables: the tables of schedules.
@@ -52,6 +53,7 @@ def rates(
         steps: number of steps of the optimizer.
         learning_rate: the optimizer's own rate, for a schedule that is attached to it.
         steps_per_epoch: steps of the optimizer between two calls of an attached schedule's step().
+        at: steps, counted from 0, to which the answer is limited.
 
     Raises ScheduleError for a schedule that has no formula, such as one that looks at a metric.
     """
@@ -64,11 +66,12 @@ def rates(
         formula = rate_formula(call)
     except RateError as error:
         raise ScheduleError(f"the rates of {api.name} have no formula: {error}") from None
-    evaluation = _Evaluation(list(arguments.values()), np.arange(steps, dtype=np.float64))
+    wanted = np.asarray(at, np.float64) if at else np.arange(steps, dtype=np.float64)
+    evaluation = _Evaluation(list(arguments.values()), wanted)
     with np.errstate(all="ignore"):
         if LAST in formula.missing():
             return evaluation.chained(formula, call.value("learning_rate").number, steps_per_epoch)
-        return np.asarray(np.broadcast_to(evaluation.of(formula), steps), dtype=np.float64)
+        return np.asarray(np.broadcast_to(evaluation.of(formula), wanted.shape), dtype=np.float64)
 
 
 def _value(value: Any) -> Value:
@@ -85,11 +88,13 @@ class _Evaluation:
 
     def chained(self, formula: Formula, first: float, pace: int) -> Array:
         """The rates of a schedule that goes on from its last rate."""
+        wanted = self.names[STEP]
         found = [first]
-        for step in self.names[STEP][1:]:
-            self.names |= {STEP: step, LAST: found[-1]}
-            found.append(float(self.of(formula)) if step % pace == 0 else found[-1])
-        return np.array(found)
+        for epoch in range(1, int(wanted[-1]) // pace + 1):
+            self.names |= {STEP: np.float64(epoch * pace), LAST: found[-1]}
+            found.append(float(self.of(formula)))
+        chosen: Array = np.array(found)[wanted.astype(int) // pace]
+        return chosen
 
     def of(self, formula: Formula) -> Any:
         """The value of a formula, as an array where it depends on the step."""
@@ -108,7 +113,9 @@ class _Evaluation:
 
 
 def _called(function: Any, steps: Any) -> Any:
-    """The values of a user's function of the step."""
+    """The values of a user's function of the step; its text is never run."""
+    if not callable(function):
+        raise ScheduleError("its function is only text")
     return np.vectorize(function, [float])(steps.astype(int))
 
 

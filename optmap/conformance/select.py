@@ -24,7 +24,7 @@ class CheckError(ValueError):
 
 
 class Wishes(NamedTuple):
-    """What was asked for; see `api.check`."""
+    """What was asked for; see `api.check`. `length` is the number of steps where the user gives one."""
 
     optimizers: tuple[str, ...]
     schedules: tuple[str, ...]
@@ -33,6 +33,7 @@ class Wishes(NamedTuple):
     directions: tuple[Direction, ...]
     steps: int
     settings: Mapping[str, Literal]
+    length: int | None = None
 
     @property
     def whole_tables(self) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
-from optmap.conformance.calls import Call, arguments_of, canonical_values, choices, plans, target_arguments
+from optmap.conformance.calls import Call, arguments_of, canonical_values, choices, file_of, plans, target_arguments
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.expect import describe
 from optmap.conformance.explain import stated
@@ -26,6 +27,8 @@ from optmap.translate.constructors.resolve import Groups, resolve
 
 ROW_SCENARIOS: Final = ("norm-scale", "small-gradients", "rate-drop")
 """The scenarios for rows (one hyperparameter off its default); names, epsilon and a changing rate have an effect in them."""
+
+RATE_DROP: Final = "rate-drop"
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,18 @@ def _changes(source: Api, group: GroupChange, rate: float) -> dict[str, Any]:
 
 
 class Trials:
-    """Finds the trials of calls; calls that cannot be translated are collected in `refused`."""
+    """Finds the trials of calls; calls that cannot be translated are collected in `refused`.
 
-    def __init__(self, tables: MappingSet, scenarios: Mapping[str, Scenario], *, every_target: bool) -> None:
+    `rates` are those of the schedules of files, by file and name: the optimizers there are run with them as well.
+    """
+
+    def __init__(
+        self, tables: MappingSet, scenarios: Mapping[str, Scenario], *, every_target: bool,
+        rates: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self.tables = tables
         self.scenarios = scenarios
+        self.rates = rates
         self.every_target = every_target
         self.refused: list[Refused] = []
 
@@ -130,9 +140,18 @@ class Trials:
                 if not call.row:
                     yield Trial(call, pair, plan, next(iter(self.scenarios.values())))
                 continue
-            for scenario in self.scenarios.values():
+            for scenario in self._scenarios(call):
                 if trial := self._trial(call, pair, plan, scenario, rule):
                     yield trial
+
+    def _scenarios(self, call: Call) -> list[Scenario]:
+        """The scenarios, and the one with a changing rate with each schedule of the call's file."""
+        own = self.rates.get(file_of(call.origin), {}) if RATE_DROP in self.scenarios else {}
+        changed = [
+            replace(self.scenarios[RATE_DROP], name=f"with-{name}", rate_factors=factors)
+            for name, factors in own.items()
+        ]
+        return [*self.scenarios.values(), *changed]
 
     def _refuse(self, call: Call, target: Framework) -> None:
         keys = call.group_keys

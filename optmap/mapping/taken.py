@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any, Final
 
 from optmap.mapping.canonical import PACE, Canonical, is_schedule
@@ -42,6 +43,14 @@ def refused(api: Api, parameter: Parameter, number: Any) -> str | None:
         else "as a finite number"
     )
     return f"{api.name} accepts {parameter.name} {expected}, found {number!r}"
+
+
+def rising(api: Api, parameter: Parameter, numbers: Any) -> str | None:
+    """Why a class does not take a list of steps that ends in the number of all steps; None where it does."""
+    if parameter.then is None or not isinstance(numbers, list | tuple):
+        return None
+    wrong = next(((one, other) for one, other in pairwise(numbers) if not one < other), None)
+    return wrong and f"{api.name} accepts {parameter.name} only in rising order, found {wrong[1]!r} after {wrong[0]!r}"
 
 
 def counted(api: Api, parameter: Parameter) -> str:
@@ -102,6 +111,9 @@ class Taker:
                 self._problem(Loss.INSEPARABLE, name, f"{ends}, and the list is not written out")
                 return found
             found = Formula(Op.LIST, (*found.items, self.source.value(parameter.then)), index=found.index)
+            known = [item.number for item in found.items if item.known]
+            if problem := rising(self.target, parameter, known):
+                self._problem(Loss.REJECTED_VALUE, name, problem)
         for missing in sorted(found.missing() - self.source.known.named):
             message = f"{self.target.name} needs {missing} for {parameter.name}; pass --set {missing}=N"
             self._problem(Loss.MISSING, name, message)

@@ -66,6 +66,8 @@ def _block(summary: Summary) -> Iterator[str]:
     yield f"{where}{source_text(pair)} -> {call_text(pair.target, pair.arguments)}{_choice(summary)}"
     for item in pair.assumed:
         yield f"  assumed  {item}"
+    for text in pair.notes:
+        yield f"  run      {text}"
     head = "forced"
     for level, results in summary.by_level():
         yield f"  {head:<8} {level:<10} {_measured(level, results)}"

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from optmap.conformance.api import check
+from optmap.conformance.engines import all_rates, mindspore
 from optmap.conformance.results import Level, Verdict
+from optmap.conformance.scenario import ScheduleJob
 from optmap.conformance.schedule_check import compare_rates
 from optmap.conformance.select import CheckError
 from optmap.mapping import load
@@ -97,6 +99,54 @@ def test_schedules_that_change_their_place_are_compared(name: str, sources: str,
     report = check(schedules=[name], sources=[sources], to=target, steps=100)
     assert report.passed
     assert all(item.verdict is Verdict.AS_EXPECTED for item in report.results)
+
+
+LONG = """
+import torch
+opt = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+sch = torch.optim.lr_scheduler.MultiStepLR(opt, [100, 150])
+for epoch in epochs:
+    for x in loader:
+        opt.step()
+    sch.step()
+"""
+
+
+def test_a_run_reaches_every_milestone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the optimizer is run with these rates, under which momentum differs between frameworks."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    path = tmp_path / "train.py"
+    path.write_text(LONG, encoding="utf-8")
+    report = check(paths=[path], to="mindspore")
+    (rated,) = (item for item in report.results if item.scenario == "schedule")
+    assert (rated.verdict, rated.steps) == (Verdict.AS_EXPECTED, 1502)
+    assert rated.pair.notes[0].startswith("1502 steps, step() called after every 3; rates compared at ")
+    trained = {item.scenario: item for item in report.forced}
+    assert trained["with-MultiStepLR-4"].verdict is Verdict.AS_EXPECTED
+    (rated,) = (item for item in check(paths=[path], to="mindspore", steps=20).results if item.scenario == "schedule")
+    assert "the run stops before its end: 1502 steps" in rated.pair.notes[1]
+
+
+def test_the_end_of_a_long_schedule_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    given = {"boundaries": (100000, 110000), "values": (1.0, 0.5, 0.1)}
+    report = check(schedules=["PiecewiseConstantDecay"], sources=["tensorflow"], hyperparameters=given)
+    assert report.passed
+    assert {item.pair.arguments["milestone"] for item in report.results} == {(100001, 110001, 420002)}
+    spoil(monkeypatch, "piecewise_constant", b", plus: 1", b"")
+    report = check(schedules=["PiecewiseConstantDecay"], sources=["tensorflow"], hyperparameters=given)
+    assert {item.divergence and item.divergence.first_step_over for item in report.results} == {100001}
+
+
+def test_what_mindspore_rejects_is_not_run_by_formula() -> None:
+    """The total is too small for the documentation's example."""
+    job = ScheduleJob("mindspore.nn.piecewise_constant_lr", {"milestone": [11, 5], "learning_rates": [1.0, 0.5]}, 5)
+    (found,) = all_rates(mindspore, [job])
+    assert found.failure is not None
+    assert "accepts milestone only in rising order, found 5 after 11" in found.failure
+    real = pytest.importorskip("mindspore", reason="mindspore is not installed")
+    with pytest.raises(ValueError, match="must be greater than"):
+        real.nn.piecewise_constant_lr([11, 5], [1.0, 0.5])
 
 
 def test_a_wrong_formula_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from optmap.conformance.held import get, put
 from optmap.conformance.rules import SparseRows
 from optmap.conformance.scenario import Job, Outcome, ScheduleJob, Trace
 from optmap.conformance.simulate import Group, parameter_slots
+
+if TYPE_CHECKING:
+    from optmap.mapping.sections import Api
 
 SEMANTICS = "2.10.0"
 """The version of MindSpore that the rules are certified against."""
@@ -31,18 +34,30 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
 
 
 def rates(job: ScheduleJob) -> list[float]:
-    """See `Engine`. The formula of the tables is evaluated."""
+    """See `Engine`. The formula of the tables is evaluated, for arguments that MindSpore takes."""
     from optmap.conformance.schedules import rates as formula_rates
     from optmap.mapping.canonical import attached
     from optmap.mapping.load import load_schedules
 
     tables = load_schedules()
     api = tables.apis[job.api]
+    _check(api, job.arguments)
     own = job.learning_rate if attached(api) else None
     found: list[float] = formula_rates(
-        tables, api, job.arguments, job.steps, learning_rate=own, steps_per_epoch=job.steps_per_epoch
+        tables, api, job.arguments, job.steps, learning_rate=own, steps_per_epoch=job.steps_per_epoch, at=job.wanted
     ).tolist()
     return found
+
+
+def _check(api: Api, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError for arguments that MindSpore rejects."""
+    from optmap.mapping.taken import refused, rising
+
+    for name, value in arguments.items():
+        parameter = api.by_name[name]
+        problem = refused(api, parameter, value) or rising(api, parameter, value)
+        if problem is not None:
+            raise ValueError(problem)
 
 
 def _run(job: Job) -> Trace:

@@ -43,8 +43,8 @@ def rates(job: ScheduleJob) -> list[float]:
         return _attached(job, name)
     made = getattr(mindspore.nn, name)(**job.arguments)
     if isinstance(made, list):
-        return [float(item) for item in made[: job.steps]]
-    return [float(made(mindspore.Tensor(step, mindspore.int32)).asnumpy()) for step in range(job.steps)]
+        return [float(made[step]) for step in job.wanted if step < len(made)]
+    return [float(made(mindspore.Tensor(step, mindspore.int32)).asnumpy()) for step in job.wanted]
 
 
 def _attached(job: ScheduleJob, name: str) -> list[float]:
@@ -52,9 +52,10 @@ def _attached(job: ScheduleJob, name: str) -> list[float]:
     weight = mindspore.Parameter(mindspore.Tensor(np.zeros(1, np.float32)), name="w")
     optimizer = experimental.SGD([weight], lr=job.learning_rate)
     schedule = getattr(experimental.lr_scheduler, name)(optimizer, **job.arguments)
-    found = []
-    for step in range(job.steps):
-        if step and step % job.steps_per_epoch == 0:
+    found, epochs = [], 0
+    for step in job.wanted:
+        while epochs < step // job.steps_per_epoch:
+            epochs += 1
             schedule.step()
         found.append(float(optimizer.param_groups[0]["lr"].value().asnumpy()))
     return found

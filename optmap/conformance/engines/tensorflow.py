@@ -52,10 +52,10 @@ def rates(job: ScheduleJob) -> list[float]:
     module, _, name = job.api.rpartition(".")
     if module == "tf.keras.optimizers.schedules":
         schedule = getattr(tf.keras.optimizers.schedules, name)(**job.arguments)
-        return [float(schedule(tf.constant(step, tf.int64))) for step in range(job.steps)]
+        return [float(schedule(tf.constant(step, tf.int64))) for step in job.wanted]
     function = getattr(tf.compat.v1.train, name)
     counter = "x" if name.startswith("piecewise") else "global_step"
-    return [float(function(**{counter: tf.constant(step)}, **job.arguments)()) for step in range(job.steps)]
+    return [float(function(**{counter: tf.constant(step)}, **job.arguments)()) for step in job.wanted]
 
 
 def _coupled(job: Job) -> bool:

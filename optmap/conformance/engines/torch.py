@@ -38,12 +38,13 @@ def rates(job: ScheduleJob) -> list[float]:
         if job.formula:
             arguments["lr_lambda"] = eval(arguments["lr_lambda"], {"math": math})
         schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(optimizer, **arguments)
-        found = []
-        for step in range(job.steps):
-            if step and step % job.steps_per_epoch == 0:
+        optimizer.step()
+        found, epochs = [], 0
+        for step in job.wanted:
+            while epochs < step // job.steps_per_epoch:
+                epochs += 1
                 schedule.step()
             found.append(float(optimizer.param_groups[0]["momentum" if job.momentum else "lr"]))
-            optimizer.step()
     return found
 
 
