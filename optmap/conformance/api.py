@@ -69,7 +69,7 @@ def check(
         steps: training steps, at least 1; by default 100, and 40 for calls that set one hyperparameter off its default.
         seed: seed of the scenarios' weights and data, at least 0.
         dtypes: "float32", "float64" or both; BETTER needs float64.
-        scenarios: names from `optmap.conformance.catalog.catalog()`; all by default.
+        scenarios: names from `optmap.conformance.catalog.catalog()`; all but the rare ones by default.
         hyperparameters: values by name, for the named optimizers, or for arguments whose value a file does not show.
         require: engines that must be usable ("torch", "tensorflow", "mindspore", "mindspore-real").
         interpreters: Python interpreters by engine, for frameworks that are installed in other environments.
@@ -202,7 +202,7 @@ def _scenarios(names: Iterable[str] | None, seed: int) -> dict[str, Scenario]:
     if seed < 0:
         raise CheckError(f"found seed {seed}, expected 0 or more")
     known = catalog(seed)
-    wanted = list(known) if names is None else list(names)
+    wanted = [name for name in known if not known[name].rare] if names is None else list(names)
     for name in wanted:
         if name not in known:
             raise CheckError(f"unknown scenario {name!r}{nearest(name, known)}")

@@ -30,6 +30,12 @@ _SCENARIOS: Final[tuple[tuple[str, str, tuple[int, int], dict[str, Any]], ...]] 
      {"model": Model.EMBEDDING}),
     ("resumed", "Dense(3, 4) whose second half is trained by the target, from the source's state", (3, 4),
      {"resumed": True}),
+    ("tiny-parameters", "Dense(2, 3) with a factor without dimensions and an offset of one element", (2, 3),
+     {"model": Model.TINY}),
+    ("missing-gradients", "Dense(3, 4) whose bias has no gradient in every third step", (3, 4),
+     {"silent": ("bias",), "rare": True}),
+    ("float16", "Dense(3, 4) in half precision", (3, 4), {"dtype": "float16", "rare": True}),
+    ("bfloat16", "Dense(3, 4) in bfloat16, between PyTorch and TensorFlow", (3, 4), {"dtype": "bfloat16", "rare": True}),
 )  # fmt: skip
 """Name, description, size (inputs and outputs, or rows and width), and what differs from a dense model with squared error."""
 
@@ -61,6 +67,8 @@ def _data(
         return {"weight": square, "bias": bias}, square[None], np.array([[[0, 1], [1, 0]]], np.float32)
     start = {"weight": normal(outputs, inputs), "bias": normal(outputs)}
     data = normal(BATCHES, SAMPLES, inputs), normal(BATCHES, SAMPLES, outputs)
+    if model is Model.TINY:
+        start |= {"factor": np.array(1.5, np.float32), "offset": normal(1)}
     if model is Model.SCALED:
         start |= {"norm.gamma": normal(outputs) + np.float32(1), "norm.beta": normal(outputs)}
     return start, *data

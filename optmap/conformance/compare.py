@@ -35,16 +35,46 @@ TOLERANCES: Final = {
         "rounding at 1e-16, amplified by cancellation; the smallest effect of a differing formula, an epsilon of 1e-8 beside "
         "gradients of size 1, is above 1e-9",
     ),
+    ("float16", Level.EQUIVALENT): Tolerance(
+        2e-2, 5e-2, "20 steps, each rounding a weight of size 1 by up to 5e-4 and a small update by a share of it",
+    ),
+    ("float16", Level.CLOSE): Tolerance(5e-2, 1e-1, "twice as much: in half precision rounding covers most formulas"),
+    ("bfloat16", Level.EQUIVALENT): Tolerance(1.5e-1, 3e-1, "as float16, with a rounding of 4e-3"),
+    ("bfloat16", Level.CLOSE): Tolerance(3e-1, 5e-1, "as float16"),
     ("float64", Level.CLOSE): Tolerance(1e-14, 1e-2, "as in float32: the practical tolerance does not depend on the dtype"),
 }  # fmt: skip
 
 
+HUGE: Final = 1e5
+"""Weights that grow by this factor come from a learning rate that is too large for the problem."""
+
+
 def compare(first: Trace, second: Trace, start: dict[str, Array], dtype: str) -> Divergence:
     """Compare the parameters of two traces after every step; both must have the same parameters, shapes and dtype."""
+    with np.errstate(all="ignore"):
+        return _compared(first, second, start, dtype)
+
+
+def left_finite(trace: Trace) -> int | None:
+    """The first step, counted from 1, after which a parameter is not finite; None where all are."""
+    lost = [~np.isfinite(value.reshape(len(value), -1)).all(axis=1) for value in trace.parameters.values()]
+    steps = np.flatnonzero(np.any(lost, axis=0))
+    return int(steps[0]) + 1 if len(steps) else None
+
+
+def exploded(trace: Trace, start: dict[str, Array]) -> bool:
+    """Whether weights have left the numbers, or grown beyond any that training gives."""
+    if left_finite(trace) is not None:
+        return True
+    size = max(float(np.abs(value).max()) for value in start.values())
+    return any(float(np.abs(value).max()) > HUGE * max(size, 1.0) for value in trace.parameters.values())
+
+
+def _compared(first: Trace, second: Trace, start: dict[str, Array], dtype: str) -> Divergence:
     gaps = {name: _gaps(first.parameters[name], second.parameters[name]) for name in first.parameters}
     level, over, ulp = Level.IDENTICAL, None, 0
     for name, gap in gaps.items():
-        values = first.parameters[name].astype(np.float64)
+        values = np.nan_to_num(first.parameters[name].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
         reach = _norms(values - start[name]).max()
         size = max(_norms(values).max(), float(np.abs(start[name]).max()))
         ulp = max(ulp, ulps(first.parameters[name], second.parameters[name], size))
@@ -64,11 +94,9 @@ def allowed(dtype: str, level: Level, size: float, reach: float) -> float:
 
 
 def _gaps(first: Array, second: Array) -> Array:
-    """The largest difference at each step, as (steps,) float64. NaN equals NaN, and an infinity itself."""
-    with np.errstate(all="ignore"):
-        gap = np.abs(first.astype(np.float64) - second.astype(np.float64))
-    same = (first == second) | (np.isnan(first) & np.isnan(second))
-    return _norms(np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap)))
+    """The largest difference at each step, as (steps,) float64; infinite where a value is not finite, on either side."""
+    gap = np.abs(first.astype(np.float64) - second.astype(np.float64))
+    return _norms(np.where(np.isfinite(gap), gap, np.inf))
 
 
 def _norms(values: Array) -> Array:

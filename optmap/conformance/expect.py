@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from optmap.conformance.engines import ENGINES
 from optmap.conformance.explain import NOTHING, Explanation
 from optmap.conformance.results import Divergence, FailOn, Level, Mode, Result, Verdict
 from optmap.conformance.rules.rule import UNDECAYED
@@ -70,6 +71,10 @@ def expectation(plan: Plan, scenario: Scenario, values: Values, circumstances: C
         effect = Level.DIVERGENT if cause.diverges(scenario.gradient_size) else Level.CLOSE
         level = max(level, effect, key=lambda item: item.rank)
         texts.append(describe(plan, cause))
+    sides = [ENGINES[api.framework].silent for api in (plan.source, plan.target) if api.framework in ENGINES]
+    if scenario.silent and len(set(sides)) > 1:
+        level = Level.DIVERGENT
+        texts.append(f"missing gradients: {plan.source.framework} {sides[0]}; {plan.target.framework} {sides[1]}")
     return Expectation(level, tuple(texts))
 
 
@@ -106,11 +111,17 @@ def find_better(results: Sequence[Result]) -> list[Result]:
     return found
 
 
+ENOUGH: Final = 20
+"""Steps after which a difference that the tables state must have shown."""
+
+
 def _shows_nothing(results: Sequence[Result]) -> bool:
     judged = [
         result for result in results if result.mode is Mode.FORCED and result.dtype == "float64" and result.causes
     ]
     levels = [result.divergence.level for result in judged if result.divergence is not None]
+    if any(result.steps < ENOUGH for result in judged):
+        return False
     return bool(judged) and len(levels) == len(judged) and all(level.rank <= Level.EQUIVALENT.rank for level in levels)
 
 

@@ -69,10 +69,14 @@ class Course(NamedTuple):
 
 
 class Verdict(StrEnum):
-    """How a measurement compares with what the tables predict. Only AS_EXPECTED passes."""
+    """How a measurement compares with what the tables predict. Only AS_EXPECTED passes.
+
+    DIVERGED: a run left the finite numbers, so that nothing is said of the rest of it.
+    """
 
     AS_EXPECTED = "AS_EXPECTED"
     WORSE = "WORSE"
+    DIVERGED = "DIVERGED"
     BETTER = "BETTER"
     NOT_RUN = "NOT_RUN"
 
@@ -172,6 +176,7 @@ class Result:
             no formula of the algorithm. It is EQUIVALENT at worst, or the verdict WORSE.
         reason: why the verdict is not AS_EXPECTED; None if it is.
         noise_floor: for a free run, the drift between the source's own runs in float32 and float64; else None.
+        scale: the factor on the loss without which this call's training would explode; 1 for most.
         accepted: false where the measured level fails the check although the tables predict it.
         course: how the runs move, where that was asked for.
     """
@@ -189,6 +194,7 @@ class Result:
     reason: str | None = None
     noise_floor: float | None = None
     accepted: bool = True
+    scale: float = 1.0
     course: Course | None = None
     remainder: Divergence | None = None
 

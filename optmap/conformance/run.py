@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from optmap.conformance.calls import canonical_values
-from optmap.conformance.compare import compare, course, drift
+from optmap.conformance.compare import compare, course, drift, exploded, left_finite
 from optmap.conformance.expect import Circumstances, expectation, judge
 from optmap.conformance.explain import DTYPE, NOTHING, Explainer
 from optmap.conformance.pool import Session
@@ -21,6 +21,8 @@ from optmap.mapping.state import StateError
 from optmap.processes import WorkerError
 
 NOISE_DTYPE: Final = "float64"
+SHRUNK: Final = (1e-2, 1e-4, 1e-6)
+"""Factors on the loss, tried in turn where weights explode, as those of SGD do with a large learning rate."""
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -97,6 +99,7 @@ class _Batch:
         self.sources: dict[tuple[int, str, str], Outcome] = {}
         self.explainer = Explainer()
         self.found: dict[int, list[Result]] = {id(trial): [] for trial in trials}
+        self.scales: dict[str, float] = {}
 
     def results(self) -> dict[int, list[Result]]:
         """The results by the identity of their trials."""
@@ -108,7 +111,10 @@ class _Batch:
         return self.found
 
     def _free(self, trial: Trial) -> bool:
-        return self.options.free and not trial.call.row and trial.carry is None
+        return self.options.free and not trial.call.row and trial.carry is None and not trial.scenario.dtype
+
+    def _dtypes(self, trial: Trial) -> tuple[str, ...]:
+        return (trial.scenario.dtype,) if trial.scenario.dtype else self.options.dtypes
 
     def _key(self, trial: Trial, dtype: str) -> tuple[int, str, str]:
         return id(trial.call), trial.scenario.name, dtype
@@ -119,17 +125,36 @@ class _Batch:
         A call of the user or of the defaults is a free run. A row (one hyperparameter off its default) replays the gradients
         of its class's default call if there are any, because rows are only compared in forced runs.
         """
-        self._ask_sources([trial for trial in self.trials if not trial.call.row], {})
+        whole = [trial for trial in self.trials if not trial.call.row]
+        self._ask_sources(whole, {})
+        for factor in SHRUNK:
+            if not (wild := [trial for trial in whole if self._exploded(trial)]):
+                break
+            self.scales |= dict.fromkeys((trial.scenario.name for trial in wild), factor)
+            names = {trial.scenario.name for trial in wild}
+            self._ask_sources([trial for trial in whole if trial.scenario.name in names], {})
         gradients = {
             (scenario, dtype): outcome.gradients
             for (_, scenario, dtype), outcome in self.sources.items() if isinstance(outcome, Trace)
         }  # fmt: skip
         self._ask_sources([trial for trial in self.trials if trial.call.row], gradients)
 
+    def _exploded(self, trial: Trial) -> bool:
+        found = [self.sources.get(self._key(trial, dtype)) for dtype in self._dtypes(trial)]
+        return any(isinstance(item, Trace) and exploded(item, trial.scenario.start) for item in found)
+
+    def _scaled(self, trial: Trial) -> Trial:
+        """The trial with a smaller loss, where the training would explode."""
+        factor, scenario = self.scales.get(trial.scenario.name, 1.0), trial.scenario
+        if factor == 1.0:
+            return trial
+        smaller = replace(scenario, scale=scenario.scale * factor, gradient_size=scenario.gradient_size * factor)
+        return replace(trial, scenario=smaller)
+
     def _ask_sources(self, trials: Sequence[Trial], gradients: Mapping[tuple[str, str], Gradients]) -> None:
         jobs: dict[tuple[int, str, str], Job | Failure] = {}
         for trial in trials:
-            for dtype in dict.fromkeys((*self.options.dtypes, *([NOISE_DTYPE] if self._free(trial) else []))):
+            for dtype in dict.fromkeys((*self._dtypes(trial), *([NOISE_DTYPE] if self._free(trial) else []))):
                 replayed = gradients.get((trial.scenario.name, dtype))
                 if self._key(trial, dtype) not in jobs:
                     jobs[self._key(trial, dtype)] = self._job(trial, trial.plan.source, dtype, replayed)
@@ -141,7 +166,7 @@ class _Batch:
         """A job that replays gradients, where there are enough of them."""
         steps = self.options.steps_of(trial)
         try:
-            return replace(trial.job(api, steps, dtype), gradients=_first(gradients, steps))
+            return replace(self._scaled(trial).job(api, steps, dtype), gradients=_first(gradients, steps))
         except Exception as error:
             return Failure(internal_error(error))
 
@@ -159,7 +184,7 @@ class _Batch:
         asked: list[tuple[Trial, str, Mode]] = []
         jobs: list[Job | Failure] = []
         for trial in trials:
-            for dtype in self.options.dtypes:
+            for dtype in self._dtypes(trial):
                 if engine.endswith("-real") and (dtype != "float32" or trial.scenario.sparse):
                     continue
                 source = self.sources[self._key(trial, dtype)]
@@ -181,8 +206,9 @@ class _Batch:
 
     def _result(self, trial: Trial, unmade: Result, outcome: Outcome) -> Result:
         dtype, values = unmade.dtype, canonical_values(trial.call)
-        expected = expectation(trial.plan, trial.scenario, values, Circumstances(dtype, unmade.steps))
-        made = replace(unmade, expected=expected.level, causes=expected.causes)
+        expected = expectation(trial.plan, self._scaled(trial).scenario, values, Circumstances(dtype, unmade.steps))
+        scale = self.scales.get(trial.scenario.name, 1.0)
+        made = replace(unmade, expected=expected.level, causes=expected.causes, scale=scale)
         if isinstance(outcome, Failure):
             return replace(made, reason=outcome.reason)
         source = self.sources[self._key(trial, dtype)]
@@ -195,9 +221,9 @@ class _Batch:
             made = replace(made, course=course(source, outcome, start, dtype))
         if made.mode is Mode.FORCED:
             explanation = NOTHING
-            if trial.rule is not None and dtype == DTYPE:
+            if trial.rule is not None and dtype == DTYPE and not trial.scenario.silent:
                 explanation = self.explainer.explain(trial.rule, trial.plan, trial.scenario, source, outcome)
-            verdict, reason = judge(measured, expected, explanation)
+            verdict, reason = _not_finite(source, outcome) or judge(measured, expected, explanation)
             return replace(made, divergence=measured, verdict=verdict, reason=reason, remainder=explanation.remainder)
         forced = self.found[id(trial)][-1]
         return replace(
@@ -210,6 +236,15 @@ class _Batch:
         if not isinstance(single, Trace) or not isinstance(double, Trace):
             return None
         return drift(double, single, trial.scenario.start)
+
+
+def _not_finite(source: Trace, target: Trace) -> tuple[Verdict, str] | None:
+    """The verdict on runs of which one leaves the finite numbers."""
+    lost = {side: step for side, trace in (("source", source), ("target", target)) if (step := left_finite(trace))}
+    if not lost:
+        return None
+    sides = " and ".join(f"in the {side} from step {step} on" for side, step in lost.items())
+    return Verdict.DIVERGED, f"the weights are not finite {sides}; try a smaller learning rate"
 
 
 def _first(gradients: Gradients | None, steps: int) -> Gradients | None:

@@ -20,6 +20,8 @@ class Model(StrEnum):
     """`x @ weight.T + bias`, weight of shape (outputs, inputs)."""
     SCALED = "scaled"
     """A dense layer, then `* norm.gamma + norm.beta`, as the last half of a normalization layer."""
+    TINY = "tiny"
+    """A dense layer, then `* factor + offset`, of which `factor` has no dimension and `offset` one element."""
     EMBEDDING = "embedding"
     """Rows of `embedding` selected by index; the gradient is sparse where the framework supports it."""
 
@@ -30,6 +32,11 @@ class Loss(StrEnum):
     MAE = "mae"
     MSE = "mse"
     CROSS_ENTROPY = "softmax-cross-entropy"
+
+
+def held_in(dtype: str) -> str:
+    """The numpy dtype that holds values of a dtype."""
+    return "float32" if dtype == "bfloat16" else dtype
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,9 @@ class Scenario:
         rate_factors: factors on the learning rate, each for an equal part of the run; empty for a constant rate.
         groups: parameter groups; empty for a plain list of parameters.
         resumed: the target of a forced run starts halfway, from the source's parameters and state.
+        dtype: the only dtype that it is run in; empty for any.
+        silent: parameters without a gradient in every third step.
+        rare: run only where it is named.
     """
 
     name: str
@@ -75,6 +85,13 @@ class Scenario:
     rate_factors: tuple[float, ...] = ()
     groups: tuple[GroupChange, ...] = ()
     resumed: bool = False
+    dtype: str = ""
+    silent: tuple[str, ...] = ()
+    rare: bool = False
+
+    def is_silent(self, name: str, step: int) -> bool:
+        """Whether a parameter has no gradient in a step, counted from 0."""
+        return name in self.silent and step % 3 == 1
 
     @property
     def sparse(self) -> bool:
@@ -127,7 +144,7 @@ class Job:
         arguments: keyword arguments of its constructor, without the parameters to train.
         scenario: what is trained.
         steps: the number of steps.
-        dtype: "float32" or "float64".
+        dtype: "float32" or "float64", or "float16" or "bfloat16" where the scenario asks for it.
         gradients: gradients to replay (a forced run); None for a free run, in which the framework computes its own.
         rate_argument: the constructor's name for the learning rate.
         rates: the learning rate of each step, which replaces the constructor's; None for a constant rate.

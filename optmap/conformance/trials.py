@@ -16,7 +16,7 @@ from optmap.conformance.replay import Stated
 from optmap.conformance.results import Pair, Refused
 from optmap.conformance.resumed import Carry, carried
 from optmap.conformance.rules import RULES, build
-from optmap.conformance.scenario import GroupChange, Job, JobGroup, Scenario
+from optmap.conformance.scenario import GroupChange, Job, JobGroup, Model, Scenario
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, Prefer, group_key
@@ -228,6 +228,17 @@ def _fits(trial: Trial) -> bool:
     lazy = canonical_values(trial.call).get("lazy") is True
     if trial.scenario.sparse:
         return lazy and all(ENGINES[api.framework].sparse for api in (source, target))
+    if trial.scenario.silent and not all(ENGINES[api.framework].sparse for api in (source, target)):
+        return False
+    if trial.scenario.dtype and not all(
+        trial.scenario.dtype in ENGINES[api.framework].halves for api in (source, target)
+    ):
+        return False
+    if trial.scenario.model is Model.TINY and not all(
+        _takes_scalars(api, arguments)
+        for api, arguments in ((source, trial.call.given), (target, trial.pair.arguments))
+    ):
+        return False
     if any(api.fixed.get("lazy") is True and not api.framework.facts.takes_dense for api in (source, target)):
         return False
     return not trial.scenario.rate_factors or all(
@@ -247,6 +258,14 @@ def _takes_rates(api: Api, arguments: Mapping[str, Any]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _takes_scalars(api: Api, arguments: Mapping[str, Any]) -> bool:
+    """Whether the class takes a parameter without dimensions; where a numpy rule describes it, the rule decides."""
+    try:
+        return api.name not in RULES or build(api.name, arguments).takes_scalars
+    except ValueError:
+        return False
 
 
 def advice(plan: Plan, faithful: Plan) -> tuple[str, ...]:

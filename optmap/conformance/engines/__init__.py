@@ -28,7 +28,8 @@ class Engine(Protocol):
 class EngineInfo(NamedTuple):
     """An engine's module, the package that it needs, and the command that installs the package.
 
-    `sparse` says whether it trains on sparse gradients.
+    `sparse` says whether it trains on sparse gradients, and on some that are missing. `halves` are the half precisions in which
+    it is run, `silent` what becomes of a parameter without gradient.
     """
 
     module: str
@@ -36,16 +37,28 @@ class EngineInfo(NamedTuple):
     install: str
     in_process: bool = False
     sparse: bool = True
+    halves: tuple[str, ...] = ()
+    silent: str = "leaves a parameter without gradient as it is"
 
+
+ZEROS: Final = "takes zeros for its gradient, by which moments and decay go on"
 
 ENGINES: Final = {
-    "torch": EngineInfo("optmap.conformance.engines.torch", "torch", "pip install torch"),
-    "tensorflow": EngineInfo(
-        "optmap.conformance.engines.tensorflow", "tensorflow", "pip install tensorflow-cpu", sparse=False
+    "torch": EngineInfo(
+        "optmap.conformance.engines.torch", "torch", "pip install torch", halves=("float16", "bfloat16")
     ),
-    "mindspore": EngineInfo("optmap.conformance.engines.mindspore", "numpy", "pip install numpy", in_process=True),
+    "tensorflow": EngineInfo(
+        "optmap.conformance.engines.tensorflow",
+        "tensorflow",
+        "pip install tensorflow-cpu",
+        sparse=False,
+        halves=("float16", "bfloat16"),
+    ),
+    "mindspore": EngineInfo(
+        "optmap.conformance.engines.mindspore", "numpy", "pip install numpy", in_process=True, silent=ZEROS
+    ),
     "mindspore-real": EngineInfo(
-        "optmap.conformance.engines.mindspore_real", "mindspore", "pip install mindspore 'numpy<2'"
+        "optmap.conformance.engines.mindspore_real", "mindspore", "pip install mindspore 'numpy<2'", silent=ZEROS
     ),
 }
 

@@ -23,6 +23,9 @@ def outputs(scenario: Scenario, parameters: dict[str, Array], batch: int) -> Arr
     dense = chain(scenario.inputs[batch].astype(dtype), parameters["weight"].T) + parameters["bias"]
     if scenario.model is Model.DENSE:
         return dense
+    if scenario.model is Model.TINY:
+        tiny: Array = dense * parameters["factor"] + parameters["offset"]
+        return tiny
     scaled: Array = dense * parameters["norm.gamma"] + parameters["norm.beta"]
     return scaled
 
@@ -47,6 +50,10 @@ def loss_and_gradients(scenario: Scenario, parameters: dict[str, Array], batch: 
         dense = chain(inputs, parameters["weight"].T) + parameters["bias"]
         found = {"norm.gamma": _sum(upstream * dense), "norm.beta": _sum(upstream)}
         upstream = upstream * parameters["norm.gamma"]
+    if scenario.model is Model.TINY:
+        dense = chain(inputs, parameters["weight"].T) + parameters["bias"]
+        found = {"factor": np.sum(upstream * dense), "offset": np.sum(upstream).reshape(1)}
+        upstream = upstream * parameters["factor"]
     return loss, {"weight": chain(upstream.T, inputs), "bias": _sum(upstream), **found}
 
 

@@ -78,6 +78,8 @@ def _run(job: Job) -> Trace:
     def update(step: int, gradients: dict[str, Any]) -> dict[str, Any]:
         given = {name: SparseRows(*value) if isinstance(value, tuple) else value for name, value in gradients.items()}
         for slot in slots:
+            if given[slot.name] is None:  # MindSpore's gradient of what a loss does not depend on is zero
+                given[slot.name] = np.zeros_like(slot.weight)
             slot.advance(step, given)
         return {slot.name: slot.weight for slot in slots}
 

@@ -82,7 +82,10 @@ def _run(job: Job) -> Trace:
     def update(step: int, gradients: dict[str, Any]) -> dict[str, Any]:
         for rate in optimizer.lrs if job.rates is not None and hasattr(optimizer, "lrs") else ():
             mindspore.ops.assign(rate, mindspore.Tensor(np.float32((job.rates or ())[step])))
-        optimizer(tuple(mindspore.Tensor(np.ascontiguousarray(gradients[name], np.float32)) for name in order))
+        arrays = (
+            np.zeros_like(job.scenario.start[name]) if gradients[name] is None else gradients[name] for name in order
+        )
+        optimizer(tuple(mindspore.Tensor(np.array(item, np.float32, order="C")) for item in arrays))
         return {name: value.asnumpy() for name, value in parameters.items()}
 
     return record(job, compute, update, lambda: get(optimizer, names, job.slots))
@@ -114,6 +117,8 @@ def _forward(scenario: Scenario, parameters: dict[str, Any]) -> Any:
 
     def loss(inputs: Any, targets: Any) -> Any:
         result = ops.matmul(inputs, parameters["weight"].T) + parameters["bias"]
+        if scenario.model is Model.TINY:
+            result = result * parameters["factor"] + parameters["offset"]
         if scenario.model is Model.SCALED:
             result = result * parameters["norm.gamma"] + parameters["norm.beta"]
         return chosen(result, targets) * scenario.scale

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from optmap.conformance.engines.saved import State
-from optmap.conformance.scenario import Array, Job, Rows, Trace
+from optmap.conformance.scenario import Array, Job, Rows, Trace, held_in
 
 Found: TypeAlias = dict[str, Any]
 """Gradients by parameter name: arrays, or pairs of indices and values for sparse ones."""
@@ -25,7 +25,8 @@ def record(
     Args:
         job: what is run; its gradients, if any, are replayed.
         compute: gives the loss and the gradients of a step.
-        update: makes a step with these gradients, and gives the parameters after it, which are copied.
+        update: makes a step with these gradients, of which those that are missing are None, and gives the parameters after
+            it, which are copied.
         state: what the optimizer stores.
     """
     kept: State | None = None
@@ -34,14 +35,15 @@ def record(
     parameters: dict[str, list[Array]] = {name: [] for name in job.scenario.start}
     for step in range(job.first, job.steps):
         loss, found = compute(step) if job.gradients is None else (float("nan"), _replayed(job, step))
-        after = update(step, found)
+        silent = job.scenario.is_silent
+        after = update(step, {name: None if silent(name, step) else value for name, value in found.items()})
         losses.append(loss)
         for name in gradients:
             gradients[name].append(found[name])
-            parameters[name].append(np.array(after[name], job.dtype))
+            parameters[name].append(np.array(after[name], held_in(job.dtype)))
         if step + 1 == job.kept:
             kept = state()
-    stacked = {name: _stack(values, job.dtype) for name, values in gradients.items()}
+    stacked = {name: _stack(values, held_in(job.dtype)) for name, values in gradients.items()}
     return Trace(np.array(losses), stacked, {name: np.stack(values) for name, values in parameters.items()}, kept)
 
 

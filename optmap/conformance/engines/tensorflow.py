@@ -72,6 +72,8 @@ def _key(job: Job, index: int) -> str:
 def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
     if jobs[0].groups is not None:
         return [Failure("TensorFlow's optimizers have no parameter groups")] * len(jobs)
+    if any(job.scenario.silent for job in jobs):
+        return [Failure("missing gradients are not run in TensorFlow")] * len(jobs)
     if jobs[0].scenario.sparse:
         return [Failure("sparse gradients are not run in TensorFlow")] * len(jobs)
     try:

@@ -16,7 +16,7 @@ from keras.src import ops as keras_ops
 
 from optmap.conformance.engines.saved import State
 from optmap.conformance.engines.tensorflow_state import held
-from optmap.conformance.scenario import Array, Job, Loss, Middle, Model, Scenario, Trace
+from optmap.conformance.scenario import Array, Job, Loss, Middle, Model, Scenario, Trace, held_in
 
 SAME: Final = 1e-5
 """How far two values of a number may be apart that all jobs of a program share, the step for one: products are rounded."""
@@ -102,7 +102,8 @@ class Program:
         parts: list[list[Array]] = []
         for begin, end in pairwise((0, *pauses, self.steps)):
             given = (tf.constant(begin), tf.constant(end))
-            parts.append([item.numpy() for item in program(rates, *given)])
+            made = program(rates, *given)
+            parts.append([item.numpy().astype(held_in(self.dtype.name), copy=False) for item in made])
             for index, job in enumerate(self.jobs):
                 if job.kept == end:
                     self.kept[index] = self._kept(index)
@@ -249,6 +250,8 @@ def _loss(scenario: Scenario, dtype: Any) -> Callable[[dict[str, Any], Any], Any
     def loss(parameters: dict[str, Any], step: Any) -> Any:
         batch = step % len(scenario.inputs)
         result = tf.matmul(inputs[batch], parameters["weight"], transpose_b=True) + parameters["bias"]
+        if scenario.model is Model.TINY:
+            result = result * parameters["factor"] + parameters["offset"]
         if scenario.model is Model.SCALED:
             result = result * parameters["norm.gamma"] + parameters["norm.beta"]
         return tf.reduce_mean(of_element(targets[batch], result)) * scenario.scale

@@ -56,7 +56,7 @@ def _run(job: Job) -> Trace:
     if job.middle is not None:
         put(optimizer, parameters, job.slots, job.middle.state)
     loss_of = _loss(job.scenario, dtype)
-    factors = [rate / job.rates[0] for rate in job.rates] if job.rates else []
+    factors = [rate / job.rates[0] if job.rates[0] else 1.0 for rate in job.rates] if job.rates else []
     first = [group["lr"] for group in optimizer.param_groups]
 
     def compute(step: int) -> tuple[float, dict[str, Any]]:
@@ -70,9 +70,9 @@ def _run(job: Job) -> Trace:
         for group, rate in zip(optimizer.param_groups, first, strict=True) if factors else ():
             group["lr"] = rate * factors[step]
         for name, value in parameters.items():
-            value.grad = _tensor(gradients[name], value)
+            value.grad = None if gradients[name] is None else _tensor(gradients[name], value)
         optimizer.step()
-        return {name: value.detach().numpy() for name, value in parameters.items()}
+        return {name: _numbers(value.detach()) for name, value in parameters.items()}
 
     return record(job, compute, update, lambda: get(optimizer, parameters, job.slots))
 
@@ -92,13 +92,18 @@ def _tensor(gradient: Any, parameter: Any) -> Any:
     if isinstance(gradient, tuple):
         indices, rows = (torch.from_numpy(np.ascontiguousarray(item)) for item in gradient)
         return torch.sparse_coo_tensor(indices[None], rows.to(parameter.dtype), parameter.shape)
-    return torch.from_numpy(np.ascontiguousarray(gradient)).to(parameter.dtype)
+    return torch.from_numpy(np.ascontiguousarray(gradient)).reshape(parameter.shape).to(parameter.dtype)
 
 
 def _array(gradient: Any) -> Any:
     if gradient.is_sparse:
         return gradient._indices()[0].numpy().copy(), gradient._values().numpy().copy()
-    return gradient.numpy().copy()
+    return _numbers(gradient).copy()
+
+
+def _numbers(tensor: Any) -> Any:
+    """A tensor as an array; numpy has no bfloat16."""
+    return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
 
 
 def _loss(scenario: Scenario, dtype: Any) -> Callable[[dict[str, Any], int], Any]:
@@ -115,6 +120,8 @@ def _loss(scenario: Scenario, dtype: Any) -> Callable[[dict[str, Any], int], Any
             result = functional.embedding(inputs[batch], parameters["embedding"], sparse=True)
         else:
             result = functional.linear(inputs[batch], parameters["weight"], parameters["bias"])
+        if scenario.model is Model.TINY:
+            result = result * parameters["factor"] + parameters["offset"]
         if scenario.model is Model.SCALED:
             result = result * parameters["norm.gamma"] + parameters["norm.beta"]
         value = losses[scenario.loss](result, targets[batch])
