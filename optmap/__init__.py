@@ -8,10 +8,15 @@ if TYPE_CHECKING:
 
     from optmap.api import translate_source as translate_source
     from optmap.conformance.api import check as check
+    from optmap.conformance.results import Report as Report
+    from optmap.conformance.select import CheckError as CheckError
     from optmap.conformance.simulate import Group as Group
     from optmap.conformance.simulate import SparseRows as SparseRows
     from optmap.conformance.simulate import simulate as simulate
+    from optmap.diagnostics import Diagnostic as Diagnostic
+    from optmap.mapping.stored import MappingError as MappingError
     from optmap.state.convert import convert_state as convert_state
+    from optmap.translate.results import FileResult as FileResult
 
 __version__ = "0.1.0"
 
@@ -22,8 +27,20 @@ _DEFINED_IN = {
     "simulate": "optmap.conformance.simulate",
     "Group": "optmap.conformance.simulate",
     "SparseRows": "optmap.conformance.simulate",
+    "CheckError": "optmap.conformance.select",
+    "Report": "optmap.conformance.results",
+    "Diagnostic": "optmap.diagnostics",
+    "FileResult": "optmap.translate.results",
+    "MappingError": "optmap.mapping.stored",
 }
-__all__ = ["Group", "SparseRows", "__version__", "check", "convert_state", "simulate", "translate_source"]
+__all__ = [
+    "CheckError", "Diagnostic", "FileResult", "Group", "MappingError", "Report", "SparseRows", "__version__", "check",
+    "convert_state", "simulate", "translate_source",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from optmap.mapping.plan import Prefer
 from optmap.nearest import nearest
 from optmap.reading import TEXT_BYTES, read_regular
 from optmap.selection import Selection, parse_codes
+from optmap.translate.options import check_quantities
 from optmap.values import NamedTuple
 
 
@@ -49,8 +50,6 @@ _EXPECTED: Final = {
     list: "a list of strings",
     dict: "a table",
 }
-QUANTITIES: Final = ("steps_per_epoch", "total_steps")
-"""What `--set` and the key `set` may give to learning-rate schedules."""
 
 
 def find_settings(start: Path) -> Settings:
@@ -153,12 +152,10 @@ def _selection(path: Path, section: dict[str, Any]) -> Selection:
 
 
 def _quantities(path: Path, given: dict[str, Any]) -> dict[str, int]:
-    for name, number in given.items():
-        if name not in QUANTITIES:
-            raise ConfigError(f"{path}: [tool.optmap.set]: unknown key {name!r}{nearest(name, QUANTITIES)}")
-        if type(number) is not int or not 0 < number < 2**63:
-            raise ConfigError(f"{path}: [tool.optmap.set] {name}: found {number!r}, expected a whole number above 0")
-    return given
+    try:
+        return dict(check_quantities(given))
+    except ValueError as error:
+        raise ConfigError(f"{path}: [tool.optmap.set]: {error}") from None
 
 
 def _prefer(path: Path, section: dict[str, Any]) -> Prefer:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, ParamSpec
 
 from optmap.config import ConfigError, Settings, find_settings
-from optmap.mapping.framework import Framework, check_version, frameworks
+from optmap.mapping.framework import Framework, frameworks, named
+from optmap.mapping.framework import versioned as read_versioned
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
@@ -56,28 +57,21 @@ def known_frameworks(extra: tuple[Path, ...], configured: Settings | None = None
 
 def framework(text: str, option: str, known: Mapping[str, Framework]) -> Framework:
     """Parse the name of a known framework; its aliases are accepted as well. Raises UsageError."""
-    aliases = {name: item for item in known.values() for name in (item, *item.facts.aliases)}
-    found = aliases.get(text.lower())
-    if found is not None:
-        return found
-    names = [*(["auto"] if option == "--from" else []), *known]
-    hint = nearest(text, names).partition("; expected")[0]
-    raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(names)}{hint}")
+    try:
+        return named(text, known)
+    except ValueError:
+        names = [*(["auto"] if option == "--from" else []), *known]
+        hint = nearest(text, names).partition("; expected")[0]
+        raise UsageError(f"{option}: found {text!r}, expected one of {', '.join(names)}{hint}") from None
 
 
 def versioned(text: str, option: str, known: Mapping[str, Framework]) -> tuple[Framework, dict[str, str]]:
     """Parse `torch` or `torch==1.13` into the framework and the versions by package. Raises UsageError."""
-    name, equals, version = text.partition("==")
-    found = framework(name.strip(), option, known)
-    if not equals:
-        return found, {}
+    framework(text.partition("==")[0].strip(), option, known)
     try:
-        package, packages = name.strip().lower(), found.facts.packages
-        package = package if package in packages else packages[0]
-        check_version(package, version.strip(), known)
+        return read_versioned(text, known)
     except ValueError as error:
         raise UsageError(f"{option} {text}: {error}") from None
-    return found, {package: version.strip()}
 
 
 def choice(text: str, option: str, known: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 from collections.abc import Generator, Iterable, Sequence
@@ -18,7 +17,7 @@ from optmap.commands.common import (
     tables,
     versioned,
 )
-from optmap.config import QUANTITIES, Settings
+from optmap.config import Settings
 from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.files import FoundFile, find_files
 from optmap.mapping.frameworks import DEFAULT
@@ -30,8 +29,8 @@ from optmap.report.left import show_file
 from optmap.report.text import Progress, notebook_diff, show_statistics, show_summary, unified_diff
 from optmap.selection import parse_codes
 from optmap.shown import shown
-from optmap.translate.files import TranslatedFile, translate_content, translate_files
-from optmap.translate.options import Options
+from optmap.translate.files import TranslatedFile, suffix_of, translate_content, translate_files
+from optmap.translate.options import QUANTITIES, Options, check_parameters
 from optmap.translate.write import WriteError, replace_file, write_new
 from optmap.values import NamedTuple
 
@@ -126,7 +125,10 @@ def _options(request: Request, configured: Settings) -> Options:
         raise UsageError(f"found --from {target} and --to {target}, expected two different frameworks")
     params = request.params if request.params is not None else configured.params
     if params is not None:
-        _check_expression(params)
+        try:
+            check_parameters(params)
+        except ValueError as error:
+            raise UsageError(f"--params: {error}") from None
     checking = request.modes == ("--check",)
     pinned = tuple({**configured.versions, **versions}.items())
     return Options(
@@ -158,18 +160,6 @@ def quantities(settings: Sequence[str]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(found.items()))
 
 
-def _check_expression(text: str) -> None:
-    """Raise UsageError unless the text is one argument of a call, on one line."""
-    try:
-        call = ast.parse(f"f({text}, x=1)", mode="eval").body
-    except (SyntaxError, ValueError):
-        call = None
-    single = isinstance(call, ast.Call) and len(call.args) == 1 and len(call.keywords) == 1
-    odd = (ast.Starred, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.GeneratorExp)
-    if not isinstance(call, ast.Call) or not single or isinstance(call.args[0], odd) or "\n" in text or "#" in text:
-        raise UsageError(f"--params: found {text!r}, expected one Python expression such as 'model.trainable_params()'")
-
-
 def _outcomes(
     request: Request, configured: Settings, loaded: MappingSet, options: Options, extra: tuple[Path, ...]
 ) -> Generator[TranslatedFile]:
@@ -179,9 +169,7 @@ def _outcomes(
         data = sys.stdin.buffer.read(8 * MAXIMUM_BYTES + 1)
         if len(data) > 8 * MAXIMUM_BYTES:
             raise UsageError(f"-: found more than {8 * MAXIMUM_BYTES} bytes on standard input")
-        notebook = data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{" and b'"cells"' in data and b'"nbformat"' in data
-        suffix = ".ipynb" if notebook else ".py"
-        yield TranslatedFile(Path(STDIN), Path(STDIN), data, translate_content(suffix, data, loaded, options))
+        yield TranslatedFile(Path(STDIN), Path(STDIN), data, translate_content(suffix_of(data), data, loaded, options))
         return
     found: Iterable[FoundFile] = find_files(
         [Path(path) for path in request.paths], configured.exclude, _results(request)

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from optmap.arguments import several
 from optmap.conformance.calls import Call, default_call
 from optmap.conformance.catalog import catalog
 from optmap.conformance.engines import ENGINES
@@ -38,22 +39,22 @@ MOST_STEPS: Final = 100_000
 
 
 def check(
-    optimizers: Iterable[str] = (),
+    optimizers: Iterable[str] | str = (),
     *,
-    paths: Iterable[str | Path] = (),
+    paths: Iterable[str | Path] | str | Path = (),
     everything: bool = False,
-    sources: Iterable[Framework | str] | None = None,
+    sources: Iterable[Framework | str] | str | None = None,
     to: Framework | str | None = None,
     steps: int | None = None,
     seed: int = 0,
-    dtypes: Sequence[str] = DTYPES,
-    scenarios: Iterable[str] | None = None,
+    dtypes: Sequence[str] | str = DTYPES,
+    scenarios: Iterable[str] | str | None = None,
     hyperparameters: Mapping[str, Literal] | None = None,
-    require: Iterable[str] = (),
+    require: Iterable[str] | str = (),
     interpreters: Mapping[str, str] | None = None,
     tables: MappingSet | None = None,
     progress: Callable[[int, int], None] | None = None,
-    schedules: Iterable[str] = (),
+    schedules: Iterable[str] | str = (),
     fail_on: FailOn | str = FailOn.WORSE,
     courses: bool = False,
 ) -> Report:
@@ -88,7 +89,16 @@ def check(
     Raises:
         CheckError: an argument is invalid: an unknown optimizer, scenario, engine or hyperparameter, a number out
             of range, a file that cannot be parsed, a required engine that cannot be used. It is a ValueError.
+        TypeError: an argument is of another type.
     """
+    optimizers, schedules = several("optimizers", optimizers, str), several("schedules", schedules, str)
+    paths, dtypes, require = (
+        several("paths", paths, str, Path),
+        several("dtypes", dtypes, str),
+        several("require", require, str),
+    )
+    sources = several("sources", sources, str) if sources is not None else None
+    scenarios = several("scenarios", scenarios, str) if scenarios is not None else None
     if tables is None:
         from optmap.mapping.load import load
 

@@ -56,6 +56,27 @@ def _frameworks(extra: tuple[Path, ...]) -> dict[str, Framework]:
     return {name: own[name] if name in own and own[name].facts == item.facts else item for name, item in made.items()}
 
 
+def named(text: str, known: Mapping[str, Framework]) -> Framework:
+    """The framework of a name or an alias, in whatever case. Raises ValueError."""
+    found = {name: item for item in known.values() for name in (item, *item.facts.aliases)}.get(text.strip().lower())
+    if found is None:
+        hint = nearest(text, known).partition("; expected")[0]
+        raise ValueError(f"unknown framework {text!r}, expected one of {', '.join(known)}{hint}")
+    return found
+
+
+def versioned(text: str, known: Mapping[str, Framework]) -> tuple[Framework, dict[str, str]]:
+    """`torch` or `torch==1.13` as the framework and the versions by package. Raises ValueError."""
+    name, equals, version = text.partition("==")
+    found = named(name, known)
+    if not equals:
+        return found, {}
+    package, packages = name.strip().lower(), found.facts.packages
+    package = package if package in packages else packages[0]
+    check_version(package, version.strip(), known)
+    return found, {package: version.strip()}
+
+
 def check_version(package: str, version: str, known: Mapping[str, Framework]) -> None:
     """Raise ValueError unless the tables describe the version of the package."""
     covered = {name: item.facts.covers.get(name) for item in known.values() for name in item.facts.packages}

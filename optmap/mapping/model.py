@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from optmap.mapping import versions
-from optmap.mapping.framework import Framework, check_version, frameworks
+from optmap.mapping.framework import Framework, check_version, frameworks, named
 from optmap.mapping.frameworks import Module
 from optmap.mapping.records import Record, added
 from optmap.mapping.sections import Algorithm, Api
@@ -54,10 +54,7 @@ class MappingSet(Record):
 
     def framework(self, name: str) -> Framework:
         """Return a framework by its name. Raises ValueError."""
-        found = self.frameworks.get(name)
-        if found is None:
-            raise ValueError(f"unknown framework {name!r}, expected one of {', '.join(self.frameworks)}")
-        return found
+        return named(name, self.frameworks)
 
     def at(self, chosen: Mapping[str, str]) -> "MappingSet":
         """The same tables for other versions of some packages. Raises ValueError for versions that they do not cover."""

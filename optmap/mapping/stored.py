@@ -32,6 +32,25 @@ class MappingError(Exception):
         super().__init__("\n".join(self.lines))
 
 
+class Directory(type(Path())):  # type: ignore[misc]
+    """A directory of tables as it is at present: what was read from it under the same path before is another value."""
+
+    stamp: tuple[tuple[str, int, int], ...]
+
+    @classmethod
+    def now(cls, path: Path | str) -> Directory:
+        found = cls(path)
+        status = ((str(each), each.stat()) for each in sorted(Path(path).rglob("*.yaml")))
+        found.stamp = tuple((name, item.st_mtime_ns, item.st_size) for name, item in status)
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and getattr(self, "stamp", None) == getattr(other, "stamp", None)
+
+    def __hash__(self) -> int:
+        return hash((super().__hash__(), getattr(self, "stamp", None)))
+
+
 @lru_cache(maxsize=1)
 def default_directory() -> Path:
     """Return the directory of the tables that come with optmap: beside the package in a checkout, inside it once built."""

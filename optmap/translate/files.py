@@ -127,6 +127,12 @@ def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFi
     return TranslatedFile(found.path, found.base, data, result)
 
 
+def suffix_of(data: bytes) -> str:
+    """The ending that a content without a name should have."""
+    notebook = data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{" and b'"cells"' in data and b'"nbformat"' in data
+    return ".ipynb" if notebook else ".py"
+
+
 def translate_content(suffix: str, data: bytes, tables: MappingSet, options: Options) -> FileResult:
     """Translate a file's content as what the ending of its name says that it is: a notebook, or Python source."""
     if suffix == ".ipynb":

@@ -71,8 +71,13 @@ class FileResult(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The output as text, where it is in UTF-8."""
-        return self.output.decode("utf-8-sig")
+        """The output as text."""
+        try:
+            return self.output.decode()
+        except UnicodeDecodeError:
+            from optmap.source.text import encoding_of
+
+            return self.output.decode(encoding_of(self.output), "surrogateescape")
 
     @property
     def left(self) -> list[Said]:
