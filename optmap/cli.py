@@ -201,14 +201,20 @@ def check(
 @app.command()
 def explain(
     api: Annotated[str, typer.Argument(help="A class, such as torch.optim.Adam or Adam.")],
+    source: Annotated[
+        str, typer.Option("--from", help="Only this framework's class; a version may follow: torch==1.13.")
+    ] = "",
     to: Annotated[str, typer.Option("--to", help="The framework to compare with; all others by default.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every class of a framework, not only the usual one.")
+    ] = False,
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
     """Show a class and its counterparts side by side, with the causes of differences and what to do about them."""
     from optmap.commands import explain as command
 
-    raise typer.Exit(command.run(api, to or None, format, tuple(mappings or ())))
+    raise typer.Exit(command.run(api, source or None, to or None, everything, format, tuple(mappings or ())))
 
 
 @app.command("list")

@@ -10,7 +10,12 @@ def nearest(name: str, known: Any) -> str:
     from difflib import get_close_matches
 
     names = [str(item) for item in known]
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    swapped = [
+        f"{name[:place]}{name[place + 1]}{name[place]}{name[place + 2 :]}".lower() for place in range(len(name) - 1)
+    ]
+    close = [each for each in names if each.lower() in (name.lower(), *swapped)] or get_close_matches(
+        name, names, 1, 0.6
+    )
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; expected one of {', '.join(sorted(names))}" if 0 < len(names) <= 20 else ""

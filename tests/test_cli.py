@@ -904,6 +904,31 @@ def test_explain(here: Path) -> None:
         assert run("explain", name, cwd=here).code == 0, name
 
 
+def test_explain_shows_the_usual_class_and_signatures(here: Path) -> None:
+    one, every = (
+        run("explain", "AdamW", "--to", "mindspore", *more, cwd=here).out.decode() for more in ([], ["--all"])
+    )
+    assert one.startswith(
+        "## torch.optim.AdamW -> mindspore.experimental.optim.AdamW\n\n```python\ntorch.optim.AdamW(\n    params,\n"
+    )
+    assert "\n- mindspore.nn.AdamWeightDecay\n" in one
+    assert every.count("\n## ") > one.count("\n## ")
+    assert "AdamWeightDecay\n\n```python" in every
+    assert "| dropped: affects only execution (update all parameters with one kernel) |" in one
+    old = run("explain", "Adam", "--from", "torch==1.13", "--to", "mindspore", cwd=here).out.decode()
+    assert old.startswith("## torch.optim.Adam of torch 1.13 -> mindspore.nn.Adam\n")
+    assert old.count("\n## ") == 0
+    assert "decoupled_weight_decay" not in old
+    for arguments, said in (
+        (("Adam", "--from", "torch", "--to", "torch"), "two different frameworks"),
+        (("torch.optim.Adam", "--from", "mindspore"), "belongs to torch"),
+        (("Adma",), "did you mean 'Adam'?"),
+    ):
+        done = run("explain", *arguments, cwd=here)
+        assert (done.code, done.out) == (2, b"")
+        assert said in done.err
+
+
 def test_explain_without_a_counterpart(here: Path) -> None:
     done = run("explain", "torch.optim.LBFGS", "--to", "mindspore", cwd=here)
     assert done.code == 0
@@ -951,7 +976,7 @@ def test_explain_and_list_speak_of_the_chosen_versions(here: Path) -> None:
 
 
 def test_explain_as_json(here: Path) -> None:
-    document = run("explain", "torch.optim.AdamW", "--to", "mindspore", "--format", "json", cwd=here).json()
+    document = run("explain", "torch.optim.AdamW", "--to", "mindspore", "--all", "--format", "json", cwd=here).json()
     assert document["version"] == 1
     pairs = {(item["source"], item["target"]): item for item in document["pairs"]}
     pair = pairs["torch.optim.AdamW", "mindspore.nn.AdamWeightDecay"]

@@ -59,6 +59,17 @@ def signature(parameter: Parameter) -> str:
     return parameter.name if parameter.required else f"{parameter.name}={write_literal(parameter.default)}"  # type: ignore[arg-type]
 
 
+def constructor(api: Api) -> list[str]:
+    """The signature of a class as one writes it, a parameter on each line."""
+    lines, only = [], False
+    for parameter in api.current:
+        if parameter.keyword_only and not only:
+            lines.append("    *,")
+        only = only or parameter.keyword_only
+        lines.append(f"    {signature(parameter)},")
+    return [f"{api.name}(", *lines, ")"]
+
+
 def flat(advice: str | None) -> str | None:
     """Advice of the tables on one line, with what stands below the first."""
     first, _, more = (advice or "").partition("\n")
@@ -73,7 +84,7 @@ def show(found: Sequence[Comparison], format: str) -> None:
         _show_rich([item for item in found if item.target])
         print("\n".join(markdown(item) for item in found if not item.target), end="")
     else:
-        print("\n".join(map(markdown, found)), end="")
+        print("\n".join(markdown(item, signatures=True) for item in found), end="")
 
 
 def _as_dict(item: Comparison) -> dict[str, Any]:
@@ -86,9 +97,11 @@ def _as_dict(item: Comparison) -> dict[str, Any]:
     }
 
 
-def markdown(item: Comparison) -> str:
+def markdown(item: Comparison, *, signatures: bool = False) -> str:
     """A comparison as a section of a Markdown page."""
     lines = [f"## {item.heading}", ""]
+    for api in (item.source, item.target) if signatures and item.target is not None else ():
+        lines += ["```python", *constructor(api), "```", ""]
     if item.target is None:
         lines.append(f"No counterpart.{f' {item.about}' if item.about else ''}")
     else:
@@ -112,6 +125,8 @@ def _show_rich(found: Sequence[Comparison]) -> None:
             table.add_column(heading, overflow="fold")
         for row in item.rows:
             table.add_row(*row)
+        for api in (item.source, item.target) if item.target is not None else ():
+            console.print("\n".join(constructor(api)), style="dim", markup=False)
         console.print(table, markup=False)
         for title, texts in item.shown:
             console.print(f"{title}:", style="bold")

@@ -9,12 +9,12 @@ from optmap.commands.common import UsageError, choice, known_frameworks, reports
 from optmap.commands.comparison import Comparison, Row, flat, show, signature
 from optmap.commands.explain_schedule import compare as compare_schedules
 from optmap.commands.matrix import level, measured
-from optmap.mapping.derive import candidates, plan
+from optmap.mapping.derive import candidates, plan, plans
 from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Gradients
 from optmap.mapping.load import load_schedules
 from optmap.mapping.model import MappingSet
-from optmap.mapping.plan import Plan
+from optmap.mapping.plan import Plan, Prefer, choose
 from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
 from optmap.mapping.vocabulary import Parameter, same_value
@@ -22,16 +22,25 @@ from optmap.nearest import nearest
 
 
 @reports_usage_errors
-def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
+def run(
+    name: str, source: str | None, to: str | None, everything: bool, format: str, mappings: tuple[Path, ...]
+) -> int:
     """Print the comparison of a class, or of a learning-rate schedule, with its counterparts. Returns the exit code."""
     choice(format, "--format", ("text", "json"))
-    target, versions = versioned(to, "--to", known_frameworks(mappings)) if to else (None, {})
-    loaded = tables_at(mappings, versions)
+    known = known_frameworks(mappings)
+    own, chosen = versioned(source, "--from", known) if source else (None, {})
+    target, versions = versioned(to, "--to", known) if to else (None, {})
+    if own is not None and own == target:
+        raise UsageError(f"found --from {own} and --to {target}, expected two different frameworks")
+    loaded = tables_at(mappings, chosen | versions)
     wanted = [target] if target else list(loaded.frameworks.values())
     schedules = load_schedules(loaded.extra) if not loaded.named(name) else None
     apis = schedules.named(name) if schedules else []
     if not apis:
         schedules, apis = None, find_apis(loaded, name)
+    apis = _of_framework(apis, own, name)
+    if schedules is None and not everything and name.rpartition(".")[2] == name:
+        apis = list({api.framework: api for api in reversed(apis)}.values())[::-1]
     for api in apis if schedules is None else ():
         if not api.exists:
             raise UsageError(api.absence)
@@ -41,10 +50,30 @@ def run(name: str, to: str | None, format: str, mappings: tuple[Path, ...]) -> i
     if schedules is not None:
         found = [item for api, target in pairs for item in compare_schedules(schedules, api, target)]
     else:
-        found = [item for api, target in pairs for item in compare(loaded, api, target)]
+        found = [item for api, target in pairs for item in _chosen(loaded, api, target, everything)]
         found.sort(key=lambda item: item.target is None)
     show(found, format)
     return 0
+
+
+def _of_framework(apis: list[Api], own: Framework | None, name: str) -> list[Api]:
+    found = [api for api in apis if own in (None, api.framework)]
+    if not found:
+        raise UsageError(
+            f"{name} belongs to {' and '.join(dict.fromkeys(api.framework for api in apis))}, found --from {own}"
+        )
+    return found
+
+
+def _chosen(loaded: MappingSet, source: Api, target: Framework, everything: bool) -> list[Comparison]:
+    """The class that a call becomes first; the others only where everything is wanted, else their names."""
+    found = list(compare(loaded, source, target))
+    usual = choose(plans(loaded, source, (), candidates(loaded, source, target)), Prefer.AUTO)
+    found.sort(key=lambda item: usual is not None and item.target is not usual.target)
+    others = [item.target.name for item in found[1:] if item.target is not None]
+    if everything or not others:
+        return found
+    return [found[0]._replace(sections={**found[0].sections, "Other classes, with --all": others})]
 
 
 def compare(loaded: MappingSet, source: Api, target: Framework) -> Iterator[Comparison]:
@@ -87,7 +116,7 @@ def rows(loaded: MappingSet, source: Api, target: Api) -> list[Row]:
 def _source_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
     for parameter in source.current:
         if parameter.execution:
-            yield Row(signature(parameter), "-", "dropped: affects only execution, not the result")
+            yield Row(signature(parameter), "-", f"dropped: affects only execution{_meaning(loaded, parameter)}")
             continue
         if parameter.switches:
             text = ", ".join(f"{old} becomes {new}" for old, new in parameter.switches.items())
@@ -128,7 +157,7 @@ def _absent(loaded: MappingSet, parameter: Parameter, target: Api) -> str:
     hyperparameter = loaded.hyperparameters[tie]
     neutral = f"dropped at {write_literal(hyperparameter.neutral)}, otherwise " if hyperparameter.has_neutral else ""
     advice = hyperparameter.advice(target.framework, parameter.name) or "refused, or another class is chosen"
-    return f"{neutral}{advice.partition(chr(10))[0]}"
+    return f"{neutral}{advice.partition(chr(10))[0]}{_meaning(loaded, parameter)}"
 
 
 def _target_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
@@ -136,7 +165,15 @@ def _target_rows(loaded: MappingSet, source: Api, target: Api) -> Iterator[Row]:
         if parameter.is_parameters and source.parameters_argument is None:
             yield Row("-", signature(parameter), "inferred from what the file trains, or taken from --params")
         elif not parameter.ties or not any(tie in source.by_tie for tie in parameter.ties):
-            yield Row("-", signature(parameter), f"not in {source.framework}; {_default_used(loaded, parameter)}")
+            text = f"not in {source.framework}{_meaning(loaded, parameter)}; {_default_used(loaded, parameter)}"
+            yield Row("-", signature(parameter), text)
+
+
+def _meaning(loaded: MappingSet, parameter: Parameter) -> str:
+    """What a parameter that only one side has is for."""
+    names = parameter.ties or (parameter.name,)
+    known = [loaded.hyperparameters[name].about for name in names if name in loaded.hyperparameters]
+    return f" ({', '.join(known)})" if known else ""
 
 
 def _default_used(loaded: MappingSet, parameter: Parameter) -> str:

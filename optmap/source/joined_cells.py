@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
@@ -21,6 +22,15 @@ _BOUND: Final = re.compile(
     re.MULTILINE,
 )
 _TRAINS: Final = re.compile(r"\b(?:apply_gradients|minimize|compile)\b")
+
+
+class Line(int):
+    """The number of a line of the joined cells; in a text it is the one within its cell."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Part(NamedTuple):
@@ -50,12 +60,30 @@ class View(NamedTuple):
         return self.part_at(self.source.line_starts[line - 1]) if line <= len(self.source.line_starts) else None
 
 
+def _numbered(tree: ast.Module, lines: Sequence[tuple[int, int]]) -> ast.Module:
+    """The tree, whose lines name their cells wherever a message speaks of them."""
+    made: dict[int, Line] = {}
+
+    def line(number: int) -> Line:
+        if number not in made:
+            found = made[number] = Line(number)
+            first, cell = lines[max(bisect_right(lines, (number, sys.maxsize)) - 1, 0)]
+            found.text = f"{number - first + 1} of cell {cell}"
+        return made[number]
+
+    for node in ast.walk(tree) if lines else ():
+        if isinstance(node, ast.expr | ast.stmt | ast.keyword | ast.ExceptHandler | ast.arg | ast.alias):
+            node.lineno = line(node.lineno)
+            node.end_lineno = line(node.end_lineno or node.lineno)
+    return tree
+
+
 def view(notebook: Notebook) -> View:
     """Put the cells together. Raises SourceError where they can be parsed one by one, but not together."""
     codes = [(cell, _read(cell)) for cell in notebook.cells]
     body, parts = _join(codes)
-    source = Source(body, "utf-8", b"", parse_body(body))
     lines = tuple((part.line, part.cell.number) for part in parts)
+    source = Source(body, "utf-8", b"", _numbered(parse_body(body), lines))
     kept = tuple((part.start, part.end) for part in parts if part.code.magic)
     left = tuple((cell, code) for cell, code in codes if code.kind not in _OWN)
     found = View(source, tuple(parts), left)

@@ -98,7 +98,7 @@ def test_a_user_adds_patterns_and_packages(tmp_path: Path) -> None:
     said = [(item.code.id, item.message) for item in translate_source(text, mappings=[tmp_path]).diagnostics]
     assert [item for item in said if item[0] != "OM411"] == [
         ("OM332", "call it yourself"),
-        ("OM215", "Wise: one of ours; in place of Wise write torch.optim.Adam"),
+        ("OM215", "Wise: one of ours; write torch.optim.Adam"),
     ]
     alone = translate_source("from ourlab.train import Wise\noptimizer = Wise(p)\n", mappings=[tmp_path])
     assert [item.code.id for item in alone.diagnostics] == ["OM215"]

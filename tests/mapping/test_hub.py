@@ -124,7 +124,7 @@ def test_a_schedule_is_not_taken_for_a_number() -> None:
 
 
 def test_the_commands_know_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert explain.run("torch.optim.AdamW", "jax", "text", (HUB,)) == 0
+    assert explain.run("torch.optim.AdamW", None, "jax", False, "text", (HUB,)) == 0
     shown = capsys.readouterr().out
     assert "## torch.optim.AdamW -> optax.adamw" in shown
     assert re.search("keras|tensorflow|mindspore", shown) is None

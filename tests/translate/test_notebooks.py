@@ -185,6 +185,15 @@ def test_messages_name_lines_of_cells() -> None:
     assert "line 2 of cell 2" in result.diagnostics[0].message
 
 
+def test_every_line_that_a_message_names_is_one_of_a_cell() -> None:
+    step = "for x in batches:\n    opt.zero_grad()\n    net(x).sum().backward(retain_graph=True)\n    opt.step()"
+    result = translate(notebook(IMPORTS, f"net = nn.Linear(2, 3)\n{CALL}", step, "bad = optim.SGD(**options)"))
+    texts = [f"{item.message} {item.replacement}" for item in result.diagnostics]
+    named = [found for text in texts for found in re.findall(r"\blines? \d+(?: of cell \d)?", text)]
+    assert {"line 4 of cell 3", "line 1 of cell 3"} & set(named)
+    assert all("of cell" in found for found in named), named
+
+
 def test_bodies_of_other_magics_are_left_and_said() -> None:
     body = "%%writefile train.py\nimport torch\ntorch.optim.SGD(p, lr=1)"
     result = translate(notebook(IMPORTS, "net = f()\n" + CALL, body, "%%bash\necho optim", "%%html\ntorch.optim.SGD"))

@@ -16,7 +16,7 @@ from optmap.source.model import Module
 from optmap.source.syntax import imported
 from optmap.translate.discover.events import Event, read_training
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.findings import Finding, Place, offset_of, position
+from optmap.translate.findings import Finding, Place, offset_of
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.step import begin
@@ -210,8 +210,7 @@ class _Steps:
         left += [item.node for item in sites.mentions if id(item.node) in sites.constructing]
         if not left:
             return None
-        line, _ = position(self.source, offset_of(self.source, left[0]))
-        return because(Why.NOT_TRANSLATED, line=line)
+        return because(Why.NOT_TRANSLATED, line=getattr(left[0], "lineno", 1))
 
     def _report_clearing(self) -> None:
         """Gradients that are cleared far from any step: what stays there would be an error."""

@@ -68,9 +68,13 @@ def foreign_findings(unit: Unit, told: Set[int]) -> Iterator[Finding]:
     for use in (item for item in uses(unit) if not {id(item.call), id(item.node)} & told):
         package, constructs = use.package, _constructs(use)
         instead = package.instead.get(use.member)
-        text = f"{use.member}: {package.about}" + (f"; in place of {use.member} write {instead}" if instead else "")
+        shown = instead if instead and _is_call(instead) else None
+        lead = (
+            f"; write {instead}" if instead and shown is None else "; write this, which is translated" if shown else ""
+        )
+        text = f"{use.member}: {package.about}{lead}"
         code, covers = FOREIGN_OPTIMIZER if constructs else FOREIGN_PACKAGE, frozenset({id(use.node)})
-        finding = Finding(code, text, use.node, str(package.at), covers=covers)
+        finding = Finding(code, text, use.node, str(package.at), shown, covers)
         first = said.setdefault((text, id(use.node) if constructs else use.node.lineno), finding)
         said[text, id(use.node) if constructs else use.node.lineno] = first._replace(covers=first.covers | covers)
     yield from said.values()
@@ -80,3 +84,11 @@ def _constructs(use: Use) -> bool:
     """Tell whether an optimizer is constructed: by its class, or by a function that makes one."""
     makes = use.member[:1].isupper() or use.member.startswith(("create", "build", "get"))
     return use.call is not None and use.package.role == "optimizer" and makes
+
+
+def _is_call(text: str) -> bool:
+    """Tell whether a text is code that can stand on a line of its own, and no name or sentence."""
+    try:
+        return isinstance(ast.parse(text, mode="eval").body, ast.Call)
+    except SyntaxError:
+        return False
