@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from optmap.conformance.simulate import Slot
+from optmap.conformance.calls import Call, canonical_values
+from optmap.mapping.load import load
+from optmap.mapping.state import StateError
+from optmap.mapping.state_values import RATE, active, stored
+from optmap.nearest import nearest
+
+if TYPE_CHECKING:
+    from optmap.conformance.simulate import Slot
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "first_moment": ("m",), "second_moment": ("v",), "max_second_moment": ("vhat", "vmax"), "infinity_norm": ("u",),
@@ -43,6 +50,41 @@ def put(slots: Iterable[Slot], state: Mapping[str, Mapping[str, Any]]) -> None:
             if name in KEYS:
                 value = np.asarray(items[slot.name], slot.weight.dtype)
                 slot.state[_key(slot, name)] = value.copy() if value.ndim else value[()]
+
+
+def start(api: str, hyperparameters: Mapping[str, Any], slots: Sequence[Slot], state: Mapping[str, Any]) -> int:
+    """Have the rules start from a canonical state, and return its number of steps. Raises StateError."""
+    tables = load()
+    section = tables.apis[api]
+    values = dict(canonical_values(Call(section, hyperparameters)))
+    rates: Any = values[RATE]
+    values[RATE] = rates if isinstance(rates, int | float) else float(rates[0])
+    known = {*active(tables, section, values), "step"}
+    if strange := sorted(set(state) - known):
+        raise StateError(f"{api} has no {strange[0]} in its state{nearest(strange[0], known)}")
+    found = {name: {slot.name: _given(name, value, slot, tables.states[name].scalar) for slot in slots}
+             for name, value in state.items()}  # fmt: skip
+    put(slots, stored(tables, section, values, found, {slot.name: np.zeros_like(slot.weight) for slot in slots}))
+    steps = [float(item) for item in found.get("step", {}).values()]
+    if any(step < 0 or not step.is_integer() for step in steps):
+        raise StateError(f"the step must be a number of steps, got {steps[0]:g}")
+    return int(steps[0]) if steps else 0
+
+
+def _given(name: str, value: Any, slot: Slot, scalar: bool) -> Any:
+    """One parameter's part of a quantity. Raises StateError unless it is a number, or floats of the parameter's shape."""
+    if scalar:
+        if isinstance(value, Mapping) or np.ndim(value):
+            raise StateError(f"{name} must be one number for all parameters")
+        return np.asarray(value, np.float64)
+    if not isinstance(value, Mapping) or slot.name not in value:
+        raise StateError(f"{name} must have an array for every parameter; {slot.name!r} is missing")
+    array = np.asarray(value[slot.name])
+    if array.shape != slot.weight.shape or not np.issubdtype(array.dtype, np.floating):
+        raise StateError(
+            f"{name} of {slot.name!r} must be floats of shape {slot.weight.shape}, got {array.dtype} of shape {array.shape}"
+        )
+    return array
 
 
 def _key(slot: Slot, name: str) -> str:

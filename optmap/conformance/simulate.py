@@ -43,6 +43,8 @@ class Slot:
     decayed: bool
     weight: Array
     state: State
+    before: int = 0
+    """The steps that lie behind the simulation."""
 
     def advance(self, index: int, given: Gradients) -> None:
         """Update the parameter by the step of this index, counted from 0."""
@@ -58,7 +60,7 @@ class Slot:
             gradient = _floats(where, gradient, self.weight.dtype)
             if gradient.shape != self.weight.shape:
                 raise ValueError(f"{where} has shape {gradient.shape}, but the parameter has shape {self.weight.shape}")
-        at = At(index + 1, self.rates[index], self.decayed)
+        at = At(self.before + index + 1, self.rates[index], self.decayed)
         self.weight = self.rule.step(self.weight, gradient, self.state, at)
 
 
@@ -70,6 +72,7 @@ def simulate(
     *,
     groups: Sequence[Group] | None = None,
     dtype: str = "float32",
+    state: Mapping[str, object] | None = None,
 ) -> list[dict[str, Array]]:
     """The parameters after every step of a MindSpore optimizer that is given these gradients.
 
@@ -86,6 +89,8 @@ def simulate(
             rule accepts them (`nn.LazyAdam` and `nn.Adam(use_lazy=True)`). Other names are an error.
         groups: parameter groups; together they must name every parameter once. None: all parameters, ungrouped.
         dtype: "float32" or "float64"; floats of another width are cast to it on entry.
+        state: where the optimizer starts, if not at its first step, by the canonical names of the tables: `step` and other
+            single quantities are numbers, `first_moment` and the like have an array for each parameter.
 
     Returns:
         One dict per step, from parameter name to a new array of the parameter's shape and of `dtype`. No input is changed,
@@ -93,13 +98,20 @@ def simulate(
 
     Raises:
         ValueError: unknown API, hyperparameter or dtype; a value that MindSpore rejects; a gradient that is missing, of
-            another shape, or not a float array (integers and bools are rejected, not cast); groups that leave out, repeat
-            or invent a parameter; fewer learning rates than steps; no parameters.
+            another shape, or not a float array (integers and bools are rejected, not cast); a state that is incomplete, or has
+            what the optimizer does not store; groups that leave out, repeat or invent a parameter; fewer learning rates than
+            steps; no parameters.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     real = np.dtype(dtype)
     slots = parameter_slots(api, hyperparameters, parameters, groups, len(gradients), real)
+    if state is not None:
+        from optmap.conformance.held import start
+
+        before = start(api, hyperparameters, slots, state)
+        for slot in slots:
+            slot.before = before
     history: list[dict[str, Array]] = []
     with np.errstate(all="ignore"):
         for index, given in enumerate(gradients):

@@ -81,7 +81,7 @@ def stored(tables: MappingSet, api: Api, values: Values, state: State, shapes: M
             continue
         if name in rows and slot.value is None:
             if name not in state:
-                raise StateError(f"{api.name} needs the {label(tables, name, slot)}, which the source does not store")
+                raise StateError(f"{api.name} needs the {label(tables, name, slot)}, which the state does not have")
             factor = _number(slot.times, values, {}) if slot.times else 1
             found[name] = {key: item * factor if slot.times else item for key, item in state[name].items()}
             continue

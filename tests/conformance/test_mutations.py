@@ -62,6 +62,12 @@ MUTATIONS: Final = (
              "momentum_learning_rate: inside", "torch.optim.SGD"),
     Mutation("a flag turned round", "sgd.yaml", "torch.optim.SGD", "name: nesterov, is: nesterov",
              "name: nesterov, is: maximize", "torch.optim.SGD"),
+    Mutation("a state of the source under the wrong name", "adamw.yaml", "torch.optim.AdamW", "second_moment: {slot: exp_avg_sq}",
+             "second_moment: {slot: exp_avg}", "torch.optim.AdamW"),
+    Mutation("a state in the wrong measure", "sgd.yaml", "tf.keras.optimizers.SGD", "times: \"-{learning_rate}\", ", "",
+             "tf.keras.optimizers.SGD"),
+    Mutation("a power of the other beta", "adam.yaml", "mindspore.nn.Adam", "value: \"{beta2} ** {step}\"",
+             "value: \"{beta1} ** {step}\"", "torch.optim.Adam"),
 )  # fmt: skip
 
 
