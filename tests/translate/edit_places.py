@@ -47,7 +47,7 @@ class Places:
 
     def __init__(self, body: bytes, result: FileResult) -> None:
         self.body = body
-        self.tree = ast.parse(body)
+        self.tree = ast.parse(body.decode())  # text, in which no cookie declares an encoding
         self.starts = [0, *(match.end() for match in re.finditer(rb"\r\n|\r|\n", body))]
         self.nodes = list(ast.walk(self.tree))
         self.parents = {id(inner): node for node in self.nodes for inner in ast.iter_child_nodes(node)}

@@ -1,0 +1,81 @@
+"""Where an expression may stand: one snippet a place, `$call` for the expression and `$n` for a number of its own.
+
+`$flat` is a call on one line without quotes, comments and backslashes, as f-strings need it before Python 3.12.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+POSITIONS: Final = [
+    "opt_$n = $call\n",
+    "opt_$n = ($call)  # in brackets\n",
+    "opt_$n = \\\n    $call\n",
+    "x_$n = 1; opt_$n = $call; y_$n = 2  # three\n",
+    "a_$n = b_$n = $call\n",
+    "a_$n, *b_$n = $call, 1, 2\n",
+    "(a_$n, b_$n), c_$n = ($call, 1), $call\n",
+    "opt_$n: object = $call\n",
+    "many += [$call]\n",
+    "box.opt_$n = $call\n",
+    "box['é', $n] = $call\n",
+    "box[$call] = 1\n",
+    "if (opt_$n := $call): pass\n",
+    "if flag: opt_$n = $call\nelse: opt_$n = None\n",
+    "if flag:\n\topt_$n = $call\n\tprint('tabs')\n",
+    "while $call:\n    break\nelse:\n    pass\n",
+    "for opt_$n in ($call, 1):\n    continue\n",
+    "for box[$call] in (): pass\n",
+    "with open($call) as opt_$n, open(0): pass\n",
+    "try:\n    opt_$n = $call\nexcept ($call, ValueError):\n    pass\nfinally:\n    opt_$n = $call\n",
+    "try: pass\nexcept* TypeError: opt_$n = $call\n",
+    "assert $call, $call\n",
+    "if off: raise Wrong($call) from $call\n",
+    "del box[$call]\n",
+    "match $call:\n    case [x_$n, *_] if $call:\n        pass\n    case _:\n        opt_$n = $call\n",
+    "def f_$n(net, params):\n    return $call\n",
+    "def f_$n(net, opt=$call, /, *more, other=$call, **rest): return opt\n",
+    "def f_$n(opt: $call) -> $call: ...\n",
+    "def f_$n():\n    '''Doc: torch.optim.SGD(net.parameters()).'''\n    global opt_$n\n    opt_$n = $call\n",
+    "def f_$n():\n    opt = None\n    def g():\n        nonlocal opt\n        opt = $call\n        return opt\n    return g\n",
+    "def f_$n():\n    yield $call\n    yield from [$call]\n    got = yield\n",
+    "async def f_$n():\n    await use($call)\n    async for x in use($call): pass\n    async with use($call) as y: return [z async for z in y]\n",
+    "@register($call)\n@other  # comment\ndef f_$n(): pass\n",
+    "@register($call)\nclass C_$n(Base, option=$call):\n    opt = $call\n    def f(self):\n        self.opt = $call; return self\n",
+    "class C_$n:\n    class D:\n        def __init__(self, net, opt=$call):\n            self.opt = opt or $call\n",
+    "g_$n = lambda opt=$call, *, k=$call: (opt, $call)\n",
+    "opt_$n = [$call for i in range(2) if $call]\n",
+    "opt_$n = {key: $call for key in $call for inner in key}\n",
+    "opt_$n = {$call, *[$call]}\n",
+    "opt_$n = dict(a=$call, **{'b': $call})\n",
+    "opt_$n = {'a': $call, **{}, 'b': 1}\n",
+    "use(*[$call], *($call,), k=$call)\n",
+    "use($call for i in ())\n",
+    "use(use(use(x, $call), y=[$call]))[0].z($call)\n",
+    "opt_$n = $call if $call else $call\n",
+    "opt_$n = flag and $call or not $call\n",
+    "opt_$n = $call < $call != 3\n",
+    "opt_$n = -$call + ($call) ** 2\n",
+    "$call.step()\n",
+    "($call).state[0]\n",
+    "$call\n",
+    "print($call, end='')  # torch.optim.Adam(net.parameters())\n",
+    "opt_$n = ((((((((((((((((((((($call)))))))))))))))))))))\n",
+    "opt_$n = [[[[[[[[{0: ($call,)}]]]]]]]]\n",
+    "\x0copt_$n = $call\n",
+    "if flag:\n  if off:\n      opt_$n = $call\n  else:\n   opt_$n = $call\n",
+    "opt_$n = f'{$flat} and { $flat !r:>{10}}'\n",
+    "opt_$n = f'a{x}' f\"b{$flat}\" 'c'; z_$n = $call\n",
+    "box[$call:$call, ...] = $call\n",
+    "ﬁrst_$n = $call; print(first_$n)\n",
+    "if flag:\n    pass\nelif $call:\n    opt_$n = $call\nopt_$n = [  # open\n    $call,  # first\n    $call\n]  # close\n",
+]  # fmt: skip
+if sys.version_info >= (3, 12):
+    POSITIONS += [
+        "def f_$n[T: ($call, int), *Ts, **P](x: T) -> T:\n    return $call\n",
+        "class C_$n[T](Base, option=$call):\n    opt = $call\n",
+        "type A_$n[T] = use[$call]\n",
+        "opt_$n = f'{f'{$call}'} and { $call !r:>{10}}'\n",
+        "opt_$n = f'''{\n    $call  # here\n}'''\n",
+    ]
