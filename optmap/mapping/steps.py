@@ -55,7 +55,9 @@ class Row(Record):
     sides: dict[Framework, str] = key("framework -> the live signature")
     also_from: tuple[Framework, ...] = key("frameworks from which it is used beside that of its first side", default=())
     gives: str = key("what a call gives, of a class what its objects give", default="float", choices=_GIVES)
-    takes: str = key("the type of tensor that it is right for", default="any", choices=("any", "number", "float"))
+    takes: str = key(
+        "the type of tensor that it is right for", default="any", choices=("any", "number", "float", "parameter")
+    )
     writes: dict[Framework, str] = key(
         "arguments that are written out whenever the framework is the target", default={}
     )

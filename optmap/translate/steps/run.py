@@ -12,6 +12,7 @@ from typing import Final
 
 from optmap.diagnostics import STEP, STEP_NOT_PLAIN, UNFOLLOWED_STEP
 from optmap.mapping.frameworks import Facts, Gradients, Kind, fill
+from optmap.source.changes import Rename
 from optmap.source.model import Module
 from optmap.source.syntax import imported
 from optmap.translate.discover.events import Event, read_training
@@ -40,7 +41,8 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     rewrite = unit.options.rewrite_step and (veto is None or refusal is not None)
     sites = [item.site for item in before.optimizers]
     options = unit.options._replace(rewrite_step=rewrite)
-    outcome = _Steps(unit._replace(options=options), sites, refusal, before.vetoes).run()
+    changed = frozenset(id(item.node) for one in before.rewritten for item in one.changes if isinstance(item, Rename))
+    outcome = _Steps(unit._replace(options=options), sites, refusal, before.vetoes, changed).run()
     settled = {unit.source.start(node) for node in outcome.settled}
     after = before._replace(
         findings=tuple(item for item in before.findings if offset_of(unit.source, item.node) not in settled),
@@ -56,7 +58,10 @@ def run(unit: Unit, before: Outcome) -> Outcome:
 class _Steps:
     """The steps of one file, each reported or, where it is plain, put aside to be rewritten with the others."""
 
-    def __init__(self, unit: Unit, replaced: Sequence[CallSite], refusal: Reason | None, vetoes: Vetoes) -> None:
+    def __init__(
+        self, unit: Unit, replaced: Sequence[CallSite], refusal: Reason | None, vetoes: Vetoes, changed: frozenset[int]
+    ) -> None:
+        self.changed = changed
         self.unit = unit
         self.source = unit.source
         self.target = unit.options.target
@@ -100,7 +105,9 @@ class _Steps:
             from optmap.translate.steps.write.mindspore import rewrite_steps
 
             try:
-                return rewrite_steps(self.unit, self.training, self._plans(), self.findings, self.vetoes, self.left)
+                return rewrite_steps(
+                    self.unit, self.training, self._plans(), self.findings, self.vetoes, self.left, self.changed
+                )
             except NotPlain as error:
                 return self._all_left(error.reason)
         from optmap.translate.steps.write.retarget import rewrite_steps as rewrite_others

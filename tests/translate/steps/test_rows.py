@@ -50,7 +50,7 @@ LOSSES = {
     "l1_loss": ["nn.L1Loss", "x, y"], "mse_loss": ["nn.MSELoss", "x, y"], "huber": ["nn.HuberLoss", "x, y"],
     "smooth_l1": ["nn.SmoothL1Loss", "x, y"], "bce_logits": ["nn.BCEWithLogitsLoss", "x, p"], "bce_loss": ["nn.BCELoss", "p, q"],
     "cross_entropy": ["nn.CrossEntropyLoss", "x, k"], "nll_loss": ["nn.NLLLoss", "x, k"],
-    "f_l1_loss": ["F.l1_loss", "x, y"], "f_mse_loss": ["F.mse_loss", "x, y"], "f_smooth_l1": ["F.smooth_l1_loss", "x, y"],
+    "f_l1_loss": ["F.l1_loss", "x, y"], "f_mse_loss": ["F.mse_loss", "x, y"], "huber_loss": ["F.huber_loss", "x, y"], "f_smooth_l1": ["F.smooth_l1_loss", "x, y"],
     "f_bce_logits": ["F.binary_cross_entropy_with_logits", "x, p"], "f_bce": ["F.binary_cross_entropy", "p, q"],
     "f_cross_entropy": ["F.cross_entropy", "x, k"], "f_nll_loss": ["F.nll_loss", "x, k"],
 }  # fmt: skip
@@ -88,7 +88,8 @@ FUNCTIONS = {
     "stack": ["torch.stack([x, y])", "torch.stack((x, y), dim=1)"],
     "flatten_tensor": ["torch.flatten(x)", "torch.flatten(x, 1)", "torch.flatten(x, start_dim=1)"],
     "t_relu": ["torch.relu(x)"], "t_sigmoid": ["torch.sigmoid(x)"], "t_tanh": ["torch.tanh(x)"], "t_exp": ["torch.exp(x)"],
-    "seed": [],
+    "seed": [], "variable": ["torch.autograd.Variable(x) * x"], "as_tensor": ["torch.as_tensor([1.5, 2.0]).sum() * x"],
+    "norm": ["torch.norm(x)"], "clamp": ["torch.clamp(x, -1, 1)", "torch.clamp(x, min=0.1)"], "reshape": ["torch.reshape(x, (-1,))"],
 }  # fmt: skip
 METHODS = {
     "mean": ["x.mean()", "x.mean(1)", "x.mean(dim=-1, keepdim=True)", "x.mean((0, 1))"],
@@ -116,7 +117,7 @@ METHODS = {
     "eq": ["x.eq(0)", "x.eq(y)"], "ne": ["x.ne(0)"], "gt": ["x.gt(0.5)"], "lt": ["x.lt(y)"], "ge": ["x.ge(0)"], "le": ["x.le(0)"],
     "all": ["(x > 0).all()"], "any": ["(x > 0).any()"], "tril": ["x.tril()", "x.tril(diagonal=1)"], "triu": ["x.triu()", "x.triu(-1)"],
     "clone": ["x.clone() * x"], "detach": ["x.detach() * x"], "data": ["x.data * x"], "T": ["x.T"], "shape": ["x.shape", "x.shape[0]"],
-    "ndim": ["x.ndim"], "dtype": ["x.dtype == y.dtype"], "numpy": ["x.detach().cpu().numpy()"], "cpu": ["x.cpu() * x"],
+    "ndim": ["x.ndim"], "requires_grad": ["nn.Parameter(torch.tensor([1.0])).requires_grad"], "dtype": ["x.dtype == y.dtype"], "numpy": ["x.detach().cpu().numpy()"], "cpu": ["x.cpu() * x"],
 }  # fmt: skip
 """Rows that are not here are run as `x.name()`."""
 OPERATORS = [
@@ -127,7 +128,12 @@ OPERATORS = [
 ]  # fmt: skip
 MODELS = {"training": "net.training", "state_dict": "", "load_state_dict": "", "to": "", "cuda": "", "cpu": ""}
 SHAPES = [(), (5,), (2, 3), (2, 4), (1, 5), (2, 3, 4), (2, 3, 4, 4)]
-TYPES = {"any": ("float32", "int64", "bool"), "number": ("float32", "int64"), "float": ("float32",)}
+TYPES = {
+    "parameter": ("float32",),
+    "any": ("float32", "int64", "bool"),
+    "number": ("float32", "int64"),
+    "float": ("float32",),
+}
 
 
 def expressions() -> Iterator[tuple[str, str, str]]:
@@ -153,7 +159,9 @@ def rows(kind: str) -> list[tuple[str, Pair]]:
 
     every = getattr(load_file(), kind)
     return [
-        (name, _pair(row, TORCH, MINDSPORE)) for name, row in every.items() if {TORCH, MINDSPORE} <= row.sides.keys()
+        (name, _pair(row, TORCH, MINDSPORE))
+        for name, row in every.items()
+        if {TORCH, MINDSPORE} <= row.sides.keys() and TORCH in (next(iter(row.sides)), *row.also_from)
     ]
 
 

@@ -82,6 +82,18 @@ def bound(source: Source, node: ast.Call, pair: Pair, fits: Fits) -> dict[str, S
     return {ties[name]: [item.node] for name, item in found.given.items()}
 
 
+def same_ints(node: ast.expr) -> int | None:
+    """The integer of a tuple that holds nothing else, such as `(1, 1)`."""
+    values = (
+        {item.value for item in node.elts if isinstance(item, ast.Constant)} if isinstance(node, ast.Tuple) else set()
+    )
+    plain = (
+        isinstance(node, ast.Tuple) and len(values) == 1 and all(isinstance(item, ast.Constant) for item in node.elts)
+    )
+    value = values.pop() if plain else None
+    return value if type(value) is int else None
+
+
 class _Arguments:
     def __init__(self, source: Source, call: CallText, pair: Pair, callee: Callee, fits: Fits) -> None:
         self.source = source
@@ -134,6 +146,8 @@ class _Arguments:
             if name not in known or name in self.given:
                 raise Stays(f"argument {argument.name or index + 1} is not in the table")
             wanted = self.pair.row.only.get(name)
+            if wanted == "int" and same_ints(argument.node) is not None:
+                wanted = None
             if wanted is not None and not self.fits(wanted, argument.node):
                 raise Stays(f"{name} is not known to be {_ARTICLES.get(wanted, 'a')} {wanted}")
             self.given[str(name)] = argument
@@ -170,6 +184,9 @@ class _Arguments:
         text = copied(argument.node)
         if self.pair.row.only.get(name) == "float" and value.known and type(value.literal) is int:
             text = Template(write_literal(float(value.literal)))
+        whole = same_ints(argument.node) if self.pair.row.only.get(name) == "int" else None
+        if whole is not None:
+            text = Template(str(whole))
         self.kept.append((target.name, Given(None if stays else target.name, text, index)))
 
     def _fill(self) -> None:

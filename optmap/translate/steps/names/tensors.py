@@ -130,6 +130,8 @@ class TensorRewriter:
         self, pair: Pair, node: ast.Attribute, call: ast.Call | None, receiver: Value, *, sure: bool, inside: bool
     ) -> None:
         """Write what a row says. Raises Stays."""
+        if pair.row.takes == "parameter" and receiver.kind is not Kind.PARAMETER:
+            raise Stays("of what is not known to be a parameter")
         if (
             receiver.type
             and pair.row.takes != "any"

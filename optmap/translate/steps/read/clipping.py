@@ -14,12 +14,13 @@ from optmap.source.calls import comments_in
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import constructed_with, is_accessor
 from optmap.translate.steps.read.plan import Clip
-from optmap.translate.steps.read.step import Step
+from optmap.translate.steps.read.step import Step, deleted
 from optmap.translate.steps.reasons import NotPlain, Why
 
 _PATHS: Final = ("torch.nn.utils.", "torch.nn.utils.clip_grad.")
 _NORM: Final = signature_of("parameters, max_norm, norm_type=2, *, error_if_nonfinite=False, foreach=None")
 _VALUE: Final = signature_of("parameters, clip_value, foreach=None")
+_CLAMP: Final = signature_of("min, max")
 _FUNCTIONS: Final = {"clip_grad_norm_": _NORM, "clip_grad_norm": _NORM, "clip_grad_value_": _VALUE}
 _IDLE: Final = {"norm_type": 2, "error_if_nonfinite": False}
 
@@ -38,16 +39,47 @@ def find_clips(step: Step) -> Step:
 
 def _clips(step: Step, statement: ast.stmt) -> Iterator[Clip]:
     for node in inner(statement):
-        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(node, ast.For) and (clip := _each(step, node)) is not None:
+            yield clip
+        call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
         name = (chain_of(call.func) or ("",))[-1] if isinstance(call, ast.Call) else ""
-        if isinstance(node, ast.Expr) and isinstance(call, ast.Call) and name in _FUNCTIONS:
-            clip = _clip(step, node, call, name)
+        if isinstance(node, ast.Expr | ast.Assign) and isinstance(call, ast.Call) and name in _FUNCTIONS:
+            clip = _clip(step, node, call, name) if _is_idle(step, node) else None
             if clip is None:
                 raise NotPlain(Why.CLIPPED, line=node.lineno)
             yield clip
 
 
-def _clip(step: Step, statement: ast.Expr, call: ast.Call, name: str) -> Clip | None:
+def _is_idle(step: Step, statement: ast.Expr | ast.Assign) -> bool:
+    """Tell whether nothing reads the norm that clipping gives."""
+    if isinstance(statement, ast.Expr):
+        return True
+    target = statement.targets[0] if len(statement.targets) == 1 else None
+    variable = step.module.variable(target) if isinstance(target, ast.Name) else None
+    return variable is not None and not variable.uses and not deleted(step, variable.text)
+
+
+def _each(step: Step, loop: ast.For) -> Clip | None:
+    """`for p in model.parameters(): p.grad.data.clamp_(-1, 1)`, with or without a look whether there is a gradient."""
+    name = loop.target.id if isinstance(loop.target, ast.Name) else ""
+    body = loop.body
+    if len(body) == 1 and isinstance(body[0], ast.If) and not body[0].orelse:
+        body = body[0].body if ast.unparse(body[0].test) == f"{name}.grad is not None" else []
+    call = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) not in (
+        f"{name}.grad.clamp_",
+        f"{name}.grad.data.clamp_",
+    ):
+        return None
+    bound = bind(_CLAMP, call)
+    limits = [item.value for item in bound.given.values()] if isinstance(bound, Bound) else [None, None]
+    high = limits[1]
+    plain = isinstance(high, ast.Constant | ast.Name) and _opposite(limits[0], high) and not loop.orelse
+    plain = plain and not comments_in(step.source, step.source.start(loop), step.source.end(loop))
+    return Clip(loop, "value", high) if plain and isinstance(high, ast.expr) and _is_all(step, loop.iter) else None
+
+
+def _clip(step: Step, statement: ast.Expr | ast.Assign, call: ast.Call, name: str) -> Clip | None:
     if not step.module.paths(call.func) <= {path + name for path in _PATHS}:
         return None
     bound = bind(_FUNCTIONS[name], call)
@@ -139,6 +171,11 @@ def _opposite(low: object, high: ast.expr) -> bool:
 def _is_all(step: Step, parameters: object) -> bool:
     """Tell whether it is `model.parameters()` of the one model whose parameters, all of them, the optimizer has."""
     given = parameters if isinstance(parameters, ast.Call) else None
+    if isinstance(parameters, ast.Subscript):  # of its only group
+        only = ast.unparse(parameters) == f"{step.holder.text}.param_groups[0]['params']"
+        added = b"add_param_group" in step.source.body
+        every = (is_accessor(constructed_with(site), "parameters") is not None for site in step.holder.sites)
+        return only and not added and len(step.models) == 1 and all(every)
     if given is None or is_accessor(given, "parameters") is None or len(step.models) != 1:
         return False
     whole = (is_accessor(constructed_with(site), "parameters") is not None for site in step.holder.sites)

@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.frameworks import Kind
-from optmap.source.flow import effect_of
+from optmap.source.flow import Loop, effect_of, flow
+from optmap.source.model import How
 from optmap.source.syntax import Function, chain_of
 from optmap.translate.discover.events import Event, place_of
-from optmap.translate.steps.read.prepared import stays
+from optmap.translate.discover.trained import is_accessor
+from optmap.translate.steps.read.prepared import prepares, stays
 from optmap.translate.steps.read.region import check_called, check_region
 from optmap.translate.steps.read.step import Step, is_backward, receiver
 from optmap.translate.steps.reasons import NotPlain, Why, because
@@ -31,6 +33,8 @@ def find_clearing(step: Step) -> Step:
                 step = step.refuse(Why.CLEARING_ARGUMENTS, line=call.lineno)
             found.append(statement)
             calls.pop(id(call), None)
+        elif isinstance(statement, ast.For) and _clears_each(step, statement):
+            found.append(statement)
     if calls:
         raise NotPlain(Why.CLEARED_ELSEWHERE, line=next(iter(calls.values())).lineno)
     if not found:
@@ -49,6 +53,20 @@ def _clears_model(step: Step, call: ast.Call) -> bool:
     function = call.func
     clears = isinstance(function, ast.Attribute) and function.attr == "zero_grad" and len(step.models) == 1
     return clears and isinstance(function, ast.Attribute) and step.names_model(function.value)
+
+
+def _clears_each(step: Step, loop: ast.For) -> bool:
+    """`for p in model.parameters(): p.grad = None`, or one that sets what is no None to zero."""
+    over = is_accessor(loop.iter, step.event.site.api.framework.facts.parameters.trainable)
+    name = loop.target.id if isinstance(loop.target, ast.Name) else ""
+    if over is None or len(step.models) != 1 or not step.names_model(loop.iter.func.value) or loop.orelse:  # type: ignore[attr-defined]
+        return False
+    body = loop.body
+    if len(body) == 1 and isinstance(body[0], ast.If) and not body[0].orelse:
+        body = body[0].body if ast.unparse(body[0].test) == f"{name}.grad is not None" else []
+    texts = [ast.unparse(item) for item in body]
+    zeros = (f"{name}.grad = None", f"{name}.grad.zero_()", f"{name}.grad.data.zero_()")
+    return texts[-1:] != [] and texts[-1] in zeros and set(texts[:-1]) <= {f"{name}.grad.detach_()"}
 
 
 def find_forward(step: Step) -> Step:
@@ -139,12 +157,44 @@ def check_loss(step: Step) -> Step:
 
 
 def _retained(step: Step, call: ast.Call) -> Step:
-    """A graph may be retained for another pass; other arguments change the gradients. Raises NotPlain."""
+    """A graph may be retained for another pass, or for nothing; other arguments change the gradients. Raises NotPlain."""
     given = ast.unparse(call.keywords[0] if call.keywords else call.args[0])
     refusal = because(Why.BACKWARD_ARGUMENTS, given=given)
     if not call.args and all(item.arg == "retain_graph" for item in call.keywords):
-        return step.refuse(refusal)
+        return step if _is_fresh(step) else step.refuse(refusal)
     raise NotPlain(refusal)
+
+
+def _is_fresh(step: Step) -> bool:
+    """Tell whether one backward pass goes through a graph that is made anew for it: nothing in it was computed for another."""
+    module = step.module
+    passes = [node for node in module.attributes("backward") if step.home(node) is step.function]
+    loop = next((node for node in step.around() if isinstance(node, Loop)), None)
+    models = {model[0] for model in step.models}
+    for use in flow([*step.region, *([] if step.loss else [ast.Expr(step.value)])]).needed:
+        variable = step.variable(use.name)
+        for binding in variable.bindings if variable is not None and not use.called else ():
+            if binding.how is How.PARAMETER and not (use.name in models or _is_batch(step, binding.target)):
+                return False
+            if loop is None:
+                continue
+            statement = module.statement(binding.target)
+            before = step.inside(statement, step.block[: step.block.index(step.region[0])]) and prepares(
+                step, statement
+            )
+            inside = any(item is loop for item in module.ancestors(statement))
+            if inside and statement is not loop and binding.how is not How.LOOP and not before:
+                return False
+    return len(passes) == 1 and bool(step.region)
+
+
+def _is_batch(step: Step, argument: ast.AST) -> bool:
+    """Tell whether every caller gives an argument what a loop runs over."""
+    passed = step.module.passed(argument) if isinstance(argument, ast.arg) else None
+    if passed is None or passed.unknown is not None or not passed.values:
+        return False
+    found = [step.module.variable(value) for value in passed.values]
+    return all(item is not None and all(one.how is How.LOOP for one in item.bindings) for item in found)
 
 
 def _check_left(step: Step) -> None:

@@ -10,6 +10,7 @@ from optmap.source.flow import Loop, Use, binds, certain, flow, heads
 from optmap.source.model import How
 from optmap.source.paths import root_of
 from optmap.source.syntax import Function, chain_of, inner, parameters
+from optmap.translate.steps.read.modes import made_models
 from optmap.translate.steps.read.prepared import prepares
 from optmap.translate.steps.read.step import Interface, Step, deleted, within
 from optmap.translate.steps.reasons import NotPlain, Why
@@ -73,7 +74,9 @@ def _choose(step: Step, arguments: list[str], returned: list[str]) -> ast.stmt:
                 raise NotPlain(Why.NOT_ALWAYS_BOUND, name=name)
             _add(returned, name)
     if returned and not any(_is_tensor(step, name) for name in returned):
-        raise NotPlain(Why.NO_TENSOR, names=", ".join(returned))
+        returned[:] = [name for name in returned if name in carried or _is_used_outside(step, name)]
+        if returned:
+            raise NotPlain(Why.NO_TENSOR, names=", ".join(returned))
     return hoist
 
 
@@ -225,7 +228,7 @@ def _gives_tensor(step: Step, call: ast.Call, seen: frozenset[str]) -> bool:
     word = getattr(function, "attr", getattr(function, "id", ""))
     if word in _NOT_TENSORS:
         return False
-    if step.model_of(function) is not None:
+    if step.model_of(function) is not None or step.chain(function) in made_models(step.module):
         return True
     if isinstance(function, ast.Attribute) and _makes_tensor(step, function.value, seen):
         return True

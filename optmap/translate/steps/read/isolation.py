@@ -56,7 +56,7 @@ def check_company(step: Step) -> Step:
 def check_gradient_words(step: Step) -> Step:
     """Raises NotPlain where the function reads, changes or adds to gradients beside the step."""
     assert step.backward is not None
-    known = [*(clip.statement for clip in step.clips), *step.gone]
+    known = [*(clip.statement for clip in step.clips), *step.gone, *step.zeros]
     for node, why in _gradient_words(step).get(id(step.function), ()):
         statement = step.module.statement(node)
         mine = why is Why.ANOTHER_BACKWARD and (not is_backward(statement) or step.inside(statement, [step.backward]))

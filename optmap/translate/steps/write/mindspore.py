@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.frameworks import Facts
@@ -32,11 +32,12 @@ from optmap.translate.unit import Unit, Vetoes, alone
 
 def rewrite_steps(
     unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding], vetoes: Vetoes,
-    left: Sequence[Event] = (),
+    left: Sequence[Event] = (), changed: Collection[int] = (),
 ) -> StepOutcome:  # fmt: skip
     """Return the edits of all plans, and of what the table knows of the rest of the file but for what is vetoed.
 
-    Steps that are `left` as they are must not meet what is rewritten outside the others. Raises NotPlain.
+    Steps that are `left` as they are must not meet what is rewritten outside the others; nodes that are `changed` have new
+    names already. Raises NotPlain.
     """
     source, sites = unit.source, unit.sites
     framework = plans[0].event.site.api.framework
@@ -49,6 +50,7 @@ def rewrite_steps(
     names = NameRewriter(source, unit.tables, (framework, unit.options.target), training, done)
     vetoed = [node for node in (*names.references(), *training.module.nodes(ast.Call)) if alone(node) in vetoes]
     names.done.update(map(id, vetoed))
+    names.done.update(changed)
     changes = names.run(_tensors(training.module, plans), _forward_parts(plans))
     for node in vetoed:
         changes.stay(node, f"{ast.unparse(node)[:40]}: {vetoes[alone(node)].reason}")
