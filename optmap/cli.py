@@ -6,20 +6,18 @@ No `from __future__ import annotations` here: Typer would compile the text of ea
 import gc
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from optmap import __version__
-
 if TYPE_CHECKING:
-    from typer.models import CommandInfo
+    from typer.models import CommandInfo, OptionInfo
 
 app = typer.Typer(
     name="optmap",
     help="Move optimizers between PyTorch, TensorFlow/Keras and MindSpore, and prove that they do the same arithmetic.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -31,16 +29,39 @@ _Mappings = Annotated[
 ]
 
 
+_NAMES = "torch|tensorflow|mindspore"
+
+
+def _one_of(*words: str) -> Callable[[], list[str]]:
+    """What a shell completes an option's value to."""
+    return lambda: list(words)
+
+
+def _named(option: str, names: str, help: str) -> "OptionInfo":
+    """An option whose value is one of these words, or a framework that --mappings brings."""
+    words = [word.partition("==")[0] for word in names.strip("[]").split("|")]
+    found: OptionInfo = typer.Option(option, metavar=names, help=help, autocompletion=_one_of(*words))
+    return found
+
+
 def _version(value: bool) -> None:
     if value:
-        print(f"optmap {__version__}")
+        from optmap.commands.version import lines
+
+        print(*lines(), sep="\n")
         raise typer.Exit
 
 
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Print the versions of optmap, its tables, and frameworks.",
+        ),
     ] = False,
 ) -> None:
     pass
@@ -50,9 +71,12 @@ def _main(
 def translate(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")],
     source: Annotated[
-        str, typer.Option("--from", help="auto, torch, tensorflow or mindspore; a version may follow: torch==1.13.")
+        str,
+        _named(
+            "--from", f"[auto|{_NAMES}]", "The source; auto is all but the target. A version may follow: torch==1.13."
+        ),
     ] = "",
-    to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch or tensorflow.")] = "",
+    to: Annotated[str, _named("--to", f"[{_NAMES}]", "The target; mindspore by default.")] = "",
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print a unified diff.")] = False,
     check: Annotated[
@@ -61,9 +85,10 @@ def translate(
     output: Annotated[str | None, typer.Option("--output", metavar="PATH", help="Write the results to PATH.")] = None,
     prefer: Annotated[
         str,
-        typer.Option(
+        _named(
             "--prefer",
-            help="The class to choose: documented, faithful (the same arithmetic), or auto, which is documented but where "
+            "[auto|documented|faithful]",
+            "The class to choose: the documented counterpart, one with the same arithmetic, or (auto) the documented one unless "
             "training would differ visibly.",
         ),
     ] = "",
@@ -80,7 +105,12 @@ def translate(
     ] = False,
     setting: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="NAME=N", help="steps_per_epoch or total_steps, for learning-rate schedules."),
+        typer.Option(
+            "--set",
+            metavar="NAME=N",
+            help="For learning-rate schedules: steps_per_epoch=N or total_steps=N.",
+            autocompletion=_one_of("steps_per_epoch=", "total_steps="),
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings as well.")] = False,
     select: Annotated[
@@ -100,11 +130,18 @@ def translate(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Report only errors.")] = False,
     statistics: Annotated[bool, typer.Option("--statistics", help="Count the reported codes.")] = False,
-    format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
+    format: Annotated[str, _named("--format", "[text|json|sarif|github]", "The form of the report.")] = "text",
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0: one per core.")] = 1,
     mappings: _Mappings = None,
 ) -> None:
     """Rewrite optimizer constructor calls for another framework.
+
+    \b
+    Examples:
+      optmap translate train.py > train_ms.py
+      optmap translate src/ --to torch --diff
+      optmap translate keras.py --params "net.trainable_params()"
+      optmap translate src/ --check --ignore OM110 --statistics
 
     Exit codes: 0 all done; 1 something was refused (with --check: would change; with --strict: was warned about);
     2 wrong usage, or a path that cannot be read, decoded or parsed.
@@ -144,12 +181,12 @@ def check(
     ] = False,
     source: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--from", metavar="F", help="Only this framework's classes; may be repeated."),
+        _named("--from", f"[{_NAMES}]", "Only this framework's classes; may be repeated."),
     ] = None,
-    to: Annotated[str, typer.Option("--to", help="mindspore (the default), torch or tensorflow.")] = "",
+    to: Annotated[str, _named("--to", f"[{_NAMES}]", "The target; mindspore by default.")] = "",
     steps: Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Training steps.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the initial weights and the data.")] = 0,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32 or float64; both by default.")] = "",
+    dtype: Annotated[str, _named("--dtype", "[float32|float64]", "Only this precision.")] = "",
     scenario: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--scenario", metavar="NAME", help="Only this scenario; may be repeated."),
@@ -160,7 +197,11 @@ def check(
     ] = None,
     require: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--require", metavar="ENGINE", help="Fail if this engine cannot run; may be repeated."),
+        _named(
+            "--require",
+            "[torch|tensorflow|mindspore|mindspore-real]",
+            "Fail if this engine cannot run; may be repeated.",
+        ),
     ] = None,
     python: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -168,11 +209,13 @@ def check(
     ] = None,
     fail_on: Annotated[
         str,
-        typer.Option(
-            "--fail-on", help="worse: fail where a run is not as the tables predict; divergent: or is DIVERGENT."
+        _named(
+            "--fail-on",
+            "[worse|divergent]",
+            "Fail where a run is not as the tables predict, or also where it is DIVERGENT.",
         ),
     ] = "worse",
-    format: Annotated[str, typer.Option("--format", help="text, json, junit, github or markdown.")] = "text",
+    format: Annotated[str, _named("--format", "[text|json|junit|github|markdown]", "The form of the report.")] = "text",
     report: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--report", metavar="FILE.html", help="Write an HTML report as well."),
@@ -180,6 +223,12 @@ def check(
     mappings: _Mappings = None,
 ) -> None:
     """Train the same model with an optimizer and with its translation, and report how far the two diverge.
+
+    \b
+    Examples:
+      optmap check --optimizer AdamW
+      optmap check train.py --set lr=0.1
+      optmap check --all --require torch --report check.html
 
     Exit codes: 0 everything ran as the tables predict; 1 something did not (with --fail-on divergent: or diverged);
     2 wrong usage, nothing ran, or a required engine is missing.
@@ -202,16 +251,22 @@ def check(
 def explain(
     api: Annotated[str, typer.Argument(help="A class, such as torch.optim.Adam or Adam.")],
     source: Annotated[
-        str, typer.Option("--from", help="Only this framework's class; a version may follow: torch==1.13.")
+        str, _named("--from", f"[{_NAMES}]", "Only this framework's class; a version may follow: torch==1.13.")
     ] = "",
-    to: Annotated[str, typer.Option("--to", help="The framework to compare with; all others by default.")] = "",
+    to: Annotated[str, _named("--to", f"[{_NAMES}]", "The framework to compare with; all others by default.")] = "",
     everything: Annotated[
         bool, typer.Option("--all", help="Every class of a framework, not only the usual one.")
     ] = False,
-    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format: Annotated[str, _named("--format", "[text|json]", "The form of the report.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
-    """Show a class and its counterparts side by side, with the causes of differences and what to do about them."""
+    """Show a class and its counterparts side by side, with the causes of differences and what to do about them.
+
+    \b
+    Examples:
+      optmap explain torch.optim.AdamW --to mindspore
+      optmap explain Adam --from torch==1.13 --all
+    """
     from optmap.commands import explain as command
 
     raise typer.Exit(command.run(api, source or None, to or None, everything, format, tuple(mappings or ())))
@@ -219,12 +274,18 @@ def explain(
 
 @app.command("list")
 def list_(
-    source: Annotated[str, typer.Option("--from", help="Only this framework's classes.")] = "",
-    to: Annotated[str, typer.Option("--to", help="Only counterparts in this framework.")] = "",
-    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    source: Annotated[str, _named("--from", f"[{_NAMES}]", "Only this framework's classes.")] = "",
+    to: Annotated[str, _named("--to", f"[{_NAMES}]", "Only counterparts in this framework.")] = "",
+    format: Annotated[str, _named("--format", "[text|json]", "The form of the report.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
-    """Print the support matrix: every class and its counterparts."""
+    """Print the support matrix: every class and its counterparts.
+
+    \b
+    Examples:
+      optmap list --from torch --to mindspore
+      optmap list --from torch==1.13 --format json
+    """
     from optmap.commands import matrix
 
     raise typer.Exit(matrix.run(source or None, to or None, format, tuple(mappings or ())))
@@ -234,13 +295,13 @@ def list_(
 def audit(
     framework: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--framework", metavar="F", help="Only this framework, which must be installed; may be repeated."),
+        _named("--framework", f"[{_NAMES}]", "Only this framework, which must be installed; may be repeated."),
     ] = None,
     python: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--python", metavar="ENGINE=INTERPRETER", help="Audit a framework of another Python interpreter."),
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
+    format: Annotated[str, _named("--format", "[text|json|github]", "The form of the report.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
     """Compare the tables with the signatures of the installed frameworks.
@@ -308,7 +369,7 @@ def convert_state(
 @app.command()
 def rules(
     code: Annotated[str, typer.Argument(help="A code such as OM203, or a name such as unpacked-arguments.")] = "",
-    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format: Annotated[str, _named("--format", "[text|json]", "The form of the report.")] = "text",
 ) -> None:
     """List the diagnostic codes with their meaning; for one code also an example and the remedy."""
     from optmap.commands import rules as command

@@ -6,8 +6,8 @@ python scripts/levels.py check.json --summary   # the same, and the results that
 python scripts/levels.py check.json --write
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,20 +85,34 @@ def text(document: dict[str, Any]) -> str:
     return f"{head}\n{pairs}\n ]\n}}\n"
 
 
-def main(arguments: list[str]) -> int:
+def _check(path: str) -> dict[str, Any]:
+    """The results of a check, which an argument names."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {key: found[key] for key in ("results", "engines", "summary")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise argparse.ArgumentTypeError(f"{path} is not what `{COMMAND}` prints: {error!r}") from None
+
+
+def main() -> int:
     """Compare or write as the arguments ask, and return the exit code."""
-    check = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    new = levels(check)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("check", type=_check, metavar="check.json")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--write", action="store_true", help="write the levels")
+    mode.add_argument("--summary", action="store_true", help="also print what is not as expected")
+    given = parser.parse_args()
+    new = levels(given.check)
     path = default_directory() / NAME
-    if "--write" in arguments:
+    if given.write:
         path.write_text(text(new), encoding="utf-8")
         return 0
-    if "--summary" in arguments:
-        print(*_summary(check), sep="\n")
+    if given.summary:
+        print(*_summary(given.check), sep="\n")
     found = differences(json.loads(path.read_text(encoding="utf-8")), new)
     print("\n".join(found) or f"{len(new['pairs'])} pairs were measured as {NAME} has them")
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

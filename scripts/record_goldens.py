@@ -8,11 +8,11 @@ scale, which each case multiplies by its float32 `scale`, and `parameters` (case
 MindSpore is imported only when something is run.
 """
 
+import argparse
 import importlib
 import json
 import os
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -150,4 +150,9 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    chosen: Path = parser.parse_args().folder
+    if not chosen.is_dir():
+        parser.error(f"{chosen} is not a directory")
+    main(chosen)

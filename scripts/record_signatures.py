@@ -6,6 +6,7 @@ syntax tree. tests/mapping/test_versions.py compares the tables' `since` and `un
 
 from __future__ import annotations
 
+import argparse
 import ast
 import io
 import json
@@ -119,6 +120,7 @@ def _rows(arguments: ast.arguments) -> Iterator[list[Any]]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     recorded: dict[str, Any] = {"command": "python scripts/record_signatures.py"}
     for package, versions in RELEASES.items():
         recorded[package] = {}

@@ -394,6 +394,28 @@ def test_a_file_that_cannot_be_used_never_stops_the_others(here: Path) -> None:
     assert (here / "c.py").read_bytes() == GOOD_AFTER
 
 
+def test_a_file_that_is_no_python(here: Path) -> None:
+    (here / "README.md").write_text("Use `torch.optim.Adam(net.parameters())` here.\n", encoding="utf-8")
+    done = run("translate", "README.md", cwd=here)
+    assert done.code == 2
+    assert done.err.startswith("README.md:1:1: error OM003 not Python: expected a file such as .py, .pyi, .ipynb\n")
+
+
+def test_a_shell_completes_names(here: Path) -> None:
+    for words, number, expected in (("optmap tr", 1, "translate"), ("optmap explain Adam --to tens", 4, "tensorflow")):
+        given = {"_OPTMAP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+        program = "import sys; sys.argv[0] = 'optmap'; from optmap.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **given},
+            check=False,
+        )
+        assert done.stdout.split() == [expected]
+
+
 def test_a_file_that_cannot_be_read(here: Path) -> None:
     put(here, b=GOOD)
     if os.geteuid():
@@ -642,11 +664,19 @@ def test_two_processes_give_what_one_gives(here: Path) -> None:
 def test_help_and_version(here: Path) -> None:
     for way in (start, run):
         done = way("--version", cwd=here)
-        assert (done.code, done.out, done.err) == (0, f"optmap {optmap.__version__}\n".encode(), "")
+        assert (done.code, done.err) == (0, "")
+        own, tables, installed = done.out.decode().splitlines()
+        assert own == f"optmap {optmap.__version__}"
+        assert re.fullmatch(r"tables: torch [\d.]+ to [\d.]+, tensorflow .*, keras .*, mindspore .*", tables)
+        assert installed.startswith("installed: ")
     for arguments in (["--help"], ["-h"], *([name, "--help"] for name in ("translate", "explain", "list", "rules"))):
         done = run(*arguments, cwd=here)
         assert done.code == 0
         assert b"Usage" in done.out
+    shown = run("translate", "--help", cwd=here).out.decode()
+    assert "--to [torch|tensorflow|mindspore]" in shown
+    assert "--format [text|json|sarif|github]" in shown
+    assert "\n    optmap translate src/ --to torch --diff\n" in shown
     assert run(cwd=here).code in (0, 2)
 
 

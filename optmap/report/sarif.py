@@ -16,7 +16,6 @@ from optmap.report.github import in_cell
 from optmap.translate.results import FileResult
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-HOME: Final = "https://pypi.org/project/optmap/"
 _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
 
@@ -26,7 +25,7 @@ def translation_sarif(files: Sequence[tuple[str, FileResult]]) -> str:
     numbers = {code.id: number for number, code in enumerate(used)}
     results = [_result(path, item, numbers[item.code.id]) for path, result in files for item in result.diagnostics]
     driver = {
-        "name": "optmap", "semanticVersion": __version__, "version": __version__, "informationUri": HOME,
+        "name": "optmap", "semanticVersion": __version__, "version": __version__,
         "rules": [_rule(code) for code in used],
     }  # fmt: skip
     run = {
@@ -42,8 +41,9 @@ def _rule(code: Code) -> dict[str, Any]:
         "name": "".join(word.capitalize() for word in code.name.split("-")),
         "shortDescription": {"text": code.name.replace("-", " ")},
         "fullDescription": {"text": code.meaning},
-        "help": {"text": f"{code.meaning}\n\nExample: {code.example}\n\nRemedy: {code.remedy}"},
-        "helpUri": f"{HOME}#{code.id}",
+        "help": {
+            "text": f"{code.meaning}\n\nExample: {code.example}\n\nRemedy: {code.remedy}\n\nSee `optmap rules {code.id}`."
+        },
         "defaultConfiguration": {"level": _LEVELS[code.severity]},
     }
 
@@ -52,6 +52,8 @@ def _result(path: str, item: Diagnostic, number: int) -> dict[str, Any]:
     place: dict[str, Any] = {"artifactLocation": {"uri": uri(path)}}
     if item.cell is None:  # in a notebook a region would refer to lines of its JSON text
         place["region"] = {"startLine": item.line, "startColumn": item.column}
+        if item.end_line is not None and item.end_column is not None:
+            place["region"] |= {"endLine": item.end_line, "endColumn": item.end_column}
     return {
         "ruleId": item.code.id,
         "ruleIndex": number,

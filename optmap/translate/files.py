@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from optmap import interruption
-from optmap.diagnostics import UNREADABLE, Diagnostic
-from optmap.files import FoundFile
+from optmap.diagnostics import UNPARSABLE, UNREADABLE, Diagnostic
+from optmap.files import SUFFIXES, FoundFile
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.reading import read_source_file
 from optmap.translate.faults import contained
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
-from optmap.translate.results import FileResult
+from optmap.translate.results import FileResult, failed
 from optmap.values import NamedTuple
 
 _CHUNK: Final = 64
@@ -124,6 +124,8 @@ def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFi
         result = contained(data, lambda: _configuration(data, found.path, tables, options))
     else:
         result = translate_content(found.path.suffix, data, tables, options)
+    if found.path.suffix not in ("", *SUFFIXES) and any(item.code is UNPARSABLE for item in result.diagnostics):
+        result = failed(data, UNPARSABLE, f"not Python: expected a file such as {', '.join(SUFFIXES)}", 1, 1)
     return TranslatedFile(found.path, found.base, data, result)
 
 
