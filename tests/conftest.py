@@ -32,7 +32,7 @@ register()
 HERE = Path(__file__).parent
 LONGEST = (
     "conformance/rules/test_live_mindspore.py", "conformance/test_mutations.py", "conformance/test_schedules.py",
-    "conformance/test_engines.py", "translate/schedules/test_attach_and_inline.py", "test_cli.py", "translate/steps/test_seed_programs.py",
+    "state/test_pairs.py", "conformance/test_engines.py", "translate/schedules/test_attach_and_inline.py", "test_cli.py", "translate/steps/test_seed_programs.py",
     "translate/surroundings/test_mindspore.py", "commands/test_check.py", "commands/test_audit.py",
 )  # fmt: skip
 """Files that come first, so that no process is left with one of them when the others are done."""

@@ -61,16 +61,18 @@ def completed_call(tables: MappingSet, call: Call, found: Mapping[str, Any], rat
     api = call.api
     given = {**_known(tables, call, found), **call.given}
     carrier = api.by_tie[RATE].name
-    if rate is not None:
+    if rate is not None and (rate.size == 1 or carrier not in given):
         if rate.size != 1:
             raise StateError(
-                "the file holds a schedule of learning rates; save the optimizer with a number in its place"
+                f"the file holds a schedule of learning rates: state the one to go on with, as in {api.name}({carrier}=...)"
             )
-        if not isinstance(old := given.get(carrier), int | float) or rate.dtype.type(old) != rate:
-            given[carrier] = float(str(rate.dtype.type(rate)))
-    required = [row.name for row in api.current if row.required and not row.is_parameters and row.name not in given]
-    if required:
-        raise StateError(f"the file does not say what {required[0]} is: write {api.name}({required[0]}=...)")
+        current = float(str(rate.dtype.type(rate)))
+        if carrier in given and rate.dtype.type(given[carrier]) != rate:
+            raise StateError(f"the file has {carrier}={current!r}, but the call says {given[carrier]!r}")
+        given.setdefault(carrier, current)
+    required = [row.name for row in api.current if row.required and not row.is_parameters]
+    if missing := [name for name in (carrier, *required) if name not in given]:
+        raise StateError(f"the file does not say what {missing[0]} is: write {api.name}({missing[0]}=...)")
     return call._replace(given=completed(tables, api, given))
 
 

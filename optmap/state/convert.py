@@ -128,6 +128,9 @@ def _canonical(tables: MappingSet, call: Call, saved: Saved, source: Path) -> tu
         raise StateError(
             f"{source} holds no state of {call.api.name}, such as {example}: another class has saved it, or before its first step"
         )
+    for name, slot in needed.items():
+        if missing := [key for key in saved.names if name in found and key not in found[name]]:
+            raise StateError(f"the file has no {slot.slot} of parameter {missing[0]}")
     state = canonical(tables, call.api, values, found)
     for name, items in state.items():
         if tables.states[name].scalar and len({float(item) for item in items.values()}) > 1:

@@ -53,6 +53,11 @@ def read(wanted: Reading) -> Saved:
             names = [match[1] for name in content if (match := pattern.fullmatch(name))]
             if names:
                 break
+    if not names:
+        example = next(slot for slot in wanted.slots.values() if PARAMETER in slot).replace(PARAMETER, "NAME")
+        raise StateError(
+            f"{wanted.path} holds no state of {wanted.api}, such as {example}: another class has saved it, or no optimizer"
+        )
     state = _quantities(content, names, wanted.slots)
     for name, items in state.items():
         if missing := [key for key in names if key not in items]:

@@ -57,10 +57,11 @@ def read(wanted: Reading) -> Saved:
         )
     names = [str(index) for index in range(wanted.expected)]
     optimizer = _made(wanted.api, wanted.arguments, {name: np.zeros(1, np.float32) for name in names})
-    if len(arrays) != len(optimizer.variables):
+    if len(arrays) != (expected := len(optimizer.variables)):
+        schedule = "; one with a schedule of learning rates has none for the rate, and is not read"
         raise StateError(
-            f"{wanted.path} holds {len(arrays)} variables, but this call of {wanted.api} has {len(optimizer.variables)} for "
-            f"{wanted.expected} parameters"
+            f"{wanted.path} holds {len(arrays)} variables, but this call of {wanted.api} has {expected} for "
+            f"{wanted.expected} parameters" + (schedule if len(arrays) == expected - 1 else "")
         )
     index = {id(item): number for number, item in enumerate(optimizer.variables)}
     known = {id(item) for slot in wanted.slots.values() for item in held(optimizer, slot, 1)}
