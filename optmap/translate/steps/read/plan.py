@@ -37,7 +37,8 @@ class Plan(NamedTuple):
     `arguments` are passed to the function, `returned` are the names besides the loss that it must give back. `training`
     are models that must be put into training mode in front of the function, `ready` says where others are. `clips` clip
     the gradients before the update. `head` is the statement whose block the region is, for a gradient tape; `toggled` are
-    models that are in training mode for the call alone.
+    models that are in training mode for the call alone. In `loop`, if there is one, gradients are added up until they are
+    cleared.
     """
 
     event: Event
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     clips: tuple[Clip, ...] = ()
     head: ast.With | None = None
     toggled: tuple[Chain, ...] = ()
+    loop: ast.stmt | None = None
 
     def clipped(self, gradients: str) -> str:
         """The variable that holds the gradients behind all clips, `gradients` where clips give them no other."""

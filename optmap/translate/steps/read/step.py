@@ -46,7 +46,8 @@ class Step(NamedTuple):
     `zeros` clear the gradients, `region` is the forward part, `backward` the backward pass or what takes a tape's
     gradient, `head` the statement whose block the region is. `loss` is the variable of the loss, `total` what the backward
     pass starts from where that is not plain. `gone` are other statements that make the gradients. `modes` are models to put
-    into training mode in front of the forward function, `ready` says where others are. `refusals` say why the step is not
+    into training mode in front of the forward function, `ready` says where others are. With `summed` gradients are added up
+    over several backward passes. `refusals` say why the step is not
     rewritten, though code can be shown for it.
     """
 
@@ -68,6 +69,7 @@ class Step(NamedTuple):
     modes: tuple[Chain, ...] = ()
     ready: tuple[Ready, ...] = ()
     gone: tuple[ast.stmt, ...] = ()
+    summed: bool = False
     refusals: tuple[Reason, ...] = ()
 
     def refuse(self, why: Why | Reason, **data: object) -> Step:
@@ -163,8 +165,19 @@ class Step(NamedTuple):
 
     def check_model(self, model: Chain) -> None:
         """A name of the model must mean the same where the optimizer is held and where it steps. Raises NotPlain."""
-        if model[0] != "self" and self.variable(model[0]) is not seen(self.module, model[0], self.holder.place):
+        held = seen(self.module, model[0], self.holder.place)
+        if model[0] != "self" and self.variable(model[0]) is not held and not self._is_passed(model[0], held):
             raise NotPlain(Why.OTHER_VARIABLE, name=model[0])
+
+    def _is_passed(self, name: str, held: Variable | None) -> bool:
+        """Tell whether a name is a parameter of the function for which every caller gives a variable of the same name."""
+        variable = self.variable(name)
+        target = variable.bindings[0].target if variable is not None and len(variable.bindings) == 1 else None
+        if held is None or variable is None or not isinstance(target, ast.arg) or variable.scope is not self.function:
+            return False
+        passed = self.module.passed(target)
+        same = all(isinstance(value, ast.Name) and self.module.variable(value) is held for value in passed.values)
+        return passed.unknown is None and bool(passed.values) and same
 
 
 def begin(source: Source, training: Training, event: Event) -> Step:

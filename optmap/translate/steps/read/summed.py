@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+
 from optmap.mapping.frameworks import Kind
 from optmap.source.flow import Loop
+from optmap.source.model import Module
+from optmap.source.syntax import Comprehension
 from optmap.translate.steps.read.clipping import find_clips
 from optmap.translate.steps.read.forward import check_loss, with_forward
-from optmap.translate.steps.read.isolation import check_gradient_words
+from optmap.translate.steps.read.isolation import check_gradient_words, check_harmless
 from optmap.translate.steps.read.step import Step, is_backward, receiver, within
-from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.reasons import NotPlain, Reason, Why
 
 
 def find_summed(step: Step) -> Step:
@@ -30,4 +34,43 @@ def find_summed(step: Step) -> Step:
         raise NotPlain(Why.SUMMED_ACROSS_CALLS, function=getattr(step.function, "name", "the module"))
     step = find_clips(step._replace(zeros=tuple(map(module.statement, zeros)), backward=step.statement))
     step = with_forward(step._replace(block=module.block(back)[0]), passes, receiver(back))  # type: ignore[arg-type]
-    return check_gradient_words(check_loss(step))
+    return check_gradient_words(check_loss(step._replace(summed=True)))
+
+
+def check_summed(step: Step, reason: Reason) -> Step:
+    """Refuse to rewrite a step whose sum may go on from one call of its function to the next, or be used before it is made."""
+    module, back, update = step.module, step.backward, step.event.call
+    assert back is not None
+    around = [item for item in module.ancestors(update) if isinstance(item, ast.stmt)]
+    block, place = module.block(back)
+    behind = [
+        item for item in (module.statement(update), *around) if any(item is other for other in block[place + 1 :])
+    ]
+    if not behind or not (_begins_cleared(step) or _runs_once(module, step.function)):
+        return step.refuse(reason)
+    first = block.index(step.region[-1]) + 1 if step.region else place
+    for statement in block[first:place]:
+        if statement not in step.zeros:
+            check_harmless(step, statement, may_jump=True)
+    return step
+
+
+def _begins_cleared(step: Step) -> bool:
+    """Tell whether the sum is cleared in a block around the loop that adds to it, before that loop."""
+    module = step.module
+    assert step.backward is not None
+    inner = next(node for node in within(module, step.backward, step.function) if isinstance(node, Loop))
+    outer = [inner, *(node for node in within(module, inner, step.function) if isinstance(node, ast.stmt))]
+    return any(zero in module.block(item)[0][: module.block(item)[1]] for item in outer for zero in step.zeros)
+
+
+def _runs_once(module: Module, function: ast.AST, depth: int = 3) -> bool:
+    """Tell whether the file runs a function once, or it is the module."""
+    if function is module.tree:
+        return True
+    calls = module.callers(function)
+    if calls is None or len(calls) != 1 or not depth:
+        return False
+    outer = module.function_of(calls[0]) or module.tree
+    looped = any(isinstance(item, Loop | Comprehension) for item in within(module, calls[0], outer))
+    return not looped and _runs_once(module, outer, depth - 1)

@@ -77,7 +77,7 @@ def _taken(step: Step, gradients: ast.expr, model: Chain) -> tuple[Step, ast.Ass
     if not isinstance(gradients, ast.Name):
         raise NotPlain(Why.NOT_ZIPPED)
     clips, name = assigned_clips(step, gradients.id)
-    before = step.block[: step.block.index(step.statement)]
+    before = step.block[: step.block.index(clips[0].statement if clips else step.statement)]
     found = next((item for item in reversed(before) if name in step.effects.binds(item)), None)
     named = isinstance(found, ast.Assign) and len(found.targets) == 1 and isinstance(found.targets[0], ast.Name)
     if not named or not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):

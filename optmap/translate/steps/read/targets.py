@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Gradients, Kind
-from optmap.source.flow import flow
+from optmap.source.flow import Loop, flow
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.trained import Chain, constructed_with, is_accessor
@@ -27,8 +27,8 @@ from optmap.translate.steps.read.modes import (
 )
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.reached import check_frozen, check_function_reached, check_loss_reached, check_reached
-from optmap.translate.steps.read.step import Step, deleted, stand
-from optmap.translate.steps.read.summed import find_summed
+from optmap.translate.steps.read.step import Step, deleted, stand, within
+from optmap.translate.steps.read.summed import check_summed, find_summed
 from optmap.translate.steps.reasons import NotPlain, Reason, Why
 from optmap.values import NamedTuple
 
@@ -45,8 +45,7 @@ Stage = Callable[[Step], Step]
 class Retargeted(NamedTuple):
     """A step that was read: one of `called` and `plan`, and the model whose variables a tape is asked for.
 
-    `refusals` say why it is not rewritten, though it can be shown what it becomes. With `summed` gradients are added up
-    before the step.
+    `refusals` say why it is not rewritten, though it can be shown what it becomes.
     """
 
     event: Event
@@ -54,7 +53,6 @@ class Retargeted(NamedTuple):
     called: GradientCall | None = None
     plan: Plan | None = None
     refusals: tuple[Reason, ...] = ()
-    summed: bool = False
 
     @property
     def holder(self) -> str:
@@ -87,13 +85,10 @@ def read_step(step: Step, target: Framework) -> Retargeted:
     except NotPlain as error:
         if not error.reason.accumulates or not target.facts.steps.shown.total:
             raise
-        step = _read_stages(step.refuse(error.reason), _SUMMED_INLINE if written else _SUMMED)
+        step = _read_stages(step, _SUMMED_INLINE if written else _SUMMED)
+        step = check_summed(step, error.reason)
     model = _one_model(step) if written else ()
-    return Retargeted(step.event, model, None, plan_of(step), step.refusals, _is_summed(step))
-
-
-def _is_summed(step: Step) -> bool:
-    return any(reason.accumulates for reason in step.refusals)
+    return Retargeted(step.event, model, None, plan_of(step), step.refusals)
 
 
 def _read_stages(step: Step, stages: Sequence[Stage]) -> Step:
@@ -124,8 +119,14 @@ def plan_of(step: Step) -> Plan:
     hoist = step.interface.hoist or step.anchor
     return Plan(
         step.event, step.holder, step.region, gone, step.backward, step.statement, hoist, step.loss, step.value,
-        step.interface.arguments, step.interface.returned, step.modes, step.ready, step.clips,
+        step.interface.arguments, step.interface.returned, step.modes, step.ready, step.clips, loop=_adding(step),
     )  # fmt: skip
+
+
+def _adding(step: Step) -> ast.stmt | None:
+    """The outermost loop of the function that adds gradients up."""
+    loops = [node for node in within(step.module, step.backward, step.function) if isinstance(node, Loop)]  # type: ignore[arg-type]
+    return loops[-1] if step.summed else None
 
 
 def _one_model(step: Step) -> Chain:

@@ -15,7 +15,10 @@ from optmap.values import NamedTuple
 
 
 class StepNames(NamedTuple):
-    """What the new function and variables are called, the spelling of value_and_grad, and how gradients are clipped."""
+    """What the new function and variables are called, the spelling of value_and_grad, and how gradients are clipped.
+
+    `total` is what gradients are added up in, `sums` the line that does so.
+    """
 
     forward: str
     gradient_function: str
@@ -23,6 +26,8 @@ class StepNames(NamedTuple):
     loss: str
     value_and_grad: str
     clip: Mapping[str, str] = {}
+    total: str = ""
+    sums: str = ""
 
 
 def signature(plan: Plan, names: StepNames) -> tuple[str, str, str]:
@@ -46,15 +51,27 @@ def step_changes(source: Source, plan: Plan, names: StepNames) -> Iterator[Chang
     """The changes of one step."""
     _, _, call = signature(plan, names)
     lines = [*_modes(plan, on=True), call, *_modes(plan, on=False)]
+    lines += [names.sums] * bool(names.sums)
     run = run_of(source, plan)
     yield _definition(plan, names, run)
     yield Replace((plan.head,) if plan.head is not None else run or plan.backward, Template("\n".join(lines)))
-    for statement in plan.gone:
-        if statement is not plan.anchor:
-            yield Delete(statement)
+    yield from gone_changes(Module.of(source), plan, names.total)
+    gradients = names.total or names.gradients
     for clip in plan.clips:
-        yield Replace(clip.statement, Template(clipping(clip, names.clip, names.gradients)))
-    yield Replace(plan.step, Template(f"{plan.holder.text}({plan.clipped(names.gradients)})"))
+        yield Replace(clip.statement, Template(clipping(clip, names.clip, gradients)))
+    yield Replace(plan.step, Template(f"{plan.holder.text}({plan.clipped(gradients)})"))
+
+
+def gone_changes(module: Module, plan: Plan, total: str) -> Iterator[Change]:
+    """What goes with a step; a sum of gradients begins in front of the loop, and anew where they are cleared."""
+    block, place = module.block(plan.loop) if plan.loop is not None else ((), 0)
+    if plan.loop is not None and not any(item in block[:place] for item in plan.gone):
+        yield Insert(plan.loop, Where.BEFORE, Template(f"{total} = None"))
+    for statement in plan.gone:
+        if plan.loop is not None and statement is not plan.backward:
+            yield Replace(statement, Template(f"{total} = None"))
+        elif statement is not plan.anchor:
+            yield Delete(statement)
 
 
 def run_of(source: Source, plan: Plan) -> Block:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Sequence
 
 from optmap.diagnostics import STEP_NOT_PLAIN, STEP_REWRITTEN
-from optmap.mapping.frameworks import Facts
+from optmap.mapping.frameworks import Facts, fill
 from optmap.mapping.steps import load_graph
 from optmap.source.changes import Change, Delete
 from optmap.source.model import Module, Variable
@@ -113,7 +113,9 @@ def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport],
     kept = plan.backward.targets[0] if isinstance(plan.backward, ast.Assign) else None
     gradients = kept.id if isinstance(kept, ast.Name) else free("grads", used, keep=True)
     loss = plan.loss or free("loss", used, keep=True)
-    return StepNames(forward, function, gradients, loss, spelling.text, clips)
+    total = free("total", used) if plan.loop is not None else ""
+    sums = fill(facts.steps.shown.total, total=total, grads=gradients) if total else ""
+    return StepNames(forward, function, gradients, loss, spelling.text, clips, total, sums)
 
 
 def _tensors(module: Module, plans: Sequence[Plan]) -> list[Variable]:

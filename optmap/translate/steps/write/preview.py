@@ -9,7 +9,6 @@ from copy import deepcopy
 
 from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Shown, fill
-from optmap.source.flow import Loop
 from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
 from optmap.source.text import Source
@@ -157,7 +156,7 @@ class _Planned(_Pieces):
             body = [self._body()] if plan.region else []
             body += [f"{self.names['loss']} = {self._value()}"] * (plan.loss is None)
             code = self.fill(self.words.gradients, body="\n".join(body))
-        last = [self.fill(self.words.total, total=self._total())] * self.step.summed
+        last = [self.fill(self.words.total, total=self._total())] * (plan.loop is not None)
         yield Piece(run, "\n".join((*lines[0], code, *last, *lines[1])))
 
     def _run(self) -> Sequence[ast.stmt]:
@@ -188,10 +187,10 @@ class _Planned(_Pieces):
     def _update(self) -> Iterator[Piece]:
         plan = self.plan
         run = {id(item) for item in self._run()}
-        summed = {"grads": self._total()} if self.step.summed else {}
+        summed = {"grads": self._total()} if plan.loop is not None else {}
         for statement in plan.gone:
             if id(statement) not in run:
-                clears = self.step.summed and statement is not plan.backward
+                clears = plan.loop is not None and statement is not plan.backward
                 yield Piece([statement], f"{self._total()} = None" if clears else "")
         for clip in plan.clips:
             if clip.how not in self.words.clip:
@@ -200,15 +199,8 @@ class _Planned(_Pieces):
             yield Piece([clip.statement], clipping(clip, self.words.clip, gradients, self.names["model"]))
         summed = summed or {"grads": plan.clipped(self.names["grads"])}
         yield Piece([plan.step], self.fill(self.words.update, **summed))
-        if self.step.summed:
-            yield Piece([self._loop()], f"{self._total()} = None", BEFORE)
-
-    def _loop(self) -> ast.stmt:
-        """The outermost loop of the function that adds gradients up."""
-        module = Module.of(self.source)
-        function = module.function_of(self.plan.backward)
-        loops = [node for node in module.ancestors(self.plan.backward) if isinstance(node, Loop)]
-        return [node for node in loops if module.function_of(node) is function][-1]
+        if plan.loop is not None:
+            yield Piece([plan.loop], f"{self._total()} = None", BEFORE)
 
     def _total(self) -> str:
         if "total" not in self.names:

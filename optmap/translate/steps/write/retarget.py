@@ -9,6 +9,7 @@ from typing import Final
 
 from optmap.diagnostics import MODE_DIFFERS, STEP_NOT_PLAIN, STEP_REWRITTEN
 from optmap.mapping.framework import Framework
+from optmap.mapping.frameworks import fill
 from optmap.mapping.steps import Pair
 from optmap.source.changes import Change, Delete
 from optmap.source.syntax import chain_of, inner, is_alias
@@ -139,7 +140,11 @@ class _Retarget:
             self.settled += calls_of(clip)
             self.touched |= set(map(id, calls_of(clip)))
         spelled = spelled_clips(self.module, self.target.facts, clips, self.needed)
-        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable, spelled)
+        shown, total = self.target.facts.steps.shown, ""
+        if step.plan is not None and step.plan.loop is not None:
+            total = free("total", self.used)
+        sums = fill(shown.total, total=total, grads=gradients) if total else ""
+        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable, spelled, total, sums)
 
     def _write(self, step: Retargeted, words: Words) -> None:
         if step.plan is not None and step.plan.head is not None:

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 
 from optmap.source.calls import Form, read_call
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.model import Module
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
 from optmap.translate.steps.read.plan import Clip, Plan
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.read.value_and_grad import GradientCall
 from optmap.translate.steps.write.clips import clipping
-from optmap.translate.steps.write.forward import run_of
+from optmap.translate.steps.write.forward import gone_changes, run_of
 from optmap.values import NamedTuple
 
 
@@ -24,7 +25,8 @@ class Words(NamedTuple):
     """The names that a step is written with.
 
     `made` is how the gradient tape is spelled, empty where there is none; `variables` what a model gives its variables by.
-    `clip` says how gradients are clipped, with the names of the framework as the file spells them.
+    `clip` says how gradients are clipped, with the names of the framework as the file spells them. `total` is what gradients
+    are added up in, `sums` the line that does so.
     """
 
     tape: str
@@ -33,6 +35,8 @@ class Words(NamedTuple):
     made: str
     variables: str = ""
     clip: Mapping[str, str] = {}
+    total: str = ""
+    sums: str = ""
 
 
 class Splicer:
@@ -79,8 +83,10 @@ class Splicer:
     def stepped(self, plan: Plan) -> None:
         """The forward part of a torch step goes under a gradient tape."""
         loss = plan.loss or self.words.loss
-        gradient = self._gradient(self.words.gradients, loss)
-        self.changes += (Delete(node) for node in plan.gone if node is not plan.backward)
+        gradient = self._gradient(self.words.gradients, loss) + f"\n{self.words.sums}" * bool(self.words.sums)
+        kept = plan._replace(gone=tuple(node for node in plan.gone if node is not plan.backward))
+        summed = gone_changes(Module.of(self.source), kept, self.words.total)
+        self.changes += summed
         run = run_of(self.source, plan)
         if run:
             text = f"{self._with()}\n    $body"
@@ -94,11 +100,13 @@ class Splicer:
             self.changes.append(Replace(plan.backward, template(text, value=plan.value)))
             self.changes.append(Insert(plan.backward, Where.AFTER, Template(gradient)))
         self._clip(plan.clips)
-        self._update(plan.step, plan.clipped(self.words.gradients))
+        self._update(plan.step, plan.clipped(self.words.total or self.words.gradients))
 
     def _clip(self, clips: Sequence[Clip]) -> None:
         for clip in clips:
-            self._replace(clip.statement, clipping(clip, self.words.clip, self.words.gradients, self._model()))
+            self._replace(
+                clip.statement, clipping(clip, self.words.clip, self.words.total or self.words.gradients, self._model())
+            )
 
     def flag(self, calls: Sequence[ast.Call]) -> None:
         """Tell calls of models that they are for training."""
