@@ -157,6 +157,11 @@ def compose_all(text: str, deepest: int) -> list[Any]:
     return found
 
 
+def _steers(letter: str) -> bool:
+    """Tell whether a character could steer a terminal that shows it, or turn its text around."""
+    return not letter.isprintable() and letter not in "\n\t"
+
+
 class _Checker:
     """One file's walk from nodes to Parsed values."""
 
@@ -173,6 +178,9 @@ class _Checker:
             self.problems.add(self.at(node), "this value is used through a YAML alias (*name); write it out instead")
             return None
         self.seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode) and any(map(_steers, node.value)):
+            self.problems.add(self.at(node), "this value holds a character that cannot be printed")
+            return None
         if kind.form is tuple:
             return self._list(node, kind)
         if kind.form is dict:

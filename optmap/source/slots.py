@@ -35,7 +35,7 @@ class SlotWriter:
         span = bracketed(self.source, node, Span(0, len(self.source.body)))
         text = self.inner(span, node)
         bare = span == span_of(self.source, node) and not self._has_brackets(node)
-        return f"({text})" if (tight and bare) or self._is_lone(node) else text
+        return f"({text})" if ((tight or isinstance(node, ast.NamedExpr)) and bare) or self._is_lone(node) else text
 
     def _has_brackets(self, node: ast.expr) -> bool:
         start = self.source.start(node)
@@ -60,7 +60,8 @@ class SlotWriter:
         if not slots:
             text = self.render(pieces, expression=expression)
             return [Edit(span.start, span.end, text)] if text != self.source.text(span.start, span.end) else []
-        if len(pieces) == 1 and not isinstance(slots[0], ast.GeneratorExp) and span == span_of(self.source, slots[0]):
+        lone = len(pieces) == 1 and span == span_of(self.source, slots[0])
+        if lone and not isinstance(slots[0], ast.GeneratorExp | ast.NamedExpr):
             return []
         spans = [span if slot is node else bracketed(self.source, slot, span) for slot in slots]
         bounds = [span.start, *(at for found in spans for at in found), span.end]
@@ -72,7 +73,9 @@ class SlotWriter:
             if isinstance(piece, str):
                 gaps[-1] += piece
                 continue
-            bare = id(piece) in tight and spans[index] == span_of(self.source, slots[index])
+            bare = (id(piece) in tight or isinstance(piece, ast.NamedExpr)) and spans[index] == span_of(
+                self.source, slots[index]
+            )
             bare = bare and not self._has_brackets(slots[index])
             bare = bare or (self._is_lone(slots[index]) and len(pieces) > 1)
             gaps[-1] += "(" * bare

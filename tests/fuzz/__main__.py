@@ -8,13 +8,17 @@ import re
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.fuzz.generate import generate
-from tests.fuzz.judge import judge
+from tests.fuzz.judge import judge, judge_any
+from tests.fuzz.mutate import mutated
 
 CALLS = 30
 """How many calls a file has."""
@@ -35,7 +39,17 @@ def one(seed: int) -> tuple[int, Counter[str], tuple[str, bytes] | None]:
         return file.calls, Counter(failed=1), (text, file.data)
 
 
-def several(seeds: range) -> list[tuple[int, Counter[str], tuple[str, bytes] | None]]:
+def mutant(seed: int) -> tuple[int, Counter[str], tuple[str, bytes] | None]:
+    """The same for a case that is no longer in order; it counts as one call."""
+    data, options = mutated(Random(seed))
+    try:
+        return 1, Counter(changed=int(judge_any(data, options))), None
+    except Exception as error:
+        text = str(error) if isinstance(error, AssertionError) else traceback.format_exc()
+        return 1, Counter(failed=1), (text, data)
+
+
+def several(one: Callable[[int], Any], seeds: range) -> list[tuple[int, Counter[str], tuple[str, bytes] | None]]:
     gc.disable()
     found = [one(seed) for seed in seeds]
     gc.enable()
@@ -46,6 +60,7 @@ def several(seeds: range) -> list[tuple[int, Counter[str], tuple[str, bytes] | N
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--mutants", action="store_true", help="count mutilated cases in place of generated calls")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--failures", type=Path, help="a directory for the files that fail")
@@ -56,7 +71,9 @@ def main() -> int:
     seeds = (range(given.seed * 10**9 + start, given.seed * 10**9 + start + 20) for start in count(0, 20))
     with ProcessPoolExecutor(given.jobs) as pool:
         while calls < given.calls:
-            for batch in pool.map(several, [next(seeds) for _ in range(given.jobs * 4)]):
+            for batch in pool.map(
+                partial(several, mutant if given.mutants else one), [next(seeds) for _ in range(given.jobs * 4)]
+            ):
                 for number, statuses, failure in batch:
                     calls, files, outcomes = calls + number, files + 1, outcomes + statuses
                     if failure is not None:

@@ -143,6 +143,8 @@ class _Writer:
         rest = chosen[positional:]
         random.shuffle(rest)
         found = [self.value(row, flat) for row in chosen[:positional]]
+        if found and not flat and random.random() < 0.05:
+            found[-1] = f"w := {found[-1]}"
         return found + [f"{row.name}{random.choice(['=', '=', ' = '])}{self.value(row, flat)}" for row in rest]
 
     def value(self, row: Parameter, flat: bool) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 
-from optmap.diagnostics import INTERNAL_ERROR, NUMERIC_DIFFERENCE, SMALL_DIFFERENCE, UNVERIFIED
+from optmap.diagnostics import INTERNAL_ERROR, NUMERIC_DIFFERENCE, SMALL_DIFFERENCE, UNVERIFIED, Code
 from optmap.mapping.sections import Api
+from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult, Status
 from tests.fuzz.generate import File
@@ -20,8 +22,7 @@ def judge(file: File) -> Counter[str]:
     before = ast.parse(file.data)
     result = translate_bytes(file.data, TABLES, file.options)
     assert result.error is None, result.error
-    failed = [item for item in result.diagnostics if item.code in (INTERNAL_ERROR, UNVERIFIED)]
-    assert not failed, f"{failed[0].code.id} on line {failed[0].line}: {failed[0].message}"
+    _require_no_failure(result, INTERNAL_ERROR, UNVERIFIED)
     prove(file.data, result, TABLES, file.options)
     if file.newline != b"\n":
         _same_with(file, result)
@@ -29,6 +30,26 @@ def judge(file: File) -> Counter[str]:
     if result.changed:
         _compare(before, ast.parse(result.output), result)
     return statuses
+
+
+def judge_any(data: bytes, options: Options) -> bool:
+    """Whether bytes that may be no program are translated. Raises AssertionError."""
+    result = translate_bytes(data, TABLES, options)
+    _require_no_failure(result, INTERNAL_ERROR)
+    if result.calls:
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                compile(data, "before", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):  # it has a tree, but Python runs it no more
+            return result.changed
+        _require_no_failure(result, UNVERIFIED)
+        prove(data, result, TABLES, options, places=False)
+    return result.changed
+
+
+def _require_no_failure(result: FileResult, *codes: Code) -> None:
+    failed = [item for item in result.diagnostics if item.code in codes]
+    assert not failed, f"{failed[0].code.id} on line {failed[0].line}: {failed[0].message}"
 
 
 def _same_with(file: File, result: FileResult) -> None:

@@ -11,7 +11,8 @@ import pytest
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 from tests.fuzz.generate import File, generate
-from tests.fuzz.judge import judge
+from tests.fuzz.judge import judge, judge_any
+from tests.fuzz.mutate import mutated
 from tests.fuzz.positions import POSITIONS
 from tests.translate.test_properties import TABLES
 
@@ -24,6 +25,11 @@ def test_generated_files(seed: int) -> None:
 def test_calls_are_translated_and_refused() -> None:
     found = sum((judge(generate(Random(seed), 20)) for seed in range(100, 104)), Counter[str]())
     assert min(found["translated"], found["refused"]) > 10
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mutilated_files(seed: int) -> None:
+    assert sum(judge_any(*mutated(Random(f"{seed}.{number}"))) for number in range(40))
 
 
 @pytest.mark.parametrize("place", POSITIONS)

@@ -605,3 +605,10 @@ def test_spoilt_copies_of_the_real_tables(data: st.DataObject) -> None:
         else:
             text = text[:start] + (b"" if kind == "delete" else spoiler) + text[end if kind != "insert" else start :]
     must_load_or_say_why([(each, text if each == name else content) for each, content in REAL.items()])
+
+
+@pytest.mark.parametrize("escape", ["\\e[2J", "\\0", "\\u202e", "\\x9b", "\\r"])
+def test_text_that_steers_a_terminal_is_no_text(escape: str) -> None:
+    with pytest.raises(MappingError) as caught:
+        load_files([("x.yaml", f'algorithm: x\ntitle: "{escape}"\n'.encode())])
+    assert caught.value.lines[0] == "x.yaml:2:8: this value holds a character that cannot be printed"
