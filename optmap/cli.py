@@ -276,6 +276,7 @@ def explain(
 def list_(
     source: Annotated[str, _named("--from", f"[{_NAMES}]", "Only this framework's classes.")] = "",
     to: Annotated[str, _named("--to", f"[{_NAMES}]", "Only counterparts in this framework.")] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what differs as well.")] = False,
     format: Annotated[str, _named("--format", "[text|json]", "The form of the report.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
@@ -288,7 +289,7 @@ def list_(
     """
     from optmap.commands import matrix
 
-    raise typer.Exit(matrix.run(source or None, to or None, format, tuple(mappings or ())))
+    raise typer.Exit(matrix.run(source or None, to or None, verbose, format, tuple(mappings or ())))
 
 
 @app.command()

@@ -982,7 +982,15 @@ def test_explain_says_what_is_switched_off(here: Path) -> None:
 
 
 def test_list_tells_a_refusal_from_no_counterpart(here: Path) -> None:
-    lines = run("list", "--from", "mindspore", "--to", "torch", cwd=here).out.decode().splitlines()
+    brief = run("list", "--from", "mindspore", "--to", "torch", cwd=here)
+    words = {line.split()[0]: line.split()[2] for line in brief.out.decode().splitlines()}
+    assert (words["mindspore.nn.AdaFactor"], words["mindspore.nn.LARS"], words["mindspore.nn.SGD"]) == (
+        "refused",
+        "none",
+        "same",
+    )
+    assert set(words.values()) <= {line.split()[0] for line in brief.err.splitlines() if line}
+    lines = run("list", "--from", "mindspore", "--to", "torch", "--verbose", cwd=here).out.decode().splitlines()
     found = {line.split()[0]: line for line in lines}
     assert "torch.optim.Adafactor" in found["mindspore.nn.AdaFactor"]
     assert "refused at the defaults" in found["mindspore.nn.AdaFactor"]
@@ -1033,7 +1041,7 @@ def test_list(here: Path) -> None:
     document = run("list", "--format", "json", cwd=here).json()
     assert document["version"] == 1
     keys = {key for pair in document["pairs"] for key in pair}
-    assert keys == {"source", "target", "level", "usually", "agreement", "faithful", "documented"}
+    assert keys == {"source", "target", "level", "usually", "agreement", "faithful", "documented", "word"}
     cells = {(pair["source"], pair["target"]): pair for pair in document["pairs"]}
     adamw = cells["torch.optim.AdamW", "mindspore.experimental.optim.AdamW"]
     assert (adamw["level"], adamw["faithful"], adamw["documented"]) == (

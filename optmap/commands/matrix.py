@@ -21,6 +21,14 @@ _WIDE = 150
 
 
 _PREFERENCES: Final = ("faithful", "documented")
+_LEGEND: Final = """
+same      the update rules agree at the defaults
+close     they differ, little for usual gradients
+differs   they differ, and training does so visibly
+refused   the target cannot express the defaults
+none      there is no counterpart
+"""
+_MORE: Final = "--verbose adds what differs, the measured levels and the other classes.\n"
 
 
 class Entry(NamedTuple):
@@ -35,6 +43,7 @@ class Entry(NamedTuple):
         agreement: what the tables predict, why the defaults are refused, or why there is no counterpart.
         faithful: the class that --prefer faithful chooses instead; None where it is the same.
         documented: the same for --prefer documented.
+        word: how the pair stands, as the legend has it.
     """
 
     source: str
@@ -44,10 +53,11 @@ class Entry(NamedTuple):
     agreement: str
     faithful: str | None
     documented: str | None = None
+    word: str = "none"
 
 
 @reports_usage_errors
-def run(source: str | None, to: str | None, format: str, mappings: tuple[Path, ...]) -> int:
+def run(source: str | None, to: str | None, verbose: bool, format: str, mappings: tuple[Path, ...]) -> int:
     """Print the support matrix."""
     choice(format, "--format", ("text", "json"))
     known = known_frameworks(mappings)
@@ -58,10 +68,15 @@ def run(source: str | None, to: str | None, format: str, mappings: tuple[Path, .
     entries = matrix(loaded, [one] if one else every, [other] if other else every)
     if format == "json":
         print(json.dumps({"version": 1, "pairs": [item._asdict() for item in entries]}, indent=2))
+        return 0
+    if not verbose:
+        _show_words(entries)
     elif sys.stdout.isatty():
         _show_rich(entries)
     else:
         _show_plain(entries)
+    sys.stdout.flush()
+    print(_LEGEND + ("" if verbose else _MORE), end="", file=sys.stderr)
     return 0
 
 
@@ -83,10 +98,12 @@ def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
     chosen = choose(found, Prefer.AUTO)
     if chosen is None:
         first = found[0]
-        return Entry(api.name, first.target.name, level(first), _usually(first), _refused(first), None)
+        return Entry(api.name, first.target.name, level(first), _usually(first), _refused(first), None, word="refused")
     others = [choose(found, prefer) for prefer in (Prefer.FAITHFUL, Prefer.DOCUMENTED)]
     faithful, documented = [plan.target.name if plan and plan is not chosen else None for plan in others]
-    return Entry(api.name, chosen.target.name, level(chosen), _usually(chosen), agreement(chosen), faithful, documented)
+    word = "same" if not chosen.causes else "differs" if chosen.divergent else "close"
+    measured = level(chosen), _usually(chosen), agreement(chosen)
+    return Entry(api.name, chosen.target.name, *measured, faithful, documented, word)
 
 
 def _refused(item: Plan) -> str:
@@ -135,6 +152,13 @@ def agreement(item: Plan) -> str:
     if not item.causes:
         return "same"
     return f"{'divergent' if item.divergent else 'close'} ({traits})"
+
+
+def _show_words(entries: list[Entry]) -> None:
+    """Print one line and one word for each pair."""
+    widths = [max((len(getattr(item, key) or "-") for item in entries), default=0) for key in ("source", "target")]
+    for item in entries:
+        print(f"{item.source:<{widths[0]}}  {item.target or '-':<{widths[1]}}  {item.word}")
 
 
 def _show_plain(entries: list[Entry]) -> None:

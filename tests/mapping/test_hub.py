@@ -128,9 +128,9 @@ def test_the_commands_know_it(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "## torch.optim.AdamW -> optax.adamw" in shown
     assert re.search("keras|tensorflow|mindspore", shown) is None
-    assert matrix.run("optax", None, "text", (HUB,)) == 0
+    assert matrix.run("optax", None, True, "text", (HUB,)) == 0
     assert re.search(r"optax\.sgd +torch\.optim\.SGD +- +same", capsys.readouterr().out)
-    assert matrix.run("torch", "optax", "text", (HUB,)) == 0
+    assert matrix.run("torch", "optax", True, "text", (HUB,)) == 0
     assert re.search("keras|tensorflow|mindspore", capsys.readouterr().out) is None
 
 

@@ -12,6 +12,7 @@ from optmap.diagnostics import CODES, Diagnostic
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.report import REPORTS
+from optmap.report.github import in_cell
 from optmap.report.sarif import uri
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
@@ -44,7 +45,7 @@ LOCATION = {
                     "required": ["uri"], "additionalProperties": False,
                 },
                 "region": {
-                    "type": "object", "properties": {"startLine": POSITIVE, "startColumn": POSITIVE},
+                    "type": "object", "properties": dict.fromkeys(("startLine", "startColumn", "endLine", "endColumn"), POSITIVE),
                     "required": ["startLine", "startColumn"], "additionalProperties": False,
                 },
             },
@@ -128,7 +129,7 @@ def test_every_diagnostic_is_a_result(files: list[tuple[str, FileResult]]) -> No
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     levels = {"error": "error", "warning": "warning", "info": "note"}
     expected = [
-        (item.code.id, levels[item.severity], item.message, uri(path), item.line, item.column)
+        (item.code.id, levels[item.severity], in_cell(item), uri(path), item.line, item.column)
         for path, result in files
         for item in result.diagnostics
     ]
