@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 from optmap.conformance.calls import Call, canonical_values, completed
-from optmap.conformance.held import get
+from optmap.conformance.catalog import catalog
+from optmap.conformance.held import KEYS, get
 from optmap.conformance.rules import RULES
+from optmap.conformance.scenario import Job, Trace
 from optmap.conformance.simulate import parameter_slots, simulate
 from optmap.mapping.load import load
 from optmap.mapping.sections import Api
-from optmap.mapping.state_values import RATE, canonical, slots
+from optmap.mapping.state_values import RATE, active, canonical, slots
+
+from .frameworks import session
 
 TABLES = load()
 BEFORE, AFTER = 4, 3
@@ -88,3 +92,23 @@ def test_a_state_that_cannot_be_gone_on_with_is_refused(change: dict[str, Any], 
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is looked at below)
         simulate(ADAM, {}, weights, gradients()[BEFORE:], state=changed)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "api", [api for api in STATES if api.name != "mindspore.nn.LazyAdam"], ids=lambda api: api.name
+)
+def test_the_rules_hold_what_mindspore_stores(api: Api) -> None:
+    rules, real = session("mindspore"), session("mindspore-real")
+    names = {name: row.slot for name, row in slots(api).items() if name in KEYS}
+    for arguments in calls(api)[-1:]:
+        job = Job(api.name, arguments, catalog()["resumed"], 6, "float32", slots=names, kept=3)
+        (held,), (stored,) = rules.run([job]), real.run([job])
+        assert isinstance(held, Trace), held
+        assert isinstance(stored, Trace), stored
+        assert held.state is not None
+        for name, items in (stored.state or {}).items():
+            for key, value in items.items():
+                np.testing.assert_array_equal(held.state[name][key], value, err_msg=f"{name} of {key}, {arguments}")
+        assert {
+            name for name, row in active(TABLES, api, canonical_values(Call(api, arguments))).items()
+        } & KEYS.keys() <= (stored.state or {}).keys()
