@@ -1,7 +1,7 @@
 """All tables together: the sections of the classes and what they share, at the versions that are chosen."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,6 +108,10 @@ class MappingSet(Record):
     def modules_by_path(self) -> dict[str, Module]:
         current = [module for module in self.modules.values() if not module.until]
         return {path: module for module in current for path in (*module.paths, *module.pinned)}
+
+    def paths_of(self, chosen: Collection[Framework]) -> list[str]:
+        """The import paths of the modules that hold optimizers of some frameworks."""
+        return [path for path, module in self.modules_by_path.items() if module.framework in chosen]
 
     @cached_property
     def roots(self) -> dict[Framework, tuple[str, ...]]:

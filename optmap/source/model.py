@@ -353,10 +353,12 @@ class Module:
         return self._classes.subclasses(owner)
 
 
-def _extent(node: ast.AST) -> tuple[int, int, int, int, bool]:
+def _extent(node: Any) -> tuple[int, int, int, int, bool]:
     """Sort by beginning; of nodes that begin together the longest first, and statements before their expressions."""
-    end = (-(getattr(node, "end_lineno", 0) or 0), -(getattr(node, "end_col_offset", 0) or 0))
-    return *position(node), *end, not isinstance(node, ast.stmt)
+    try:
+        return node.lineno, node.col_offset, -node.end_lineno, -node.end_col_offset, not isinstance(node, ast.stmt)
+    except AttributeError:  # some kinds have no places
+        return 0, 0, 0, 0, True
 
 
 def _base(node: ast.ImportFrom) -> str:

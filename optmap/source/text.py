@@ -13,7 +13,7 @@ import tokenize
 import unicodedata
 import warnings
 from bisect import bisect_right
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -89,11 +89,7 @@ class Source:
     @cached_property
     def words(self) -> frozenset[bytes]:
         """Every run of ASCII letters, digits and underscores in the body, also as Python reads other forms of letters."""
-        found = frozenset(self.body.translate(_SPACED).split())
-        if self.body.isascii():
-            return found
-        read = unicodedata.normalize("NFKC", self.body.decode()).encode()
-        return found if read == self.body else found.union(read.translate(_SPACED).split())
+        return words_of(self.body)
 
     def mentions(self, word: str) -> bool:
         """Tell whether the body holds a word, whatever it means there."""
@@ -144,6 +140,17 @@ class Source:
             return self.bom + body.decode("utf-8").encode(self.encoding)
         except UnicodeEncodeError as error:
             raise SourceError(f"the result cannot be written in the file's encoding: {error}", decoding=True) from None
+
+
+@lru_cache(maxsize=1)
+def words_of(data: bytes) -> frozenset[bytes]:
+    """The words of a file that may have to be parsed; see `Source.words`."""
+    found = frozenset(data.translate(_SPACED).split())
+    if data.isascii():
+        return found
+    text = data.decode("utf-8", "replace")
+    read = unicodedata.normalize("NFKC", text)
+    return found if read == text else found.union(read.encode().translate(_SPACED).split())
 
 
 def read_source(data: bytes, *, declares: bool = True) -> Source:

@@ -19,7 +19,7 @@ from optmap.translate.faults import contained, isolated
 from optmap.translate.findings import Finding, diagnostic, ignored_lines, needless, silenced
 from optmap.translate.options import Options
 from optmap.translate.passes import run_passes
-from optmap.translate.prefilter import may_hold_optimizers
+from optmap.translate.prefilter import may_hold_optimizers, may_say_anything
 from optmap.translate.results import FileResult, Status, failed
 from optmap.translate.second_run import changes_again
 from optmap.translate.unit import STEPS, Outcome, Unit, Veto, Vetoes
@@ -41,6 +41,8 @@ def _translate_bytes(data: bytes, tables: MappingSet, options: Options, declares
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return failed(data, UNDECODABLE, "cannot be decoded: found UTF-16, which Python does not read", 1, 1)
     if not may_hold_optimizers(data, tables, options.sources):
+        return FileResult(data)
+    if not may_say_anything(data, tables, options.sources, options.target):
         return FileResult(data)
     try:
         source = read_source(data, declares=declares)

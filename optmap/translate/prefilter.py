@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from optmap.diagnostics import DYNAMIC
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
-from optmap.source.text import Source
+from optmap.source.text import Source, words_of
 from optmap.translate.findings import Finding
 from optmap.values import NamedTuple
 
@@ -51,7 +51,7 @@ def _may_mention(data: bytes, tables: MappingSet, sources: frozenset[Framework],
     if any(word in data for word in forms.words) and (
         _has_one(data, forms.worded)
         or (short and _has_one(data, forms.short_worded))
-        or _has_one(data, tables.once((may_mention, sources), lambda: _homes(tables, sources)))
+        or not words_of(data).isdisjoint(tables.once((may_mention, sources), lambda: _homes(tables, sources)))
     ):
         return True
     return _has_one(data, forms.plain) or (short and _has_one(data, forms.short_plain))
@@ -90,11 +90,10 @@ def _made_forms(tables: MappingSet, sources: frozenset[Framework]) -> _Forms:
     return _Forms(words, _joined(worded), _joined(plain), _joined(held), _joined(others))
 
 
-def _homes(tables: MappingSet, sources: frozenset[Framework]) -> tuple[Form, ...]:
+def _homes(tables: MappingSet, sources: frozenset[Framework]) -> frozenset[bytes]:
     """Other packages that have optimizers, or take them; few runs need their table."""
     packages = _words(tables.extra, "packages")
-    roots = {path.partition(b".")[0] for framework in sources for path in packages.get(framework, ())}
-    return ((_shortest(roots),),)
+    return frozenset(path.partition(b".")[0] for framework in sources for path in packages.get(framework, ()))
 
 
 def _joined(forms: Iterable[Form]) -> tuple[Form, ...]:
@@ -118,6 +117,34 @@ def _encoded(words: Iterable[str]) -> tuple[bytes, ...]:
     return _shortest(word.encode() for word in words)
 
 
+def may_say_anything(data: bytes, tables: MappingSet, sources: frozenset[Framework], target: Framework) -> bool:
+    """Tell whether some pass may want a file that may hold optimizers: by whole words, which costs a tenth of parsing it."""
+    words = words_of(data)
+    return (
+        spells_modules(words, tables, sources | {target})
+        or _spells_packages(words, sources, tables.extra)
+        or looks_up_optimizers(data, (), tables, sources)
+    )
+
+
+def spells_modules(words: Set[bytes], tables: MappingSet, frameworks: frozenset[Framework]) -> bool:
+    """Tell whether a file with these words may mention a module of optimizers, by its path or by a conventional name."""
+    spellings = tables.once((spells_modules, frameworks), lambda: _spellings(tables, frameworks))
+    return any(each <= words for each in spellings)
+
+
+def _spellings(tables: MappingSet, frameworks: frozenset[Framework]) -> tuple[frozenset[bytes], ...]:
+    found: set[frozenset[bytes]] = set()
+    for path in tables.paths_of(frameworks):
+        shorter = (
+            f"{name}{path.removeprefix(means)}" if f"{path}.".startswith(f"{means}.") else name
+            for name, means in tables.conventional.items()
+            if f"{path}.".startswith(f"{means}.") or means.startswith(f"{path}.")
+        )
+        found |= {frozenset(each.encode().split(b".")) for each in (path, *shorter)}
+    return tuple(each for each in found if not any(other < each for other in found))
+
+
 def looks_up_optimizers(
     data: bytes, mentions: Sequence[Finding], tables: MappingSet, sources: frozenset[Framework]
 ) -> bool:
@@ -139,10 +166,13 @@ def names_packages(source: Source, frameworks: frozenset[Framework], extra: tupl
     """Tell whether the file may use another package that has optimizers for one of the frameworks, or takes them."""
     key = (names_packages, frameworks, extra)
     if key not in source.memo:
-        roots = (item for framework in frameworks for item in _packages(extra).get(framework, {}).items())
-        words = source.words
-        source.memo[key] = any(parts <= words for root, paths in roots if root in words for parts in paths)
+        source.memo[key] = _spells_packages(source.words, frameworks, extra)
     return bool(source.memo[key])
+
+
+def _spells_packages(words: Set[bytes], frameworks: frozenset[Framework], extra: tuple[Path, ...]) -> bool:
+    roots = (item for framework in frameworks for item in _packages(extra).get(framework, {}).items())
+    return any(parts <= words for root, paths in roots if root in words for parts in paths)
 
 
 def has_steps(data: bytes, tables: MappingSet) -> bool:

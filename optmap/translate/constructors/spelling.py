@@ -71,8 +71,8 @@ def _imports(module: Module) -> dict[str, list[tuple[str, ast.stmt]]]:
     found: dict[str, list[tuple[str, ast.stmt]]] | None = memo.get(_imports)
     if found is None:
         found = memo[_imports] = {}
-        for statement in module.nodes(ast.Import, ast.ImportFrom):
-            for _, local, leads in imported(statement) if module.parent(statement) is module.tree else ():
+        for statement in module.tree.body:
+            for _, local, leads in imported(statement) if isinstance(statement, ast.Import | ast.ImportFrom) else ():
                 found.setdefault(leads, []).append((local, statement))
     return found
 

@@ -48,8 +48,7 @@ class _Strings:
         self.options = options
 
     def findings(self, around: Around) -> Iterator[Finding]:
-        paths = [path for path, home in self.tables.modules_by_path.items() if home.framework in self.options.sources]
-        for reference in self.module.references(paths).references:
+        for reference in self.module.references(self.tables.paths_of(self.options.sources)).references:
             yield from self._lookup(reference)
         body = self.source.body
         for framework in self.options.sources if b".compile(" in body else ():

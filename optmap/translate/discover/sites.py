@@ -14,6 +14,7 @@ from optmap.source.model import Module, Reference
 from optmap.source.text import Source
 from optmap.translate.discover.mentions import Member, find_member, mention_of, mention_of_other, mention_of_string
 from optmap.translate.findings import Finding
+from optmap.translate.prefilter import spells_modules
 from optmap.values import NamedTuple
 
 WRAPPED: Final = "wrapped_optimizer"
@@ -54,11 +55,10 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
     """Find every call and mention of an optimizer of the source frameworks."""
     wanted = frozenset(sources) | {target}
     module = Module.of(source)
-    spellings = tables.once((_spellings, wanted), lambda: _spellings(tables, wanted))
-    if not any(each <= source.words for each in spellings):  # most files, which need no model then
+    if not spells_modules(source.words, tables, wanted):  # no model is needed then
         return Sites(module, (), (), (), (), frozenset())
     unbound = tables.conventional.keys() | (tables.class_names if module.stars() else frozenset())
-    prefixes = tables.once((find_sites, wanted), lambda: _prefixes(tables, wanted))
+    prefixes = tables.once((find_sites, wanted), lambda: frozenset(tables.paths_of(wanted)))
     finder = _Finder(module, tables, frozenset(sources), target)
     found = module.references(prefixes, unbound=unbound, hint="optim")
     for reference in found.references:
@@ -69,24 +69,6 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
         module, tuple(finder.calls), tuple(finder.already), tuple(finder.schedules), tuple(finder.mentions),
         frozenset(finder.constructing),
     )  # fmt: skip
-
-
-def _prefixes(tables: MappingSet, wanted: frozenset[Framework]) -> frozenset[str]:
-    """The import paths of the modules that hold optimizers of some frameworks."""
-    return frozenset(path for path, home in tables.modules_by_path.items() if home.framework in wanted)
-
-
-def _spellings(tables: MappingSet, wanted: frozenset[Framework]) -> tuple[frozenset[bytes], ...]:
-    """The words that a file spells which mentions one of the modules, by its path or by what a name means by convention."""
-    found: set[frozenset[bytes]] = set()
-    for prefix in _prefixes(tables, wanted):
-        shorter = (
-            f"{name}{prefix.removeprefix(path)}" if f"{prefix}.".startswith(f"{path}.") else name
-            for name, path in tables.conventional.items()
-            if f"{prefix}.".startswith(f"{path}.") or path.startswith(f"{prefix}.")
-        )
-        found |= {frozenset(each.encode().split(b".")) for each in (prefix, *shorter)}
-    return tuple(each for each in found if not any(other < each for other in found))
 
 
 class _Finder:

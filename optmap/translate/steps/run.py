@@ -24,7 +24,7 @@ from optmap.translate.steps.read.step import begin
 from optmap.translate.steps.read.targets import READ, Retargeted, read_step
 from optmap.translate.steps.read.unfollowed import unfollowed
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
-from optmap.translate.steps.write.fresh_names import identifiers, lines_of
+from optmap.translate.steps.write.fresh_names import UsedNames, lines_of
 from optmap.translate.steps.write.preview import shown_step
 from optmap.translate.steps.write.trainers import TRAINERS, shown_trainer
 from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit, Vetoes
@@ -70,7 +70,7 @@ class _Steps:
         self.refusal = refusal
         self.vetoes = vetoes
         self.training = read_training(Module.of(unit.source), replaced)
-        self.used = identifiers(self.training.module)
+        self.used = UsedNames(self.training.module)
         self.findings: list[Finding] = []
         self.read: list[Retargeted] = []
         self.minimized: list[Event] = []

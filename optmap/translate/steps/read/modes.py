@@ -64,7 +64,12 @@ def made_models(module: Module) -> dict[Chain, ast.stmt]:
     if known is not None:
         return known
     found: dict[Chain, ast.stmt] = {}
-    for call in module.nodes(ast.Call):
+    used = (item for item in module.nodes(ast.ClassDef) if module.names(item.name) or module.attributes(item.name))
+    models = {item.name for item in used if _is_model(module, item)}
+    layers = any(name.encode() in module.source.body for name in _LAYERS)
+    for call in module.nodes(ast.Call) if models or layers else ():
+        if not layers and getattr(call.func, "id", getattr(call.func, "attr", None)) not in models:
+            continue
         value: ast.expr = call
         while isinstance(outer := module.parent(value), ast.Attribute) and isinstance(module.parent(outer), ast.Call):
             value = module.parent(outer)  # type: ignore[assignment]

@@ -164,8 +164,10 @@ class Reach:
 
     def _layers(self, owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
         """The attributes of an object that may hold parameters."""
-        names = {node.attr for node in self.module.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store)
-                 and self.module.self_class(node.value) in self._family(owner)}  # fmt: skip
+        family = self._family(owner)
+        attributes = (node for item in family for node in inner(item) if isinstance(node, ast.Attribute))
+        stores = (node for node in attributes if isinstance(node.ctx, ast.Store))
+        names = {node.attr for node in stores if self.module.self_class(node.value) in family}
         for name in sorted(names):
             variable = self.module.attribute_of(owner, name)
             for value in values_of(variable) if variable is not None else ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from optmap.diagnostics import NAME_DIFFERS, NAME_NOTE, REMAINS
@@ -14,7 +15,33 @@ if TYPE_CHECKING:
     from optmap.mapping.steps import Pair
 
 
-def free(name: str, used: set[str], *, keep: bool = False) -> str:
+class UsedNames:
+    """The names that a file binds or reads anywhere, and those that were chosen for new variables in it."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._chosen: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._chosen or (self._module.source.mentions(name) and name in self._own)
+
+    def add(self, name: str) -> None:
+        self._chosen.add(name)
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        module = self._module
+        found = set(module.spellings())
+        found |= {node.arg for node in module.nodes(ast.arg)}
+        found |= {node.name for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)}
+        for node in module.nodes(ast.Import, ast.ImportFrom):
+            found |= {(item.asname or item.name).partition(".")[0] for item in node.names}
+        for node in module.nodes(ast.Global, ast.Nonlocal):
+            found.update(node.names)
+        return frozenset(found)
+
+
+def free(name: str, used: UsedNames, *, keep: bool = False) -> str:
     """A name that the file does not use; `keep` lets several steps share a variable that each of them sets before use."""
     number, found = 1, name
     while found in used:
@@ -51,18 +78,6 @@ def report(
     detail = f" ({'; '.join(reasons[:6])})" if reasons else ""
     message = f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{detail}"
     findings.append(Finding(REMAINS, message, nodes[0]))
-
-
-def identifiers(module: Module) -> set[str]:
-    """Every name that a file binds or reads anywhere."""
-    found = set(module.spellings())
-    found |= {node.arg for node in module.nodes(ast.arg)}
-    found |= {node.name for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)}
-    for node in module.nodes(ast.Import, ast.ImportFrom):
-        found |= {(item.asname or item.name).partition(".")[0] for item in node.names}
-    for node in module.nodes(ast.Global, ast.Nonlocal):
-        found.update(node.names)
-    return found
 
 
 def lines_of(nodes: Sequence[ast.expr]) -> str:

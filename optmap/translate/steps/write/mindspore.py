@@ -24,7 +24,7 @@ from optmap.translate.steps.reasons import NotPlain, Why
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags, report_rest
 from optmap.translate.steps.write.forward import StepNames, ready_change, step_changes
-from optmap.translate.steps.write.fresh_names import free, identifiers, report
+from optmap.translate.steps.write.fresh_names import UsedNames, free, report
 from optmap.translate.steps.write.graph import GraphWriter
 from optmap.translate.steps.write.leftovers import without_leftovers
 from optmap.translate.unit import Unit, Vetoes, alone
@@ -69,7 +69,7 @@ def rewrite_steps(
     rewritten += map(Delete, names.compiled)
     gone += map(callee, names.compiled)
     ready: dict[int, Change] = {}
-    used = identifiers(Module.of(source))
+    used = UsedNames(Module.of(source))
     for plan in plans:
         chosen = _choose(source, plan, used, needed, unit.options.target.facts)
         if chosen is None:
@@ -101,7 +101,7 @@ def check_world(names: NameRewriter) -> None:
         raise NotPlain(Why.NOT_IN_TABLE, line=line, used=used)
 
 
-def _choose(source: Source, plan: Plan, used: set[str], needed: list[NewImport], facts: Facts) -> StepNames | None:
+def _choose(source: Source, plan: Plan, used: UsedNames, needed: list[NewImport], facts: Facts) -> StepNames | None:
     """Choose names that the file does not use, and the spelling of value_and_grad. Raises NotPlain."""
     module = Module.of(source)
     spelling = spell_path(module, "mindspore.value_and_grad", "mindspore", plan.hoist)
@@ -135,7 +135,7 @@ def rewrite_graph(
     spelling = spell_path(Module.of(source), "mindspore.value_and_grad", "mindspore", plan.layers[0].call)
     if spelling is None:
         raise NotPlain(Why.NAME_TAKEN, name="mindspore")
-    module, used = spelling.text.removesuffix(".value_and_grad"), identifiers(Module.of(source))
+    module, used = spelling.text.removesuffix(".value_and_grad"), UsedNames(Module.of(source))
     chosen = (free("grad_fn", used), free("grads", used, keep=True), free("loss", used, keep=True))
     table = load_graph()
     written = GraphWriter(source, plan, table, module, *chosen).write()

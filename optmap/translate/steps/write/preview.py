@@ -18,11 +18,11 @@ from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.reasons import NotPlain, Why
 from optmap.translate.steps.write.clips import clipping
-from optmap.translate.steps.write.fresh_names import free
+from optmap.translate.steps.write.fresh_names import UsedNames, free
 from optmap.translate.steps.write.pieces import BEFORE, BEHIND, Piece, filled, shown, text_of
 
 
-def shown_step(source: Source, step: Retargeted, target: Framework, used: set[str]) -> str:
+def shown_step(source: Source, step: Retargeted, target: Framework, used: UsedNames) -> str:
     """The code for a step; names that it needs are added to those that are `used`. Raises NotPlain where it has none."""
     words = target.facts.steps.shown
     if not words.gradients:
@@ -50,7 +50,7 @@ def with_imports(module: Module, code: str, words: Shown, target: Framework) -> 
 class _Pieces:
     """The pieces of one step: what computes the gradients, and what gives them to the optimizer."""
 
-    def __init__(self, source: Source, step: Retargeted, words: Shown, used: set[str]) -> None:
+    def __init__(self, source: Source, step: Retargeted, words: Shown, used: UsedNames) -> None:
         self.source = source
         self.step = step
         self.words = words
@@ -156,7 +156,7 @@ class _Planned(_Pieces):
             body = [self._body()] if plan.region else []
             body += [f"{self.names['loss']} = {self._value()}"] * (plan.loss is None)
             code = self.fill(self.words.gradients, body="\n".join(body))
-        last = [self.fill(self.words.total, total=self._total())] * (plan.loop is not None)
+        last = [self.fill(self.words.total, total=self._total())] if plan.loop is not None else []
         yield Piece(run, "\n".join((*lines[0], code, *last, *lines[1])))
 
     def _run(self) -> Sequence[ast.stmt]:

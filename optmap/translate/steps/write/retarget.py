@@ -28,7 +28,7 @@ from optmap.translate.steps.read.targets import Retargeted, model_calls
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags
-from optmap.translate.steps.write.fresh_names import free, identifiers, report
+from optmap.translate.steps.write.fresh_names import UsedNames, free, report
 from optmap.translate.steps.write.splice import Splicer, Words
 from optmap.translate.unit import Unit
 
@@ -55,7 +55,7 @@ class _Retarget:
         self.training = training
         self.module = training.module
         self.findings = findings
-        self.used = identifiers(training.module)
+        self.used = UsedNames(training.module)
         self.needed: list[NewImport] = []
         self.changes: list[Change] = []
         self.touched: set[int] = set()

@@ -12,7 +12,7 @@ from optmap.source.model import Module
 from optmap.source.syntax import Function
 from optmap.translate.discover.events import Event
 from optmap.translate.steps.reasons import NotPlain, Why
-from optmap.translate.steps.write.fresh_names import free
+from optmap.translate.steps.write.fresh_names import UsedNames, free
 from optmap.translate.steps.write.pieces import Piece, filled, shown
 from optmap.translate.steps.write.preview import with_imports
 
@@ -26,7 +26,7 @@ _SIGNATURES: Final = {
 }
 
 
-def shown_trainer(module: Module, event: Event, target: Framework, used: set[str]) -> str:
+def shown_trainer(module: Module, event: Event, target: Framework, used: UsedNames) -> str:
     """The code in place of a call that trains, or makes what does. Raises NotPlain where none can be shown."""
     words = target.facts.steps.shown
     templates = {
@@ -58,7 +58,7 @@ def _optimizer(event: Event) -> str:
     raise NotPlain(Why.NOT_FOLLOWED, line=event.call.lineno)
 
 
-def _supervised(module: Module, event: Event, target: Framework, used: set[str]) -> dict[str, str]:
+def _supervised(module: Module, event: Event, target: Framework, used: UsedNames) -> dict[str, str]:
     """The model, its loss as it is called, and a name for what is defined."""
     given = _given(event)
     loss, function = given.get("loss"), event.call.func
@@ -95,7 +95,7 @@ def _cell(module: Module, event: Event, target: Framework, names: dict[str, str]
     return shown(module, pieces)
 
 
-def _minimized(module: Module, event: Event, target: Framework, used: set[str], names: dict[str, str]) -> str:
+def _minimized(module: Module, event: Event, target: Framework, used: UsedNames, names: dict[str, str]) -> str:
     """`minimize` with a function that computes the loss."""
     loss = _given(event).get("loss")
     own = module.definition(loss) if isinstance(loss, ast.Name) else None
