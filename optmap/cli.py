@@ -379,6 +379,21 @@ def rules(
 
 
 @app.command()
+def docs(
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The directory to write the pages to.")],
+    names: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[API...]", help="Classes, such as torch.optim.Adam; all by default."),
+    ] = None,
+    mappings: _Mappings = None,
+) -> None:
+    """Write a Markdown page for each pair of classes, with code that was run and the measured divergence."""
+    from optmap.commands import docs as command
+
+    raise typer.Exit(command.run(names or [], output, tuple(mappings or ())))
+
+
+@app.command()
 def lsp() -> None:
     """Serve an editor over the Language Server Protocol, on standard input and output; needs the extra `lsp`."""
     raise typer.Exit(_serve("editor", "lsp"))

@@ -247,6 +247,9 @@ class Facts(Record, title="framework"):
     steps: Steps = key("training steps", default=Steps())
     saved: Files | None = key("files with the state of optimizers", default=None)
     frontier: Frontier = key("what its names give", default=Frontier())
+    example: str | None = key(
+        "a program that trains with {call}, and prints the weights after each of three steps", default=None
+    )
     at: Position = place()
 
     def called(self, path: str) -> str:

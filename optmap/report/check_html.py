@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from optmap import __version__
 from optmap.conformance.results import Level, Mode, Report, Result
@@ -28,6 +28,9 @@ from optmap.report.check_summary import (
     units,
     verdict_words,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _SIZE: Final = {
@@ -52,10 +55,21 @@ _GLOSSARY: Final = (
 
 def render(report: Report, *, command: str = "", date: str = "") -> str:
     """The report as HTML; pairs that fail are expanded. `command` and `date` tell how and when it was made."""
+    return _template("check.html.j2").render(_page(report, command, date)) + "\n"
+
+
+def figures(item: Summary) -> str:
+    """The plots of a pair as HTML without a style; empty where no run of it was made with its course."""
+    shown, said = _plots(item)
+    figure = _template("figure.html.j2").module.figure  # type: ignore[attr-defined]
+    drawn = "\n".join(str(figure(plot, _SIZE)) for plot in shown)
+    return f'<div class="plots">\n{drawn}\n</div>\n\n{said}' if shown else ""
+
+
+def _template(name: str) -> Template:
     from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True)
-    return environment.get_template("check.html.j2").render(_page(report, command, date)) + "\n"
+    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True).get_template(name)
 
 
 def _page(report: Report, command: str, date: str) -> dict[str, Any]:

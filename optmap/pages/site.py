@@ -1,0 +1,185 @@
+"""Writes the pages: one for each pair of classes, an index with the matrix, and the rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from optmap.commands.comparison import Comparison, Row
+from optmap.commands.explain import compare
+from optmap.conformance.api import check
+from optmap.conformance.formulas import FORMULAS
+from optmap.conformance.results import Report
+from optmap.diagnostics import CODES, Severity
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
+from optmap.mapping.values import write_literal
+from optmap.pages.examples import Example, program, run
+from optmap.report.check_html import figures
+from optmap.report.check_summary import Summary, summaries
+
+_TEMPLATES: Final = Path(__file__).with_name("templates")
+
+
+class Page(NamedTuple):
+    """A pair of classes: what was measured of it, and the two programs with their output."""
+
+    summary: Summary
+    source: Api
+    target: Api
+    examples: tuple[Example, Example]
+
+    @property
+    def path(self) -> str:
+        """The page's address below the directory of the pages."""
+        folder = f"{self.source.framework}-to-{self.target.framework}"
+        return f"{folder}/{_slug(self.source.name)}--{_slug(self.target.name)}.md"
+
+
+def write(tables: MappingSet, names: Sequence[str], report: Report | None = None) -> Iterator[tuple[str, str]]:
+    """The pages as (path, text): of the named source classes, or of every class that has a counterpart.
+
+    `report` is a check of the classes at their defaults with the runs' courses; without it the check is made.
+    """
+    found = report or _measured(tables, names)
+    pages = list(_pages(tables, found))
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=False, trim_blocks=True, lstrip_blocks=True,
+        undefined=StrictUndefined, keep_trailing_newline=True,
+    )  # fmt: skip
+    template = environment.get_template("pair.md.j2")
+    for page in pages:
+        yield page.path, template.render(_values(tables, page, found))
+    yield "index.md", environment.get_template("index.md.j2").render(_index(tables, pages))
+    yield (
+        "rules.md",
+        environment.get_template("rules.md.j2").render(severities=list(Severity), codes=list(CODES.values())),
+    )
+
+
+def _measured(tables: MappingSet, names: Sequence[str]) -> Report:
+    """Every class at its defaults against every framework."""
+    chosen = list(names) or [api.name for api in tables.apis.values() if api.exists]
+    reports = [
+        check(own, sources=[source], to=target, tables=tables, courses=True)
+        for target in tables.frameworks.values()
+        for source in tables.frameworks.values()
+        if source != target and (own := [name for name in chosen if _of(tables, name) == source])
+    ]
+    engines = {name: version for each in reports for name, version in each.engines.items()}
+    return Report(engines, {}, tuple(result for each in reports for result in each.results))
+
+
+def _of(tables: MappingSet, name: str) -> str:
+    return str(tables.apis[name].framework)
+
+
+def _pages(tables: MappingSet, report: Report) -> Iterator[Page]:
+    """The pairs with their examples, whose programs are run a framework at a time."""
+    listed = [
+        (item, tables.apis[item.pair.source], tables.apis[item.pair.target])
+        for item in summaries(report)
+        if item.pair.source in tables.apis and item.pair.target in tables.apis
+    ]
+    wanted: dict[str, dict[str, None]] = {}
+    programs = []
+    for item, source, target in listed:
+        both = program(source, item.pair.hyperparameters), program(target, item.pair.arguments)
+        programs.append(both)
+        for api, text in zip((source, target), both, strict=True):
+            wanted.setdefault(api.framework, {})[text] = None
+    outcomes = {framework: {done.program: done for done in run(list(texts))} for framework, texts in wanted.items()}
+    for (item, source, target), (one, other) in zip(listed, programs, strict=True):
+        examples = outcomes[source.framework][one], outcomes[target.framework][other]
+        yield Page(item, source, target, examples)
+
+
+def _values(tables: MappingSet, page: Page, report: Report) -> dict[str, Any]:
+    """What the template of a pair is given."""
+    every = compare(tables, page.source, page.target.framework)
+    comparison = next(item for item in every if item.target == page.target)
+    formula = FORMULAS.get(page.source.algorithm)
+    shared = formula is not None and FORMULAS.get(page.target.algorithm) is not None
+    faithful = [item.target for item in _faithful(report, page)]
+    return {
+        "source": page.source,
+        "target": page.target,
+        "titles": (page.source.framework.facts.title, page.target.framework.facts.title),
+        "signatures": (_signature(page.source), _signature(page.target)),
+        "rows": list(_rows(tables, comparison)),
+        "sections": [(title, texts) for title, texts in comparison.shown if title != "Documentation"],
+        "formula": cleandoc(formula.update.__doc__ or "") if shared and formula else "",
+        "traits": [(api.name, _traits(tables, api)) for api in (page.source, page.target)],
+        "examples": page.examples,
+        "summary": page.summary,
+        "levels": [(str(level), [run.scenario for run in runs]) for level, runs in page.summary.by_level()],
+        "figures": figures(page.summary),
+        "faithful": [name for name in faithful if name != page.target.name],
+        "pages": [api.docs for api in (page.source, page.target) if api.docs],
+        "engines": [f"{name} {version}" for name, version in report.engines.items() if version],
+    }
+
+
+def _faithful(report: Report, page: Page) -> list[Any]:
+    """The pairs of the same source in which --prefer faithful chooses the class."""
+    mine = [item.pair for item in summaries(report) if item.pair.source == page.source.name]
+    return [
+        pair
+        for pair in mine
+        if pair.chosen_faithful and pair.target.partition(".")[0] == page.target.name.partition(".")[0]
+    ]
+
+
+def _rows(tables: MappingSet, comparison: Comparison) -> Iterator[tuple[Row, str]]:
+    """The parameters side by side, each with its meaning."""
+    for row in comparison.rows:
+        apis = [(row.source, comparison.source), (row.target, comparison.target)]
+        found = (_meaning(tables, api, text.partition("=")[0]) for text, api in apis if api is not None)
+        yield row, next((text for text in found if text), "")
+
+
+def _meaning(tables: MappingSet, api: Api, name: str) -> str:
+    """What the parameter of a class sets."""
+    parameter = next((each for each in api.current if each.name == name), None)
+    if parameter is None:
+        return ""
+    if parameter.is_parameters:
+        return "what is trained"
+    if parameter.execution:
+        return "how the update is carried out"
+    return "; ".join(tables.hyperparameters[tie].about for tie in parameter.ties if tie in tables.hyperparameters)
+
+
+def _signature(api: Api) -> str:
+    """The constructor as its documentation shows it, one parameter a line."""
+    lines = []
+    starred = False
+    for parameter in api.current:
+        if parameter.keyword_only and not starred:
+            lines.append("    *,")
+            starred = True
+        default = "" if parameter.required else f"={write_literal(parameter.default)}"  # type: ignore[arg-type]
+        lines.append(f"    {parameter.name}{default},")
+    return "\n".join([f"{api.name}(", *lines, *(["    **kwargs,"] if api.extra_keywords else []), ")"])
+
+
+def _traits(tables: MappingSet, api: Api) -> list[str]:
+    """What distinguishes a class within the formula of its algorithm, in words."""
+    return [tables.traits[name].values[value] for name, value in api.rule.items() if name in tables.traits]
+
+
+def _index(tables: MappingSet, pages: Sequence[Page]) -> dict[str, Any]:
+    groups: dict[tuple[str, str], list[Page]] = {}
+    for page in pages:
+        titles = page.source.framework.facts.title, page.target.framework.facts.title
+        groups.setdefault(titles, []).append(page)
+    return {"groups": [(titles, found) for titles, found in groups.items()]}
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "-", name)
