@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "pairs" not in path.parts)
 _BLOCK = re.compile(r'^( *)```(\w+)(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
 _CODES = (0, 1)
 """Exit codes of commands that did what they should: 1 says that something is left."""
@@ -80,7 +80,9 @@ def output(line: str, directory: Path) -> str:
 def parsed(block: Block, directory: Path) -> str | None:
     """Run Python, and read what is data."""
     if block.language == "python":
-        done = subprocess.run([sys.executable, "-c", block.text], cwd=directory, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", block.text], cwd=directory, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
     if block.language == "json":

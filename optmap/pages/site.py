@@ -178,7 +178,7 @@ def _index(tables: MappingSet, pages: Sequence[Page]) -> dict[str, Any]:
     for page in pages:
         titles = page.source.framework.facts.title, page.target.framework.facts.title
         groups.setdefault(titles, []).append(page)
-    return {"groups": [(titles, found) for titles, found in groups.items()]}
+    return {"groups": list(groups.items())}
 
 
 def _slug(name: str) -> str:
