@@ -87,10 +87,10 @@ def test_there_and_back() -> None:
 def test_what_stands_around_the_call_is_told() -> None:
     found = translate(TORCH_STEP, "optax")
     still, parameters, clip, step = messages(found)
-    assert still.startswith("OM410 still torch's, to be translated as well: net (line 3), the loss (line 7)")
+    assert still.startswith("OM410 still torch's: net (line 3), the loss (line 7)")
     assert parameters.endswith("left out: init() and update() are given the parameters")
     assert clip.endswith("torch clips the gradients stored in the parameters; no table says what replaces it in optax")
-    assert step.startswith("OM401 the step is still torch's, to be rewritten by hand: the gradients are clipped")
+    assert step.startswith("OM401 rewrite this torch step by hand: the gradients are clipped")
     assert step.endswith(
         "optax is given gradients by opt.update(grads, state, params), with state = opt.init(params) once before"
     )

@@ -186,7 +186,7 @@ def test_messages_name_lines_of_cells() -> None:
 
 
 def test_every_line_that_a_message_names_is_one_of_a_cell() -> None:
-    step = "for x in batches:\n    opt.zero_grad()\n    net(x).sum().backward(retain_graph=True)\n    opt.step()"
+    step = "for x in batches:\n    opt.zero_grad()\n    net(x).sum().backward(create_graph=True)\n    opt.step()"
     result = translate(notebook(IMPORTS, f"net = nn.Linear(2, 3)\n{CALL}", step, "bad = optim.SGD(**options)"))
     texts = [f"{item.message} {item.replacement}" for item in result.diagnostics]
     named = [found for text in texts for found in re.findall(r"\blines? \d+(?: of cell \d)?", text)]

@@ -54,7 +54,7 @@ def _faults(api: Api, arguments: Sequence[CallArgument], found: Unbound) -> list
             continue
         if kind in (Problem.HIDDEN_LIST, Problem.HIDDEN_MAPPING):
             star = "*" if kind is Problem.HIDDEN_LIST else "**"
-            message = f"{star} hides which arguments {api.name} gets"
+            message = f"{star} hides the arguments of {api.name}: write them out"
             reasons.append(Reason(UNPACKED_ARGUMENTS, Subject.HIDDEN_ARGUMENTS, message, index, at))
             continue
         if kind is Problem.TOO_MANY:
@@ -73,7 +73,7 @@ def _faults(api: Api, arguments: Sequence[CallArgument], found: Unbound) -> list
 
 def _unknown(api: Api, name: str) -> str:
     package = api.module.package
-    hint = f"(--from {package}==VERSION, if the file is for another version)"
+    hint = f"(or --from {package}==VERSION)"
     for row in api.parameters:
         if name in row.was:
             return f"no argument {name!r} since {package} {row.was[name]}; did you mean {row.name!r}? {hint}"

@@ -135,7 +135,8 @@ class CallTranslation:
         return resolved, serving, ()
 
     def _refused(self, code: Code, message: str, at: Place) -> CallOutcome:
-        return CallOutcome((Finding(code, message, at),))
+        said, _, shown = message.partition("\n")
+        return CallOutcome((Finding(code, said, at, replacement=shown or None),))
 
     def _at(self, call: CallText, index: int | None) -> Place:
         """An argument of the call, or all of it."""
@@ -297,7 +298,7 @@ class CallTranslation:
 
             clash = clash_message(self.site, parameters, self.options.target)
             if clash is not None:
-                yield Finding(NAMES_CLASH, clash, at)
+                yield Finding(NAMES_CLASH, clash[0], at, replacement=clash[1], detail=clash[2])
 
     def _shown(self, node: ast.expr, argument: ast.expr | None) -> str:
         """An expression in a message, with its line where it stands outside the call's argument."""

@@ -44,7 +44,7 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[
     source, target = unit.source, unit.options.target.facts
     if still:
         titles = " and ".join(dict.fromkeys(item.site.api.framework.facts.title for item in outcome.optimizers))
-        message = f"still {titles}'s, to be translated as well: {listed(source, still)}"
+        message = f"still {titles}'s: {listed(source, still)}"
         yield Finding(STILL_SOURCE, message, foremost(still))
     unclear += (item for item in unknown if item.text not in [known.text for known in unclear])
     if unclear:

@@ -128,8 +128,8 @@ def names_message(literals: Collection[str], target: Framework, attribute: bool 
     return f"parameter names differ: {'; '.join(says)}"
 
 
-def clash_message(site: CallSite, found: ParametersArgument, target: Framework) -> str | None:
-    """Say how the parameters of the several models that one optimizer is given get names of their own."""
+def clash_message(site: CallSite, found: ParametersArgument, target: Framework) -> tuple[str, str, str | None] | None:
+    """How the parameters of the several models that one optimizer is given get names of their own: message, code, detail."""
     rename, join = target.facts.parameters.rename, target.facts.parameters.join
     argument, accessors = constructed_with(site), [*found.accessors, *found.unnamed]
     if argument is None or rename is None or not accessors or accessors == [argument]:
@@ -140,8 +140,7 @@ def clash_message(site: CallSite, found: ParametersArgument, target: Framework) 
     *first, last = models
     several = len(first) > 1
     one = models[1] if several else last
-    renamed = f"call {fill(rename, model=one, prefix=repr(f'{one}.'))}{' and so on for all but one' if several else ''} before"
-    return (
-        f"parameters of {', '.join(first)} and {last} may have equal names, which {target.facts.title} refuses: "
-        f"{renamed}{f', or {join}' if join is not None else ''}"
-    )
+    also = ", and so for all but one of them" if several else ""
+    message = f"{', '.join(first)} and {last} may give parameters equal names, which {target.facts.title} refuses"
+    detail = f"or {join}" if join is not None else None
+    return f"{message}; before it, write{also}", fill(rename, model=one, prefix=repr(f"{one}.")), detail

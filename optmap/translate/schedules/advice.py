@@ -17,7 +17,7 @@ _FROM_THE_START: Final = ("sequential", "linear_ramp", "constant_factor", "lambd
 
 
 def advice(unit: Unit, schedule: CallSite, optimizer: CallSite | None, parts: Sequence[CallSite] = ()) -> str | None:
-    """Say what to write instead; None where nothing can be said with certainty. A sequence is made of `parts`."""
+    """What to do instead, and the code below; None where nothing can be said with certainty. A sequence is made of `parts`."""
     call = read_call_of(unit, schedule, optimizer)
     if call is None:
         return None
@@ -31,14 +31,14 @@ def _replacement(call: ScheduleCall) -> str | None:
     """The advice for a schedule that is not made of others."""
     same = _counterpart(call, call.attached)
     if same is not None:
-        return f"Its counterpart is {same}"
+        return f"write its counterpart\n{same}"
     other = _counterpart(call, not call.attached)
     if other is not None and call.attached:
-        return f"Pass learning_rate={other} to the optimizer and remove the calls of step()"
+        return f"pass this to the optimizer, and remove the calls of step()\nlearning_rate = {other}"
     if other is not None:
         rate = call.values().get("learning_rate")
-        first = f"Give the optimizer lr={call.text(rate)}, attach" if rate is not None else "Attach"
-        return f"{first} {other} and call its step() after every step of the optimizer"
+        first = f"give the optimizer lr={call.text(rate)} and " if rate is not None else ""
+        return f"{first}step this after every step of the optimizer\nscheduler = {other}"
     return _by_hand(call)
 
 
@@ -76,11 +76,10 @@ def _by_hand(call: ScheduleCall) -> str | None:
         return _set_by_hand(call, found)
     if only:
         made = f"{call.facts.function}(optimizer, lambda {counter}: {found.factor})"
-        return (
-            f"Give the optimizer lr={found.first}, attach {made} and call its step() after every step of the optimizer"
-        )
+        first = f"give the optimizer lr={found.first} and step this after every step of the optimizer"
+        return f"{first}\nscheduler = {made}"
     if call.target.facts.rates.lists:
-        return f"Pass a list with the rate of every step: [{found.rate} for step in range(total_steps)]"
+        return f"pass a list with the rate of every step\nrates = [{found.rate} for step in range(total_steps)]"
     return _steps(call, found)
 
 
@@ -88,14 +87,15 @@ def _set_by_hand(call: ScheduleCall, found: RateText) -> str | None:
     """How to go on without an attached schedule."""
     if call.facts.function is not None:
         made = f"{call.facts.function}({call.optimizer_text()}, lambda calls: {found.factor})"
-        return f"Give the optimizer lr={found.first} and attach {made} instead"
+        return f"give the optimizer lr={found.first} and attach this instead\nscheduler = {made}"
     if call.facts.rate is None:
         return None
     rate = call.rate_of_optimizer()
-    text = f"In place of its step(), set {rate} = {found.rate}, where calls counts them, this one included"
+    text = "set the rate in place of its step(), where calls counts them, this one included"
     text += "; set it with calls = 0 first" if call.api.algorithm in _FROM_THE_START else ""
     cycles = call.values().get("cycle_momentum")
-    return text if cycles is None or cycles.number is False else f"{text}. It cycles the momentum, too"
+    text += "" if cycles is None or cycles.number is False else "; it cycles the momentum, too"
+    return f"{text}\n{rate} = {found.rate}"
 
 
 def _steps(call: ScheduleCall, found: RateText) -> str | None:
@@ -107,7 +107,7 @@ def _steps(call: ScheduleCall, found: RateText) -> str | None:
     length, every = (call.text(item, tight=True) for item in (total, pace))
     rates = f"[{found.rate} for step in range(0, {length}, {every})]"
     places = f"[step - 1 for step in range({every}, {length}, {every})]"
-    return f"Pass {call.facts.steps}({places}, {rates})"
+    return f"pass this to the optimizer\nlearning_rate = {call.facts.steps}({places}, {rates})"
 
 
 def _bracketed(text: str) -> str:

@@ -75,11 +75,11 @@ def _tied(room: Translations) -> dict[int, Tied]:
             tied = _tied_to_passed(room, optimizer, schedule, also=first is not None)
         elif group is not None and isinstance(first, TranslatedSchedule):
             line = group.schedules[0].node.lineno
-            why = f"a schedule is attached to the optimizer on line {line}, which only these take"
+            why = f"the schedule on line {line} is attached, which only these take"
             tied = Tied(_serving(first, why), schedules=tuple(id(item.node) for item in group.schedules))
         elif group is not None and advised is not None:
             line = group.schedules[0].node.lineno
-            why = f"what replaces the schedule on line {line} is attached to the optimizer, which only these take"
+            why = f"what replaces the schedule on line {line} is attached, which only these take"
             tied = Tied(Serving(advised.serves, advised.unserved, why, needed=False))
         found[id(optimizer.node)] = tied
     return found
@@ -103,11 +103,12 @@ def _serving(made: TranslatedSchedule, why: str) -> Serving:
 
 
 def _refusal(room: Translations, schedule: CallSite, reason: str, optimizer: CallSite | None) -> str:
+    """Why a schedule stays as it is, and what to do; code stands below the first line."""
     whole = room.wholes.get(id(schedule.node))
     shown, miscount = None, uncounted(room.ownership, schedule)
     if (whole is None or whole.api.algorithm != "sequential") and not (miscount is not None and miscount.wrong):
         shown = advice(room.unit, schedule, optimizer, room.ownership.parts(schedule))
-    return f"the schedule {schedule.api.name} is left as it is: {reason}" + (f". {shown}" if shown else "")
+    return f"{schedule.api.class_name} stays as it is: {reason}" + (f"; {shown}" if shown else "")
 
 
 def _mentions(room: Translations, done: Sequence[TranslatedSchedule]) -> Iterator[Finding]:
@@ -138,7 +139,8 @@ def _left(room: Translations, mention: Finding, site: CallSite) -> Finding:
         return mention
     if owners.reason is not None:
         return mention._replace(message=f"{mention.message}; {reason}")
-    return mention._replace(code=SCHEDULE_REFUSED, message=_refusal(room, site, reason, owners.optimizers[0]))
+    message, _, shown = _refusal(room, site, reason, owners.optimizers[0]).partition("\n")
+    return mention._replace(code=SCHEDULE_REFUSED, message=message, replacement=shown or None)
 
 
 def _shared(room: Translations, site: CallSite) -> str | None:

@@ -195,7 +195,9 @@ def _findings(module: Module, bound: Bound, plan: Plan) -> list[Finding]:
             if node is None and name == "lr_lambda" and target.by_name.get(name) and len(bound.call.arguments) > 1:
                 node = bound.call.arguments[1].node
             if node is not None and not _is_arithmetic(module, node):
-                message = f"{target.name} calls {name} with {given}, {bound.site.api.name} with an int"
+                message = (
+                    f"{target.framework.facts.title} calls {name} with {given}: write int(...) where an int is needed"
+                )
                 found.append(Finding(SCHEDULE_FUNCTION, message, node, str(target.at)))
     return found
 

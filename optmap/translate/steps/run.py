@@ -157,10 +157,10 @@ class _Steps:
         if self.rewrite:
             said = f"left as it is: {refusal}"
         elif code is None:
-            said = f"the step is still {own.title}'s, to be rewritten by hand: {refusal}"
+            said = f"rewrite this {own.title} step by hand: {refusal}"
         else:
             unless = f"leaves it: {refusal}" if refusal is not None else "writes this"
-            said = f"the step is still {own.title}'s; --rewrite-step {unless}"
+            said = f"replace this {own.title} step; --rewrite-step {unless}"
         if code is not None and self._mentions(code, own):
             said += f"; the code still uses {own.title}"
         code_of = STEP_NOT_PLAIN if self.rewrite else STEP

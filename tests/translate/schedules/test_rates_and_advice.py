@@ -32,7 +32,7 @@ def translated(tables: MappingSet, call: str, target: str = "mindspore", total: 
             name = ast.unparse(node.func)
             if name in SCHEDULES.apis:
                 return name, {item.arg: ast.literal_eval(item.value) for item in node.keywords}
-    return " ".join(item.message for item in result.diagnostics)
+    return "\n".join(f"{item.message}\n{item.replacement}" for item in result.diagnostics)
 
 
 OPTIMIZERS = {"tf": "tf.keras.optimizers.Adam({})", "mindspore": "mindspore.nn.Adam(net.trainable_params(), {})"}
@@ -91,7 +91,7 @@ def test_another_formula_is_refused(tables: MappingSet) -> None:
 def test_the_list_that_is_advised_has_the_rates(source: str, arguments: dict[str, Any], tables: MappingSet) -> None:
     call = f"{source}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
     message = translated(tables, call)
-    shown = re.search(r"Pass a list with the rate of every step: (\[.*\])", message)
+    shown = re.search(r"pass a list with the rate of every step\nrates = (\[.*\])", message)
     assert shown is not None, message
     made = eval(shown[1], {"math": math, "total_steps": 120})
     expected = real(source, arguments)
@@ -109,9 +109,10 @@ def test_the_function_that_is_advised_has_the_rates(source: str, arguments: dict
     call = f"{source}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
     text = f"import tensorflow as tf\nmodel.compile(tf.keras.optimizers.Adam({call}))\n"
     options = Options(Framework("torch"), frozenset({Framework("tensorflow")}), params="p")
-    message = " ".join(item.message for item in translate_bytes(text.encode(), tables, options).diagnostics)
+    found = translate_bytes(text.encode(), tables, options).diagnostics
+    message = "\n".join(f"{item.message}\n{item.replacement}" for item in found)
     shown = re.search(
-        r"lr=(\S+), attach torch.optim.lr_scheduler.LambdaLR\(optimizer, (lambda step: .*)\) and call", message
+        r"lr=(\S+) and .*\nscheduler = torch.optim.lr_scheduler.LambdaLR\(optimizer, (lambda step: .*)\)", message
     )
     assert shown is not None, message
     factor = eval(shown[2], {"math": math})
