@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from typing import IO, Final, TypeAlias
 Segment: TypeAlias = tuple[str, str]
 """A piece of text and its style in Rich's words."""
 _NARROWEST: Final = 40
+_LINES: Final = re.compile(r"\b(lines?|cell) (?=\d)")
+"""What a number is not to be parted from."""
 
 
 def coloured(stream: IO[str]) -> bool:
@@ -46,8 +49,9 @@ def hanging(stream: IO[str], head: Sequence[Segment], text: str, indent: str = "
     if columns is None:
         return [*head, (text + "\n", "")]
     taken = sum(len(part) for part, _ in head)
+    together = _LINES.sub("\\1\N{NO-BREAK SPACE}", text)
     filled = textwrap.fill(
-        text, columns, initial_indent=" " * min(taken, columns - 20), subsequent_indent=indent, break_long_words=False,
+        together, columns, initial_indent=" " * min(taken, columns - 20), subsequent_indent=indent, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
-    return [*head, (filled.lstrip(" ") + "\n", "")]
+    return [*head, (filled.lstrip(" ").replace("\N{NO-BREAK SPACE}", " ") + "\n", "")]

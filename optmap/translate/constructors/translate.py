@@ -241,11 +241,23 @@ class CallTranslation:
             from optmap.translate.parameters.advice import exact_advice, parameters_text
 
             text = parameters_text(self.source, call, index, inside) if index is not None else inferred
+            if parameters is not None and self._normalizes_nothing(parameters):
+                reasons = tuple(reason for reason in reasons if reason.subject is not Subject.DECAY_FILTER)
             reasons = tuple(exact_advice(reason, plan, text, self._weight_decay(call)) for reason in reasons)
         needed = (spelling.needs,) if spelling.needs is not None else ()
         change = Rewritten((self.site.node,), (own, *inside), needed, (self.site.callee,))
         done = Translation(self.site, plan.target, change)
         return CallOutcome((*self._findings(call, reasons), *findings), done, inside)
+
+    def _normalizes_nothing(self, parameters: ParametersArgument) -> bool:
+        """Whether all parameters are those of models that surely hold no normalization layer."""
+        from optmap.translate.parameters.normalization import surely_none
+
+        known = [call.func.value for call in parameters.accessors if isinstance(call.func, ast.Attribute)]
+        if parameters.opaque or parameters.single or len(known) != len(parameters.accessors):
+            return False
+        names = {name for item in self.tables.frameworks.values() for name in item.facts.parameters.scales.values()}
+        return surely_none(self.site.module, known, self.site.api.framework, names)
 
     def _inferred(self, plan: Plan) -> str | Finding | None:
         """The text of the parameters where the source's constructor takes none, and the target's needs them."""

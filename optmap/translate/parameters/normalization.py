@@ -1,0 +1,121 @@
+"""Whether models surely hold no normalization layer, whose parameters MindSpore leaves out of weight decay by their names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+from optmap.mapping.framework import Framework
+from optmap.source.model import Module
+
+_PLAIN: Final = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.JoinedStr, ast.Lambda)
+"""What is no layer, whatever it is made of."""
+_NUMBERS: Final = ("int", "float", "bool", "str")
+_REGISTERS: Final = (
+    "add_module",
+    "register_module",
+    "register_parameter",
+    "insert_child_to_cell",
+    "insert_param_to_cell",
+)
+_GROWS: Final = ("append", "extend", "insert", "update", "setdefault")
+
+
+def surely_none(module: Module, models: Sequence[ast.expr], source: Framework, names: Collection[str]) -> bool:
+    """Tell whether the file shows all that the models are made of, and nothing of it normalizes or is called by these names."""
+    parts = [part.encode() for part in source.facts.models.normalizing]
+    if not models or not parts or any(part in word for word in module.source.words for part in parts):
+        return False
+    search = _Search(module, source, names)
+    return all(map(search.shows, models)) and search.grows_as_shown()
+
+
+class _Search:
+    """Follows models to the layers that they are made of."""
+
+    def __init__(self, module: Module, source: Framework, names: Collection[str]) -> None:
+        self.module = module
+        self.roots = source.facts.packages
+        self.models = source.facts.models
+        self.names = names
+        self.seen: set[int] = set()
+
+    def shows(self, node: ast.expr) -> bool:
+        """Whether all that an expression may hold is seen, and harmless."""
+        if isinstance(node, _PLAIN):
+            return True
+        if isinstance(node, ast.Starred):
+            return self.shows(node.value)
+        if isinstance(node, ast.List | ast.Tuple):
+            return all(map(self.shows, node.elts))
+        found = self.module.reaching(node)
+        return found.complete and bool(found.values) and all(map(self._value, found.values))
+
+    def _value(self, value: ast.expr) -> bool:
+        if not isinstance(value, ast.Call):
+            return isinstance(value, _PLAIN) or (isinstance(value, ast.List | ast.Tuple) and self.shows(value))
+        owner = self.module.definition(value.func) if isinstance(value.func, ast.Name) else None
+        if isinstance(owner, ast.ClassDef):
+            return self._class(owner)
+        paths = self.module.paths(value.func)
+        path = next(iter(paths)) if len(paths) == 1 else None
+        if path is None or path.partition(".")[0] not in self.roots:
+            return False
+        name = path.rpartition(".")[2]
+        inside = [*value.args, *(item.value for item in value.keywords)] if name in self.models.containers else []
+        return all(map(self.shows, inside))
+
+    def grows_as_shown(self) -> bool:
+        """Whether nothing but methods of the classes seen puts parts into objects, and all that is put into lists is seen."""
+        for call in self.module.nodes(ast.Call):
+            method = call.func
+            if isinstance(method, ast.Attribute):
+                inside = isinstance(method.value, ast.Attribute) and method.attr in _GROWS
+                if method.attr in _REGISTERS or (inside and not all(map(self.shows, call.args))):
+                    return False
+        outside = [node for node in self.module.nodes(ast.Assign) if id(self.module.class_of(node)) not in self.seen]
+        stores = [node for node in outside if any(isinstance(target, ast.Attribute) for target in node.targets)]
+        return not self.module.names("setattr") and all(isinstance(node.value, _PLAIN) for node in stores)
+
+    def _class(self, owner: ast.ClassDef) -> bool:
+        """A class of the file: what it derives from, and what its methods put into its objects."""
+        if id(owner) in self.seen:
+            return True
+        self.seen.add(id(owner))
+        if owner.decorator_list or owner.keywords or not all(map(self._base, owner.bases)):
+            return False
+        return all(self._put(target, value) for target, value in _assigned(ast.walk(owner)))
+
+    def _base(self, base: ast.expr) -> bool:
+        owner = self.module.definition(base) if isinstance(base, ast.Name) else None
+        if isinstance(owner, ast.ClassDef):
+            return self._class(owner)
+        return self.module.paths(base) <= set(self.models.bases)
+
+    def _put(self, target: ast.expr, value: ast.expr | None) -> bool:
+        """What an assignment puts into an attribute; any other target holds nothing of an object."""
+        if not isinstance(target, ast.Attribute):
+            return not isinstance(target, ast.Subscript)
+        if any(name in target.attr for name in self.names) or value is None:
+            return False
+        parameter = self.module.variable(value) if isinstance(value, ast.Name) else None
+        binding = parameter.bindings[0].target if parameter is not None and len(parameter.bindings) == 1 else None
+        typed = isinstance(binding, ast.arg) and getattr(binding.annotation, "id", None) in _NUMBERS
+        return typed or self.shows(value)
+
+
+def _assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr | None]]:
+    """The targets of assignments with what they are given, where that is one value."""
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                several = isinstance(target, ast.Tuple | ast.List)
+                for each in target.elts if isinstance(target, ast.Tuple | ast.List) else (target,):
+                    yield each, None if several else node.value
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr) and node.value is not None:
+            yield node.target, node.value
+        elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+            yield node.target, None
+        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+            yield node.optional_vars, None
