@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Final
 
@@ -44,9 +45,20 @@ class Op(Enum):
     POWER = "**"
 
 
+_MANY_BITS: Final = 1024
+"""No float reaches a larger integer."""
+
+
+def _power(base: float, exponent: float) -> Any:
+    """A power; of integers as a float where it has more digits than any program needs. Raises ArithmeticError."""
+    if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * exponent > _MANY_BITS:
+        return float(base) ** exponent
+    return base**exponent
+
+
 ARITHMETIC: Final[dict[Op, Callable[[Any, Any], Any]]] = {
     Op.LESS: operator.lt, Op.AT_MOST: operator.le, Op.PLUS: operator.add, Op.MINUS: operator.sub, Op.TIMES: operator.mul,
-    Op.OVER: operator.truediv, Op.WHOLE: operator.floordiv, Op.REST: operator.mod, Op.POWER: operator.pow,
+    Op.OVER: operator.truediv, Op.WHOLE: operator.floordiv, Op.REST: operator.mod, Op.POWER: _power,
 }  # fmt: skip
 FUNCTIONS: Final[dict[str, Callable[..., Any] | None]] = {
     "min": min, "max": max, "floor": math.floor, "ceil": math.ceil, "cos": math.cos, "exp": math.exp, "log": math.log,
@@ -253,7 +265,8 @@ def call(name: str, *items: Formula) -> Formula:
     """A function called with the values."""
     function = FUNCTIONS.get(name)
     if function is not None and all(item.known and _is_number(item) for item in items):
-        return literal(function(*(item.number for item in items)))
+        with suppress(ArithmeticError, ValueError):
+            return literal(function(*(item.number for item in items)))
     return Formula(Op.CALL, items, name=name)
 
 
@@ -281,6 +294,6 @@ def _folded(op: Op, left: Formula, right: Formula) -> Formula:
             found = ARITHMETIC[op](left.number, right.number)
         except ArithmeticError:
             found = None
-        if isinstance(found, int | float):
+        if isinstance(found, float) or (isinstance(found, int) and found.bit_length() <= _MANY_BITS):
             return literal(found)
     return Formula(op, (left, right))

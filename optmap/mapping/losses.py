@@ -108,7 +108,7 @@ def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
         elif squared and is_squared(call, target, trait):
             squared = False
         elif squared and trait.cancels is not None and not call.inert(trait.cancels):
-            size, squared = math.sqrt(size or 0), False
+            size, squared = math.sqrt(abs(size or 0)), False
         yield Cause(
             trait.name, trait.effect, trait.values[own], trait.values[other], trait.advice_to.get(other, trait.advice),
             str(target.at), trait.needs, size, squared, _start(call), other, trait.becomes.get(other),
@@ -121,8 +121,10 @@ def traits_of(call: Canonical, api: Api) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-_SMALLEST: Final = 1e-37
-"""Smaller squares vanish in float32."""
+_SMALLEST: Final = math.sqrt(1e-37)
+"""Squares of smaller numbers vanish in float32."""
+_LARGEST: Final = math.sqrt(3e38)
+"""Squares of larger numbers are infinite in float32."""
 
 
 def is_squared(call: Canonical, target: Api, trait: Trait) -> bool:
@@ -139,7 +141,7 @@ def is_squared(call: Canonical, target: Api, trait: Trait) -> bool:
         return False
     value = call.values.get(name)
     number = value.number if value is not None and value.known and name not in call.in_groups else None
-    return isinstance(number, int | float) and not isinstance(number, bool) and number**2 > _SMALLEST
+    return isinstance(number, int | float) and not isinstance(number, bool) and _SMALLEST < abs(number) < _LARGEST
 
 
 def _in_squares(call: Canonical, target: Api, name: str) -> bool:

@@ -28,6 +28,8 @@ from optmap.mapping.formula import (
     times,
 )
 
+_MOST: Final = 10_000
+"""Operations of a rate, those of a part as often as the part is named."""
 STEP: Final = "step"
 LAST: Final = "last_rate"
 _OPERATORS: Final[dict[type[ast.AST], Op]] = {
@@ -87,8 +89,8 @@ def read_rate(text: str, look_up: Callable[[str], Formula], *, strict: bool = Fa
     """Read the text of a rate. Raises RateError, with `strict` also where what decides between formulas is not known."""
     try:
         *parts, last = ast.parse(text).body
-    except (SyntaxError, ValueError) as error:
-        raise RateError(f"found {text!r}, expected lines that assign, and an expression") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise RateError(f"found {text[:80]!r}, expected lines that assign, and an expression") from error
     if not isinstance(last, ast.Expr):
         raise RateError(f"found {ast.unparse(last)!r}, expected an expression as the last line")
     reader = _Reader(look_up, strict)
@@ -110,9 +112,13 @@ class _Reader:
         self.strict = strict
         self.parts: dict[str, ast.expr] = {}
         self.shared: set[str] | None = None
+        self.left = _MOST
 
     def read(self, node: ast.expr) -> Formula:
-        """An expression as a formula. Raises RateError for what is not in the vocabulary."""
+        """An expression as a formula. Raises RateError for what is not in the vocabulary, and for too much."""
+        self.left -= 1
+        if self.left < 0:
+            raise RateError(f"expected at most {_MOST} operations")
         if isinstance(node, ast.Set) and len(node.elts) == 1 and isinstance(node.elts[0], ast.Name):
             return self.look_up(node.elts[0].id)
         if isinstance(node, ast.Name) and node.id in self.parts:

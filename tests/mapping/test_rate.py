@@ -91,3 +91,31 @@ def test_a_wrong_formula_is_reported_where_it_stands() -> None:
         MappingError, match=r"step_decay.yaml:6:7: unknown hyperparameter 'decay_rat'; did you mean 'decay_rate'"
     ):
         load_files(files.items())
+
+
+DOUBLED = "a0 = {x} + {x}\n" + "".join(f"a{n} = a{n - 1} * a{n - 1}\n" for n in range(1, 40)) + "a39"
+
+
+@pytest.mark.parametrize("text", [DOUBLED, "+".join(["{x}"] * 20_000), "-" * 20_000 + "1"])
+def test_what_would_never_be_read_is_refused(text: str) -> None:
+    with pytest.raises(RateError):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9 ** 9 ** 9 ** 9",
+        "{x} * 10 ** 10 ** 10",
+        "0.5 ** -1e9",
+        "log(0)",
+        "log(-1)",
+        "exp(1e9)",
+        "cos(1e999)",
+        "1 % 0",
+        "1 // 0",
+        "floor(1e999)",
+    ],
+)
+def test_what_no_number_can_hold_stays_a_formula(text: str) -> None:
+    assert not read(text).known
