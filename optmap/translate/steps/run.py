@@ -21,7 +21,7 @@ from optmap.translate.findings import Finding, Place, offset_of
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.step import begin
-from optmap.translate.steps.read.targets import READ, Retargeted, read_step
+from optmap.translate.steps.read.targets import READ, Retargeted, keep_company, read_step
 from optmap.translate.steps.read.unfollowed import unfollowed
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.fresh_names import UsedNames, lines_of
@@ -99,6 +99,10 @@ class _Steps:
 
     def _rewritten(self) -> StepOutcome:
         """What becomes of the steps that were put aside."""
+        self.read, alone = keep_company(self.read)
+        for read in alone:
+            self.left.append(read.event)
+            self._report(read.event, self._code(read.event, read), because(Why.ANOTHER_STEPS))
         if not self.read:
             return StepOutcome(self.findings)
         if self.target.facts.steps.gradients is Gradients.FUNCTION:

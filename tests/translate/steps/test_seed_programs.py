@@ -187,6 +187,56 @@ criterion = nn.MSELoss()
 def train_step(data, label):
     own.learn(data, label)
 """,
+    "two optimizers that take turns": """
+import torch
+import torch.nn as nn
+
+g = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+d = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3))
+model = nn.Sequential(g, d)
+criterion = nn.MSELoss()
+adversarial = nn.BCEWithLogitsLoss()
+opt_g = torch.optim.SGD(g.parameters(), lr=0.05, momentum=0.9)
+opt_d = torch.optim.Adam(d.parameters(), lr=0.01, betas=(0.5, 0.999))
+
+def train_step(data, label):
+    real, false = torch.ones(8, 3), torch.zeros(8, 3)
+    g.train()
+    d.train()
+    opt_g.zero_grad()
+    fake = g(data)
+    loss_g = adversarial(d(fake), real) + criterion(fake, label)
+    loss_g.backward()
+    opt_g.step()
+
+    d.zero_grad()
+    loss_real = adversarial(d(label), real)
+    loss_real.backward()
+    loss_fake = adversarial(d(fake.detach()), false)
+    loss_fake.backward()
+    torch.nn.utils.clip_grad_norm_(d.parameters(), 0.5)
+    opt_d.step()
+""",
+    "gradients of several batches": """
+import torch
+import torch.nn as nn
+
+model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+criterion = nn.MSELoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+
+def train_step(data, label):
+    optimizer.zero_grad()
+    for i in range(5):
+        output = model(data * (i + 1))
+        loss = criterion(output, label) / 2
+        loss.backward()
+        if (i + 1) % 2 == 0:
+            for p in model.parameters():
+                p.grad.data.clamp_(-0.05, 0.05)
+            optimizer.step()
+            optimizer.zero_grad()
+""",
     "a step that a function makes": """
 import torch
 

@@ -44,7 +44,7 @@ class NameRewriter:
         self.module = training.module
         self.table = load_table(*pair)
         self.roots = frozenset(tables.roots[pair[0]])
-        self.conventional = str(pair[1])
+        self.facts = pair[1].facts
         self.called = pair[1].facts.models.called
         self.methods = pair[1].facts.models.methods.get(pair[0], {})
         self.compiled = compiling(training.module, pair[0])
@@ -157,7 +157,7 @@ class NameRewriter:
 
     def _spell(self, path: str, node: ast.expr, conventional: str | None = None) -> str | None:
         """How a path, of the target where no other framework is given, is written at a place."""
-        spelling = spell_path(self.module, path, conventional or self.conventional, node)
+        spelling = spell_path(self.module, path, conventional or self.facts.called(path), node)
         if spelling is None:
             return None
         if spelling.needs is not None:

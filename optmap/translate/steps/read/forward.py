@@ -9,7 +9,7 @@ from typing import Final
 from optmap.mapping.frameworks import Kind
 from optmap.source.flow import Loop, effect_of, flow
 from optmap.source.model import How
-from optmap.source.syntax import Function, chain_of
+from optmap.source.syntax import Function, chain_of, inner
 from optmap.translate.discover.events import Event, place_of
 from optmap.translate.discover.trained import is_accessor
 from optmap.translate.steps.read.prepared import prepares, stays
@@ -83,7 +83,8 @@ def find_forward(step: Step) -> Step:
     value = list(values.values())[-1]
     if len(values) > 1:
         value = _sum(step, list(values.values()))
-        step = step.refuse(Why.SEVERAL_BACKWARD, count=len(passes))
+        if not all(map(is_backward, passes)):
+            step = step.refuse(Why.SEVERAL_BACKWARD, count=len(passes))
     elif not is_backward(passes[0]):
         step = step.refuse(Why.SCALER, line=passes[0].lineno)
     return with_forward(step, passes, value)
@@ -129,7 +130,10 @@ def _sum(step: Step, losses: Sequence[ast.expr]) -> ast.expr:
     bound = [name for item in step.block for name in step.effects.binds(item)]
     if len(set(names)) < len(losses) or any(bound.count(name) > 1 for name in names):
         raise NotPlain(Why.LOSSES_REBOUND, line=losses[-1].lineno)
-    return ast.parse(" + ".join(names), mode="eval").body
+    value: ast.expr = ast.Name(names[0], ast.Load())  # which has no place in the file
+    for name in names[1:]:
+        value = ast.BinOp(value, ast.Add(), ast.Name(name, ast.Load()))
+    return value
 
 
 def check_forward(step: Step) -> Step:
@@ -149,8 +153,10 @@ def check_forward(step: Step) -> Step:
 
 def check_loss(step: Step) -> Step:
     """Raises NotPlain where the loss cannot be computed in a function of its own."""
-    if step.loss is not None and not any(step.loss in step.effects.binds(item) for item in step.region):
-        raise NotPlain(Why.LOSS_ELSEWHERE, loss=step.loss)
+    losses = [item.id for item in inner(step.value) if isinstance(item, ast.Name)] if step.gone else [step.loss]
+    for loss in losses:  # the sum of several, or one
+        if loss is not None and not any(loss in step.effects.binds(item) for item in step.region):
+            raise NotPlain(Why.LOSS_ELSEWHERE, loss=loss)
     step = check_region(step)
     check_called(step)
     return step

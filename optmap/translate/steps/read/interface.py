@@ -157,7 +157,7 @@ def _is_used_outside(step: Step, name: str) -> bool:
     variable = step.variable(name)
     if variable is None:
         return False
-    mine = (*step.region, step.backward)
+    mine = (*step.region, step.backward, *step.gone)
     grown = (item.target for item in variable.bindings if item.how is How.AUGMENTED)
     return any(not step.inside(node, mine) for node in (*variable.uses, *grown, *deleted(step, name)))
 

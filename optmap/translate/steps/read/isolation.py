@@ -44,10 +44,7 @@ def check_company(step: Step) -> Step:
         if event.kind not in (Kind.STEP, Kind.SCALED_STEP):
             continue
         if event.holder is not step.event.holder:
-            other = (
-                because(Why.OTHER_STEPS, optimizer=event.holder.text) if event.holder else because(Why.ANOTHER_STEPS)
-            )
-            step = step.refuse(other)
+            step = step._replace(others=(*step.others, step.module.statement(event.call)))
         elif event.kind is Kind.STEP and event is not step.event:
             step = step.refuse(Why.STEPS_AGAIN, optimizer=step.holder.text, line=event.call.lineno)
     return check_gradient_words(step)
@@ -65,7 +62,8 @@ def check_gradient_words(step: Step) -> Step:
         reason = because(why, line=node.lineno)
         if _concerns(step, statement):
             raise NotPlain(reason)
-        step = step.refuse(reason)
+        read = why is Why.GRADIENTS_READ
+        step = step.refuse(reason) if read else step._replace(others=(*step.others, statement))
     return step
 
 

@@ -59,6 +59,11 @@ class Plan(NamedTuple):
     toggled: tuple[Chain, ...] = ()
     loop: ast.stmt | None = None
 
+    @property
+    def sum(self) -> str:
+        """The sum of several losses, which stands nowhere in the file; empty where there is one."""
+        return "" if hasattr(self.value, "lineno") or self.loss is not None else ast.unparse(self.value)
+
     def clipped(self, gradients: str) -> str:
         """The variable that holds the gradients behind all clips, `gradients` where clips give them no other."""
         return next((clip.made for clip in reversed(self.clips) if clip.made), gradients)

@@ -45,7 +45,8 @@ Stage = Callable[[Step], Step]
 class Retargeted(NamedTuple):
     """A step that was read: one of `called` and `plan`, and the model whose variables a tape is asked for.
 
-    `refusals` say why it is not rewritten, though it can be shown what it becomes.
+    `refusals` say why it is not rewritten, though it can be shown what it becomes. `others` are statements of its function
+    that must belong to other steps that are rewritten, too.
     """
 
     event: Event
@@ -53,12 +54,39 @@ class Retargeted(NamedTuple):
     called: GradientCall | None = None
     plan: Plan | None = None
     refusals: tuple[Reason, ...] = ()
+    others: tuple[ast.stmt, ...] = ()
 
     @property
     def holder(self) -> str:
         """The text of the variable that holds the optimizer."""
         assert self.event.holder is not None
         return self.event.holder.text
+
+
+def keep_company(steps: Sequence[Retargeted]) -> tuple[list[Retargeted], list[Retargeted]]:
+    """The steps whose function holds no other that stays as it is, none that shares its forward part, and the rest."""
+    kept, left = list(steps), list[Retargeted]()
+    while True:
+        own = {id(item): {id(node) for node in _own(item)} for item in kept}
+        known = set[int]().union(*own.values())
+        regions = {
+            id(item): {id(node) for node in item.plan.region} if item.plan is not None else set() for item in kept
+        }
+        alone = [
+            item for item in kept
+            if not all(id(other) in known for other in item.others)
+            or any(regions[id(item)] & regions[id(one)] or own[id(item)] & own[id(one)] for one in kept if one is not item)
+        ]  # fmt: skip
+        if not alone:
+            return kept, left
+        left += alone
+        kept = [item for item in kept if not any(item is one for one in alone)]
+
+
+def _own(step: Retargeted) -> list[ast.stmt]:
+    """The statements that make a step, beside its forward part."""
+    plan = step.plan
+    return [plan.step, plan.backward, *plan.gone, *(clip.statement for clip in plan.clips)] if plan is not None else []
 
 
 def read_step(step: Step, target: Framework) -> Retargeted:
@@ -88,7 +116,7 @@ def read_step(step: Step, target: Framework) -> Retargeted:
         step = _read_stages(step, _SUMMED_INLINE if written else _SUMMED)
         step = check_summed(step, error.reason)
     model = _one_model(step) if written else ()
-    return Retargeted(step.event, model, None, plan_of(step), step.refusals)
+    return Retargeted(step.event, model, None, plan_of(step), step.refusals, step.others)
 
 
 def _read_stages(step: Step, stages: Sequence[Stage]) -> Step:

@@ -99,7 +99,7 @@ def _definition(plan: Plan, names: StepNames, run: Block) -> Change:
     lines = [f"{'.'.join(model)}.set_train()" for model in plan.training]
     lines += [""] * bool(lines)
     plain = isinstance(plan.value, ast.Call | ast.Name | ast.Attribute | ast.Subscript)
-    value = plan.loss or ("$value" if plain else "($value)")
+    value = plan.loss or (plan.sum or ("$value" if plain else "($value)"))
     lines += [head, *(["    $body"] if run else []), f"    return {value}{rest}", "", differentiate(plan, names)]
     text = "\n".join(lines) + "\n" * isinstance(plan.hoist, ast.FunctionDef)
     return Insert(plan.hoist, Where.ABOVE, template(text, value=plan.value, **({"body": run} if run else {})))

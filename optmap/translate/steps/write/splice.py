@@ -92,7 +92,7 @@ class Splicer:
             text = f"{self._with()}\n    $body"
             whole = template(text, body=run)
             if plan.loss is None:  # (a + b).backward()
-                whole = template(f"{text}\n    {loss} = $value", body=run, value=plan.value)
+                whole = template(f"{text}\n    {loss} = {plan.sum or '$value'}", body=run, value=plan.value)
             self.changes.append(Replace(run, whole))
             self._replace(plan.backward, gradient)
         else:
