@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from optmap.source.model import Module, Variable
+from optmap.source.model import How, Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.sites import CallSite
@@ -40,6 +40,36 @@ def is_accessor(node: ast.expr | None, word: str) -> Chain | None:
     """The model in `model.parameters()`, without arguments."""
     chain = chain_of(node.func) if isinstance(node, ast.Call) and not node.args and not node.keywords else None
     return chain[:-1] if chain is not None and len(chain) > 1 and chain[-1] == word else None
+
+
+def whole_model(module: Module, node: ast.expr | None, site: CallSite) -> Chain | None:
+    """The model all of whose parameters, but for frozen ones, an expression gives; None for anything else.
+
+    `list(net.parameters())`, a filter by requires_grad, a comprehension, the only group, and a name for one of these.
+    """
+    names = site.api.framework.facts.parameters
+    flag = f".{names.flag}" if names.flag is not None else ""
+    match node:
+        case ast.Call(func=ast.Name(id="list" | "tuple" as name), args=[inside], keywords=[]):
+            return whole_model(module, inside, site) if module.is_builtin(name, node) else None
+        case ast.Call(func=ast.Name(id="filter"), args=[ast.Lambda(args=given, body=body), inside], keywords=[]):
+            plain = flag and len(given.args) == 1 and ast.unparse(body) == f"{given.args[0].arg}{flag}"
+            return whole_model(module, inside, site) if plain and module.is_builtin("filter", node) else None
+        case ast.ListComp(elt=elt, generators=[each]) | ast.GeneratorExp(elt=elt, generators=[each]):
+            target, model = each.target, whole_model(module, each.iter, site)
+            if isinstance(target, ast.Tuple) and len(target.elts) == 2 and names.named is not None:
+                target, model = target.elts[1], is_accessor(each.iter, names.named)
+            plain = all(flag and ast.unparse(test) == f"{ast.unparse(elt)}{flag}" for test in each.ifs)
+            return model if plain and isinstance(elt, ast.Name) and ast.unparse(target) == elt.id else None
+        case ast.List(elts=[ast.Dict(keys=[ast.Constant(value="params")], values=[inside])]):
+            return whole_model(module, inside, site)
+        case ast.Name():
+            variable = module.variable(node)
+            only = variable.bindings[0] if variable is not None and len(variable.bindings) == 1 else None
+            asked = (module.parent(use) for use in variable.uses) if variable is not None else ()
+            kept = only is not None and only.how is How.ASSIGNED and not any(isinstance(item, ast.Attribute) for item in asked)
+            return whole_model(module, only.value, site) if kept and only is not None else None
+    return is_accessor(node, names.trainable)
 
 
 def models_seen(module: Module, variable: Variable, site: CallSite) -> tuple[Chain, ...] | None:

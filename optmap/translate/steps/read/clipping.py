@@ -12,7 +12,7 @@ from typing import Final
 from optmap.source.bind import Bound, bind, signature_of
 from optmap.source.calls import comments_in
 from optmap.source.syntax import chain_of, inner
-from optmap.translate.discover.trained import constructed_with, is_accessor
+from optmap.translate.discover.trained import constructed_with, is_accessor, whole_model
 from optmap.translate.steps.read.plan import Clip
 from optmap.translate.steps.read.step import Step, deleted
 from optmap.translate.steps.reasons import NotPlain, Why
@@ -174,9 +174,12 @@ def _is_all(step: Step, parameters: object) -> bool:
     if isinstance(parameters, ast.Subscript):  # of its only group
         only = ast.unparse(parameters) == f"{step.holder.text}.param_groups[0]['params']"
         added = b"add_param_group" in step.source.body
-        every = (is_accessor(constructed_with(site), "parameters") is not None for site in step.holder.sites)
-        return only and not added and len(step.models) == 1 and all(every)
+        return only and not added and len(step.models) == 1 and _has_all(step)
     if given is None or is_accessor(given, "parameters") is None or len(step.models) != 1:
         return False
-    whole = (is_accessor(constructed_with(site), "parameters") is not None for site in step.holder.sites)
-    return step.names_model(getattr(given.func, "value", given)) and all(whole)
+    return step.names_model(getattr(given.func, "value", given)) and _has_all(step)
+
+
+def _has_all(step: Step) -> bool:
+    """Tell whether the optimizer has all parameters of its model."""
+    return all(whole_model(step.module, constructed_with(site), site) is not None for site in step.holder.sites)

@@ -11,7 +11,7 @@ from optmap.mapping.frameworks import Gradients, Kind
 from optmap.source.flow import Loop, flow
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.events import Event
-from optmap.translate.discover.trained import Chain, constructed_with, is_accessor
+from optmap.translate.discover.trained import Chain, constructed_with, whole_model
 from optmap.translate.steps.read.clipping import find_clips
 from optmap.translate.steps.read.forward import check_forward, find_clearing, find_forward
 from optmap.translate.steps.read.interface import check_computed_inside, check_interface, choose_interface
@@ -159,9 +159,8 @@ def _adding(step: Step) -> ast.stmt | None:
 
 def _one_model(step: Step) -> Chain:
     """The model all of whose parameters, and nothing else, the optimizer was given. Raises NotPlain."""
-    word = step.event.site.api.framework.facts.parameters.trainable
     for site in step.holder.sites:
-        if len(step.models) != 1 or is_accessor(constructed_with(site), word) is None:
+        if len(step.models) != 1 or whole_model(step.module, constructed_with(site), site) is None:
             raise NotPlain(Why.NOT_ONE_MODEL, optimizer=step.holder.text)
     if b"add_param_group" in step.source.body:
         raise NotPlain(Why.ADDS_GROUPS)
