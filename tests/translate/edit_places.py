@@ -36,6 +36,9 @@ STEP_WORDS = {
     "minimize",
     "value_and_grad",
     "run",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
 }
 BRACKETS = {("[", "]"), ("[*", "]"), ("list(", ")"), ("float(", ")"), ("iter(", ")")}
 """What may be put around an expression."""
@@ -74,6 +77,7 @@ class Places:
             for target in node.targets
         }  # fmt: skip
         """The functions that give gradients."""
+        self.sums = b"total is None" in result.output
         codes = {item.code.id for item in result.diagnostics}
         self.passed = "OM316" in codes
         self.attached = "OM315" in codes
@@ -95,11 +99,11 @@ class Places:
         return self.starts[first - 1], self.starts[last] if last < len(self.starts) else len(self.body)
 
     def room(self, statement: ast.stmt) -> Span:
-        """A statement with the blanks, semicolons and line ends around it."""
+        """A statement with the blanks and semicolons around it, and the line ends behind it."""
         start, end = self.span(statement)
         before, behind = (
             re.search(rb"[ \t;]*\Z", self.body[:start]),
-            re.match(rb"[ \t;]*(\r\n|\r|\n)?", self.body[end:]),
+            re.match(rb"[ \t;]*(\r\n|\r|\n)*", self.body[end:]),
         )
         assert before is not None
         assert behind is not None
@@ -220,15 +224,16 @@ class Places:
         for step in self.steps:
             if _within(edit, self.span(step)):
                 return True
-            block = self.block(step)
-            last = max(index for index, node in enumerate(block) if node is step or self._takes_part(node))
-            if (
-                self.lines(block[0])[0] <= edit.start
-                and edit.end <= self.lines(block[last])[1]
-                and self._of_statements(edit)
-            ):
-                return True
             around = [step, *(node for node in self.ancestors(step) if isinstance(node, ast.stmt))]
+            for inner in around if self.sums else (step,):  # gradients that are added up are those of a block around
+                block = self.block(inner)
+                last = max(index for index, node in enumerate(block) if node is inner or self._takes_part(node))
+                if (
+                    self.lines(block[0])[0] <= edit.start
+                    and edit.end <= self.lines(block[last])[1]
+                    and self._of_statements(edit)
+                ):
+                    return True
             behind = [
                 following for item in around for one, following in pairwise(self.block(item)) if following is item
             ]
@@ -249,7 +254,7 @@ class Places:
         gone = [
             node for node in decorators if not edit.text and any(_mentions(node, name) for name in ("function", "jit"))
         ]
-        places = [*map(self.lines, made), *map(self.lines, gone)]
+        places = [*map(self.lines, made), *map(self.lines, gone), *map(self.room, made)]
         return bool(self.steps) and any(_within(edit, place) for place in places)
 
     def _of_statements(self, edit: Edit) -> bool:

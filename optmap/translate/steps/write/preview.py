@@ -156,7 +156,7 @@ class _Planned(_Pieces):
             body = [self._body()] if plan.region else []
             body += [f"{self.names['loss']} = {self._value()}"] * (plan.loss is None)
             code = self.fill(self.words.gradients, body="\n".join(body))
-        last = [self.fill(self.words.total, total=self._total())] if plan.loop is not None else []
+        last = [self.fill(self.words.total, total=self._total())] * (plan.loop is not None)
         yield Piece(run, "\n".join((*lines[0], code, *last, *lines[1])))
 
     def _run(self) -> Sequence[ast.stmt]:
