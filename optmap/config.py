@@ -39,7 +39,7 @@ class Settings(NamedTuple):
     statistics: bool = False
 
 
-_KEYS: Final[dict[str, type[Any]]] = {
+KEYS: Final[dict[str, type[Any]]] = {
     "from": str, "to": str, "prefer": str, "faithful": bool, "strict": bool, "params": str, "exclude": list, "mappings": list,
     "versions": dict, "select": list, "ignore": list, "per-file-ignores": dict, "set": dict, "rewrite-step": bool,
     "verbose": bool, "quiet": bool, "statistics": bool,
@@ -117,9 +117,9 @@ def read_settings(path: Path) -> Settings:
 
 
 def _check(path: Path, key: str, value: Any) -> None:
-    if key not in _KEYS:
-        raise ConfigError(f"{path}: [tool.optmap]: unknown key {key!r}{nearest(key, _KEYS)}")
-    kind = _KEYS[key]
+    if key not in KEYS:
+        raise ConfigError(f"{path}: [tool.optmap]: unknown key {key!r}{nearest(key, KEYS)}")
+    kind = KEYS[key]
     if not isinstance(value, kind) or (kind is list and not all(isinstance(item, str) for item in value)):
         raise ConfigError(f"{path}: [tool.optmap] {key}: found {value!r}, expected {_EXPECTED[kind]}")
 

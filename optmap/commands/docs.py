@@ -25,9 +25,8 @@ def run(names: list[str], output: Path, mappings: tuple[Path, ...]) -> int:
     for path, text in write(loaded, chosen):
         target = output / path
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             write_new(target, text.encode())
-        except (OSError, WriteError) as error:
+        except WriteError as error:
             raise UsageError(f"--output: {target} cannot be written: {error}") from None
         count += 1
     sys.stderr.write(f"{count} pages written below {output}\n")

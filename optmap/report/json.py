@@ -62,7 +62,7 @@ def _file(path: str, result: FileResult) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "path": path, "changed": result.changed, "error": result.error, "calls": calls, "diagnostics": diagnostics,
-        "left": left,
+        "edits": [edit._asdict() for edit in result.edits], "left": left,
     }  # fmt: skip
 
 

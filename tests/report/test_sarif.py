@@ -22,12 +22,17 @@ TEXT = {
     "type": "object", "properties": {"text": {"type": "string", "minLength": 1}}, "required": ["text"],
     "additionalProperties": False,
 }  # fmt: skip
+HELP = {
+    "type": "object", "properties": {key: {"type": "string", "minLength": 1} for key in ("text", "markdown")},
+    "required": ["text"], "additionalProperties": False,
+}  # fmt: skip
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
 RULE = {
     "type": "object",
     "properties": {
         "id": {"type": "string"}, "name": {"type": "string", "pattern": "^[A-Za-z0-9]+$"}, "shortDescription": TEXT,
-        "fullDescription": TEXT, "help": TEXT,
+        "fullDescription": TEXT,
+        "help": HELP,
         "defaultConfiguration": {"type": "object", "properties": {"level": LEVEL}, "additionalProperties": False},
     },
     "required": ["id", "fullDescription", "defaultConfiguration"],
@@ -56,11 +61,39 @@ LOCATION = {
     "required": ["physicalLocation"],
     "additionalProperties": False,
 }  # fmt: skip
+REGION = {
+    "type": "object", "properties": {key: {"type": "integer", "minimum": 0} for key in ("byteOffset", "byteLength")},
+    "required": ["byteOffset", "byteLength"], "additionalProperties": False,
+}  # fmt: skip
+REPLACEMENT = {
+    "type": "object", "properties": {"deletedRegion": REGION, "insertedContent": TEXT}, "required": ["deletedRegion"],
+    "additionalProperties": False,
+}  # fmt: skip
+FIX = {
+    "type": "object",
+    "properties": {
+        "description": TEXT,
+        "artifactChanges": {
+            "type": "array", "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "artifactLocation": {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]},
+                    "replacements": {"type": "array", "items": REPLACEMENT, "minItems": 1},
+                },
+                "required": ["artifactLocation", "replacements"], "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["artifactChanges"], "additionalProperties": False,
+}  # fmt: skip
 RESULT = {
     "type": "object",
     "properties": {
         "ruleId": {"type": "string"}, "ruleIndex": {"type": "integer", "minimum": 0}, "level": LEVEL, "message": TEXT,
         "locations": {"type": "array", "items": LOCATION, "minItems": 1, "maxItems": 1}, "properties": {"type": "object"},
+        "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
+        "fixes": {"type": "array", "items": FIX},
     },
     "required": ["ruleId", "level", "message", "locations"],
     "additionalProperties": False,
@@ -182,3 +215,30 @@ def test_nothing_to_say_is_an_empty_run() -> None:
 )  # fmt: skip
 def test_paths_are_references(path: str, expected: str) -> None:
     assert uri(path) == expected
+
+
+def test_a_fix_makes_the_result(files: list[tuple[str, FileResult]]) -> None:
+    results = json.loads(REPORTS["sarif"](files))["runs"][0]["results"]
+    fixes = [fix for item in results for fix in item.get("fixes", ())]
+    assert len(fixes) == 1
+    name, data = next(iter(SOURCES.items()))
+    (change,) = fixes[0]["artifactChanges"]
+    assert change["artifactLocation"]["uri"] == uri(name)
+    for item in reversed(change["replacements"]):
+        start = item["deletedRegion"]["byteOffset"]
+        text = item.get("insertedContent", {}).get("text", "").encode()
+        data = data[:start] + text + data[start + item["deletedRegion"]["byteLength"] :]
+    assert data == dict(files)[name].output
+
+
+def test_fingerprints_are_unlike_and_outlive_moved_lines(tables: MappingSet) -> None:
+    options = Options(Framework("mindspore"), frozenset({Framework("torch")}))
+    call = "opt = torch.optim.Adam(net.parameters(), **options)\n"
+
+    def prints(text: str) -> list[str]:
+        log = json.loads(REPORTS["sarif"]([("a.py", translate_bytes(text.encode(), tables, options))]))
+        return [item["partialFingerprints"]["optmap/v1"] for item in log["runs"][0]["results"]]
+
+    first = prints(f"import torch\n{call}{call}")
+    assert len(set(first)) == len(first)
+    assert prints(f"import torch\n\n\n# moved\n{call}\n{call}") == first
