@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from optmap.mapping.records import Position, Record, key, own_key, place, store
+from optmap.mapping.records import Literal, Position, Record, key, own_key, place, store
 from optmap.mapping.state import Files, Slot
 from optmap.mapping.stored import Contents, MappingError, read_tables, stored
 
@@ -58,6 +58,8 @@ class Parameters(Record, title="parameters"):
     one_pass: bool = key("what they are given in can be iterated over once only", default=False)
     flag: str | None = key("the attribute that says whether a parameter is trained, where all are given", default=None)
     lists: bool = key("a group takes its parameters in a list, and no iterator", default=False)
+    idle_groups: tuple[str, ...] = key("keys of groups that train nothing: such a group has no other", default=())
+    idle_keys: dict[str, Literal] = key("key of a group -> the value at which it does nothing", default={})
     own_names: bool = key("a parameter has its name in its attribute `name`", default=False)
     rename: str | None = key("the call that tells equal names apart, where no two may be equal", default=None)
     join: str | None = key("what does so as well", default=None)
@@ -132,6 +134,16 @@ class Shown(Record, title="shown"):
     training: str = key("what puts {model} into training mode", default="")
     evaluation: str = key("what puts {model} into evaluation mode", default="")
     idiom: str = key("what is said of a step for which no code can be shown", default="")
+
+
+class Scaling(Record, title="scaling"):
+    """Loss scales: what multiplies the loss, and how gradients are divided where no optimizer does so by itself."""
+
+    managers: tuple[str, ...] = key("import paths of what holds a scale", default=())
+    takes: tuple[str, ...] = key("its arguments: the scale, and whether the gradients are divided there", default=())
+    dividing: tuple[str, ...] = key("import paths of what divides the gradients by itself", default=())
+    divided: str | None = key("code that has {optimizer} divide by a $scale, with a {name} of its own", default=None)
+    since: str = key("the version from which on this code runs", default="")
 
 
 class Steps(Record, title="steps"):
@@ -247,6 +259,7 @@ class Facts(Record, title="framework"):
     rates: Rates = key("learning rates", default=Rates())
     schedules: Schedules = key("learning-rate schedules", default=Schedules())
     models: Models = key("models and tensors", default=Models())
+    scaling: Scaling = key("loss scales", default=Scaling())
     steps: Steps = key("training steps", default=Steps())
     saved: Files | None = key("files with the state of optimizers", default=None)
     frontier: Frontier = key("what its names give", default=Frontier())

@@ -51,7 +51,10 @@ class Insert(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """A statement goes with its line, or a decorator, or one name of an import, or one keyword of a call."""
+    """A statement goes with its line, or a decorator, a name of an import, a keyword of a call, or an element of a list.
+
+    An entry of a dictionary goes with its key and its value, each deleted.
+    """
 
     node: ast.stmt | ast.expr | Member
     blank_lines: bool = False

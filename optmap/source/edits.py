@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from optmap.source.calls import Items, Span, comments_in, read_call, skip_gap
+from optmap.source.calls import Items, Span, comments_in, display_items, read_call, skip_gap
 from optmap.source.text import Source
 from optmap.values import NamedTuple
 
@@ -69,20 +69,25 @@ def remove_pieces(source: Source, items: Items, gone: Sequence[int]) -> list[Edi
     return edits
 
 
+def members_of(owner: ast.AST) -> Sequence[ast.AST | None]:
+    """What goes alone: keywords of a call, names of an import, elements of a display or keys of a dictionary."""
+    names = ("keywords", "names", "elts", "keys")
+    return next((getattr(owner, name) for name in names if hasattr(owner, name)), ())
+
+
 def remove_members(
-    source: Source, owner: ast.Call | ast.Import | ast.ImportFrom, gone: Sequence[ast.alias | ast.keyword]
+    source: Source, owner: ast.Call | ast.Import | ast.ImportFrom | ast.List | ast.Dict, gone: Sequence[ast.AST]
 ) -> list[Edit]:
-    """Remove keywords of a call, or some of the names that an import binds."""
+    """Remove keywords of a call, some of the names that an import binds, or items of a display."""
+    wanted = {id(member) for member in gone}
     if isinstance(owner, ast.Call):
         call = read_call(source, owner)
-        values = {id(member.value) for member in gone if isinstance(member, ast.keyword)}
+        values = {id(item.value) for item in owner.keywords if id(item) in wanted}
         return remove_pieces(
             source, call.items, [i for i, item in enumerate(call.arguments) if id(item.node) in values]
         )
-    wanted = {id(member) for member in gone}
-    return remove_pieces(
-        source, _imported(source, owner), [i for i, item in enumerate(owner.names) if id(item) in wanted]
-    )
+    items = display_items(source, owner) if isinstance(owner, ast.List | ast.Dict) else _imported(source, owner)
+    return remove_pieces(source, items, [i for i, item in enumerate(members_of(owner)) if id(item) in wanted])
 
 
 def _imported(source: Source, statement: ast.Import | ast.ImportFrom) -> Items:
@@ -109,6 +114,9 @@ def remove_range(source: Source, start: int, end: int) -> Edit:
     tail = text[len(text.rstrip(" \t")) :]
     needs_break = not text.rstrip(" \t").endswith(("\n", "\r")) and end < len(source.body)
     lead = "  " if text[:1] in (" ", "\t") else ""
+    rest = rest_of_line(source, end)
+    if needs_break and not source.body[rest.start : rest.end].strip():
+        return Edit(start, rest.end, lead + kept)
     return Edit(start, end, lead + kept + newline + (indent if needs_break else tail))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from optmap.source.calls import Span
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
-from optmap.source.edits import Edit, line_indent, remove_members, rest_of_line, start_of_line, starts_line
+from optmap.source.edits import Edit, line_indent, members_of, remove_members, rest_of_line, start_of_line, starts_line
 from optmap.source.layout import (
     above_comments,
     decorator_removal,
@@ -45,13 +45,13 @@ class StatementLayout:
 
     def delete(self, change: Delete) -> list[Edit]:
         node = change.node
-        if isinstance(node, ast.expr):
-            return [decorator_removal(self.source, node)]
         if not isinstance(node, ast.stmt):
             owner = Module.of(self.source).parent(node)
-            members = owner.keywords if isinstance(owner, ast.Call) else owner.names  # type: ignore[union-attr]
-            gone = [member for member in members if id(member) in self.deleted]
-            return remove_members(self.source, owner, gone) if gone[0] is node else []  # type: ignore[arg-type]
+            assert owner is not None
+            if isinstance(node, ast.expr) and hasattr(owner, "decorator_list"):
+                return [decorator_removal(self.source, node)]
+            gone = [member for member in members_of(owner) if id(member) in self.deleted]
+            return remove_members(self.source, owner, gone) if gone[:1] == [node] else []  # type: ignore[arg-type]
         alone = self._empties_block(node)
         edit = removal(self.source, node, alone=alone)
         return [with_blank_lines(self.source, edit) if change.blank_lines and not alone else edit]

@@ -134,7 +134,8 @@ class Outcome(NamedTuple):
 
     `vetoes` hold for the whole round; `found` are those that have come up in it, `clashes` those of variables that several
     optimizers want to be changed in different ways. `mentions` are findings that a pass may know better; of those in
-    `constructing` (ids) the call counts as refused. `left` are the constructor calls that are not translated.
+    `constructing` (ids) the call counts as refused. `left` are the constructor calls that are not translated. `names` are new
+    names of schedules, by the id of their scope, with the optimizer that each belongs to.
     """
 
     vetoes: Vetoes
@@ -144,6 +145,7 @@ class Outcome(NamedTuple):
     clashes: Vetoes = {}
     bonds: tuple[Bond, ...] = ()
     tied: Mapping[int, Tied] = {}
+    names: Mapping[tuple[int, str], str] = {}
     left: frozenset[Member] = frozenset()
     findings: tuple[Finding, ...] = ()
     calls: tuple[CallResult, ...] = ()

@@ -81,6 +81,7 @@ class Places:
         codes = {item.code.id for item in result.diagnostics}
         self.passed = "OM316" in codes
         self.attached = "OM315" in codes
+        self.scaled = "OM321" in codes
 
     # Offsets
 
@@ -132,7 +133,7 @@ class Places:
         paired = {id(edit) for pair in self._wrapped(edits) for edit in pair}
         rules: list[Callable[[Edit], bool]] = [
             self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
-            self._of_a_move, self._of_comments,
+            self._of_a_move, self._of_comments, self._of_an_idle_group, self._of_a_tensor_of_rates, self._of_a_loss_scale,
         ]  # fmt: skip
         return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
 
@@ -326,6 +327,40 @@ class Places:
             or (edit.start == self.span(node)[0] and self._ends(node, edit.end))
             for node in moves
         )
+
+    def _of_an_idle_group(self, edit: Edit) -> bool:
+        """A group or a key that says nothing to another framework, with its comma."""
+        idle = [
+            node for node in self.nodes
+            if isinstance(node, ast.List | ast.Dict) and re.search(r"order_params|grad_centralization", ast.unparse(node))
+        ]  # fmt: skip
+        return not edit.text.strip() and any(_within(edit, self.span(node)) for node in idle)
+
+    def _of_a_tensor_of_rates(self, edit: Edit) -> bool:
+        """`rates = Tensor(x)`: what is around x, or the statement."""
+        made = [
+            node
+            for node in self.nodes
+            if self.attached and isinstance(node, ast.Assign) and _mentions(node.value, "Tensor")
+        ]
+        return not edit.text and any(
+            _within(edit, self.span(node.value)) or (edit.start, edit.end) == self.lines(node) for node in made
+        )
+
+    def _of_a_loss_scale(self, edit: Edit) -> bool:
+        """What multiplies the loss goes, or becomes 1.0; or a hook stands behind the optimizer."""
+        if not self.scaled:
+            return False
+        scales = [node for node in self.nodes if isinstance(node, ast.expr) and edit.text == "1.0"]
+        gone = [
+            node for node in self.nodes
+            if isinstance(node, ast.keyword | ast.Assign) and "scale" in ast.unparse(node) and not edit.text
+        ]  # fmt: skip
+        new = _parsed(edit.text) or []
+        hook = [type(node) for node in new] == [ast.FunctionDef, ast.Expr] and "register_step_pre_hook" in edit.text
+        whole = any((edit.start, edit.end) == self.span(node) for node in scales)
+        removed = any(self.span(node)[0] <= edit.end and edit.start <= self.span(node)[1] for node in gone)
+        return whole or removed or (edit.start == edit.end and hook)
 
     def _forwards(self) -> set[int]:
         """Where `forward` is defined in a class, or taken from an object."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from optmap.source.changes import Change, Delete, Insert, Where
+from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.layout import first_offset
 from optmap.source.model import How, Module, Variable
@@ -18,6 +18,7 @@ from optmap.translate.constructors.spelling import NewImport
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.unit import Outcome, Unit
 
+_NAME = re.compile(r"(?<![\w.])[^\W\d]\w*+(?!=(?!=))")
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 
 
@@ -30,7 +31,7 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     needed = [new for change in changes for new in change.needed]
     gone = [node for change in changes for node in change.gone]
     added = import_changes(unit.source, needed, sites)
-    removed = removal_changes(unit.source, gone)
+    removed = removal_changes(unit.source, gone, written_names(before.changes))
     return before._replace(imports=(*added, *removed))
 
 
@@ -79,14 +80,24 @@ def _anchor(source: Source) -> tuple[ast.stmt | None, ast.stmt | None]:
     return None, previous
 
 
-def removal_changes(source: Source, left: Iterable[ast.expr]) -> list[Change]:
-    """Remove imports that nothing uses any more once the given references to what they import have gone."""
+def written_names(changes: Iterable[Change]) -> frozenset[str]:
+    """The names that new code may use."""
+    templates = (change.template for change in changes if isinstance(change, Insert | Replace))
+    pieces = (piece for template in templates for piece in template.pieces if isinstance(piece, str))
+    return frozenset(name for piece in pieces for name in _NAME.findall(piece))
+
+
+def removal_changes(source: Source, left: Iterable[ast.expr], written: Collection[str] = ()) -> list[Change]:
+    """Remove imports that nothing uses any more once the given references to what they import have gone.
+
+    New code uses names that are `written`.
+    """
     module = Module.of(source)
     roots = {id(root): root for node in left if (root := root_of(node)) is not None}
     variables = {variable for root in roots.values() if (variable := module.variable(root)) is not None}
     gone: dict[ast.AST | None, list[ast.AST]] = {}
     for variable in variables:
-        used = any(id(node) not in roots for node in module.names(variable.text))  # or deleted, or shadowed
+        used = variable.text in written or any(id(node) not in roots for node in module.names(variable.text))
         if not used and _is_removable(source, module, variable):
             for binding in variable.bindings:
                 gone.setdefault(module.parent(binding.target), []).append(binding.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from optmap.source.changes import Change
 from optmap.translate.constructors.translate import CallOutcome, CallTranslation
@@ -10,7 +10,7 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.parameters.sharing import Sharing
 from optmap.translate.results import CallResult, Status
-from optmap.translate.unit import STEPS, Member, Outcome, Tied, Translation, Unit, Veto, failed_on
+from optmap.translate.unit import STEPS, Bond, Member, Outcome, Tied, Translation, Unit, Veto, failed_on
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
@@ -42,6 +42,9 @@ class _Constructors:
         self.done: list[Translation] = []
         self.given_up: dict[Member, Veto] = {}
         self.inside: dict[int, Sequence[Change]] = {}
+        self.names = dict(before.names)
+        self.taken = dict(before.names)
+        self.unscaled = False
 
     def call(self, site: CallSite) -> None:
         veto = self.before.vetoes.get(id(site.node))
@@ -52,9 +55,10 @@ class _Constructors:
             self.findings += [veto.finding] if veto.finding is not None else []
         else:
             tied = self.before.tied.get(id(site.node), Tied())
-            self._translated(
-                site, CallTranslation(self.unit, self.options, site, self.sharing, tied, self.optimizers).run()
+            made = CallTranslation(
+                self.unit, self.options, site, self.sharing, tied, self.optimizers, self.taken, self.before.vetoes
             )
+            self._translated(site, made.run())
 
     def _translated(self, site: CallSite, outcome: CallOutcome) -> None:
         self.findings += outcome.findings
@@ -64,11 +68,22 @@ class _Constructors:
             self._result(site, Status.REFUSED)
         else:
             self.done.append(outcome.done)
+            self.names.update(outcome.names)
+            self.taken.update(outcome.taken)
+            self.unscaled = self.unscaled or outcome.unscaled
             self.inside[id(site.node)] = outcome.inside
             self.results.append(self.unit.result(site.node, site.api.name, outcome.done.target, Status.TRANSLATED))
 
     def _result(self, site: CallSite, status: Status) -> None:
         self.results.append(self.unit.result(site.node, site.api.name, None, status))
+
+    def _scale_bonds(self) -> Iterator[Bond]:
+        """The optimizers of a file that divide by a loss scale do so no more, or go on all together."""
+        if self.unscaled:
+            from optmap.translate.constructors.loss_scale import bond, gives_scale
+
+            scaled = [site for site in self.unit.sites.calls if gives_scale(site)]
+            yield from (bond(site, scaled) for site in scaled)
 
     def outcome(self) -> Outcome:
         done = {id(item.site.node) for item in self.done}
@@ -77,6 +92,8 @@ class _Constructors:
             found=self.given_up,
             clashes=self.sharing.clashes(self.inside),
             left=left,
+            names=self.names,
+            bonds=(*self.before.bonds, *self._scale_bonds()),
             optimizers=tuple(self.done),
             calls=(*self.before.calls, *self.results),
         )

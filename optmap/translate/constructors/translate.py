@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from optmap.diagnostics import (
+    EXECUTION_DROPPED,
     FROZEN_LATER,
     GROUP_KEY,
     HIDDEN_GROUPS,
@@ -18,14 +20,16 @@ from optmap.diagnostics import (
     PARAMETERS_KEPT,
     SCHEDULE_ARGUMENT,
     UNEDITABLE,
+    UNSUPPORTED_ARGUMENT,
     Code,
 )
 from optmap.mapping.plan import Inferred, Plan, Prefer
-from optmap.mapping.values import Value, read_value
+from optmap.mapping.values import Value, literal_value, read_value
 from optmap.mapping.vocabulary import PARAMETERS
 from optmap.source.bind import Given, Signature, bind
 from optmap.source.calls import CallText, read_call
 from optmap.source.changes import Change, Replace
+from optmap.source.templates import CallTemplate
 from optmap.source.text import SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.learning_rate import learning_rate_object
@@ -41,36 +45,54 @@ from optmap.translate.options import Options
 from optmap.translate.parameters.edits import parameter_changes, uses_names
 from optmap.translate.parameters.groups import ParametersArgument
 from optmap.translate.parameters.sharing import Sharing
-from optmap.translate.unit import Member, Rewritten, Tied, Translation, Unit, Veto
+from optmap.translate.unit import Member, Rewritten, Tied, Translation, Unit, Veto, Vetoes
 from optmap.values import NamedTuple
+
+if TYPE_CHECKING:
+    from optmap.translate.constructors.loss_scale import Unscaled
+    from optmap.translate.schedules.rates import Attached
 
 
 class CallOutcome(NamedTuple):
     """What to report of a call, and how it is translated, if it is: `inside` are the changes of what its parameters hold.
 
-    `given_up` are members of its group that have to be left as they are for its sake.
+    `given_up` are members of its group that have to be left as they are for its sake, `names` new names of schedules,
+    `taken` all new names. With `unscaled` the loss of the file is scaled no more.
     """
 
     findings: tuple[Finding, ...]
     done: Translation | None = None
     inside: tuple[Change, ...] = ()
     given_up: tuple[tuple[Member, Veto], ...] = ()
+    names: Mapping[tuple[int, str], str] = {}
+    taken: Mapping[tuple[int, str], str] = {}
+    unscaled: bool = False
 
 
 class CallTranslation:
-    """The translation of one call; `tied` is what its schedules ask for, `optimizers` are the ids of all constructor calls."""
+    """The translation of one call; `tied` is what its schedules ask for, `optimizers` are the ids of all constructor calls.
+
+    `taken` are the names that schedules have, by the id of their scope, with their optimizers.
+    """
 
     def __init__(
-        self, unit: Unit, options: Options, site: CallSite, sharing: Sharing, tied: Tied, optimizers: Collection[int]
-    ) -> None:
+        self, unit: Unit, options: Options, site: CallSite, sharing: Sharing, tied: Tied, optimizers: Collection[int],
+        taken: Mapping[tuple[int, str], str], vetoes: Vetoes,
+    ) -> None:  # fmt: skip
+        self.unit = unit
         self.source = unit.source
-        self.sites = unit.sites
         self.site = site
         self.tables = unit.tables
         self.options = options
         self.sharing = sharing
         self.tied = tied
         self.optimizers = optimizers
+        self.taken = taken
+        self.vetoes = vetoes
+        self.attached: Attached | None = None
+        """What a learning rate becomes that holds one for each step."""
+        self.scaled: Unscaled | None = None
+        """What multiplies the loss by a scale that the target lacks."""
         self.bound: tuple[Given, ...] | None = None
         """What the parameters of the class as it is now get from the call."""
 
@@ -97,12 +119,20 @@ class CallTranslation:
             return self._refused(
                 SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, self._given(call, "learning_rate"))
             )
-        if self.tied.serving is not None and self.tied.serving.moved:  # the schedule takes the rate's place
-            rate = self._given(call, "learning_rate")
-            for place in [rate] if rate is not None else []:
-                values[place] = Value()
-                arguments[place] = arguments[place]._replace(value=Value())
-        resolved, serving, given_up = self._served(arguments, parameters.groups if parameters else None)
+        rate = self._given(call, "learning_rate")
+        gone = self.tied.serving is not None and bool(self.tied.serving.moved)  # the schedule takes the rate's place
+        lists = self.site.api.framework.facts.rates.lists
+        if rate is not None and (gone or (lists and values[rate].elements is not None)):
+            values[rate] = Value()
+            arguments[rate] = arguments[rate]._replace(value=Value())
+        groups = parameters.groups if parameters else None
+        resolved, serving, given_up = self._served(arguments, groups)
+        if isinstance(resolved, Refusal) and (scale := self._given(call, "loss_scale")) is not None:
+            resolved = self._unscaled(call, scale, resolved)
+            if self.scaled is not None:
+                arguments[scale] = arguments[scale]._replace(value=literal_value(1.0))
+                values[scale] = literal_value(1.0)
+                resolved, serving, given_up = self._served(arguments, groups)
         if isinstance(resolved, Refusal):
             from optmap.translate.parameters.advice import in_own_words
 
@@ -111,8 +141,10 @@ class CallTranslation:
         if hidden is not None:
             message = f"parameter groups are built elsewhere, and {hidden.reason}; write them at the call"
             return self._refused(HIDDEN_GROUPS, message, self._at(call, index))._replace(given_up=given_up)
-        refusal = self._group_rate(parameters, serving) if parameters is not None and serving is not None else None
-        refusal = refusal or (self._schedule(call, resolved) if serving is None else None)
+        refusal = self._schedule(call, resolved) if serving is None else None
+        moved = serving.moved if serving is not None else self.options.target.facts.schedules.function or ""
+        if parameters is not None and (serving is not None or self.attached is not None):
+            refusal = refusal or self._group_rate(parameters, moved)
         refusal = refusal or self._inside(call, resolved, parameters, index)
         if refusal is not None:
             return CallOutcome((refusal,), given_up=given_up)
@@ -133,6 +165,23 @@ class CallTranslation:
                 veto = Veto(f"the optimizer on line {self.site.node.lineno} has to become another class ({why})")
                 return usual, None, tuple((member, veto) for member in self.tied.schedules)
         return resolved, serving, ()
+
+    def _unscaled(self, call: CallText, index: int, resolved: Refusal) -> Refusal:
+        """Look whether a loss scale that the target lacks can go together with what multiplies the loss by it."""
+        from optmap.translate.constructors.loss_scale import unscaled
+
+        mine = [item.index == index and item.code is UNSUPPORTED_ARGUMENT for item in resolved.reasons]
+        if not any(mine) or not self.site.api.framework.facts.scaling.managers:
+            return resolved
+        scale = call.arguments[index].node
+        found = unscaled(self.unit, self.site, scale, self.taken, self.vetoes)
+        if not isinstance(found, str):
+            self.scaled = found
+            return resolved
+        found_in = zip(resolved.reasons, mine, strict=True)
+        return Refusal(
+            tuple(item._replace(statement=f"{item.statement}, and {found}") if own else item for item, own in found_in)
+        )
 
     def _refused(self, code: Code, message: str, at: Place) -> CallOutcome:
         said, _, shown = message.partition("\n")
@@ -183,18 +232,25 @@ class CallTranslation:
         if argument is None or what is None:
             return None
         from optmap.translate.constructors.rate_list import rate_list_advice
+        from optmap.translate.schedules.rates import attach_rates
 
         target = resolved.plan.target
+        lists = self.site.api.framework.facts.rates.lists
+        found = attach_rates(self.unit, self.site, argument.node, self.taken) if lists else None
+        if found is not None and not isinstance(found, str):
+            self.attached = found
+            return None
         advice = rate_list_advice(self.source, what, argument.node, self.site.api.framework, target)
-        message = f"the learning rate is {what.text}, which {target.name} cannot take{advice}"
+        why = f" ({found})" if found is not None else ""
+        message = f"the learning rate is {what.text}, which {target.name} cannot take{why}{advice}"
         return Finding(SCHEDULE_ARGUMENT, message, argument.span)
 
-    def _group_rate(self, found: ParametersArgument, serving: Serving) -> Finding | None:
+    def _group_rate(self, found: ParametersArgument, moved: str) -> Finding | None:
         """A schedule that is attached sets the rate of every group, one that was passed that of the others."""
-        for entry in found.entries if serving.moved else ():
+        for entry in found.entries if moved else ():
             if entry.key in ("lr", "learning_rate") and entry.sets:
                 message = f"a group has its own learning rate on line {entry.value.lineno}"
-                message = f"{message}, which the schedule leaves alone and {serving.moved} does not"
+                message = f"{message}, which the schedule leaves alone and {moved} does not"
                 return Finding(SCHEDULE_ARGUMENT, message, self.site.node)
         return None
 
@@ -226,10 +282,11 @@ class CallTranslation:
         refusal = unsafe_edit(self.source, self.site, call, plan, self.optimizers)
         if refusal is not None:
             return CallOutcome((refusal,))
-        own = Replace(call.node, call_template(self.source, call, values, plan, spelling.text, inferred))
+        own = Replace(call.node, self._template(call, values, plan, spelling.text, inferred))
         inside: tuple[Change, ...] = ()
         if parameters is not None and index is not None and plan.target.parameters_argument is not None:
             inside = parameter_changes(self.source, parameters, plan, self.site.node)
+            findings += self._idle_findings(parameters)
             findings += self._parameter_findings(parameters, call.arguments[index].span)
         elif index is not None:
             from optmap.translate.parameters.advice import left_out
@@ -246,8 +303,33 @@ class CallTranslation:
             reasons = tuple(exact_advice(reason, plan, text, self._weight_decay(call)) for reason in reasons)
         needed = (spelling.needs,) if spelling.needs is not None else ()
         change = Rewritten((self.site.node,), (own, *inside), needed, (self.site.callee,))
+        names: Mapping[tuple[int, str], str] = {}
+        if self.scaled is not None:
+            findings.append(self.scaled.finding)
+            gone = (*change.gone, *self.scaled.gone)
+            change = change._replace(changes=(*change.changes, *self.scaled.changes), gone=gone)
+        if (rates := self.attached) is not None:
+            findings += rates.findings
+            names = rates.names
+            change = change._replace(
+                changes=(*change.changes, *rates.changes),
+                needed=(*change.needed, *rates.needed),
+                gone=(*change.gone, *rates.gone),
+            )
         done = Translation(self.site, plan.target, change)
-        return CallOutcome((*self._findings(call, reasons), *findings), done, inside)
+        taken = {**names, **(self.scaled.names if self.scaled is not None else {})}
+        said, went = (*self._findings(call, reasons), *findings), self.scaled is not None and self.scaled.taken
+        return CallOutcome(said, done, inside, names=names, taken=taken, unscaled=went)
+
+    def _template(
+        self, call: CallText, values: list[Value], plan: Plan, callee: str, inferred: str | None
+    ) -> CallTemplate:
+        made = call_template(self.source, call, values, plan, callee, inferred)
+        if self.attached is None:
+            return made
+        rate, value = self._given(call, "learning_rate"), self.attached.value
+        given = (item._replace(value=value) if item.place == rate else item for item in made.arguments)
+        return made._replace(arguments=tuple(given))
 
     def _normalizes_nothing(self, parameters: ParametersArgument) -> bool:
         """Whether all parameters are those of models that surely hold no normalization layer."""
@@ -284,6 +366,13 @@ class CallTranslation:
         index = self._given(call, "l2", "decoupled_decay")
         span = call.arguments[index].value_span if index is not None else None
         return self.source.text(span.start, span.end) if span is not None else None
+
+    def _idle_findings(self, parameters: ParametersArgument) -> Iterator[Finding]:
+        for item in parameters.idle:
+            node = item if isinstance(item, ast.Dict) else item.value
+            key = ast.unparse(item.keys[0] or item) if isinstance(item, ast.Dict) else repr(item.key)
+            message = f"{key} was dropped: it changes how, not what, {self.site.api.name} computes"
+            yield Finding(EXECUTION_DROPPED, message, node)
 
     def _parameter_findings(self, parameters: ParametersArgument, at: Place) -> Iterator[Finding]:
         known = self.options.target.facts.parameters.trainable

@@ -10,7 +10,7 @@ from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Parameters
 from optmap.mapping.plan import Plan, group_key
 from optmap.source.calls import comments_in
-from optmap.source.changes import Change, Rename, Replace
+from optmap.source.changes import Change, Delete, Rename, Replace
 from optmap.source.model import Module
 from optmap.source.templates import Template, template
 from optmap.source.text import Source
@@ -59,6 +59,8 @@ class _Changes:
                 self._accessor(call)
         for entry in self.found.entries:
             self._key(entry)
+        for item in self.found.idle:
+            self._idle(item)
 
     def _replace(self, node: ast.expr, text: str) -> None:
         self.changes.append(Replace(node, template(text, node=node)))
@@ -106,6 +108,13 @@ class _Changes:
             return
         text = self.source.text(self.source.start(entry.node), self.source.end(entry.node))
         self.changes.append(Replace(entry.node, Template(text.replace(entry.key, key))))
+
+    def _idle(self, item: ast.Dict | GroupEntry) -> None:
+        """Take away a group that trains nothing, or an entry that does nothing."""
+        if isinstance(item, ast.Dict) or isinstance(item.node, ast.keyword):
+            self.changes.append(Delete(item if isinstance(item, ast.Dict) else item.node))
+        else:
+            self.changes += (Delete(item.node), Delete(item.value))
 
     def _filter(self, call: ast.Call) -> bool:
         """`filter(lambda p: p.requires_grad, X.parameters())` asks for what trainable_params() returns: keep X's call."""

@@ -53,7 +53,7 @@ class ParametersArgument:
     say nothing about what they hold, `lost` why variables were not followed, `unreadable` a group whose keys cannot be
     read. `literals` are the strings that parameters' names are compared with, `picks` says whether names are looked at at
     all, `name_attribute` whether parameters are asked for their own. `asked` are accessors that only conditions look at,
-    `sums` those of iterators, which cannot be added up.
+    `sums` those of iterators, which cannot be added up. `idle` are groups and entries of groups that do nothing.
     """
 
     def __init__(self) -> None:
@@ -65,6 +65,7 @@ class ParametersArgument:
         self.filters: list[ast.Call] = []
         self.asked: list[ast.Call] = []
         self.sums: list[ast.BinOp] = []
+        self.idle: list[ast.Dict | GroupEntry] = []
         self.opaque: list[ast.expr] = []
         self.unreadable: ast.expr | None = None
         self.lost: list[Lost] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from weakref import proxy
 
 from optmap.mapping.framework import Framework
@@ -221,11 +221,24 @@ class Reader:
         if entries is None:
             self.found.unreadable = self.found.unreadable or display
         elif self.walk.first("group", id(display)):
+            if self._is_idle(display, entries):
+                self.found.idle.append(display)  # type: ignore[arg-type]
+                entries = []
             for entry in entries:
                 self.entry(entry)
 
+    def _is_idle(self, display: ast.expr, entries: Sequence[GroupEntry]) -> bool:
+        """Tell whether a group trains nothing and can go from among others."""
+        around = self.module.parent(display)
+        alone = not isinstance(display, ast.Dict) or not isinstance(around, ast.List) or len(around.elts) < 2
+        return not alone and [entry.key in self.names.idle_groups for entry in entries] == [True]
+
     def entry(self, entry: GroupEntry) -> None:
-        self.found.entries.append(entry)
+        known = isinstance(entry.value, ast.Constant) and entry.sets and entry.key in self.names.idle_keys
+        if known and isinstance(entry.value, ast.Constant) and entry.value.value is self.names.idle_keys[entry.key]:
+            self.found.idle.append(entry)
+        else:
+            self.found.entries.append(entry)
         if (link := self.walk.link) is not None:
             link.grouped = True
         if entry.key != "params" or not entry.sets:

@@ -7,7 +7,6 @@ schedule was, and a function again at every step, so that its names must have on
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 
 from optmap.diagnostics import SCHEDULE_STEPS
 from optmap.mapping.sections import Api
@@ -27,7 +26,7 @@ from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where a schedule is attached: behind this statement, which binds the optimizer to a name or an attribute of self."""
 
     statement: ast.stmt
@@ -89,11 +88,11 @@ def _math(module: Module, optimizers: tuple[CallSite, ...]) -> list[NewImport] |
     return [NewImport("math", "math")]
 
 
-def _places(source: Source, module: Module, optimizers: tuple[CallSite, ...], taken: Taken) -> list[_Place] | str:
-    found: list[_Place] = []
+def _places(source: Source, module: Module, optimizers: tuple[CallSite, ...], taken: Taken) -> list[Place] | str:
+    found: list[Place] = []
     given = dict(taken)
     for site in optimizers:
-        place = _place(source, module, site, given)
+        place = place_of(source, module, site, given)
         if isinstance(place, str):
             return place
         given[id(place.scope), place.scheduler] = place.optimizer
@@ -101,7 +100,8 @@ def _places(source: Source, module: Module, optimizers: tuple[CallSite, ...], ta
     return found
 
 
-def _place(source: Source, module: Module, site: CallSite, taken: Mapping[tuple[int, str], str]) -> _Place | str:
+def place_of(source: Source, module: Module, site: CallSite, taken: Taken, name: str = "scheduler") -> Place | str:
+    """Where a schedule of an optimizer goes, or what else has a new name; a clause that says why there is no place."""
     statement = module.parent(site.node)
     variable = module.holder(site.node)
     target: ast.expr | None = None
@@ -114,10 +114,10 @@ def _place(source: Source, module: Module, site: CallSite, taken: Mapping[tuple[
         return f"there is more than one statement on line {site.node.lineno}"
     text, scope = ast.unparse(target), variable.scope
     lead = f"{ast.unparse(target.value)}." if isinstance(target, ast.Attribute) else ""
-    names = [f"{lead}scheduler", f"{text}_scheduler"]
-    free = (name for name in names if taken.get((id(scope), name), text) == text)
-    name = next((name for name in free if not source.mentions(name.rpartition(".")[2])), None)
-    return _Place(statement, scope, text, name) if name else f"the file already has {' and '.join(names)}"
+    names = [f"{lead}{name}", f"{text}_{name}"]
+    free = (each for each in names if taken.get((id(scope), each), text) == text)
+    found = next((each for each in free if not source.mentions(each.rpartition(".")[2])), None)
+    return Place(statement, scope, text, found) if found else f"the file already has {' and '.join(names)}"
 
 
 def has_own_lines(source: Source, statement: ast.stmt) -> bool:
@@ -127,7 +127,7 @@ def has_own_lines(source: Source, statement: ast.stmt) -> bool:
     return starts_line(source, source.start(statement)) and (not tail or tail.startswith("#"))
 
 
-def _finding(ownership: Ownership, api: Api, site: CallSite, place: _Place) -> Finding:
+def _finding(ownership: Ownership, api: Api, site: CallSite, place: Place) -> Finding:
     message = f"{api.name} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
     lines = ownership.counters.lines(site)
     if lines:

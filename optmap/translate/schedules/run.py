@@ -32,6 +32,7 @@ def run(unit: Unit, before: Outcome) -> Outcome:
         constructing=before.constructing | refused,
         bonds=tuple(_bonds(room)),
         tied=_tied(room),
+        names={name: optimizer for item in done for name, optimizer in item.names.items()},
         schedules=tuple(Translation(item.site, item.target, _rewritten(room, item)) for item in done),
         calls=(*before.calls, *results),
     )

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from optmap.diagnostics import STEP, STEP_NOT_PLAIN, UNFOLLOWED_STEP
+from optmap.diagnostics import SCHEDULE_STEPS, STEP, STEP_NOT_PLAIN, STEP_REWRITTEN, UNFOLLOWED_STEP
 from optmap.mapping.frameworks import Facts, Gradients, Kind, fill
-from optmap.source.changes import Rename
+from optmap.source.changes import Rename, Replace
 from optmap.source.model import Module
 from optmap.source.syntax import imported
 from optmap.translate.discover.events import Event, read_training
@@ -27,7 +27,7 @@ from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.fresh_names import UsedNames, lines_of
 from optmap.translate.steps.write.preview import shown_step
 from optmap.translate.steps.write.trainers import TRAINERS, shown_trainer
-from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit, Vetoes
+from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit
 
 _WORD: Final = re.compile(r"\w+")
 
@@ -42,10 +42,17 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     sites = [item.site for item in before.optimizers]
     options = unit.options._replace(rewrite_step=rewrite)
     changed = frozenset(id(item.node) for one in before.rewritten for item in one.changes if isinstance(item, Rename))
-    outcome = _Steps(unit._replace(options=options), sites, refusal, before.vetoes, changed).run()
+    room = _Steps(unit._replace(options=options), sites, refusal, before, changed)
+    outcome = room.run()
+    stepped = room.stepped(outcome.findings)
     settled = {unit.source.start(node) for node in outcome.settled}
     after = before._replace(
-        findings=tuple(item for item in before.findings if offset_of(unit.source, item.node) not in settled),
+        findings=tuple(
+            item
+            for item in before.findings
+            if offset_of(unit.source, item.node) not in settled
+            and not (item.code is SCHEDULE_STEPS and id(item.node) in stepped)
+        ),
         mentions=tuple(item for item in before.mentions if offset_of(unit.source, item.node) not in settled),
     )
     if outcome.changes or outcome.needed or outcome.gone:
@@ -59,7 +66,7 @@ class _Steps:
     """The steps of one file, each reported or, where it is plain, put aside to be rewritten with the others."""
 
     def __init__(
-        self, unit: Unit, replaced: Sequence[CallSite], refusal: Reason | None, vetoes: Vetoes, changed: frozenset[int]
+        self, unit: Unit, replaced: Sequence[CallSite], refusal: Reason | None, before: Outcome, changed: frozenset[int]
     ) -> None:
         self.changed = changed
         self.unit = unit
@@ -68,7 +75,10 @@ class _Steps:
         self.rewrite = unit.options.rewrite_step
         self.replaced = replaced
         self.refusal = refusal
-        self.vetoes = vetoes
+        self.vetoes = before.vetoes
+        self.names = before.names
+        made = (change for item in before.optimizers for change in item.change.changes)
+        self.put = frozenset(id(change.node) for change in made if isinstance(change, Replace))
         self.training = read_training(Module.of(unit.source), replaced)
         self.used = UsedNames(self.training.module)
         self.findings: list[Finding] = []
@@ -88,6 +98,13 @@ class _Steps:
             self._report_clearing()
         outcome = self._graph() if self.minimized else None
         return outcome or self._rewritten()
+
+    def stepped(self, findings: Sequence[Finding]) -> set[int]:
+        """The optimizers (ids) all of whose steps were rewritten, with those of what sets their learning rates."""
+        written = {id(item.node) for item in findings if item.code is STEP_REWRITTEN}
+        steps = [event for event in self.training.events if event.kind is not Kind.ZERO_GRAD]
+        left = {id(event.site.node) for event in steps if id(event.call) not in written or not self._scheduler(event)}
+        return {id(event.site.node) for event in steps} - left
 
     def _report_unfollowed(self) -> None:
         """Report, once, what may step an optimizer of the file beside the steps that were found."""
@@ -136,6 +153,7 @@ class _Steps:
                 if event.holder is None:
                     raise NotPlain(Why.NOT_FOLLOWED, line=event.call.lineno)
                 read = read_step(begin(self.source, self.training, event), self.target)
+                read = read._replace(scheduler=self._scheduler(event))
                 refusal = next(iter(read.refusals), None) or refusal or self._company()
             if read is not None and self.rewrite and refusal is None:
                 self.read.append(read)
@@ -149,8 +167,21 @@ class _Steps:
     def _code(self, event: Event, read: Retargeted | None) -> str:
         """What is shown for a step. Raises NotPlain where it cannot be."""
         if read is None:
-            return shown_trainer(self.training.module, event, self.target, self.used)
-        return shown_step(self.source, read, self.target, self.used)
+            code = shown_trainer(self.training.module, event, self.target, self.used, self.put)
+        else:
+            code = shown_step(self.source, read, self.target, self.used)
+        scheduler = self._scheduler(event)
+        if not scheduler or event.holder is None:
+            return code
+        step = re.compile(rf"^( *){re.escape(event.holder.text)}\.step\(\)$", re.MULTILINE)
+        return step.sub(rf"\g<0>\n\g<1>{scheduler}.step()", code)
+
+    def _scheduler(self, event: Event) -> str:
+        """What was attached to an optimizer and must be stepped with it, as it is written where the optimizer is."""
+        holder = event.holder
+        place = id(holder.variable.scope) if holder is not None else 0
+        names = (name for (scope, name), own in self.names.items() if holder and (scope, own) == (place, holder.text))
+        return next(names, "")
 
     def _report(self, event: Event, code: str | None, refusal: Reason | None) -> None:
         """Show what a step becomes, and say why it is not rewritten, or why no code can be shown."""

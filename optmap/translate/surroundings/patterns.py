@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from optmap.diagnostics import CODES, Code
@@ -41,12 +41,16 @@ def diagnostic(pattern: Pattern) -> Code:
 class Matcher:
     """Matches one file's functions and attributes; `known` gathers the ids of what a pattern understands."""
 
-    def __init__(self, unit: Unit, patterns: Sequence[Pattern], done: Sequence[Translation], places: Places) -> None:
+    def __init__(
+        self, unit: Unit, patterns: Sequence[Pattern], done: Sequence[Translation], places: Places,
+        settled: Collection[int] = (),
+    ) -> None:  # fmt: skip
         self.source = unit.source
         self.module = unit.sites.module
         self.present = [pattern for pattern in patterns if _mentioned(pattern, unit.source.body)]
         self.tables = unit.tables
         self.done = done
+        self.settled = {id(node) for item in done for node in item.change.gone}.union(settled)
         self.by_path = {path: pattern for pattern in patterns for path in pattern.paths}
         roots = {root for pattern in patterns for root in self.tables.roots[pattern.framework]}
         paths = [path for path in self.by_path if path.partition(".")[0] in roots]
@@ -64,6 +68,8 @@ class Matcher:
 
     def findings(self) -> Iterator[Finding]:
         for reference, pattern, call in self.references:
+            if id(reference.node) in self.settled:
+                continue
             if pattern is not None and call is not None:
                 self._function(pattern, call, reference)
             elif pattern is not None:

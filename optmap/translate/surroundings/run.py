@@ -11,13 +11,13 @@ from optmap.translate.discover.flow import places_of
 from optmap.translate.findings import Finding
 from optmap.translate.prefilter import has_surroundings, looks_up_optimizers, names_packages
 from optmap.translate.surroundings.unknown import Place, unknown_uses
-from optmap.translate.unit import Outcome, Translation, Unit
+from optmap.translate.unit import Outcome, Unit
 
 
 def run(unit: Unit, before: Outcome) -> Outcome:
     """Report what stands around the translated optimizers; mentions that this covers need no finding of their own."""
     found = list(_elsewhere(unit))
-    found += _around(unit, before.optimizers, found)
+    found += _around(unit, before, found)
     covered = frozenset[int]().union(*(item.covers for item in found))
     mentions = [item for item in before.mentions if id(item.node) not in covered]
     mentions += [
@@ -43,8 +43,9 @@ def _elsewhere(unit: Unit) -> Iterator[Finding]:
         yield from foreign_findings(unit, {id(item.node) for item in (*named, *sites.mentions)})
 
 
-def _around(unit: Unit, done: Sequence[Translation], found: Sequence[Finding]) -> Iterator[Finding]:
+def _around(unit: Unit, before: Outcome, found: Sequence[Finding]) -> Iterator[Finding]:
     """What the tables know of the uses of translated optimizers, and which uses they do not know."""
+    done = before.optimizers
     if not done:
         return
     module, frameworks = unit.sites.module, frozenset(item.site.api.framework for item in done)
@@ -55,7 +56,8 @@ def _around(unit: Unit, done: Sequence[Translation], found: Sequence[Finding]) -
     if has_surroundings(unit.source.body, frameworks, unit.tables.extra):
         from optmap.translate.surroundings.patterns import Matcher
 
-        matcher = Matcher(unit, load_around(unit.tables.extra).of(frameworks), done, places)
+        settled = frozenset[int]().union(*(item.covers for item in before.findings))
+        matcher = Matcher(unit, load_around(unit.tables.extra).of(frameworks), done, places, settled)
         yield from matcher.findings()
         known |= matcher.known
     made = {id(item.site.node): item for item in done}

@@ -77,7 +77,7 @@ def test_real_classes_accept_the_translated_calls(
         call = result.output.decode().rpartition("opt = ")[2]
         constructed += 1
         try:
-            eval(call, namespace)
+            exec(f"opt = {call}", namespace)
         except Exception as error:
             failures.append(f"{text} -> {call.strip()}: {type(error).__name__}: {error}")
     assert constructed > 40

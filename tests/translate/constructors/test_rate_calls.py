@@ -29,7 +29,7 @@ lr = get_lr(cfg)
 
 
 def said(rate: str, to: str = "torch", faithful: bool = False) -> list[str]:
-    text = f"{HEAD}optimizer = nn.Momentum(net.trainable_params(), {rate}, 0.9)\n"
+    text = f"{HEAD}train(nn.Momentum(net.trainable_params(), {rate}, 0.9))\n"
     found = optmap.translate_source(text, to=to, sources=["mindspore"], faithful=faithful).diagnostics
     return [item.message for item in found if item.code.id == "OM205"]
 

@@ -186,6 +186,7 @@ def test_source_there_and_back(call: tuple[Api, Framework, dict[str, Literal]]) 
     there = translated(source_text(api, arguments), api.framework, target)
     assume(there is not None)
     assert there is not None
+    assume("register_step_pre_hook" not in there)  # a loss scale, which does not come back
     other, values = read_back(there)
     assert other.framework is target
     back = translated(there, target, api.framework)

@@ -32,6 +32,6 @@ CASES = [
 
 @pytest.mark.parametrize(("arguments", "expected"), CASES)
 def test_a_refused_loss_scale(arguments: str, expected: str) -> None:
-    text = f"from mindspore import nn\noptimizer = nn.Momentum({arguments})\n"
+    text = f"from mindspore import nn\ntrain(nn.Momentum({arguments}))\n"
     said = optmap.translate_source(text, to="torch", sources=["mindspore"]).diagnostics
     assert [item.code.id for item in said if expected in (item.replacement or "")] == ["OM201"]

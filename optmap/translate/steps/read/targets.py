@@ -46,7 +46,8 @@ class Retargeted(NamedTuple):
     """A step that was read: one of `called` and `plan`, and the model whose variables a tape is asked for.
 
     `refusals` say why it is not rewritten, though it can be shown what it becomes. `others` are statements of its function
-    that must belong to other steps that are rewritten, too.
+    that must belong to other steps that are rewritten, too. `scheduler` sets the optimizer's learning rate and is stepped with
+    it.
     """
 
     event: Event
@@ -55,6 +56,7 @@ class Retargeted(NamedTuple):
     plan: Plan | None = None
     refusals: tuple[Reason, ...] = ()
     others: tuple[ast.stmt, ...] = ()
+    scheduler: str = ""
 
     @property
     def holder(self) -> str:

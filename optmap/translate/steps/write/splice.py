@@ -118,7 +118,7 @@ class Splicer:
             self.changes.append(Replace(call, CallTemplate(copied(call.func), (*given, flag), beside=True)))
 
     def _update(self, statement: ast.stmt, gradients: str) -> None:
-        text = f"{self.step.holder}.step()"
+        text = f"{self.step.holder}.step()" + (f"\n{self.step.scheduler}.step()" if self.step.scheduler else "")
         if self.words.made:
             text = f"{self.step.holder}.apply_gradients(zip({gradients}, {self._variables()}))"
         self._replace(statement, text)

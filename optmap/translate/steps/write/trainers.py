@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from typing import Final
 
 from optmap.mapping.framework import Framework
@@ -26,8 +27,13 @@ _SIGNATURES: Final = {
 }
 
 
-def shown_trainer(module: Module, event: Event, target: Framework, used: UsedNames) -> str:
-    """The code in place of a call that trains, or makes what does. Raises NotPlain where none can be shown."""
+def shown_trainer(
+    module: Module, event: Event, target: Framework, used: UsedNames, replaced: Collection[int] = ()
+) -> str:
+    """The code in place of a call that trains, or makes what does. Raises NotPlain where none can be shown.
+
+    `replaced` are the ids of expressions that have become 1.0.
+    """
     words = target.facts.steps.shown
     templates = {
         Kind.COMPILE: words.compiled, Kind.MODEL: words.model, Kind.TRAIN_ONE_STEP: words.cell,
@@ -40,7 +46,7 @@ def shown_trainer(module: Module, event: Event, target: Framework, used: UsedNam
     if event.kind is Kind.MINIMIZE:
         text = _minimized(module, event, target, used, names)
     elif event.kind is Kind.TRAIN_ONE_STEP:
-        return with_imports(module, _cell(module, event, target, names), words, target)
+        return with_imports(module, _cell(module, event, target, names, replaced), words, target)
     else:
         text = filled(template, **names, **_supervised(module, event, target, used))
     return with_imports(module, shown(module, [Piece([module.statement(event.call)], text)]), words, target)
@@ -75,14 +81,15 @@ def _supervised(module: Module, event: Event, target: Framework, used: UsedNames
     return {"network": ast.unparse(given["network"]), "loss": ast.unparse(loss), "name": free("train_step", used)}
 
 
-def _cell(module: Module, event: Event, target: Framework, names: dict[str, str]) -> str:
+def _cell(module: Module, event: Event, target: Framework, names: dict[str, str], replaced: Collection[int]) -> str:
     """A function of the cell's name, which does what calling the cell did; its mode becomes the network's."""
     given, held = _given(event), module.holder(event.call)
     statement = module.statement(event.call)
     if held is None or len(held.chain) != 1 or len(held.bindings) != 1 or not isinstance(statement, ast.Assign):
         raise NotPlain(Why.NOT_BOUND, function=ast.unparse(event.call.func))
     network, sens, words = ast.unparse(given["network"]), given.get("sens"), target.facts.steps.shown
-    scaled = "" if sens is None or ast.unparse(sens) in ("1", "1.0") else f"{ast.unparse(sens)} * "
+    plain = sens is None or id(sens) in replaced or ast.unparse(sens) in ("1", "1.0")
+    scaled = "" if plain or sens is None else f"{ast.unparse(sens)} * "
     text = filled(words.cell, **names, name=held.text, network=network, scaled=scaled)
     pieces = [Piece([statement], text)]
     for use in held.uses:
