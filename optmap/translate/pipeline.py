@@ -15,6 +15,7 @@ from optmap.source.model import Module
 from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
 from optmap.translate.discover.sites import find_sites
+from optmap.translate.discover.told import told_version
 from optmap.translate.faults import contained, isolated
 from optmap.translate.findings import Finding, diagnostic, ignored_lines, needless, silenced
 from optmap.translate.options import Options
@@ -64,6 +65,10 @@ def translate_parsed(data: bytes, source: Source, tables: MappingSet, options: O
 def unit_of(source: Source, tables: MappingSet, options: Options) -> Unit:
     """Find what a source says of optimizers."""
     sites = find_sites(source, tables, options.sources, options.target)
+    if (told := told_version(sites, tables, options)) is not None:
+        tables, options, finding = told
+        sites = find_sites(source, tables, options.sources, options.target)
+        sites = sites._replace(mentions=(*sites.mentions, finding))
     return Unit(source, sites, tables, options, ignored_lines(source) | _lines_left_alone(source, options))
 
 

@@ -8,18 +8,18 @@ from typing import Final
 
 from optmap.mapping.framework import Framework
 from optmap.source.bindings import position
-from optmap.source.model import How, Module, Variable
+from optmap.source.model import Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.source.text import Source
+from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.uses import binding_at, defined
+from optmap.translate.parameters.variables import Kind, Part, changed, outside, parts_of, text_of
 from optmap.values import NamedTuple
 
 _STEPS: Final = ("apply_gradients", "apply", "minimize")
 """Methods of an optimizer that train."""
-_MANY: Final = 20_000
-"""Terms after which a sum is given up."""
 
 
 class Failure(NamedTuple):
@@ -39,32 +39,59 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
     given = (names.trainable, *names.also)
     texts: dict[str, None] = {}
     for user, optimizer in _users(module, call):
-        models = _trained_by(module, user, optimizer, given)
-        if not models:
+        parts = _trained_by(module, user, optimizer, given)
+        if not parts:
             where = source.line_name(user.lineno)
             return _UNKNOWN if optimizer is call else Failure(f"which model it trains on {where} cannot be told")
-        chains = [".".join(chain_of(model) or ()) for model in models]
-        for model, chain in zip(models, chains, strict=True):
-            failure = _unusable(module, call, model, chain) if optimizer is not call else None
+        named = [(part, outside(module, part.node, call)) for part in parts]
+        for part, node in named:
+            if node is None:
+                return Failure(f"{part.text} is not visible where the optimizer is constructed")
+            failure = _unusable(module, call, node, part._replace(node=node).text) if optimizer is not call else None
+            failure = failure or (_changing(module, node, part.text) if part.kind is Kind.EACH else None)
             if failure is not None:
                 return failure
-        accessor = target.facts.parameters.trainable
-        if not accessor:
+        if not target.facts.parameters.trainable:
             return Failure(f"{target.facts.models.called} gives them in no way that is known")
-        texts[" + ".join(f"{chain}.{accessor}()" for chain in chains)] = None
+        told = [part._replace(node=node) for part, node in named if node is not None]
+        texts[text_of(told, target.facts.parameters)] = None
     if not texts:
-        unbound = _target(module, call) is None
-        return Failure("the optimizer is not bound to a name in this file") if unbound else _UNKNOWN
+        return _unseen(source, call)
     if len(texts) > 1:
         return Failure(f"the file trains several models with it ({', '.join(texts)})")
     return next(iter(texts))
+
+
+def _unseen(source: Source, call: ast.Call) -> Failure:
+    """Why no step of the optimizer is seen: what takes it decides what it trains."""
+    module = Module.of(source)
+    if _target(module, call) is None:
+        return Failure("the optimizer is not bound to a name in this file")
+    for place, _ in places_of(module, [call]).values():
+        user = _user(module, place)
+        if (
+            user is not None
+            and place is not call
+            and module.parent(place) is not user.func
+            and _is_foreign(module, user)
+        ):
+            where = source.line_name(user.lineno)
+            return Failure(f"{ast.unparse(user.func)} takes it on {where}, and decides what it trains")
+    return _UNKNOWN
+
+
+def _is_foreign(module: Module, call: ast.Call) -> bool:
+    """Tell whether a call is one of a function or class of another file, rather than a builtin."""
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    return module.definition(call.func) is None and not module.is_builtin(name, call.func)
 
 
 def models_in_use(module: Module, site: CallSite) -> list[ast.expr]:
     """The models that the file trains with an optimizer whose constructor takes no parameters, as far as they are seen."""
     names = site.api.framework.facts.parameters
     users = _users(module, site.node)
-    return [model for user, node in users for model in _trained_by(module, user, node, (names.trainable, *names.also))]
+    given = (names.trainable, *names.also)
+    return [part.node for user, node in users for part in _trained_by(module, user, node, given)]
 
 
 def _users(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:
@@ -74,7 +101,10 @@ def _users(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]
         yield user, call
         return
     target = _target(module, call)
-    for reference in _references(module, target) if target is not None else ():
+    references = list(_references(module, target)) if target is not None else []
+    seen = set(map(id, references))
+    passed = [place for place, _ in places_of(module, [call]).values() if id(place) not in seen] if references else []
+    for reference in (*references, *passed):
         user = _user(module, reference)
         called = getattr(user.func, "attr", "") if user is not None else ""
         if user is not None and called in (("compile",) if user.func is not module.parent(reference) else _STEPS):
@@ -132,19 +162,19 @@ def _shared_uses(module: Module, variable: Variable, target: ast.expr) -> Iterat
                 queue += new
 
 
-def _trained_by(module: Module, call: ast.Call, optimizer: ast.expr, given: Collection[str]) -> Sequence[ast.expr]:
-    """The models whose variables a call trains, several where their variables are added up; none where that is not seen."""
+def _trained_by(module: Module, call: ast.Call, optimizer: ast.expr, given: Collection[str]) -> Sequence[Part]:
+    """What a call trains, several parts where their variables are added up; none where that is not seen."""
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if method == "compile" and isinstance(call.func, ast.Attribute):
         usual = _argument(call, 0, "optimizer") is optimizer and "compile" not in defined(
             module
         )  # one that takes several
-        return [call.func.value] if usual and chain_of(call.func.value) is not None else []
+        return [Part(call.func.value, Kind.MODEL)] if usual and chain_of(call.func.value) is not None else []
     pairs = applied(module, call)
     if pairs is not None:
-        return _models(module, pairs[1], given)
+        return parts_of(module, pairs[1], given)
     variables = _argument(call, 1, "var_list") if method == "minimize" else None
-    return _models(module, variables, given) if variables is not None else []
+    return parts_of(module, variables, given) if variables is not None else []
 
 
 def applied(module: Module, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
@@ -179,31 +209,11 @@ def _argument(call: ast.Call, place: int, name: str) -> ast.expr | None:
     return call.args[place] if plain and place < len(call.args) else None
 
 
-def _models(module: Module, node: ast.expr, given: Collection[str]) -> Sequence[ast.expr]:
-    """Models behind `X.trainable_variables`, sums of those, or a name that was assigned one of them."""
-    found: list[ast.expr] = []
-    stack = [node]
-    for _ in range(_MANY):
-        if not stack:
-            return found
-        item = stack.pop()
-        if isinstance(item, ast.Attribute) and item.attr in given and chain_of(item) is not None:
-            found.append(item.value)
-        elif isinstance(item, ast.BinOp) and isinstance(item.op, ast.Add):
-            stack += (item.right, item.left)
-        elif isinstance(item, ast.Name) and (value := _only_value(module, item)) is not None:
-            stack.append(value)
-        else:
-            break
-    return []
-
-
-def _only_value(module: Module, name: ast.Name) -> ast.expr | None:
-    """What the one definition in force assigns to a name, unless that is another name."""
-    variable = module.variable(name)
-    bindings = module.in_force(variable, name) if variable is not None else ()
-    only = bindings[0] if len(bindings) == 1 and bindings[0].how is How.ASSIGNED else None
-    return None if only is None or isinstance(only.value, ast.Name) else only.value
+def _changing(module: Module, node: ast.expr, shown: str) -> Failure | None:
+    """Say that a dictionary of variables does not always hold the same ones."""
+    variable = module.variable(node)
+    place = changed(module, variable) if variable is not None else node
+    return None if place is None else Failure(f"{shown} is changed on line {place.lineno}")
 
 
 def _unusable(module: Module, call: ast.Call, model: ast.expr, shown: str) -> Failure | None:

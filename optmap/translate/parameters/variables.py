@@ -1,0 +1,144 @@
+"""What a step of a TensorFlow optimizer trains: models, single variables, or the values of a dictionary of them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Sequence
+from enum import Enum, auto
+from typing import Final
+
+from optmap.mapping.frameworks import Parameters
+from optmap.source.model import How, Module, Variable
+from optmap.source.syntax import chain_of
+from optmap.values import NamedTuple
+
+_MANY: Final = 20_000
+"""Terms after which a sum is given up."""
+
+
+class Kind(Enum):
+    """How a part gives variables."""
+
+    MODEL = auto()
+    SINGLE = auto()
+    EACH = auto()
+
+
+class Part(NamedTuple):
+    """A part of what is trained: the model, the variable, or the dictionary whose values are variables."""
+
+    node: ast.expr
+    kind: Kind
+
+    @property
+    def text(self) -> str:
+        return ".".join(chain_of(self.node) or ())
+
+
+def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence[Part]:
+    """The parts of `X.trainable_variables`, `[W, b]`, `list(weights.values())`, sums of those, or a name that holds one."""
+    found: list[Part] = []
+    stack = [node]
+    for _ in range(_MANY):
+        if not stack:
+            return found
+        item = stack.pop()
+        inner = _inside(module, item)
+        if inner is not None:
+            stack += reversed(inner)
+        elif isinstance(item, ast.Attribute) and item.attr in given and chain_of(item) is not None:
+            found.append(Part(item.value, Kind.MODEL))
+        elif isinstance(item, ast.Call) and (values := _values(item)) is not None:
+            found.append(Part(values, Kind.EACH))
+        elif isinstance(module.parent(item), ast.List | ast.Tuple) and chain_of(item) is not None:
+            found.append(Part(item, Kind.SINGLE))
+        elif isinstance(item, ast.Name | ast.Attribute) and (value := _only_value(module, item)) is not None:
+            stack.append(value)
+        else:
+            break
+    return []
+
+
+def _inside(module: Module, node: ast.expr) -> list[ast.expr] | None:
+    """What a sum, a display or a copy is made of; None for what is none of them."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [node.left, node.right]
+    if isinstance(node, ast.List | ast.Tuple):
+        return [item.value if isinstance(item, ast.Starred) else item for item in node.elts]
+    copied = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("list", "tuple")
+    if copied and isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        return [node.args[0]] if module.is_builtin(node.func.id, node.func) else None  # type: ignore[attr-defined]
+    return None
+
+
+def _values(call: ast.Call) -> ast.expr | None:
+    """The dictionary of `weights.values()`."""
+    asked = isinstance(call.func, ast.Attribute) and call.func.attr == "values" and not call.args and not call.keywords
+    return call.func.value if asked and isinstance(call.func, ast.Attribute) and chain_of(call.func.value) else None
+
+
+def _only_value(module: Module, name: ast.Name | ast.Attribute) -> ast.expr | None:
+    """What the one definition in force assigns to a name, unless that is another name."""
+    variable = module.variable(name)
+    bindings = module.in_force(variable, name) if variable is not None else ()
+    only = bindings[0] if len(bindings) == 1 and bindings[0].how is How.ASSIGNED else None
+    if only is None or variable is None or changed(module, variable) is not None:
+        return None
+    return None if isinstance(only.value, ast.Name) else only.value
+
+
+def changed(module: Module, variable: Variable) -> ast.expr | None:
+    """A place that changes what a list or dictionary holds: `variables.append(b)`, `weights["out"] = w`."""
+    for use in variable.uses:
+        outer = module.parent(use)
+        stored = isinstance(outer, ast.Subscript) and not isinstance(outer.ctx, ast.Load)
+        if stored or (isinstance(outer, ast.Attribute) and outer.attr in _CHANGING):
+            return use
+    return None
+
+
+def outside(module: Module, node: ast.expr, optimizer: ast.Call) -> ast.expr | None:
+    """What a function of the file is given as a parameter by the one call that also gives it the optimizer.
+
+    The expression itself where it is no parameter; None where that cannot be told.
+    """
+    for _ in range(_DEEP):
+        variable = module.variable(node) if isinstance(node, ast.Name) else None
+        bindings = module.in_force(variable, node) if variable is not None else ()
+        if not any(item.how is How.PARAMETER for item in bindings) or not isinstance(node, ast.Name):
+            return node
+        function = variable.scope if variable is not None else None
+        if function is module.function_of(optimizer):
+            return node
+        callers = module.callers(function) if isinstance(function, ast.FunctionDef) and len(bindings) == 1 else None
+        if callers is None or not isinstance(function, ast.FunctionDef):
+            return None
+        taken = [module.arguments(call, function).given for call in callers]
+        giving = [given for given in taken if any(_holds(module, item.value, optimizer) for item in given.values())]
+        values = [given[node.id].value for given in giving if node.id in given]
+        if len(values) != 1 or len(giving) != 1 or chain_of(values[0]) is None:
+            return None
+        node = values[0]
+    return None
+
+
+_DEEP: Final = 10
+_CHANGING: Final = ("append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "popitem")
+
+
+def _holds(module: Module, node: object, optimizer: ast.Call) -> bool:
+    return isinstance(node, ast.expr) and any(value is optimizer for value in module.reaching(node).values)
+
+
+def text_of(parts: Sequence[Part], names: Parameters) -> str:
+    """The parameters that the parts stand for, as the target's optimizers take them."""
+    written = [f"{part.text}.{names.trainable}()" if part.kind is Kind.MODEL else part.text for part in parts]
+    written = [
+        f"{text}.values()" if part.kind is Kind.EACH else text for text, part in zip(written, parts, strict=True)
+    ]
+    if len(parts) == 1 and parts[0].kind is Kind.MODEL:
+        return written[0]
+    if not names.one_pass and all(part.kind is Kind.MODEL for part in parts):
+        return " + ".join(written)
+    stars = (text if part.kind is Kind.SINGLE else f"*{text}" for text, part in zip(written, parts, strict=True))
+    return f"[{', '.join(stars)}]"
