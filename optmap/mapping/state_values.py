@@ -73,7 +73,7 @@ def stored(tables: MappingSet, api: Api, values: Values, state: State, shapes: M
     """
     rows = active(tables, api, values)
     for name in state:
-        if name not in rows and name != "step":
+        if (name not in rows or rows[name].value is not None) and name != "step":
             raise StateError(f"{api.name} has no counterpart of the {label(tables, name)}")
     found: State = {}
     for name, slot in slots(api).items():

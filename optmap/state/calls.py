@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from optmap.conformance.calls import Call, arguments_of, choices, completed, plans
 from optmap.mapping.framework import Framework
@@ -15,10 +15,13 @@ from optmap.mapping.sections import Api
 from optmap.mapping.state import StateError
 from optmap.mapping.state_values import RATE
 from optmap.mapping.values import read_value
-from optmap.mapping.vocabulary import same_value
+from optmap.mapping.vocabulary import PARAMETERS, same_value
 from optmap.nearest import nearest
 from optmap.translate.constructors.arguments import Refusal
 from optmap.translate.constructors.resolve import resolve
+
+FREE: Final = ((PARAMETERS,), (RATE,), ())
+"""What a file need not name among its hyperparameters, or stores elsewhere."""
 
 
 def stated_call(tables: MappingSet, text: str) -> Call:
@@ -89,7 +92,8 @@ def _known(tables: MappingSet, call: Call, found: Mapping[str, Any]) -> dict[str
             )
         if name in call.given and not same_value(call.given[name], value):
             raise StateError(f"the file has {name}={value!r}, but the call says {call.given[name]!r}")
-    always = [row.name for row in api.parameters if row.since is None and row.until is None and not row.is_parameters]
+    first = [row for row in api.parameters if row.since is None and row.until is None and not row.keyword_only]
+    always = [row.name for row in first if row.ties[:1] not in FREE]
     if found and (missing := [name for name in always if name not in found]):
         raise StateError(f"the file has no {missing[0]}, which {api.name} has: another class or version has saved it")
     return {name: value for name, value in found.items() if name in own and not own[name].execution}

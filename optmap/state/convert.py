@@ -85,12 +85,7 @@ def convert_state(
     check_paths(source, target, (call.api.framework, framework))
     given = _given(parameters)
     describes(call.api)
-    names = {name: slot.slot for name, slot in slots(call.api).items()}
-    saved = read(
-        call.api.framework,
-        Reading(str(source), call.api.name, dict(call.given), names, len(given), entry),
-        interpreters or {},
-    )
+    saved = read(call.api.framework, _reading(tables, call, source, len(given), entry), interpreters or {})
     call, state = _canonical(tables, call, saved, source)
     plan = planned(tables, call, framework, to)
     describes(plan.target)
@@ -110,6 +105,14 @@ def convert_state(
     )  # fmt: skip
 
 
+def _reading(tables: MappingSet, call: Call, source: Path, count: int, entry: str) -> Reading:
+    """The request for the source's file."""
+    names = {name: slot.slot for name, slot in slots(call.api).items()}
+    siblings = [api for api in tables.apis.values() if api.framework is call.api.framework]
+    others = {slot.slot for api in siblings for slot in slots(api).values()} - {*names.values()}
+    return Reading(str(source), call.api.name, dict(call.given), names, tuple(sorted(others)), count, entry)
+
+
 def _given(parameters: str | Path | Iterable[str] | None) -> list[Carried]:
     if isinstance(parameters, str | Path):
         return read_map(Path(parameters))
@@ -120,6 +123,7 @@ def _canonical(tables: MappingSet, call: Call, saved: Saved, source: Path) -> tu
     """The call with what the file says of it, and the canonical state."""
     found = dict(saved.state)
     rates = found.pop(RATE, None)
+    given = {*call.given, *saved.hyperparameters}
     call = completed_call(tables, call, saved.hyperparameters, rates and next(iter(rates.values())))
     values = canonical_values(call)
     needed = active(tables, call.api, values)
@@ -128,6 +132,14 @@ def _canonical(tables: MappingSet, call: Call, saved: Saved, source: Path) -> tu
         raise StateError(
             f"{source} holds no state of {call.api.name}, such as {example}: another class has saved it, or before its first step"
         )
+    for name, slot in slots(call.api).items():
+        if name in found and name not in needed and any(item.any() for item in found[name].values()):
+            carrier = call.api.by_tie.get(slot.when or "")
+            if carrier is not None and carrier.name not in given:
+                raise StateError(
+                    f"the file holds {slot.slot}, which counts only with {carrier.name}: state it, as in "
+                    f"{call.api.name}({carrier.name}=...)"
+                )
     for name, slot in needed.items():
         if missing := [key for key in saved.names if name in found and key not in found[name]]:
             raise StateError(f"the file has no {slot.slot} of parameter {missing[0]}")

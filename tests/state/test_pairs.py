@@ -53,7 +53,8 @@ def in_this_process(framework: str, wanted: Any, _: Mapping[str, str]) -> dict[s
 
 def calls(api: Api) -> list[Call]:
     """The default call, and one that wakes each quantity."""
-    wanted = {"learning_rate": 1.0 if api.algorithm == "adadelta" else 0.1, "decay_term": 0.1, "averaging_start": 1.0}
+    wanted: dict[str, float] = {"momentum": 0.0} if "momentum_buffer" in api.state else {}
+    wanted |= {"learning_rate": 1.0 if api.algorithm == "adadelta" else 0.1, "decay_term": 0.1, "averaging_start": 1.0}
     ties = {api.by_tie[tie].name: value for tie, value in wanted.items() if tie in api.by_tie}
     given = completed(TABLES, api, {**api.sample, **ties})
     found = [Call(api, given)]
@@ -165,7 +166,9 @@ def assert_comes_back(run: Run, made: Converted, converted: Path) -> None:
     convert(call, plan, converted, back)
     names = {name: slot.slot for name, slot in slots(api).items()}
     first, second = (
-        in_this_process(api.framework, Reading(str(path), api.name, dict(run.call.given), names, 2, ""), {})["saved"]
+        in_this_process(api.framework, Reading(str(path), api.name, dict(run.call.given), names, (), 2, ""), {})[
+            "saved"
+        ]
         for path in (run.path, back)
     )
     assert first.state.keys() == second.state.keys()

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from optmap.mapping.load import load
 from optmap.mapping.state import StateError
 from optmap.state import files
+from optmap.state.calls import stated_call
 from optmap.state.convert import Converted, convert_state
 from tests.commandline import run
 from tests.state.sides import SIDES, Arrays
@@ -262,6 +264,21 @@ def test_a_learning_rate_that_no_file_has_must_be_stated(tmp_path: Path) -> None
     assert made.arguments["learning_rate"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("saved", "named"),
+    [
+        ("mindspore.nn.SGD(momentum=0.9)", "mindspore.nn.Adagrad"), ("mindspore.nn.Adadelta()", "mindspore.nn.Adagrad"),
+        ("mindspore.nn.FTRL()", "mindspore.nn.Momentum(momentum=0.9)"), ("mindspore.nn.SGD(momentum=0.9)", "mindspore.nn.SGD"),
+        ("mindspore.nn.RMSProp(momentum=0.9)", "mindspore.nn.RMSProp"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_of_another_class_or_call(saved: str, named: str, tmp_path: Path) -> None:
+    call = stated_call(load(), saved)
+    source = trained(call.api.name, tmp_path / "state.ckpt", **dict(call.given, learning_rate=0.1))  # type: ignore[arg-type]
+    with pytest.raises(StateError, match=r"another class has saved it|counts only with momentum"):
+        convert_state(source, tmp_path / "out.pt", optimizer=named, to="torch", in_order=True)
+
+
 def test_files_of_keras(tmp_path: Path) -> None:
     import keras
 
@@ -299,6 +316,11 @@ def test_files_of_keras(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "whole.keras") as archive, zipfile.ZipFile(old, "w") as other:
         other.writestr("metadata.json", '{"keras_version": "2.15.0"}')
         other.writestr("model.weights.h5", archive.read("model.weights.h5"))
+    for name in ("whole.keras", "legacy.h5"):
+        assert "the file has beta_1=0.5, but the call says 0.9" in refused(tmp_path / name, f"{KERAS}(beta_1=0.9)")
+        assert "the file was saved with Adam, not with Nadam" in refused(tmp_path / name, "tf.keras.optimizers.Nadam")
+        convert_state(tmp_path / name, tmp_path / f"{name}.ckpt", optimizer=KERAS, parameters=given)
+        assert (tmp_path / f"{name}.ckpt").read_bytes() == found[0]
     assert "was saved by Keras 2.15.0; only the state of Keras 3 is read" in refused(old)
     np.savez(tmp_path / "names.npz", kernel=np.ones(3))
     assert "is not what save_own_variables gives: its arrays are kernel" in refused(tmp_path / "names.npz")

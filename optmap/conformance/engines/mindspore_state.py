@@ -58,6 +58,12 @@ def read(wanted: Reading) -> Saved:
         raise StateError(
             f"{wanted.path} holds no state of {wanted.api}, such as {example}: another class has saved it, or no optimizer"
         )
+    for slot in wanted.others:
+        for key in names:
+            if (strange := slot.replace(PARAMETER, key)) in content:
+                raise StateError(
+                    f"the file holds {strange}, which {wanted.api} does not store: another class has saved it"
+                )
     state = _quantities(content, names, wanted.slots)
     for name, items in state.items():
         if missing := [key for key in names if key not in items]:

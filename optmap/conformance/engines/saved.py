@@ -14,13 +14,14 @@ class Reading(NamedTuple):
     """A request for the state in a file.
 
     `slots` has the framework's names by quantity, `expected` the number of parameters, 0 where it is not known, and `entry`
-    the keys, with dots between them, under which the state stands in the file.
+    the keys, with dots between them, under which the state stands in the file. `others` are names that only other classes use.
     """
 
     path: str
     api: str
     arguments: dict[str, Any]
     slots: dict[str, str]
+    others: tuple[str, ...]
     expected: int
     entry: str
 

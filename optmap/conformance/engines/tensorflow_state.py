@@ -8,7 +8,7 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,6 +22,11 @@ WEIGHTS = "model.weights.h5"
 """The file of weights in a .keras archive."""
 VARIABLES = "optimizer/vars"
 LEGACY = "optimizer_weights"
+
+
+class _Content(NamedTuple):
+    arrays: list[Any]
+    configuration: Any = None
 
 
 def get(optimizer: Any, names: Sequence[str], slots: Mapping[str, str]) -> State:
@@ -50,13 +55,14 @@ def held(optimizer: Any, slot: str, count: int) -> list[Any]:
 
 def read(wanted: Reading) -> Saved:
     """Read the variables of an optimizer; which of them is what, an optimizer of the same class tells."""
-    arrays = _arrays(Path(wanted.path))
+    arrays, configuration = _content(Path(wanted.path))
+    found = _hyperparameters(wanted.api, configuration)
     if not wanted.expected:
         raise StateError(
             "a file of Keras has no names of parameters: the map must list all of them, in the optimizer's order"
         )
     names = [str(index) for index in range(wanted.expected)]
-    optimizer = _made(wanted.api, wanted.arguments, {name: np.zeros(1, np.float32) for name in names})
+    optimizer = _made(wanted.api, {**found, **wanted.arguments}, {name: np.zeros(1, np.float32) for name in names})
     if len(arrays) != (expected := len(optimizer.variables)):
         schedule = "; one with a schedule of learning rates has none for the rate, and is not read"
         raise StateError(
@@ -68,10 +74,10 @@ def read(wanted: Reading) -> Saved:
     if strange := [item.path for item in optimizer.variables if id(item) not in known]:
         raise StateError(f"{wanted.api} also stores {strange[0]}, which the tables do not describe")
     state = {
-        name: {key: arrays[index[id(item)]] for key, item in zip(names, found, strict=True)}
-        for name, slot in wanted.slots.items() if (found := held(optimizer, slot, len(names)))
+        name: {key: arrays[index[id(item)]] for key, item in zip(names, variables, strict=True)}
+        for name, slot in wanted.slots.items() if (variables := held(optimizer, slot, len(names)))
     }  # fmt: skip
-    return Saved(names, state, {})
+    return Saved(names, state, found)
 
 
 def write(wanted: Writing) -> bytes:
@@ -91,16 +97,18 @@ def _made(api: str, arguments: Mapping[str, Any], shapes: Mapping[str, Any]) -> 
     return optimizer
 
 
-def _arrays(path: Path) -> list[Any]:
-    """The variables of the optimizer in a file, in order."""
+def _content(path: Path) -> _Content:
+    """The variables of the optimizer in a file, in order, and its configuration where the file has one."""
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as content:
-                return _ordered({name: content[name] for name in content.files}, path)
+                return _Content(_ordered({name: content[name] for name in content.files}, path))
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
                 version = str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
-                return _weights(io.BytesIO(archive.read(WEIGHTS)), path, version)
+                found = _weights(io.BytesIO(archive.read(WEIGHTS)), path, version)
+                compiled = json.loads(archive.read("config.json")).get("compile_config") or {}
+                return found._replace(configuration=compiled.get("optimizer"))
         return _weights(path, path, "")
     except StateError:
         raise
@@ -108,7 +116,7 @@ def _arrays(path: Path) -> list[Any]:
         raise StateError(f"{path} cannot be read as a file of Keras: {type(error).__name__}: {error}") from None
 
 
-def _weights(source: Any, path: Path, version: str) -> list[Any]:
+def _weights(source: Any, path: Path, version: str) -> _Content:
     import h5py  # a dependency of Keras
 
     with h5py.File(source, "r") as content:
@@ -117,10 +125,22 @@ def _weights(source: Any, path: Path, version: str) -> list[Any]:
             raise StateError(f"{path} was saved by Keras {version}; only the state of Keras 3 is read")
         if LEGACY in content:
             group = content[LEGACY]
-            return [np.array(group[name]) for name in group.attrs["weight_names"]]
+            trained = json.loads(content.attrs.get("training_config", "{}"))
+            arrays = [np.array(group[name]) for name in group.attrs["weight_names"]]
+            return _Content(arrays, trained.get("optimizer_config"))
         if VARIABLES not in content:
             raise StateError(f"{path} has no optimizer state; a model has it once it is compiled and trained")
-        return _ordered({name: np.array(item) for name, item in content[VARIABLES].items()}, path)
+        return _Content(_ordered({name: np.array(item) for name, item in content[VARIABLES].items()}, path))
+
+
+def _hyperparameters(api: str, configuration: Any) -> dict[str, Any]:
+    """The hyperparameters of a configuration but for the learning rate, whose current value is among the variables."""
+    if not isinstance(configuration, dict) or not isinstance(configuration.get("config"), dict):
+        return {}
+    name = api.rpartition(".")[2]
+    if configuration.get("class_name") != name:
+        raise StateError(f"the file was saved with {configuration.get('class_name')}, not with {name}")
+    return {key: value for key, value in configuration["config"].items() if key != "learning_rate"}
 
 
 def _ordered(found: Mapping[str, Any], path: Path) -> list[Any]:
