@@ -215,6 +215,10 @@ def check(
             "Fail where a run is not as the tables predict, or also where it is DIVERGENT.",
         ),
     ] = "worse",
+    time_limit: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--time-limit", metavar="SECONDS", help="What is not run by then is NOT_RUN."),
+    ] = None,
     format: Annotated[str, _named("--format", "[text|json|junit|github|markdown]", "The form of the report.")] = "text",
     report: Annotated[
         Optional[str],  # noqa: UP045
@@ -241,7 +245,7 @@ def check(
                 paths=paths or (), optimizers=optimizer or (), everything=everything, sources=source or (), to=to or None,
                 steps=steps, seed=seed, dtypes=(dtype,) if dtype else (), scenarios=scenario or (), set=setting or (),
                 require=require or (), python=python or (), format=format, report=report, mappings=tuple(mappings or ()),
-                schedules=schedule or (), fail_on=fail_on,
+                schedules=schedule or (), fail_on=fail_on, time_limit=time_limit,
             )
         )
     )  # fmt: skip

@@ -80,6 +80,7 @@ class Worker:
         self.name = name
         self.classes = classes
         self.failure: WorkerError | None = None
+        self._answered = False
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr = b""
         try:
@@ -111,6 +112,7 @@ class Worker:
         thread.start()  # a thread can be abandoned if the worker hangs
         thread.join(limit)
         if box and isinstance(box[0], dict):
+            self._answered = True
             return box[0]
         raise self._broken(list(box), f"{limit:g} seconds{purpose and f', the limit {purpose}'}")
 
@@ -153,10 +155,13 @@ class Worker:
         interruption.before_end.discard(self._kill)
 
     def fail(self, text: str) -> WorkerError:
-        """Give the worker up for this reason, to which the end of its stderr is added."""
+        """Give the worker up for this reason, to which the end of its stderr is added (the last line, if it never started)."""
         if self._process is not None and self._process.poll() is not None:
             self._listener.join(1)  # longer only where a child of the worker still holds the pipe
         lines = [shown(line) for line in self._stderr.decode("utf-8", "replace").strip().splitlines()[-TAIL:]]
+        if not self._answered:
+            self.failure = WorkerError(f"{text}: {lines[-1].strip()}" if lines else text)
+            return self.failure
         self.failure = WorkerError(text + "".join(f"\n    {line}" for line in lines))
         return self.failure
 

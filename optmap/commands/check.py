@@ -53,6 +53,7 @@ class Request(NamedTuple):
     mappings: tuple[Path, ...] = ()
     schedules: Sequence[str] = ()
     fail_on: str = FailOn.WORSE
+    time_limit: float | None = None
 
 
 @reports_usage_errors
@@ -99,6 +100,7 @@ def _check(request: Request, progress: Progress) -> Report:
         interpreters=dict(map(interpreter, request.python)),
         schedules=request.schedules,
         fail_on=request.fail_on,
+        time_limit=request.time_limit,
         tables=tables(request.mappings, configured),
         courses=request.report is not None,
         progress=lambda done, total: progress.step(done, total, "comparisons done"),

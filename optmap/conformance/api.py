@@ -57,6 +57,7 @@ def check(
     schedules: Iterable[str] | str = (),
     fail_on: FailOn | str = FailOn.WORSE,
     courses: bool = False,
+    time_limit: float | None = None,
 ) -> Report:
     """Run optimizers and their translations side by side, and judge the difference.
 
@@ -80,6 +81,7 @@ def check(
             end; `paths` and `everything` add theirs.
         fail_on: "worse": a verdict other than AS_EXPECTED fails the check; "divergent": so does every run that was measured
             as DIVERGENT, even where the tables predict it.
+        time_limit: seconds for the whole check; what is not run by then is NOT_RUN.
         courses: let each result hold how the two runs move from step to step.
 
     Returns:
@@ -123,25 +125,27 @@ def check(
         schedule_flips(load_schedules(tables.extra), (pair.source for pair in rated)) if flipped and rated else []
     )
     results, versions, failures = _run(
-        found, rated, flipped, engines, options, list(require), _counter(progress, len(found))
-    )
+        found, rated, flipped, engines, options, list(require), _counter(progress, len(found)),
+        _limited(time_limit),
+    )  # fmt: skip
     if scenarios is None:
         results = find_better(results)
     if fails is FailOn.DIVERGENT:
         results = rejecting(results)
-    return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone), fails)
+    return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone), fails, seed)
 
 
 def _run(
     trials: Sequence[Trial], rated: Sequence[SchedulePair], flipped: Sequence[Flip], engines: Mapping[str, str | None],
-    options: RunOptions, require: Sequence[str], progress: Progress,
+    options: RunOptions, require: Sequence[str], progress: Progress, limit: float | None,
 ) -> tuple[list[Result], dict[str, str | None], dict[str, str]]:  # fmt: skip
     """Start the engines side by side, run everything, and report the engines' versions or failures."""
     versions: dict[str, str | None] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
         sessions = {
-            name: stack.enter_context(closing(Session(name, interpreter))) for name, interpreter in engines.items()
+            name: stack.enter_context(closing(_session(name, interpreter, limit)))
+            for name, interpreter in engines.items()
         }
         for name in require:
             _version(name, sessions[name], versions, failures)
@@ -226,6 +230,16 @@ def _options(steps: int | None, dtypes: Sequence[str]) -> RunOptions:
         if dtype not in DTYPES:
             raise CheckError(f"unknown dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
     return RunOptions(steps or STEPS, steps or ROW_STEPS, tuple(dict.fromkeys(dtypes)) or DTYPES)
+
+
+def _limited(seconds: float | None) -> float | None:
+    if seconds is not None and not seconds > 0:
+        raise CheckError(f"found a time limit of {seconds:g} seconds, expected more than 0")
+    return seconds
+
+
+def _session(engine: str, interpreter: str | None, limit: float | None) -> Session:
+    return Session(engine, interpreter) if limit is None else Session(engine, interpreter, total=limit)
 
 
 def _fail_on(text: str) -> FailOn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,14 +21,22 @@ WORK_LIMIT: Final = 300.0
 class Session:
     """One running engine: the numpy engine in this process, any other in a worker process.
 
-    Every method raises WorkerError if the worker is missing, dies, hangs or gives an invalid answer.
+    Every method raises WorkerError if the worker is missing, dies, hangs or gives an invalid answer, or when `total` seconds
+    have passed since the session began.
     """
 
     def __init__(
-        self, engine: str, interpreter: str | None = None, *, limits: tuple[float, float] = (START_LIMIT, WORK_LIMIT)
+        self,
+        engine: str,
+        interpreter: str | None = None,
+        *,
+        limits: tuple[float, float] = (START_LIMIT, WORK_LIMIT),
+        total: float | None = None,
     ) -> None:
         self.engine = engine
         self.limits = limits
+        self._total = total
+        self._begun = time.monotonic()
         self._lock = threading.Lock()
         self._version = ""
         self._worker: Worker | None = None
@@ -40,13 +49,22 @@ class Session:
         with self._lock:
             return self._hello()
 
+    def _left(self, limit: float) -> float:
+        """The seconds that a request may take: its own limit, or what is left of all."""
+        if self._total is None:
+            return limit
+        left = self._begun + self._total - time.monotonic()
+        if left <= 0:
+            raise WorkerError(f"the time limit of {self._total:g} seconds was over")
+        return min(limit, left)
+
     def _hello(self) -> str:
         if self._worker is None:
             return load_engine(self.engine).version()
         if self._worker.failure is not None:
             raise self._worker.failure
         if not self._version:
-            message, info = self._worker.ask(None, self.limits[0], "to start"), ENGINES[self.engine]
+            message, info = self._worker.ask(None, self._left(self.limits[0]), "to start"), ENGINES[self.engine]
             if message.get("missing"):
                 self._worker.failure = WorkerError(f"{info.package} is not installed; {info.install}")
                 raise self._worker.failure
@@ -60,8 +78,12 @@ class Session:
         with self._lock:
             self._hello()
             if self._worker is None:
-                return list(load_engine(self.engine).run(jobs))
+                return [self._run_here(job) for job in jobs]
             return self._answers(self._worker, jobs, rates=False) if jobs else []
+
+    def _run_here(self, job: Job) -> Outcome:
+        self._left(0.0)
+        return next(iter(load_engine(self.engine).run([job])))
 
     def rates(self, jobs: Sequence[ScheduleJob]) -> list[Rates]:
         """Compute the learning rates of schedules, in order."""
@@ -73,7 +95,9 @@ class Session:
 
     def _answers(self, worker: Worker, jobs: Sequence[Job] | Sequence[ScheduleJob], *, rates: bool) -> list[Any]:
         purpose = f"for {len(jobs)} {'schedules' if rates else 'runs'}"
-        found: list[Any] = worker.ask({"jobs": list(jobs), "rates": rates}, self.limits[1], purpose)["answers"]
+        found: list[Any] = worker.ask({"jobs": list(jobs), "rates": rates}, self._left(self.limits[1]), purpose)[
+            "answers"
+        ]
         return found
 
     def close(self) -> None:

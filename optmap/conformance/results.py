@@ -42,6 +42,8 @@ class Divergence(NamedTuple):
         first_step_over: first step, counted from 1, over the tolerance of EQUIVALENT; None if no step is.
         parameter: name of the parameter that is over the tolerance first.
         level: the measured level.
+        mismatched: how many elements of that parameter are over the tolerance at that step, and of how many.
+        values: the first of them on both sides.
     """
 
     max_abs: float
@@ -50,6 +52,8 @@ class Divergence(NamedTuple):
     first_step_over: int | None
     parameter: str | None
     level: Level
+    mismatched: tuple[int, int] | None = None
+    values: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
 
 class Course(NamedTuple):
@@ -247,6 +251,7 @@ class Report:
         results: in the order of the calls, their targets, the scenarios and dtypes.
         refused: calls that were not translated and therefore not compared.
         fail_on: what fails the check.
+        seed: of the scenarios.
     """
 
     engines: Mapping[str, str | None]
@@ -254,6 +259,7 @@ class Report:
     results: tuple[Result, ...] = ()
     refused: tuple[Refused, ...] = ()
     fail_on: FailOn = FailOn.WORSE
+    seed: int = 0
 
     @property
     def forced(self) -> tuple[Result, ...]:

@@ -28,6 +28,9 @@ def _lines(summary: Summary) -> Iterator[str]:
         results = [result for result in summary.failed if verdict_words(result) == words]
         level = "warning" if results[0].verdict is Verdict.NOT_RUN else "error"
         yield _line(level, words, results, results[0].reason or "")
+    if summary.pair.origin and summary.pair.chosen and summary.pair.assumed:
+        text = f"{source_text(summary.pair)}: {'; '.join(map(str, summary.pair.assumed))}"
+        yield _annotation("notice", "assumed values", text, summary.pair.origin)
     if summary.pair.origin and summary.pair.chosen and not summary.failed and summary.level is Level.DIVERGENT:
         results = [result for result in summary.forced if result.divergent]
         yield _line("notice", summary.words, results, "; ".join(summary.pair.causes))

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from optmap.conformance.results import Level, Report, Result
-from optmap.report.check_summary import counts
+from optmap.report.check_summary import counts, identity
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -16,7 +16,9 @@ def document(report: Report) -> dict[str, Any]:
         "version": 1,
         "engines": dict(report.engines),
         "failures": dict(report.failures),
-        "results": [_row(result) for result in report.results],
+        "results": [
+            {"id": name, **_row(result)} for name, result in zip(identity(report.results), report.results, strict=True)
+        ],
         "refused": [{**vars(item), "hyperparameters": dict(item.hyperparameters), "reasons": list(item.reasons)}
                     for item in report.refused],
         "summary": {**counts(report), "fail_on": str(report.fail_on), "passed": report.passed},
@@ -55,6 +57,8 @@ def _row(result: Result) -> dict[str, Any]:
         "noise_floor": None if result.noise_floor is None else _finite(result.noise_floor),
         "origin": pair.origin or None,
         "row": pair.row or None,
+        "scale": result.scale,
+        "notes": list(pair.notes),
         "assumed": list(map(str, pair.assumed)),
         "assumed_values": {item.name: item.value for item in pair.assumed},
         "groups": list(map(dict, pair.groups)) or None,
@@ -66,6 +70,6 @@ def _row(result: Result) -> dict[str, Any]:
     }
 
 
-def _finite(value: float) -> float | None:
-    """The value; None for infinity and NaN, which JSON lacks (the level is then DIVERGENT)."""
-    return value if math.isfinite(value) else None
+def _finite(value: float) -> float | str:
+    """The value; the names of infinity and NaN, which JSON lacks (the level is then DIVERGENT)."""
+    return value if math.isfinite(value) else "NaN" if math.isnan(value) else "Infinity"

@@ -7,7 +7,8 @@ from typing import Final
 from xml.etree import ElementTree
 
 from optmap.conformance.results import Report, Result, Verdict
-from optmap.report.check_summary import engines_text, refused_text, source_text, verdict_words
+from optmap.report.check_failures import failure
+from optmap.report.check_summary import engines_text, identity, refused_text, source_text, verdict_words
 
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 NOT_COMPARED: Final = "not compared"
@@ -16,27 +17,32 @@ TOTALS: Final = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 
 def render(report: Report) -> str:
     """The report as an XML document."""
-    suites: dict[str, list[Result]] = {}
-    for result in report.forced:
-        suites.setdefault(f"{result.pair.source} -> {result.pair.target}", []).append(result)
-    refused = [item for item in report.refused if item.fails]
+    suites: dict[str, list[tuple[str, Result]]] = {}
+    for name, result in zip(identity(report.forced), report.forced, strict=True):
+        suites.setdefault(f"{result.pair.source} -> {result.pair.target}", []).append((name, result))
     totals = _totals(list(report.forced))
-    totals |= {key: str(int(totals[key]) + len(refused)) for key in ("tests", "errors")}
+    left_out = {"failure": 0, "error": sum(item.fails for item in report.refused)}
+    left_out["skipped"] = len(report.refused) - left_out["error"]
+    more = {"tests": len(report.refused), **{TOTALS[kind]: count for kind, count in left_out.items()}}
+    totals = {key: str(int(value) + more[key]) for key, value in totals.items()}
     root = ElementTree.Element("testsuites", {"name": "optmap check", **totals})
-    for name, results in suites.items():
-        suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_totals(results)})
+    for name, cases in suites.items():
+        suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_totals([result for _, result in cases])})
         properties = ElementTree.SubElement(suite, "properties")
         ElementTree.SubElement(properties, "property", name="engines", value=engines_text(report))
-        for result in results:
-            _case(suite, name, result)
-    if refused:
-        totals = {**_totals([]), "tests": str(len(refused)), "errors": str(len(refused))}
-        suite = ElementTree.SubElement(root, "testsuite", {"name": NOT_COMPARED, **totals})
-        for item in refused:
-            case = ElementTree.SubElement(
-                suite, "testcase", classname=NOT_COMPARED, name=f"{item.origin} {item.source}"
-            )
-            ElementTree.SubElement(case, "error", type=NOT_COMPARED, message=refused_text(item))
+        for own, result in cases:
+            _case(suite, name, own, result, report)
+    if report.refused:
+        suite = ElementTree.SubElement(
+            root, "testsuite", {"name": NOT_COMPARED, **{key: str(more[key]) for key in totals}}
+        )
+        for number, item in enumerate(report.refused, 1):
+            title = f"{item.origin} {item.source} to {item.target}".strip()
+            case = ElementTree.SubElement(suite, "testcase", classname=NOT_COMPARED, name=f"{title} [{number}]")
+            kind = "error" if item.fails else "skipped"
+            node = ElementTree.SubElement(case, kind, message=refused_text(item))
+            if item.fails:
+                node.set("type", NOT_COMPARED)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + _clean(ElementTree.tostring(root, encoding="unicode")) + "\n"
 
@@ -53,15 +59,19 @@ def _kind(result: Result) -> str:
     return "error" if result.verdict is Verdict.NOT_RUN else "failure"
 
 
-def _case(suite: ElementTree.Element, name: str, result: Result) -> None:
-    call = source_text(result.pair)
-    title = f"{call} in {result.scenario}, {result.dtype}, {result.engine}"
+def _case(suite: ElementTree.Element, name: str, own: str, result: Result, report: Report) -> None:
+    where = f"{result.pair.origin}: " if result.pair.origin else ""
+    title = f"{where}{source_text(result.pair)} in {result.scenario}, {result.dtype}, {result.engine} [{own}]"
     case = ElementTree.SubElement(suite, "testcase", classname=name, name=title)
+    if result.pair.assumed:
+        properties = ElementTree.SubElement(case, "properties")
+        for item in result.pair.assumed:
+            ElementTree.SubElement(properties, "property", name="assumed", value=str(item))
     if kind := _kind(result):
         node = ElementTree.SubElement(case, kind, message=result.pair.not_run or result.reason or "")
         if kind != "skipped":
             node.set("type", verdict_words(result))
-            node.text = "\n".join(result.causes)
+            node.text = "\n".join([*result.causes, *failure(result, report)])
 
 
 def _clean(text: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from optmap.conformance.results import Report
+from optmap.report.check_failures import rerun
 from optmap.report.check_summary import (
     DRIFT,
     Summary,
     call_text,
     engines_text,
+    headline,
     number,
     outcome,
     refused_text,
@@ -22,7 +24,7 @@ def render(report: Report) -> str:
     """A table with one row per pair, then lists of the results that do not pass and of the calls that were not checked."""
     listed = summaries(report)
     lines = [
-        f"## optmap check: {'passed' if report.passed else 'failed'}", "",
+        f"## optmap check: {'passed' if report.passed else 'failed'}", "", headline(report), "",
         f"{outcome(report)}, with {engines_text(report)}.", "",
         "| source | target | measured | max abs | drift | causes | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -33,9 +35,13 @@ def render(report: Report) -> str:
         lines += ["", "### Not as expected", ""]
         lines += [
             f"- **{verdict_words(result)}** `{source_text(result.pair)}` -> "
-            f"`{result.pair.target}` in {result.scenario} ({result.dtype}): {result.reason}"
+            f"`{result.pair.target}` in {result.scenario} ({result.dtype}): {result.reason} `{rerun(result, report)}`"
             for result in failed
         ]
+    places = [(f"{item.pair.origin}: " if item.pair.origin else "", item.pair.assumed) for item in listed]
+    assumed = dict.fromkeys(f"- {place}{item}" for place, items in places for item in items)
+    if assumed:
+        lines += ["", "### Assumed values", "", *assumed]
     if report.refused:
         lines += ["", "### Not compared", "", *(f"- {refused_text(item)}" for item in report.refused)]
     return "\n".join(lines) + "\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import math
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 from typing import Any, Final
 
@@ -128,11 +130,80 @@ def refused_text(item: Refused) -> str:
     return f"{call_text(item.source, item.hyperparameters)} is {what} to {item.target}: {reasons}"
 
 
+def answer(summary: Summary) -> str:
+    """One sentence for people who are no experts: how far apart the two end."""
+    worst = max((item for item in summary.forced if item.divergence), key=severity, default=None)
+    if worst is None:
+        return (
+            f"not compared: {next((item.reason for item in summary.forced if item.reason), '') or summary.pair.not_run}"
+        )
+    measured = worst.divergence
+    assert measured is not None
+    if worst.verdict is Verdict.DIVERGED:
+        return "training leaves the numbers, so that nothing can be said of its end"
+    if worst.mode is Mode.SCHEDULE:
+        if measured.level.rank <= Level.EQUIVALENT.rank:
+            return f"the learning rates of {worst.steps} steps are the same"
+        since = f"the learning rates differ from step {measured.first_step_over} on"
+        return f"{since}, by up to {share(measured.drift)} of the largest"
+    after = f"after {worst.steps} step{'s' * (worst.steps != 1)} "
+    if measured.level is Level.IDENTICAL:
+        return f"{after}every bit of the weights is equal"
+    if measured.level is Level.EQUIVALENT:
+        return f"{after}the weights agree up to rounding"
+    far = share(measured.drift)
+    differ = f"{after}the weights differ by {far}{' of' * far.endswith('%')} the distance trained in {worst.scenario}"
+    usual = _usual(summary, worst)
+    return differ if usual is None else f"{differ}, elsewhere by {usual} at most"
+
+
+def _usual(summary: Summary, worst: Result) -> str | None:
+    """The largest drift of the scenarios that are a level better than the worst one."""
+    others = [
+        item.divergence.drift for item in summary.forced
+        if item.divergence and worst.divergence and item.divergence.level.rank < worst.divergence.level.rank
+    ]  # fmt: skip
+    return share(max(others)) if others else None
+
+
+def share(value: float) -> str:
+    """A fraction of the distance trained, as people say it."""
+    if not math.isfinite(value):
+        return "without bound"
+    if value >= 1:
+        return f"{value:.2g} times" if value < 100 else f"{value:.0f} times" if value < 1e6 else f"{value:.0e} times"
+    if value >= 0.1:
+        return f"{100 * value:.0f}%"
+    return "0" if value == 0 else f"{100 * value:.2g}%" if value >= 1e-6 else "<0.0001%"
+
+
+def headline(report: Report) -> str:
+    """The answer to the whole question."""
+    compared = [summary for summary in summaries(report) if summary.level is not None]
+    listed = [summary for summary in compared if summary.pair.chosen] or compared
+    if not listed:
+        return "Nothing was compared."
+    if len(listed) == 1:
+        text = answer(listed[0])
+        return f"{text[:1].upper()}{text[1:]}."
+    alike = sum(summary.level is not Level.DIVERGENT and not summary.failed for summary in listed)
+    worst = max(listed, key=lambda summary: max(severity(item) for item in summary.forced if item.divergence))
+    first = f"{alike} of {len(listed)} translations train as the source does"
+    if alike == len(listed):
+        return f"{first}."
+    return f"{first}; {worst.pair.source} -> {worst.pair.target} differs most: {answer(worst)}."
+
+
 def counts(report: Report) -> dict[str, int]:
-    """How many pairs, results with a verdict (also by verdict), and calls that were not translated the report has."""
+    """How many calls, pairs, results with a verdict (also by verdict), and calls that were not translated the report has.
+
+    A pair is a call and one class of the target; a call may have several.
+    """
     verdicts = [result.verdict for result in report.forced]
+    listed = summaries(report)
     return {
-        "pairs": len(summaries(report)),
+        "calls": len({(item.pair.origin, call_text(item.pair.source, item.pair.hyperparameters)) for item in listed}),
+        "pairs": len(listed),
         "results": len(verdicts),
         **{str(verdict): verdicts.count(verdict) for verdict in Verdict},
         "divergent": sum(result.divergent for result in report.results),
@@ -151,10 +222,32 @@ def outcome(report: Report) -> str:
 
 
 def amounts(report: Report) -> str:
-    """How many translated calls were compared in how many forced runs, as text."""
+    """How many calls and translations were compared in how many runs, as text."""
     found = counts(report)
-    calls, runs = found["pairs"], found["results"]
-    return f"{calls} translated call{'s' * (calls != 1)}, {runs} forced run{'s' * (runs != 1)}"
+    calls, pairs = found["calls"], found["pairs"]
+    rated = sum(result.mode is Mode.SCHEDULE for result in report.results)
+    runs = found["results"] - rated
+    texts = [
+        f"{calls} call{'s' * (calls != 1)}",
+        f"{pairs} translation{'s' * (pairs != 1)} of {'them' if calls != 1 else 'it'}",
+    ]
+    texts += [f"{runs} forced run{'s' * (runs != 1)}"] if runs or not rated else []
+    texts += [f"{rated} comparison{'s' * (rated != 1)} of rates"] if rated else []
+    return ", ".join(texts)
+
+
+def identity(results: Iterable[Result]) -> list[str]:
+    """A short name for each result that stays the same from run to run, and that no other result of the report has."""
+    found: list[str] = []
+    seen: dict[str, int] = {}
+    for result in results:
+        pair = result.pair
+        parts = (source_text(pair), pair.target, call_text(pair.target, pair.arguments), pair.origin, pair.row,
+                 result.scenario, result.dtype, str(result.mode), result.engine)  # fmt: skip
+        name = sha256("\0".join(parts).encode()).hexdigest()[:12]
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return found
 
 
 def engines_text(report: Report) -> str:

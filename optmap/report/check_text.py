@@ -1,49 +1,74 @@
-"""The text report of `check`: one block per pair, or one line per pair where there are many."""
+"""The text report of `check`, 80 columns wide: the answer, its cause, what to do, and a small table for each pair.
+
+Where there are many pairs, each pair of classes gets one line.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from optmap.conformance.results import Level, Report, Result, Verdict
+from optmap.conformance.results import Level, Mode, Report, Result, Verdict
+from optmap.report.check_failures import command, failure, rerun
 from optmap.report.check_summary import (
-    DRIFT,
     Summary,
+    answer,
     call_text,
     engines_text,
+    headline,
     number,
     outcome,
     refused_text,
     severity,
+    share,
     source_text,
     summaries,
     units,
     verdict_words,
 )
 
-MAX_BLOCKS = 12
+WIDTH: Final = 80
+MAX_BLOCKS: Final = 12
 """Up to this many pairs get a block each."""
-MAX_FAILURES = 20
+FEW: Final = 3
+"""Up to this many scenarios that agree are named."""
+MAX_FAILURES: Final = 20
 """At most this many failures are listed where there are many pairs."""
-DRIFTS = ", drift "
 STYLES: Final = {
-    r"\b(WORSE|BETTER|NOT_RUN|FAILED|DIVERGENT, rejected)\b": "bold red",
+    r"\b(WORSE|BETTER|DIVERGED|NOT_RUN|FAILED|DIVERGENT, rejected)\b": "bold red",
     r"\bDIVERGENT(, as expected|, explained)?\b(?!, rejected)": "yellow",
     r"\b(IDENTICAL|EQUIVALENT|CLOSE|AS_EXPECTED|passed)\b": "green",
 }
+_LABEL: Final = 9
+_COLUMNS: Final = (9, 11, 10, 9, 6)
+_WORDS: Final = {
+    "drift": "how far apart both end, as a share of the distance that the source goes",
+    "forced": "both get the source's gradients: only the update rules differ. It decides",
+    "free": "each computes its own gradients, as in training",
+    "rounding": "the source's own float32 run against its float64 run",
+}
+"""What the rows and columns of a table mean."""
 
 
 def render(report: Report) -> str:
     """The report as lines, with a final newline."""
     listed = summaries(report)
-    body = (
-        [line for summary in listed for line in _block(summary)] if len(listed) <= MAX_BLOCKS else list(_many(listed))
-    )
-    failures = (f"  {name}: {reason}" for name, reason in report.failures.items())
-    lines = [f"engines  {engines_text(report)}", *failures, "", *body, *_refused(report)]
-    lines += [DRIFT] if any(DRIFTS in line for line in lines) else []
-    return "\n".join([*lines, outcome(report)]) + "\n"
+    few = len(listed) <= MAX_BLOCKS
+    lines = list(_wrapped(headline(report)))
+    lines += [""] if listed else []
+    lines += [line for summary in listed for line in _block(summary, report)] if few else list(_many(listed, report))
+    for item in report.refused:
+        lines += _wrapped(f"{item.origin}: {refused_text(item)}" if item.origin else refused_text(item))
+    lines += [""] if report.refused else []
+    if few and any(summary.level for summary in listed):
+        lines += [line for word, text in _WORDS.items() for line in _labelled(word, text)]
+    lines += _labelled("engines", engines_text(report))
+    for name, reason in report.failures.items():
+        lines += [f"  {name}: {reason}"]
+    return "\n".join([*lines, *_wrapped(outcome(report))]) + "\n"
 
 
 def show(text: str) -> None:
@@ -60,27 +85,56 @@ def show(text: str) -> None:
     Console(highlight=False).print(shown, soft_wrap=True, end="")
 
 
-def _block(summary: Summary) -> Iterator[str]:
+def _wrapped(text: str, first: str = "", rest: str = "  ") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    return _wrapped(text, f"{label:<{_LABEL}}", " " * _LABEL)
+
+
+def _block(summary: Summary, report: Report) -> Iterator[str]:
     pair = summary.pair
     where = f"{pair.origin}: " if pair.origin else ""
-    yield f"{where}{source_text(pair)} -> {call_text(pair.target, pair.arguments)}{_choice(summary)}"
+    yield from _wrapped(f"{where}{source_text(pair)}")
+    yield from _wrapped(f"-> {call_text(pair.target, pair.arguments)}{_choice(summary)}", "  ", "     ")
+    yield from _labelled("answer", answer(summary))
+    aside = not pair.chosen and not summary.failed
+    if aside and pair.causes and not pair.not_run:
+        yield from _labelled("cause", ", ".join(cause.partition(":")[0] for cause in pair.causes))
+    for cause in () if aside or pair.not_run else pair.causes:
+        yield from _labelled("cause", cause)
+    for text in () if aside else pair.advice:
+        yield from _labelled("to do", text)
     for item in pair.assumed:
-        yield f"  assumed  {item}"
+        yield from _labelled("assumed", str(item))
     for text in pair.notes:
-        yield f"  run      {text}"
-    head = "forced"
-    for level, results in summary.by_level():
-        yield f"  {head:<8} {level:<10} {_measured(level, results)}"
-        head = ""
-    yield from _expected_and_free(summary)
-    yield f"  verdict  {summary.explained}"
-    if pair.not_run:
-        yield f"           {pair.not_run}; this does not fail the check"
-    for text in dict.fromkeys(result.reason for result in summary.failed if result.reason):
-        yield f"           {text}"
-    for text in pair.advice:
-        yield f"  to do    {text}"
+        yield from _labelled("run", text)
+    yield from _labelled("verdict", f"{summary.explained}{_as_stated(summary)}")
+    yield from () if aside else _table(summary)
+    yield from _failures(summary, report)
     yield ""
+
+
+def _as_stated(summary: Summary) -> str:
+    if summary.pair.not_run:
+        return f": {summary.pair.not_run}; this does not fail the check"
+    if summary.failed:
+        return f" (expected {max((item.expected for item in summary.forced), key=lambda level: level.rank)} at worst)"
+    return "" if summary.pair.causes else ": the update rules agree"
+
+
+def _failures(summary: Summary, report: Report) -> Iterator[str]:
+    """For each verdict the run that differs most; the other scenarios by name."""
+    for words in dict.fromkeys(map(verdict_words, summary.failed)):
+        failed = [item for item in summary.failed if verdict_words(item) == words]
+        worst = max(failed, key=lambda item: severity(item) if item.divergence else (-1, 0.0))
+        yield from failure(worst, report)
+        others = dict.fromkeys(f"{item.scenario} ({item.dtype})" for item in failed if item is not worst)
+        if others:
+            yield from _wrapped(f"{words} as well in {', '.join(others)}", "  ", "    ")
 
 
 def _choice(summary: Summary) -> str:
@@ -88,81 +142,66 @@ def _choice(summary: Summary) -> str:
     if pair.chosen:
         return ""
     preferred = "documented" if pair.chosen_documented else "faithful" if pair.chosen_faithful else None
-    return f"   (with --prefer {preferred})" if preferred is not None else "   (another class)"
+    return f" (with --prefer {preferred})" if preferred is not None else " (another class)"
 
 
-def _measured(level: Level, results: list[Result]) -> str:
-    """The scenarios of one level, and what was measured in the worst of them."""
-    names = ", ".join(result.scenario for result in results)
-    if level is Level.IDENTICAL:
-        return f"in {names}: every bit equal"
-    worst = max(results, key=severity)
-    assert worst.divergence is not None
-    of = f", worst {worst.scenario} in {worst.dtype}" if len(results) > 1 else f" in {worst.dtype}"
-    since = worst.divergence.first_step_over
-    over = f"; more than rounding from step {since} on ({worst.divergence.parameter})" if since is not None else ""
-    rounded = f", {ulps} ulp" if (ulps := units(worst)) else ""
-    drift = f"{DRIFTS}{number(worst.divergence.drift)}"
-    return f"in {names}{of}: max abs {number(worst.divergence.max_abs)}{rounded}{drift}{over}"
-
-
-def _expected_and_free(summary: Summary) -> Iterator[str]:
-    """The expected levels, the causes, and the worst free run."""
-    if summary.pair.not_run:
-        return
-    levels: dict[Level, list[str]] = {}
-    for result in summary.forced:
-        levels.setdefault(result.expected, []).append(result.scenario)
-    ordered = sorted(levels.items(), key=lambda item: -len(item[1]))
-    rest = "".join(f", {level} in {', '.join(dict.fromkeys(names))}" for level, names in ordered[1:])
-    if ordered:
-        yield f"  expected {ordered[0][0]}{rest}" + ("" if summary.pair.causes else ": the update rules agree")
-    for cause in summary.pair.causes:
-        yield f"  cause    {cause}"
+def _table(summary: Summary) -> Iterator[str]:
+    """The worst run of each level, the worst free run, and what rounding alone does."""
+    rows = [_row(results) for _, results in summary.by_level()]
     singles = [result for result in summary.free if result.dtype == "float32"] or list(summary.free)
     if singles:
         worst = max(singles, key=severity)
-        assert worst.divergence is not None
-        floor = (
-            ""
-            if worst.noise_floor is None
-            else f"; the source's own drift from float32 to float64 is {number(worst.noise_floor)}"
-        )
-        yield (
-            f"  free     worst {worst.scenario}: max abs {number(worst.divergence.max_abs)}"
-            f"{DRIFTS}{number(worst.divergence.drift)}{floor}"
-        )
+        rows.append(_row([worst]))
+        if worst.noise_floor is not None and math.isfinite(worst.noise_floor):
+            rows.append(("rounding", "", share(worst.noise_floor), "", "", worst.scenario))
+    if rows:
+        yield from _line(("run", "level", "drift", "max abs", "step", "in"))
+        for row in rows:
+            yield from _line(row)
 
 
-def _many(listed: list[Summary]) -> Iterator[str]:
+def _row(results: Sequence[Result]) -> tuple[str, ...]:
+    """The figures of the worst of some runs; the step is the first one over rounding."""
+    worst = max(results, key=severity)
+    measured = worst.divergence
+    assert measured is not None
+    names = [worst.scenario, *(item.scenario for item in results if item is not worst)]
+    ulps = f" ({ulp} ulp)" if (ulp := units(worst)) and worst.mode is Mode.FORCED and measured.max_abs else ""
+    step = str(measured.first_step_over or "")
+    mode = "rates" if worst.mode is Mode.SCHEDULE else str(worst.mode)
+    factors = sorted({item.scale for item in results} - {1.0})
+    scaled = f" (loss times {', '.join(f'{factor:g}' for factor in factors)}, so that it trains)" if factors else ""
+    if measured.level.rank <= Level.EQUIVALENT.rank and len(names) > FEW:
+        names[1:] = [f"{len(names) - 1} more"]
+    where = f"{', '.join(names)}{ulps}{scaled}"
+    drift = share(measured.drift) if math.isfinite(measured.drift) else "inf"
+    return mode, measured.level, drift, number(measured.max_abs), step, where
+
+
+def _line(cells: Sequence[str]) -> list[str]:
+    head = "  " + "".join(f"{cell:<{width}}" for cell, width in zip(cells, _COLUMNS, strict=False))
+    return _wrapped(cells[-1], head, " " * len(head)) if cells[-1] else [head.rstrip()]
+
+
+def _many(listed: list[Summary], report: Report) -> Iterator[str]:
     """One line per pair of classes, then the failures."""
     pairs: dict[tuple[str, str], list[Summary]] = {}
     for summary in listed:
         pairs.setdefault((summary.pair.source, summary.pair.target), []).append(summary)
-    width = max(len(source) for source, _ in pairs), max(len(target) for _, target in pairs)
     for (source, target), group in pairs.items():
         levels = [summary.level for summary in group if summary.level is not None]
         worst = max(levels, key=lambda level: level.rank, default=None)
-        base = next((summary.level for summary in group if not summary.pair.row), None)
         failed = sum(bool(summary.failed) for summary in group)
         passed = f"{Level.DIVERGENT}, as expected" if worst is Level.DIVERGENT else Verdict.AS_EXPECTED
-        verdict = f"{failed} not as expected" if failed else group[0].pair.not_run or passed
-        yield (
-            f"{source:<{width[0]}} -> {target:<{width[1]}}  defaults {base or 'NOT_RUN':<10}  "
-            f"{len(group)} call{'s' * (len(group) != 1)}, worst {worst or 'NOT_RUN':<10}  {verdict}"
-        )
+        verdict = f"{failed} not as expected" if failed else "not run here" if group[0].pair.not_run else passed
+        calls = f"{len(group)} call{'s' * (len(group) != 1)}"
+        yield from _wrapped(f"{source} -> {target}: {calls}, worst {worst or 'NOT_RUN'}: {verdict}", "", "    ")
     failures = [result for summary in listed for result in summary.failed]
     yield ""
     for result in failures[:MAX_FAILURES]:
-        source = source_text(result.pair)
-        yield f"{verdict_words(result)}: {source} -> {call_text(result.pair.target, result.pair.arguments)}"
-        yield f"  {result.scenario}, {result.dtype}: {result.reason}"
+        text = f"{source_text(result.pair)} -> {call_text(result.pair.target, result.pair.arguments)}"
+        yield from _wrapped(f"{verdict_words(result)}: {text}")
+        yield from _wrapped(f"{result.scenario}, {result.dtype}: {result.reason}", "  ", "    ")
+        yield from command(rerun(result, report), "  ")
     if len(failures) > MAX_FAILURES:
         yield f"and {len(failures) - MAX_FAILURES} more; --format json lists all of them"
-
-
-def _refused(report: Report) -> Iterator[str]:
-    for item in report.refused:
-        yield f"{item.origin}: {refused_text(item)}" if item.origin else refused_text(item)
-    if report.refused:
-        yield ""

@@ -53,17 +53,17 @@ def failure(program: str, limit: float = 30.0) -> str:
 
 def test_a_worker_that_dies(interpreter: Interpreter) -> None:
     message = failure(interpreter("echo cannot open libfoo.so >&2; exit 3"))
-    assert message == "the torch worker exited with code 3\n    cannot open libfoo.so"
+    assert message == "the torch worker exited with code 3: cannot open libfoo.so"
 
 
 def test_a_framework_that_kills_its_worker(interpreter: Interpreter) -> None:
     message = failure(interpreter(__init__="import os, sys\nprint('last words', flush=True)\nos.kill(os.getpid(), 11)"))
-    assert message == "the torch worker exited with code -11\n    last words"
+    assert message == "the torch worker exited with code -11: last words"
 
 
 def test_a_worker_that_hangs(interpreter: Interpreter) -> None:
     message = failure(interpreter("echo still loading >&2; exec sleep 60"), 0.5)
-    assert message == "the torch worker did not answer within 0.5 seconds\n    still loading"
+    assert message == "the torch worker did not answer within 0.5 seconds: still loading"
 
 
 def test_what_a_worker_that_hangs_has_started_is_not_waited_for(interpreter: Interpreter) -> None:
@@ -74,7 +74,7 @@ def test_what_a_worker_that_hangs_has_started_is_not_waited_for(interpreter: Int
 
 def test_a_worker_that_prints_nonsense(interpreter: Interpreter) -> None:
     message = failure(interpreter("echo oops >&2; echo Welcome to this machine"))
-    assert message == "the torch worker sent an invalid answer: found b'Welcome ' where a frame was expected\n    oops"
+    assert message == "the torch worker sent an invalid answer: found b'Welcome ' where a frame was expected: oops"
 
 
 def test_an_interpreter_that_does_not_exist() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,6 @@ class Lent:
         """Nothing: the next check uses the worker."""
 
 
-def lend(engine: str, interpreter: str | None = None) -> Session | Lent:
+def lend(engine: str, interpreter: str | None = None, **limits: Any) -> Session | Lent:
     """What `check` opens in place of a session of its own; an interpreter that is named gets its own worker."""
-    return Session(engine, interpreter) if interpreter else Lent(engine)
+    return Session(engine, interpreter, **limits) if interpreter or limits else Lent(engine)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from optmap.conformance.catalog import catalog
-from optmap.conformance.compare import TOLERANCES, compare
+from optmap.conformance.compare import TOLERANCES, compare, exploded, left_finite
 from optmap.conformance.engines import load_engine
-from optmap.conformance.results import Level
+from optmap.conformance.results import Divergence, Level
 from optmap.conformance.scenario import Array, Job, Trace
 
 START = {"w": np.array([1.0, -2.0], np.float32)}
@@ -25,7 +25,7 @@ PATH = np.array([[1.1, -2.1], [1.2, -2.2], [1.3, -2.3]])
 
 def test_equal_traces_are_identical() -> None:
     found = compare(trace(PATH), trace(PATH), START, "float32")
-    assert found == (0.0, 0, 0.0, None, None, Level.IDENTICAL)
+    assert found == Divergence(0.0, 0, 0.0, None, None, Level.IDENTICAL)
 
 
 def test_one_rounding_step_is_equivalent() -> None:
@@ -59,17 +59,26 @@ def test_what_is_not_a_number_on_one_side_diverges() -> None:
     other[1, 0] = np.nan
     found = compare(trace(PATH), trace(other), START, "float32")
     assert (found.level, found.max_abs, found.first_step_over) == (Level.DIVERGENT, math.inf, 2)
-    assert compare(trace(other), trace(other), START, "float32").level is Level.IDENTICAL
+    assert found.mismatched == (1, 2)
+    assert found.values is not None
+    assert found.values[0] == pytest.approx((1.2,))
 
 
-def test_runs_that_overflow_alike_can_be_compared() -> None:
-    one, other = np.array([[1.0, 1e38], [2.0, np.inf]]), np.array([[1.5, 1e38], [2.0, np.inf]])
-    found = compare(trace(one), trace(other), START, "float32")
-    assert (found.max_abs, found.max_ulp) == (0.5, 2**22)
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_runs_that_leave_the_numbers_alike_are_not_equal(lost: float) -> None:
+    other = PATH.copy()
+    other[1:, 0] = lost
+    found = compare(trace(other), trace(other), START, "float32")
+    assert (found.level, found.max_abs, found.max_ulp, found.first_step_over) == (Level.DIVERGENT, math.inf, None, 2)
+    assert left_finite(trace(other)) == 2
+    assert exploded(trace(other), START)
+    assert left_finite(trace(PATH)) is None
+    assert not exploded(trace(PATH), START)
+    assert exploded(trace(PATH * 1e6), START)
 
 
 def test_every_tolerance_has_a_reason() -> None:
-    assert {dtype for dtype, _ in TOLERANCES} == {"float32", "float64"}
+    assert {dtype for dtype, _ in TOLERANCES} == {"float16", "bfloat16", "float32", "float64"}
     assert all(len(tolerance.reason) > 40 for tolerance in TOLERANCES.values())
 
 

@@ -23,7 +23,7 @@ CLASSES: Final = {
     "mindspore-real": ("mindspore.nn.Adam", "learning_rate"),
 }
 SCENARIOS: Final = catalog(3)
-DENSE: Final = [name for name, scenario in SCENARIOS.items() if not scenario.sparse]
+DENSE: Final = [name for name, scenario in SCENARIOS.items() if not scenario.sparse and not scenario.rare]
 
 
 def job(engine: str, scenario: Scenario, dtype: str = "float32", api: str | None = None) -> Job:

@@ -78,8 +78,8 @@ def test_worse_than_expected(level: Level, expected: Level) -> None:
         assert all(part in reason for part in (level, expected, "because", "weight", "step 3"))
 
 
-def result(pair: Pair, scenario: str, level: Level | None, dtype: str = "float64") -> Result:
-    return Result(pair, "mindspore", scenario, dtype, Mode.FORCED, 10, measured(level) if level else None, Level.CLOSE,
+def result(pair: Pair, scenario: str, level: Level | None, dtype: str = "float64", steps: int = 20) -> Result:
+    return Result(pair, "mindspore", scenario, dtype, Mode.FORCED, steps, measured(level) if level else None, Level.CLOSE,
                   ("epsilon placement: ...",), Verdict.AS_EXPECTED if level else Verdict.NOT_RUN)  # fmt: skip
 
 
@@ -119,3 +119,11 @@ def test_only_what_ran_as_expected_passes() -> None:
     assert not Report({}, results=(result(pair(), "x", None),)).passed
     for verdict in (Verdict.WORSE, Verdict.BETTER, Verdict.NOT_RUN):
         assert not Report({}, results=(good, replace(good, verdict=verdict))).passed
+
+
+def test_few_steps_prove_no_agreement() -> None:
+    pair = Pair("torch.optim.X", "mindspore.nn.X", {}, {})
+    assert [item.verdict for item in find_better([result(pair, "one", Level.IDENTICAL, steps=19)])] == [
+        Verdict.AS_EXPECTED
+    ]
+    assert [item.verdict for item in find_better([result(pair, "one", Level.IDENTICAL)])] == [Verdict.BETTER]
