@@ -67,7 +67,11 @@ def whole_model(module: Module, node: ast.expr | None, site: CallSite) -> Chain 
             variable = module.variable(node)
             only = variable.bindings[0] if variable is not None and len(variable.bindings) == 1 else None
             asked = (module.parent(use) for use in variable.uses) if variable is not None else ()
-            kept = only is not None and only.how is How.ASSIGNED and not any(isinstance(item, ast.Attribute) for item in asked)
+            kept = (
+                only is not None
+                and only.how is How.ASSIGNED
+                and not any(isinstance(item, ast.Attribute) for item in asked)
+            )
             return whole_model(module, only.value, site) if kept and only is not None else None
     return is_accessor(node, names.trainable)
 
