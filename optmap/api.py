@@ -35,6 +35,7 @@ def translate_source(
     faithful: bool = False,
     params: str | None = None,
     rewrite_step: bool = False,
+    todo: bool = False,
     mappings: Iterable[Path | str] | Path | str = (),
     versions: Mapping[str, str] | None = None,
     set: Mapping[str, int] | None = None,
@@ -52,6 +53,7 @@ def translate_source(
         faithful: the same as prefer="faithful".
         params: a Python expression for the parameters, for calls that are given none.
         rewrite_step: rewrite plain training steps as well, as `--rewrite-step` does.
+        todo: write what is left to do into the result, as `--todo` does.
         mappings: a directory with further tables, or several.
         versions: package versions that the source is written for, such as `{"torch": "1.13"}`.
         set: what learning-rate schedules need and the source does not show: `steps_per_epoch` or `total_steps`.
@@ -80,7 +82,7 @@ def translate_source(
         raise ValueError(f"sources: found the target {target}, expected other frameworks")
     options = Options(
         target, wanted, _prefer(prefer, faithful), check_parameters(params) if params is not None else None,
-        versions=tuple(chosen.items()), quantities=check_quantities(set or {}), rewrite_step=rewrite_step,
+        versions=tuple(chosen.items()), quantities=check_quantities(set or {}), rewrite_step=rewrite_step, todo=todo,
     )  # fmt: skip
     reported, left = (
         parse_codes(several(name, codes, str)) for name, codes in (("select", select), ("ignore", ignore))

@@ -80,7 +80,8 @@ def translate(
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print a unified diff.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only list the files that would change; exit 1 if any.")
+        bool,
+        typer.Option("--check", help="Only list the files that would change or have marks of --todo; exit 1 if any."),
     ] = False,
     output: Annotated[str | None, typer.Option("--output", metavar="PATH", help="Write the results to PATH.")] = None,
     prefer: Annotated[
@@ -101,6 +102,13 @@ def translate(
         bool,
         typer.Option(
             "--rewrite-step", help="Rewrite plain training steps as well; for MindSpore also their models and losses."
+        ),
+    ] = False,
+    todo: Annotated[
+        bool,
+        typer.Option(
+            "--todo",
+            help="Write what is left to do into the result, as comments; a call that wants for one fact gets `...`.",
         ),
     ] = False,
     setting: Annotated[
@@ -154,7 +162,7 @@ def translate(
             command.Request(
                 paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output,
                 prefer, faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()), rewrite_step,
-                tuple(select or ()), tuple(ignore or ()), tuple(exclude or ()), verbose, quiet, statistics,
+                tuple(select or ()), tuple(ignore or ()), tuple(exclude or ()), verbose, quiet, statistics, todo,
             )
         )
     )  # fmt: skip

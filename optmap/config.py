@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     selection: Selection = Selection()
     set: Mapping[str, int] = {}
     rewrite_step: bool = False
+    todo: bool = False
     verbose: bool = False
     quiet: bool = False
     statistics: bool = False
@@ -41,7 +42,7 @@ class Settings(NamedTuple):
 
 KEYS: Final[dict[str, type[Any]]] = {
     "from": str, "to": str, "prefer": str, "faithful": bool, "strict": bool, "params": str, "exclude": list, "mappings": list,
-    "versions": dict, "select": list, "ignore": list, "per-file-ignores": dict, "set": dict, "rewrite-step": bool,
+    "versions": dict, "select": list, "ignore": list, "per-file-ignores": dict, "set": dict, "rewrite-step": bool, "todo": bool,
     "verbose": bool, "quiet": bool, "statistics": bool,
 }  # fmt: skip
 _EXPECTED: Final = {
@@ -110,6 +111,7 @@ def read_settings(path: Path) -> Settings:
         selection=_selection(path, section),
         set=_quantities(path, section.get("set", {})),
         rewrite_step=section.get("rewrite-step", False),
+        todo=section.get("todo", False),
         verbose=section.get("verbose", False),
         quiet=section.get("quiet", False),
         statistics=section.get("statistics", False),

@@ -151,13 +151,13 @@ API_NOTE: Final = _code(
     "OM104", "note-on-target", _I, "A note on the class that the call now constructs.",
     "mindspore.nn.LazyAdam sums duplicate rows only with optimizer.target = 'CPU'", "Read the note.",
 )  # fmt: skip
-VERSION_TOLD: Final = _code(
-    "OM106", "version-told", _I, "An argument that only older versions accept tells for which version the file is.",
-    "tf.keras.optimizers.Adam(lr=1e-3)", "Pass --from keras==VERSION if the file is for another version.",
-)  # fmt: skip
 DEPRECATED_TARGET: Final = _code(
     "OM105", "deprecated-target", _I, "The class that the call now constructs is deprecated.",
     "mindspore.nn.AdamWeightDecay", "Use the class that the message names.",
+)  # fmt: skip
+VERSION_TOLD: Final = _code(
+    "OM106", "version-told", _I, "An argument that only older versions accept tells for which version the file is.",
+    "tf.keras.optimizers.Adam(lr=1e-3)", "Pass --from keras==VERSION if the file is for another version.",
 )  # fmt: skip
 SMALL_DIFFERENCE: Final = _code(
     "OM110", "small-numeric-difference", _I,

@@ -25,7 +25,7 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.reading import MAXIMUM_BYTES
 from optmap.report import REPORTS
-from optmap.report.left import show_file
+from optmap.report.left import count, show_file
 from optmap.report.text import Progress, notebook_diff, show_statistics, show_summary, unified_diff
 from optmap.selection import parse_codes
 from optmap.shown import shown
@@ -60,6 +60,7 @@ class Request(NamedTuple):
     verbose: bool = False
     quiet: bool = False
     statistics: bool = False
+    todo: bool = False
 
 
 @reports_usage_errors
@@ -134,7 +135,7 @@ def _options(request: Request, configured: Settings) -> Options:
     return Options(
         target, sources, _prefer(request, configured), params, prove=not checking, versions=pinned,
         quantities=tuple(sorted({**configured.set, **dict(quantities(request.set))}.items())),
-        rewrite_step=request.rewrite_step or configured.rewrite_step,
+        rewrite_step=request.rewrite_step or configured.rewrite_step, todo=request.todo or configured.todo,
     )  # fmt: skip
 
 
@@ -204,7 +205,7 @@ class _OutcomeHandler:
         self.reporting = request.format in REPORTS
         self.kept: list[TranslatedFile] = []
         self.written: dict[str, Path] = {}
-        self.failed = self.refused = self.warned = self.changed = False
+        self.failed = self.refused = self.warned = self.changed = self.marked = False
 
     def run(self, outcomes: Iterable[TranslatedFile]) -> int:
         progress = Progress()
@@ -213,7 +214,7 @@ class _OutcomeHandler:
             path = None if str(outcome.path) == STDIN else outcome.path
             outcome = outcome._replace(result=self.configured.selection.of(path, outcome.result))
             self._score(outcome)
-            if outcome.result.changed or outcome.result.diagnostics or self.mode == "--stdout":
+            if outcome.result.changed or outcome.result.diagnostics or outcome.marks or self.mode == "--stdout":
                 progress.clear()
                 self._show(outcome)
             progress.step(number)
@@ -233,7 +234,7 @@ class _OutcomeHandler:
     def _exit_code(self) -> int:
         if self.failed:
             return 2
-        would_change = self.mode == "--check" and self.changed
+        would_change = self.mode == "--check" and (self.changed or self.marked)
         return int(self.refused or would_change or (self.configured.strict and self.warned))
 
     def _score(self, outcome: TranslatedFile) -> None:
@@ -242,6 +243,7 @@ class _OutcomeHandler:
         self.refused = self.refused or (result.refused and result.error is None)
         self.warned = self.warned or any(item.severity is Severity.WARNING for item in result.diagnostics)
         self.changed = self.changed or result.changed
+        self.marked = self.marked or outcome.marks > 0
 
     def _store(self, outcome: TranslatedFile) -> TranslatedFile:
         """Write the file if the mode says so; a failure to write is added to the outcome."""
@@ -297,6 +299,8 @@ class _OutcomeHandler:
             unified_diff(name, outcome.before, outcome.result.output)
         elif self.mode == "--check" and outcome.result.changed:
             print(f"would change {shown(name)}")
+        if self.mode == "--check" and outcome.marks:
+            print(f"{shown(name)}: {count(outcome.marks, 'mark')} of --todo left")
         if self.single or outcome.result.diagnostics or outcome.result.calls:
             show_file(name, outcome.result, verbose=self.configured.verbose, quiet=self.configured.quiet)
 

@@ -15,7 +15,7 @@ from optmap.reading import read_source_file
 from optmap.translate.faults import contained
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
-from optmap.translate.results import FileResult, failed
+from optmap.translate.results import MARK, FileResult, failed
 from optmap.values import NamedTuple
 
 _CHUNK: Final = 64
@@ -25,12 +25,13 @@ CONFIGURATIONS: Final = (".yaml", ".yml", ".json", ".toml")
 
 
 class TranslatedFile(NamedTuple):
-    """One file: where it is, what was read, and what became of it."""
+    """One file: where it is, what was read, and what became of it; `marks` are those of --todo that it already had."""
 
     path: Path
     base: Path
     before: bytes
     result: FileResult
+    marks: int = 0
 
 
 def translate_files(
@@ -109,8 +110,9 @@ def _light(outcome: TranslatedFile) -> TranslatedFile:
     """Leave out the bytes of an unchanged file: nobody needs them in the parent process."""
     result = outcome.result
     return TranslatedFile(
-        outcome.path, outcome.base, b"", FileResult(b"", False, result.error, result.calls, result.diagnostics)
-    )
+        outcome.path, outcome.base, b"", FileResult(b"", False, result.error, result.calls, result.diagnostics),
+        outcome.marks,
+    )  # fmt: skip
 
 
 def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFile:
@@ -126,7 +128,7 @@ def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFi
         result = translate_content(found.path.suffix, data, tables, options)
     if found.path.suffix not in ("", *SUFFIXES) and any(item.code is UNPARSABLE for item in result.diagnostics):
         result = failed(data, UNPARSABLE, f"not Python: expected a file such as {', '.join(SUFFIXES)}", 1, 1)
-    return TranslatedFile(found.path, found.base, data, result)
+    return TranslatedFile(found.path, found.base, data, result, data.count(MARK))
 
 
 def suffix_of(data: bytes) -> str:

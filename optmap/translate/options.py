@@ -22,6 +22,7 @@ class Options(NamedTuple):
     those of the packages that are not the tables' own (`MappingSet.at`). `quantities` are numbers that a file need not tell,
     such as the steps per epoch. With `rewrite_step` plain training steps, and what a table knows of models and losses, are
     rewritten, too. With `line` only what begins on that line is translated; 0 stands for every line.
+    With `todo` what is left to do is written into the result, and a call that wants for one fact is translated with `...`.
     """
 
     target: Framework
@@ -33,6 +34,7 @@ class Options(NamedTuple):
     quantities: tuple[tuple[str, int], ...] = ()
     rewrite_step: bool = False
     line: int = 0
+    todo: bool = False
 
 
 def check_quantities(given: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

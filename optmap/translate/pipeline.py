@@ -14,6 +14,7 @@ from optmap.source.edits import Edit, apply_edits
 from optmap.source.model import Module
 from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
+from optmap.translate.constructors.second_run import changes_again
 from optmap.translate.discover.sites import find_sites
 from optmap.translate.discover.told import told_version
 from optmap.translate.faults import contained, isolated
@@ -22,7 +23,6 @@ from optmap.translate.options import Options
 from optmap.translate.passes import run_passes
 from optmap.translate.prefilter import may_hold_optimizers, may_say_anything
 from optmap.translate.results import FileResult, Status, failed
-from optmap.translate.second_run import changes_again
 from optmap.translate.unit import STEPS, Outcome, Unit, Veto, Vetoes
 
 _ATTEMPTS: Final = 3
@@ -56,8 +56,12 @@ def _translate_bytes(data: bytes, tables: MappingSet, options: Options, declares
 def translate_parsed(data: bytes, source: Source, tables: MappingSet, options: Options) -> FileResult:
     """Translate a source; `data` are its bytes."""
     try:
-        unit = unit_of(source, tables, options)
-        return _translated(data, unit)
+        result = _translated(data, unit_of(source, tables, options))
+        if options.todo and result.error is None:
+            from optmap.translate.todo import marked
+
+            result = marked(source, result, prove=options.prove)
+        return result
     except RecursionError:
         return failed(data, UNPARSABLE, "cannot be analysed: nested too deeply", 1, 1)
 

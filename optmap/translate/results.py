@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from optmap.diagnostics import Code, Diagnostic, Group, Severity
 from optmap.source.edits import Edit
 from optmap.values import NamedTuple
+
+MARK: Final = b"# TODO(optmap "
+"""What the comments of --todo begin with."""
 
 
 class Status(StrEnum):

@@ -29,7 +29,7 @@ def options_of(case: Case) -> Options:
     known = quantities(case.options["set"].split()) if "set" in case.options else ()
     return Options(
         target, sources, prefer, case.options.get("params"), versions=tuple(versions.items()),
-        quantities=known, rewrite_step="rewrite-step" in case.options,
+        quantities=known, rewrite_step="rewrite-step" in case.options, todo="todo" in case.options,
     )  # fmt: skip
 
 

@@ -27,9 +27,9 @@ from optmap.mapping.plan import Inferred, Plan, Prefer
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.mapping.vocabulary import PARAMETERS
 from optmap.source.bind import Given, Signature, bind
-from optmap.source.calls import CallText, read_call
+from optmap.source.calls import Argument, CallText, read_call
 from optmap.source.changes import Change, Replace
-from optmap.source.templates import CallTemplate
+from optmap.source.templates import CallTemplate, Template
 from optmap.source.text import SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.learning_rate import learning_rate_object
@@ -115,13 +115,15 @@ class CallTranslation:
         arguments = [
             CallArgument(item.form, item.name, value) for item, value in zip(call.arguments, values, strict=True)
         ]
-        if self.tied.refusal is not None:
-            return self._refused(
-                SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, self._given(call, "learning_rate"))
-            )
         rate = self._given(call, "learning_rate")
+        if self.tied.refusal is not None:
+            refused = Finding(SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, rate))
+            if rate is None or not self.options.todo:
+                return CallOutcome((refused,))
+            self._want(refused, call.arguments[rate])
         gone = self.tied.serving is not None and bool(self.tied.serving.moved)  # the schedule takes the rate's place
         lists = self.site.api.framework.facts.rates.lists
+        gone = gone or self.attached is not None
         if rate is not None and (gone or (lists and values[rate].elements is not None)):
             values[rate] = Value()
             arguments[rate] = arguments[rate]._replace(value=Value())
@@ -143,7 +145,7 @@ class CallTranslation:
             return self._refused(HIDDEN_GROUPS, message, self._at(call, index))._replace(given_up=given_up)
         refusal = self._schedule(call, resolved) if serving is None else None
         moved = serving.moved if serving is not None else self.options.target.facts.schedules.function or ""
-        if parameters is not None and (serving is not None or self.attached is not None):
+        if parameters is not None and (serving is not None or (self.attached and self.attached.changes)):
             refusal = refusal or self._group_rate(parameters, moved)
         refusal = refusal or self._inside(call, resolved, parameters, index)
         if refusal is not None:
@@ -229,7 +231,7 @@ class CallTranslation:
         index = self._given(call, "learning_rate")
         argument = call.arguments[index] if index is not None else None
         what = learning_rate_object(self.site, argument.node, self.tables) if argument is not None else None
-        if argument is None or what is None:
+        if argument is None or what is None or self.attached is not None:
             return None
         from optmap.translate.constructors.rate_list import rate_list_advice
         from optmap.translate.schedules.rates import attach_rates
@@ -243,7 +245,19 @@ class CallTranslation:
         advice = rate_list_advice(self.source, what, argument.node, self.site.api.framework, target)
         why = f" ({found})" if found is not None else ""
         message = f"the learning rate is {what.text}, which {target.name} cannot take{why}{advice}"
-        return Finding(SCHEDULE_ARGUMENT, message, argument.span)
+        refused = Finding(SCHEDULE_ARGUMENT, message, argument.span)
+        if not self.options.todo:
+            return refused
+        self._want(refused, argument)
+        return None
+
+    def _want(self, refused: Finding, argument: Argument) -> None:
+        """Leave a learning rate open: the call fails where it stands, until a person has said what it is."""
+        from optmap.translate.schedules.rates import Attached
+
+        text = self.source.text(self.source.start(argument.node), self.source.end(argument.node))
+        found = refused._replace(message=f"{refused.message}; it was {text}")
+        self.attached = Attached(Template("..."), (), (), (), (found,))
 
     def _group_rate(self, found: ParametersArgument, moved: str) -> Finding | None:
         """A schedule that is attached sets the rate of every group, one that was passed that of the others."""
@@ -274,7 +288,10 @@ class CallTranslation:
         findings: list[Finding] = []
         inferred = self._inferred(plan)
         if isinstance(inferred, Finding):
-            return CallOutcome((inferred,))
+            if not self.options.todo:
+                return CallOutcome((inferred,))
+            findings.append(inferred)
+            inferred = "..."  # which every constructor rejects
         spelling = spell(self.site, plan.target)
         if spelling is None:
             root = plan.target.module.paths[0].partition(".")[0]
