@@ -48,13 +48,13 @@ def canonical(tables: MappingSet, api: Api, values: Values, stored: State) -> St
         if name not in stored:
             raise StateError(f"{api.name} has no {label(tables, name, slot)} in this state")
         if slot.value is None:
-            factor = _number(slot.times, values, {}) if slot.times else 1
+            factor = number(slot.times, values, {}) if slot.times else 1
             if not factor:
                 raise StateError(f"{label(tables, name, slot)} of {api.name} is zero where {slot.times} is zero")
             found[name] = {key: item / factor if slot.times else item for key, item in stored[name].items()}
     for name, slot in rows.items():
         for key, item in stored[name].items() if slot.value is not None else ():
-            expected = _number(slot.value or "", values, _scalars(tables, found, key))
+            expected = number(slot.value or "", values, _scalars(tables, found, key))
             if (
                 abs(float(item.max() if hasattr(item, "max") else item) - expected)
                 > RELATIVE * abs(expected) + ABSOLUTE
@@ -82,12 +82,12 @@ def stored(tables: MappingSet, api: Api, values: Values, state: State, shapes: M
         if name in rows and slot.value is None:
             if name not in state:
                 raise StateError(f"{api.name} needs the {label(tables, name, slot)}, which the state does not have")
-            factor = _number(slot.times, values, {}) if slot.times else 1
+            factor = number(slot.times, values, {}) if slot.times else 1
             found[name] = {key: item * factor if slot.times else item for key, item in state[name].items()}
             continue
         text = slot.value if name in rows and slot.value is not None else slot.start
         found[name] = {
-            key: _number(text, values, _scalars(tables, state, key)) + (0 if tables.states[name].scalar else zeros)
+            key: number(text, values, _scalars(tables, state, key)) + (0 if tables.states[name].scalar else zeros)
             for key, zeros in shapes.items()
             if tables.states[name].scalar or zeros is not None
         }
@@ -108,7 +108,7 @@ def _scalars(tables: MappingSet, state: State, key: str) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _number(text: str, values: Values, scalars: Mapping[str, float]) -> float:
+def number(text: str, values: Values, scalars: Mapping[str, float]) -> float:
     """The value of arithmetic of the tables. Raises StateError where something in it is not known."""
 
     def look_up(name: str) -> Any:

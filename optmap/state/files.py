@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from optmap.conformance.engines import ENGINES, STATE_MODULES
+from optmap.conformance.engines import STATE_MODULES
 from optmap.conformance.engines.saved import WIRED, Reading, Saved, Writing
 from optmap.mapping.framework import Framework
 from optmap.mapping.state import Files, StateError
@@ -61,10 +61,8 @@ def _ask(framework: Framework, wanted: Reading | Writing, interpreters: Mapping[
     try:
         hello = worker.ask(None, START_LIMIT, "to start")
         if "error" in hello:
-            install = next(
-                info.install for info in ENGINES.values() if info.module.startswith(STATE_MODULES[framework][:-6])
-            )
-            raise StateError(f"{framework} cannot be imported: {hello['error']}; {install}")
+            hint = f"; {framework.facts.install}" if framework.facts.install else ""
+            raise StateError(f"{framework} cannot be imported: {hello['error']}{hint}")
         answer = worker.ask({"request": wanted}, WORK_LIMIT, "for the file")
     except WorkerError as error:
         raise StateError(str(error)) from None

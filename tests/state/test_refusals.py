@@ -367,3 +367,14 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         run("convert-state", str(source), str(target), "--from", ADAM, "--map", "a.yaml", *named, cwd=tmp_path).code
         == 2
     )
+
+
+def test_a_framework_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setitem(files.STATE_MODULES, "torch", "no_such_state")  # type: ignore[attr-defined]
+    source = tmp_path / "adam.pt"
+    source.write_bytes(b"")
+    with pytest.raises(
+        StateError, match="torch cannot be imported: ModuleNotFoundError: No module named 'no_such_state'; pip"
+    ):
+        convert_state(source, tmp_path / "out.ckpt", optimizer=ADAM, parameters=NAMED)
