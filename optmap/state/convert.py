@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
-from optmap.mapping.state import StateError
+from optmap.mapping.state import Slot, StateError
 from optmap.mapping.state_values import RATE, State, active, canonical, label, slots, stored
 from optmap.state.calls import completed_call, describes, named_class, planned, stated_call
 from optmap.state.files import check_paths, content, files_of, read
@@ -126,23 +126,7 @@ def _canonical(tables: MappingSet, call: Call, saved: Saved, source: Path) -> tu
     given = {*call.given, *saved.hyperparameters}
     call = completed_call(tables, call, saved.hyperparameters, rates and next(iter(rates.values())))
     values = canonical_values(call)
-    needed = active(tables, call.api, values)
-    if needed and not found:
-        example = next(slot.slot for slot in needed.values()).replace("{parameter}", "NAME")
-        raise StateError(
-            f"{source} holds no state of {call.api.name}, such as {example}: another class has saved it, or before its first step"
-        )
-    for name, slot in slots(call.api).items():
-        if name in found and name not in needed and any(item.any() for item in found[name].values()):
-            carrier = call.api.by_tie.get(slot.when or "")
-            if carrier is not None and carrier.name not in given:
-                raise StateError(
-                    f"the file holds {slot.slot}, which counts only with {carrier.name}: state it, as in "
-                    f"{call.api.name}({carrier.name}=...)"
-                )
-    for name, slot in needed.items():
-        if missing := [key for key in saved.names if name in found and key not in found[name]]:
-            raise StateError(f"the file has no {slot.slot} of parameter {missing[0]}")
+    _check_stored(call.api, active(tables, call.api, values), saved, given, source)
     state = canonical(tables, call.api, values, found)
     for name, items in state.items():
         if tables.states[name].scalar and len({float(item) for item in items.values()}) > 1:
@@ -150,6 +134,27 @@ def _canonical(tables: MappingSet, call: Call, saved: Saved, source: Path) -> tu
     if _steps(state) == 0:
         raise StateError("the optimizer has made no step yet: there is nothing to convert")
     return call, state
+
+
+def _check_stored(api: Api, needed: Mapping[str, Slot], saved: Saved, given: Collection[str], source: Path) -> None:
+    """Raise StateError unless the file has what counts for the call, for every parameter, and nothing else that might count."""
+    found = saved.state
+    if needed and not found.keys() - {RATE}:
+        example = next(slot.slot for slot in needed.values()).replace("{parameter}", "NAME")
+        raise StateError(
+            f"{source} holds no state of {api.name}, such as {example}: another class has saved it, or before its first step"
+        )
+    for name, slot in slots(api).items():
+        if name in needed and (missing := [key for key in saved.names if name in found and key not in found[name]]):
+            raise StateError(f"the file has no {slot.slot} of parameter {missing[0]}")
+        carrier = api.by_tie.get(slot.when or "")
+        idle = carrier is not None and name in found and name not in needed and carrier.name not in given
+        if idle and any(item.any() for item in found[name].values()):
+            assert carrier is not None
+            raise StateError(
+                f"the file holds {slot.slot}, which counts only with {carrier.name}: state it, as in "
+                f"{api.name}({carrier.name}=...)"
+            )
 
 
 def _carried(
