@@ -365,7 +365,7 @@ def convert_state(
 ) -> None:
     """Convert an optimizer's saved state, so that training goes on in another framework; no code in the file is run.
 
-    Exit codes: 0 written; 1 it cannot be converted, and nothing was written; 2 wrong usage.
+    Exit codes: 0 written; 1 it cannot be converted, and nothing was written; 2 wrong usage, such as a file that is not there.
     """
     from optmap.commands import convert_state as command
 

@@ -16,7 +16,7 @@ from optmap.commands.common import (
     tables,
 )
 from optmap.mapping.frameworks import DEFAULT
-from optmap.mapping.state import StateError
+from optmap.mapping.state import RequestError, StateError
 from optmap.mapping.values import write_literal
 from optmap.values import NamedTuple
 
@@ -57,6 +57,8 @@ def run(request: Request) -> int:
             parameters=request.map or request.parameters or None, in_order=request.in_order, steps=request.steps,
             entry=request.entry, interpreters=interpreters, tables=tables(request.mappings),
         )  # fmt: skip
+    except RequestError as error:
+        raise UsageError(str(error)) from None
     except StateError as error:
         sys.stderr.write(f"optmap: error: {error}\n")
         return REFUSED

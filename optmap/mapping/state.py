@@ -7,6 +7,10 @@ class StateError(ValueError):
     """A state cannot be read or carried over; the message says why."""
 
 
+class RequestError(StateError):
+    """What was asked for is malformed, unknown or cannot be read."""
+
+
 class Quantity(Record):
     """A quantity of an optimizer's state, by its canonical name."""
 

@@ -12,7 +12,7 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, Prefer
 from optmap.mapping.records import Literal
 from optmap.mapping.sections import Api
-from optmap.mapping.state import StateError
+from optmap.mapping.state import RequestError, StateError
 from optmap.mapping.state_values import RATE
 from optmap.mapping.values import read_value
 from optmap.mapping.vocabulary import PARAMETERS, same_value
@@ -25,35 +25,37 @@ FREE: Final = ((PARAMETERS,), (RATE,), ())
 
 
 def stated_call(tables: MappingSet, text: str) -> Call:
-    """A class, or a call of it with literal arguments. Raises StateError."""
+    """A class, or a call of it with literal arguments. Raises RequestError."""
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise StateError(f"found {text!r}, expected a class such as torch.optim.Adam, or a call of it") from None
+        raise RequestError(f"found {text!r}, expected a class such as torch.optim.Adam, or a call of it") from None
     given: dict[str, Literal] = {}
     if isinstance(node, ast.Call):
         if node.args:
-            raise StateError(f"{ast.unparse(node.args[0])}: expected keywords only, and no parameters")
+            raise RequestError(f"{ast.unparse(node.args[0])}: expected keywords only, and no parameters")
         for item in node.keywords:
             value = read_value(item.value)
             if item.arg is None or not value.known:
-                raise StateError(f"{ast.unparse(item)}: expected a keyword with a number, True, False, None or a tuple")
+                raise RequestError(
+                    f"{ast.unparse(item)}: expected a keyword with a number, True, False, None or a tuple"
+                )
             given[item.arg] = value.literal  # type: ignore[assignment]
         node = node.func
     api = named_class(tables, ast.unparse(node))
     for name in given:
         if name not in api.by_name or api.by_name[name].is_parameters:
-            raise StateError(f"{api.name} has no argument {name!r}{nearest(name, api.by_name)}")
+            raise RequestError(f"{api.name} has no argument {name!r}{nearest(name, api.by_name)}")
     return Call(api, given)
 
 
 def named_class(tables: MappingSet, name: str) -> Api:
-    """The class of a name whose state the tables describe. Raises StateError."""
+    """The class of a name whose state the tables describe. Raises RequestError."""
     found = tables.named(name)
     if len(found) > 1:
-        raise StateError(f"{name} may be {' or '.join(api.name for api in found)}; give the whole name")
+        raise RequestError(f"{name} may be {' or '.join(api.name for api in found)}; give the whole name")
     if not found:
-        raise StateError(
+        raise RequestError(
             f"unknown class {name!r}{nearest(name, [api.name for api in tables.apis.values() if api.state])}"
         )
     return found[0]

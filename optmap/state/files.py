@@ -10,7 +10,7 @@ from typing import Any, Final
 from optmap.conformance.engines import STATE_MODULES
 from optmap.conformance.engines.saved import WIRED, Reading, Saved, Writing
 from optmap.mapping.framework import Framework
-from optmap.mapping.state import Files, StateError
+from optmap.mapping.state import Files, RequestError, StateError
 from optmap.processes import Worker, WorkerError
 
 START_LIMIT: Final = 180.0
@@ -26,20 +26,20 @@ def files_of(framework: Framework) -> Files:
 
 
 def check_paths(source: Path, target: Path, frameworks: tuple[Framework, Framework]) -> None:
-    """Raise StateError unless the source can be read and the target may be written."""
+    """Raise RequestError unless the source can be read and the target may be written."""
     first, second = frameworks
     if first is second:
-        raise StateError(f"both classes are {first}'s; the state of one framework is converted to that of another")
+        raise RequestError(f"both classes are {first}'s; the state of one framework is converted to that of another")
     for path, framework, endings in (
         (source, first, files_of(first).endings),
         (target, second, files_of(second).written),
     ):
         if endings and path.suffix not in endings:
-            raise StateError(f"{path}: found a file of {framework} that does not end in {' or '.join(endings)}")
+            raise RequestError(f"{path}: found a file of {framework} that does not end in {' or '.join(endings)}")
     if not source.is_file():
-        raise StateError(f"there is no file {source}")
+        raise RequestError(f"there is no file {source}")
     if target.exists() and target.samefile(source):
-        raise StateError(f"{target} is the source itself; name another file")
+        raise RequestError(f"{target} is the source itself; name another file")
 
 
 def read(framework: Framework, wanted: Reading, interpreters: Mapping[str, str]) -> Saved:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from optmap.mapping.records import Literal, Position, Record, key, place
-from optmap.mapping.state import StateError
+from optmap.mapping.state import RequestError, StateError
 from optmap.mapping.yamlnodes import Problems, parse
 
 SAME: Final = "same"
@@ -48,23 +48,23 @@ class ParameterMap(Record, title="map"):
 
 
 def read_map(path: Path) -> list[Carried]:
-    """Read a map from YAML. Raises StateError with every error in it."""
+    """Read a map from YAML. Raises RequestError with every error in it."""
     problems = Problems()
     try:
         found = parse(path.read_bytes(), str(path), ParameterMap, problems)
     except OSError as error:
-        raise StateError(f"{path} cannot be read: {error.strerror}") from None
+        raise RequestError(f"{path} cannot be read: {error.strerror}") from None
     if found is None or problems.found:
-        raise StateError("\n".join(problems.lines()))
+        raise RequestError("\n".join(problems.lines()))
     return list(found.make(ParameterMap).parameters)
 
 
 def stated(text: str) -> Carried:
-    """One parameter of the command line: `FROM=TO`, or `FROM=TO:transpose`. Raises StateError."""
+    """One parameter of the command line: `FROM=TO`, or `FROM=TO:transpose`. Raises RequestError."""
     source, equals, rest = text.partition("=")
     target, _, layout = rest.rpartition(":") if rest.endswith((f":{SAME}", f":{TRANSPOSE}")) else (rest, "", "")
     if not (equals and source and target):
-        raise StateError(f"--parameter: found {text!r}, expected FROM=TO or FROM=TO:{TRANSPOSE}")
+        raise RequestError(f"--parameter: found {text!r}, expected FROM=TO or FROM=TO:{TRANSPOSE}")
     return Carried(at=Position("--parameter", 1, 1), source=source, target=target, layout=layout or None)
 
 

@@ -361,8 +361,13 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "mindspore.load_param_into_net(optimizer, mindspore.load_checkpoint(" in text
     assert "after 2 steps" in text
     assert target.stat().st_size > 100
-    refused = run("convert-state", "none.pt", str(target), "--from", ADAM, cwd=tmp_path)
-    assert (refused.code, refused.err) == (1, "optmap: error: there is no file none.pt\n")
+    refused = run("convert-state", "none.pt", "out.ckpt", "--from", ADAM, cwd=tmp_path)
+    assert (refused.code, refused.err) == (2, "optmap: error: there is no file none.pt\n")
+    refused = run("convert-state", str(source), "out.ckpt", "--from", "torch.optim.LBFGS", cwd=tmp_path)
+    assert (refused.code, refused.err) == (
+        1,
+        "optmap: error: the tables do not describe the state of torch.optim.LBFGS\n",
+    )
     assert (
         run("convert-state", str(source), str(target), "--from", ADAM, "--map", "a.yaml", *named, cwd=tmp_path).code
         == 2
