@@ -6,12 +6,19 @@ import ast
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from functools import cached_property
+from typing import Any, Final
 
-from optmap.source.symbols import Index, Scope, ScopeKind
+from optmap.source.scopes import Scope, ScopeKind
+from optmap.source.symbols import Index
 from optmap.source.syntax import Comprehension, Function, imported_name, positional
 from optmap.values import NamedTuple
 
 Loop = ast.For | ast.AsyncFor | ast.comprehension
+_OPENING: Final = frozenset(
+    (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
+     ast.GeneratorExp, ast.comprehension)
+)  # fmt: skip
+"""What opens a scope, or is a part of that."""
 
 
 class How(Enum):
@@ -53,7 +60,7 @@ class Binding(NamedTuple):
     def whole(self) -> ast.expr | None:
         """The expression that alone gives the variable its value; None where there is none."""
         value, place = self.value, self.element
-        if self.how is How.UNPACKED and isinstance(value, ast.Tuple | ast.List) and place is not None:
+        if self.how is How.UNPACKED and isinstance(value, (ast.Tuple, ast.List)) and place is not None:
             return value.elts[place] if place < len(value.elts) else None
         return value if self.how is How.ASSIGNED else None
 
@@ -136,6 +143,8 @@ class Symbols:
 
     def _opened(self, outer: ast.AST, inner: ast.AST) -> Scope | None:
         """The scope of `outer` that `inner`, directly below it, is evaluated in; None where it opens none for that."""
+        if outer.__class__ not in _OPENING and not self.index.typed:  # most nodes
+            return None
         if isinstance(outer, ast.comprehension):
             around = self.index.parents[id(outer)]
             first = isinstance(around, Comprehension) and around.generators[0] is outer
@@ -144,7 +153,7 @@ class Symbols:
             return self.index.opened[id(outer)] if inner is outer.body else None
         if isinstance(outer, Comprehension):
             return self.index.opened[id(outer)] if not isinstance(inner, ast.comprehension) else None
-        if isinstance(outer, Function | ast.ClassDef | ast.Module) and isinstance(inner, ast.stmt):
+        if isinstance(outer, (Function, ast.ClassDef, ast.Module)) and isinstance(inner, ast.stmt):
             return self.index.opened[id(outer)]
         if isinstance(outer, ast.arg) and self.index.typed:
             return self.index.typed.get(id(self.index.parents[id(self.index.parents[id(outer)])]))
@@ -162,10 +171,11 @@ class Symbols:
 
     def named(self, node: ast.AST) -> Variable | None:
         """The variable of a Name, or of what binds one: a parameter, definition, import, except clause or pattern."""
-        parent = self.index.parents.get(id(node))
         if isinstance(node, ast.Name):
-            name: str | None = node.id
-        elif isinstance(node, ast.alias) and isinstance(parent, ast.Import | ast.ImportFrom):
+            return self.bound(node.id, node)
+        name: str | None
+        parent = self.index.parents.get(id(node))
+        if isinstance(node, ast.alias) and isinstance(parent, (ast.Import, ast.ImportFrom)):
             name = imported_name(parent, node)[0]
         elif isinstance(node, ast.arg):
             name = node.arg
@@ -209,11 +219,11 @@ class Symbols:
         parent = self.index.parents.get(id(node))
         if isinstance(node, ast.arg):
             return Binding(node, How.PARAMETER)
-        if isinstance(node, Function | ast.ClassDef):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             return Binding(node, How.DEFINITION)
-        if isinstance(node, ast.alias) and isinstance(parent, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.alias) and isinstance(parent, (ast.Import, ast.ImportFrom)):
             return Binding(node, How.IMPORT, path=imported_name(parent, node)[1])
-        if not isinstance(node, ast.Name | ast.Attribute):
+        if not isinstance(node, (ast.Name, ast.Attribute)):
             return Binding(node, How.HIDDEN)
         if isinstance(node.ctx, ast.Del):
             return None
@@ -222,9 +232,9 @@ class Symbols:
     def _target(self, node: ast.Name | ast.Attribute, parent: ast.AST | None) -> Binding | None:
         element: int | None = None
         plain, inner = True, node
-        while isinstance(parent, ast.Tuple | ast.List | ast.Starred):
+        while isinstance(parent, (ast.Tuple, ast.List, ast.Starred)):
             plain = plain and inner is node and not isinstance(parent, ast.Starred)
-            if plain and isinstance(parent, ast.Tuple | ast.List):
+            if plain and isinstance(parent, (ast.Tuple, ast.List)):
                 element = _place(parent.elts, node)
                 plain = element is not None
             inner, parent = parent, self.index.parents.get(id(parent))  # type: ignore[assignment]
@@ -233,7 +243,7 @@ class Symbols:
             return Binding(node, how, parent.iter, element if plain else None, parent)
         if isinstance(parent, ast.AnnAssign) and parent.value is None:
             return None
-        if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr):
+        if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
             how = How.HIDDEN if not plain else How.ASSIGNED if element is None else How.UNPACKED
             return Binding(node, how, parent.value, element if plain else None)
         if isinstance(parent, ast.AugAssign):
@@ -271,9 +281,12 @@ def _place(nodes: Sequence[ast.expr], node: ast.AST) -> int | None:
     return None
 
 
-def position(node: ast.AST) -> tuple[int, int]:
+def position(node: Any) -> tuple[int, int]:
     """Where a node begins: line, and column in bytes."""
-    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+    try:
+        return node.lineno, node.col_offset
+    except AttributeError:  # some kinds have no places
+        return 0, 0
 
 
 def climb(index: Index, node: ast.AST) -> Iterator[ast.AST]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from optmap.source.bindings import Binding, How, Symbols, Variable, position
-from optmap.source.symbols import ScopeKind
+from optmap.source.scopes import ScopeKind
 from optmap.values import NamedTuple
 
 _FEW = 4

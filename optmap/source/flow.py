@@ -80,13 +80,13 @@ def binds(node: ast.AST) -> set[str]:
         if isinstance(item, ast.Name):
             if not isinstance(item.ctx, ast.Load):
                 found.add(item.id)
-        elif isinstance(item, Function | ast.ClassDef):
+        elif isinstance(item, (Function, ast.ClassDef)):
             found.add(item.name)
-        elif isinstance(item, ast.Import | ast.ImportFrom):
+        elif isinstance(item, (ast.Import, ast.ImportFrom)):
             found |= {(alias.asname or alias.name).partition(".")[0] for alias in item.names}
         elif isinstance(item, Comprehension):
             found |= {each.target.id for each in inner(item) if isinstance(each, ast.NamedExpr)}
-        elif not isinstance(item, ast.Lambda | ast.Constant):
+        elif not isinstance(item, (ast.Lambda, ast.Constant)):
             for key in ("name", "rest"):
                 value = getattr(item, key, None)
                 if isinstance(value, str):
@@ -169,7 +169,7 @@ def _object(node: ast.Attribute | ast.Subscript | ast.Expr) -> str:
         at = at.func.value
     elif isinstance(node.ctx, ast.Load):
         return ""
-    while isinstance(at, ast.Attribute | ast.Subscript | ast.Call):
+    while isinstance(at, (ast.Attribute, ast.Subscript, ast.Call)):
         part = at.func if isinstance(at, ast.Call) else at.value
         if isinstance(at, ast.Attribute) and _is_self(part):
             return f"self.{at.attr}"
@@ -231,7 +231,7 @@ def _after(node: ast.stmt, sure: frozenset[str], needed: list[Use] | None) -> fr
         return sure.difference(*map(targets, node.targets))
     if isinstance(node, ast.Assign):
         return sure.union(*map(targets, node.targets))
-    if isinstance(node, ast.AugAssign | ast.AnnAssign) and node.value is not None:
+    if isinstance(node, (ast.AugAssign, ast.AnnAssign)) and node.value is not None:
         return sure | targets(node.target)
     return sure
 

@@ -9,7 +9,7 @@ from weakref import WeakMethod
 from optmap.source.bind import Bound, Signature, Unbound, bind, signature_of
 from optmap.source.bindings import How, Symbols, Variable, is_static, position
 from optmap.source.classes import Classes
-from optmap.source.symbols import ScopeKind
+from optmap.source.scopes import ScopeKind
 from optmap.source.syntax import Function, default_of, positional
 from optmap.values import NamedTuple
 
@@ -249,7 +249,7 @@ def _inside(function: ast.AST) -> Iterator[ast.AST]:
     while stack:
         node = stack.pop()
         yield node
-        if not isinstance(node, Function | ast.Lambda | ast.ClassDef):
+        if not isinstance(node, (Function, ast.Lambda, ast.ClassDef)):
             stack.extend(ast.iter_child_nodes(node))
 
 

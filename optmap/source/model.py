@@ -275,17 +275,17 @@ class Module:
         parent = self.parent(call)
         if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
             target = parent.targets[0]
-        elif isinstance(parent, ast.AnnAssign | ast.NamedExpr) and parent.value is call:
+        elif isinstance(parent, (ast.AnnAssign, ast.NamedExpr)) and parent.value is call:
             target = parent.target
-        elif isinstance(parent, ast.Tuple | ast.List):
+        elif isinstance(parent, (ast.Tuple, ast.List)):
             target = self._opposite(parent, call)
-        return self.variable(target) if isinstance(target, ast.Name | ast.Attribute) else None
+        return self.variable(target) if isinstance(target, (ast.Name, ast.Attribute)) else None
 
     def _opposite(self, display: ast.Tuple | ast.List, item: ast.expr) -> ast.expr | None:
         """The target that an item of a display is assigned to."""
         outer = self.parent(display)
         target = outer.targets[0] if isinstance(outer, ast.Assign) and len(outer.targets) == 1 else None
-        if not isinstance(target, ast.Tuple | ast.List) or len(target.elts) != len(display.elts):
+        if not isinstance(target, (ast.Tuple, ast.List)) or len(target.elts) != len(display.elts):
             return None
         if any(isinstance(each, ast.Starred) for each in (*target.elts, *display.elts)):
             return None
@@ -357,8 +357,8 @@ def _extent(node: Any) -> tuple[int, int, int, int, bool]:
     """Sort by beginning; of nodes that begin together the longest first, and statements before their expressions."""
     try:
         return node.lineno, node.col_offset, -node.end_lineno, -node.end_col_offset, not isinstance(node, ast.stmt)
-    except AttributeError:  # some kinds have no places
-        return 0, 0, 0, 0, True
+    except (AttributeError, TypeError):  # some kinds have no places, and made nodes no ends
+        return *position(node), 0, 0, True
 
 
 def _base(node: ast.ImportFrom) -> str:

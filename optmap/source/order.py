@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Final
 
 from optmap.source.bindings import Binding, Symbols, Variable, climb, position
-from optmap.source.symbols import Index, ScopeKind
+from optmap.source.scopes import ScopeKind
+from optmap.source.symbols import Index
 from optmap.source.syntax import Function
 from optmap.values import NamedTuple
 
@@ -111,11 +112,11 @@ class Order:
 
     def _in_order(self, variable: Variable, at: ast.AST) -> bool:
         """Tell whether a place runs in order with the statements of the variable's scope."""
-        if len(variable.chain) > 1 or not isinstance(variable.scope, ast.Module | ast.ClassDef | Function):
+        if len(variable.chain) > 1 or not isinstance(variable.scope, (ast.Module, ast.ClassDef, Function)):
             return False
         scope = self.symbols.scope(at)
         while scope is not variable.owner:
-            at_once = isinstance(scope.node, ast.ListComp | ast.SetComp | ast.DictComp)
+            at_once = isinstance(scope.node, (ast.ListComp, ast.SetComp, ast.DictComp))
             if scope.parent is None or not (at_once or scope.kind in (ScopeKind.CLASS, ScopeKind.TYPES)):
                 return False
             scope = scope.parent
@@ -186,11 +187,11 @@ class Order:
                 return
             inside = history.inside.get(id(outer), ())
             heads = [item for item in inside if item.statement is outer and item.certain]
-            headed = isinstance(outer, ast.For | ast.AsyncFor | ast.With | ast.AsyncWith) and block is outer.body
+            headed = isinstance(outer, (ast.For, ast.AsyncFor, ast.With, ast.AsyncWith)) and block is outer.body
             if heads and headed:
                 yield from heads
                 return
-            if isinstance(outer, ast.If | ast.With | ast.AsyncWith):
+            if isinstance(outer, (ast.If, ast.With, ast.AsyncWith)):
                 yield from (item for item in inside if item.statement is outer)
             elif not _is_try(outer) or block is not outer.body:  # type: ignore[attr-defined]
                 yield from inside
@@ -204,7 +205,7 @@ class Order:
 
     def _found_certain(self, history: _History, node: ast.AST, depth: int) -> bool:
         events = history.inside.get(id(node), ())
-        if isinstance(node, ast.With | ast.AsyncWith):
+        if isinstance(node, (ast.With, ast.AsyncWith)):
             return any(item.statement is node and item.certain for item in events)
         if isinstance(node, ast.If):
             return all(self._block_certain(history, block, depth) for block in (node.body, node.orelse))
@@ -214,7 +215,7 @@ class Order:
             runs = any(self._block_certain(history, block, depth) for block in body)
             handled = [self._block_certain(history, item.body, depth) for item in node.handlers]  # type: ignore[attr-defined]
             return final or (runs and all(handled))
-        if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.Match):
+        if isinstance(node, (ast.For, ast.AsyncFor, ast.While, ast.Match)):
             return False
         return any(item.statement is node and item.certain for item in events)
 

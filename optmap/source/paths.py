@@ -113,7 +113,7 @@ def mentions(index: Index, prefixes: frozenset[str], unbound: Collection[str], h
     possible = possible_paths(index, roots)
     found: list[Reference] = []
     for name in {*possible, *unbound} & index.mentioned.keys():
-        first = _first_attributes(possible[name], starts) if name in possible else None
+        first = _first_attributes(frozenset(possible[name]), prefixes) if name in possible else None
         wanted: dict[tuple[str, ...], bool] = {}
         for scope in index.mentioned[name]:
             for root in scope.uses[name]:
@@ -146,8 +146,10 @@ def _leads(chain: tuple[str, ...], known: Iterable[str], starts: tuple[str, ...]
     return any(f"{'.'.join((path, *chain[1:]))}.".startswith(starts) for path in known)
 
 
-def _first_attributes(known: Iterable[str], starts: tuple[str, ...]) -> set[str] | None:
+@lru_cache(maxsize=1024)
+def _first_attributes(known: frozenset[str], prefixes: frozenset[str]) -> set[str] | None:
     """The attributes of a name, which may stand for some paths, that may lead on; None where the name alone does."""
+    _, starts = _starts(prefixes)
     found: set[str] = set()
     for own in (f"{path}." for path in known):
         if own.startswith(starts):

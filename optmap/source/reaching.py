@@ -85,7 +85,7 @@ class Reach:
 
     def _shared(self, node: ast.expr, at: ast.AST) -> Variable | None:
         """The variable whose every binding counts here, so that all such places have one answer."""
-        variable = self.variable(node) if isinstance(node, ast.Name | ast.Attribute) else None
+        variable = self.variable(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
         if variable is None or not variable.is_plain:
             return None
         return variable if self.order.in_force(variable, at) is variable.bindings else None
@@ -96,7 +96,7 @@ class Reach:
 
     def instance(self, node: ast.expr) -> ast.ClassDef | None:
         """The class of the file that an expression is surely an object of."""
-        if self._deep > _DEEP or not isinstance(node, ast.Name | ast.Attribute | ast.Call):
+        if self._deep > _DEEP or not isinstance(node, (ast.Name, ast.Attribute, ast.Call)):
             return None
         found = self.reaching(node)
         made = [self.classes.named(item.func) if isinstance(item, ast.Call) else None for item in found.values]
@@ -199,7 +199,7 @@ class _Search:
             self.values[id(node)] = node
             return
         place, rest = step.path[0], step.path[1:]
-        items = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else None
+        items = node.elts if isinstance(node, (ast.Tuple, ast.List, ast.Set)) else None
         if items is None or any(isinstance(item, ast.Starred) for item in items):
             self._hide(node)
         elif place == _EACH:

@@ -83,7 +83,7 @@ def statements(body: Iterable[ast.AST], *, same_scope: bool = False) -> Iterator
     while stack:
         node = stack.pop()
         yield node
-        if same_scope and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if same_scope and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             continue
         for block in reversed(BLOCKS):
             inner = getattr(node, block, None)

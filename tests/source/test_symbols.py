@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from optmap.source.bindings import Symbols
-from optmap.source.symbols import Index, Scope, ScopeKind
+from optmap.source.scopes import Scope, ScopeKind
+from optmap.source.symbols import Index
 from optmap.source.syntax import Comprehension
 
 Block = tuple[int, frozenset[tuple[str, str]]]

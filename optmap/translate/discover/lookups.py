@@ -44,11 +44,12 @@ class _Strings:
     def __init__(self, source: Source, sites: Sites, tables: MappingSet, options: Options) -> None:
         self.source = source
         self.module = sites.module
+        self.references = sites.references
         self.tables = tables
         self.options = options
 
     def findings(self, around: Around) -> Iterator[Finding]:
-        for reference in self.module.references(self.tables.paths_of(self.options.sources)).references:
+        for reference in self.references:
             yield from self._lookup(reference)
         body = self.source.body
         for framework in self.options.sources if b".compile(" in body else ():

@@ -33,12 +33,14 @@ class CallSite(NamedTuple):
 class Sites(NamedTuple):
     """Everything that a file says about optimizers of the source frameworks.
 
-    `already` are calls of the target's classes, `schedules` the references to schedules of the sources. `mentions` are what
+    `references` is every place that may lead to one of their modules. `already` are calls of the target's classes,
+    `schedules` the references to schedules of the sources. `mentions` are what
     is not translated, each with the code that says why; `constructing` the ids of the nodes among them that construct an
     optimizer.
     """
 
     module: Module
+    references: tuple[Reference, ...]
     calls: tuple[CallSite, ...]
     already: tuple[CallSite, ...]
     schedules: tuple[Reference, ...]
@@ -56,7 +58,7 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
     wanted = frozenset(sources) | {target}
     module = Module.of(source)
     if not spells_modules(source.words, tables, wanted):  # no model is needed then
-        return Sites(module, (), (), (), (), frozenset())
+        return Sites(module, (), (), (), (), (), frozenset())
     unbound = tables.conventional.keys() | (tables.class_names if module.stars() else frozenset())
     prefixes = tables.once((find_sites, wanted), lambda: frozenset(tables.paths_of(wanted)))
     finder = _Finder(module, tables, frozenset(sources), target)
@@ -66,7 +68,7 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
     for node in found.strings:
         finder.string(node)
     return Sites(
-        module, tuple(finder.calls), tuple(finder.already), tuple(finder.schedules), tuple(finder.mentions),
+        module, found.references, tuple(finder.calls), tuple(finder.already), tuple(finder.schedules), tuple(finder.mentions),
         frozenset(finder.constructing),
     )  # fmt: skip
 
