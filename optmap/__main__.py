@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from optmap import interruption
 
 
@@ -14,4 +16,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the current directory, which may be anybody's
     main()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from optmap.translate import files
-from tests.commandline import command, run
+from tests.commandline import command, run, start
 from tests.test_cli import GOOD, GOOD_AFTER, PLAIN, contents, put
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
@@ -304,3 +304,72 @@ def test_a_pipe_that_nobody_reads(here: Path, arguments: list[str]) -> None:
     done = subprocess.run(command(*arguments), cwd=here, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
     os.close(writer)
     assert (done.returncode, b"Error" in done.stderr) == (141, False), done.stderr
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "key", ["python", "interpreter", "interpreters", "output", "write", "report", "jobs", "plugins", "command"]
+)
+def test_settings_name_no_program_and_no_place_to_write_to(here: Path, key: str) -> None:
+    """A repository brings them along, and whoever runs optmap in it has not read them."""
+    put(here, a=GOOD)
+    (here / "pyproject.toml").write_text(f"[tool.optmap]\n{key} = 'x'\n")
+    for arguments in (["translate", "a.py"], ["check", "a.py"], ["list"]):
+        done = run(*arguments, cwd=here)
+        assert (done.code, f"unknown key '{key}'" in done.err) == (2, True)
+    assert set(contents(here)) == {"a.py", "pyproject.toml"}
+
+
+def test_nothing_of_a_repository_is_executed(here: Path) -> None:
+    """Neither modules that have the names of others, nor start-up files, nor what is translated and compared."""
+    trap = f"open({str(here / 'sprung')!r}, 'w')\n".encode()
+    names = [
+        "torch",
+        "numpy",
+        "yaml",
+        "random",
+        "sitecustomize",
+        "usercustomize",
+        "conftest",
+        "setup",
+        "optmap__config",
+        "rich",
+        "typer",
+    ]
+    put(here, **dict.fromkeys(names, trap), a=GOOD + trap)
+    (here / "pyproject.toml").write_text("[tool.optmap]\nmappings = ['tables']\n")
+    (here / "tables").mkdir()
+    (here / "tables/x.yaml").write_text("algorithm: !!python/object/apply:builtins.open ['sprung', 'w']\n")
+    assert start("translate", ".", "--check", cwd=here).code == 2
+    (here / "tables/x.yaml").unlink()
+    (here / "pyproject.toml").write_text("")
+    start("translate", ".", "--check", cwd=here)
+    start("check", "a.py", "--steps", "1", "--to", "mindspore", cwd=here)
+    assert not (here / "sprung").exists()
+
+
+def test_two_runs_at_once(here: Path) -> None:
+    """Each file is translated once, whoever comes first, and nothing is left behind."""
+    for each in range(60):
+        put(here, **{f"d__a{each:02}": GOOD})
+    runs = [subprocess.Popen(command("translate", "d", "--write"), cwd=here, stderr=subprocess.PIPE) for _ in range(3)]
+    said = [run.communicate(timeout=120)[1] for run in runs]
+    assert contents(here) == {f"d/a{each:02}.py": GOOD_AFTER for each in range(60)}
+    assert all(run.returncode in (0, 2) for run in runs)
+    assert not any(b"Traceback" in text for text in said)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no users like these")
+def test_a_directory_that_nothing_can_be_written_to(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(here, d__a=GOOD)
+
+    def refused(*given: object, **named: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkstemp", refused)  # as for all but root
+    for arguments in (["--write"], ["--output", "out"]):
+        done = run("translate", "d", *arguments, cwd=here)
+        assert (done.code, "cannot be written: Permission denied" in done.err) == (2, True)
+    assert contents(here) == {"d/a.py": GOOD}

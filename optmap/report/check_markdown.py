@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from optmap.conformance.results import Report
 from optmap.report.check_failures import rerun
 from optmap.report.check_summary import (
@@ -18,14 +20,15 @@ from optmap.report.check_summary import (
     summaries,
     verdict_words,
 )
+from optmap.shown import shown
 
 
 def render(report: Report) -> str:
     """A table with one row per pair, then lists of the results that do not pass and of the calls that were not checked."""
     listed = summaries(report)
     lines = [
-        f"## optmap check: {'passed' if report.passed else 'failed'}", "", headline(report), "",
-        f"{outcome(report)}, with {engines_text(report)}.", "",
+        f"## optmap check: {'passed' if report.passed else 'failed'}", "", _prose(headline(report)), "",
+        f"{outcome(report)}, with {_prose(engines_text(report))}.", "",
         "| source | target | measured | max abs | drift | causes | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *map(_row, listed), "", f"{DRIFT}.",
@@ -34,16 +37,16 @@ def render(report: Report) -> str:
     if failed:
         lines += ["", "### Not as expected", ""]
         lines += [
-            f"- **{verdict_words(result)}** `{source_text(result.pair)}` -> "
-            f"`{result.pair.target}` in {result.scenario} ({result.dtype}): {result.reason} `{rerun(result, report)}`"
+            f"- **{verdict_words(result)}** {_code(source_text(result.pair))} -> `{result.pair.target}` in {result.scenario} "
+            f"({result.dtype}): {_prose(result.reason or '')} {_code(rerun(result, report))}"
             for result in failed
         ]
     places = [(f"{item.pair.origin}: " if item.pair.origin else "", item.pair.assumed) for item in listed]
-    assumed = dict.fromkeys(f"- {place}{item}" for place, items in places for item in items)
+    assumed = dict.fromkeys(f"- {_prose(f'{place}{item}')}" for place, items in places for item in items)
     if assumed:
         lines += ["", "### Assumed values", "", *assumed]
     if report.refused:
-        lines += ["", "### Not compared", "", *(f"- {refused_text(item)}" for item in report.refused)]
+        lines += ["", "### Not compared", "", *(f"- {_prose(refused_text(item))}" for item in report.refused)]
     return "\n".join(lines) + "\n"
 
 
@@ -52,9 +55,20 @@ def _row(summary: Summary) -> str:
     worst = max((item for item in summary.forced if item.divergence), key=severity, default=None)
     measured = worst and worst.divergence
     cells = [
-        f"`{source_text(pair)}`", f"`{call_text(pair.target, pair.arguments)}`",
+        _code(source_text(pair)), _code(call_text(pair.target, pair.arguments)),
         f"{measured.level} in {worst.scenario}" if measured and worst else "-",
         number(measured.max_abs) if measured else "-", number(measured.drift) if measured else "-",
-        "<br>".join(pair.causes) or "-", summary.words,
+        "<br>".join(map(_prose, pair.causes)) or "-", summary.words,
     ]  # fmt: skip
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _code(text: str) -> str:
+    """Text as it is, between more backticks than it has in a row."""
+    ticks = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{ticks}{text}{ticks}" if len(ticks) == 1 else f"{ticks} {text} {ticks}"
+
+
+def _prose(text: str) -> str:
+    """Text that may quote a user's file, without what Markdown or HTML would take for more than text."""
+    return re.sub(r"[\\`\[\]!<>]", r"\\\g<0>", shown(text.replace("\n", " ")))
