@@ -22,10 +22,3 @@ def test_a_named_test_exists(path: str, name: str) -> None:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
     assert name in tests if name else tests
-
-
-@pytest.mark.parametrize(
-    "paragraph", [part for part in TEXT.partition("### Nothing is executed")[2].split("\n- ") if ": `" in part]
-)
-def test_a_claim_has_its_test(paragraph: str) -> None:
-    assert re.search(r"`tests/", paragraph)

@@ -64,7 +64,8 @@ def _row(summary: Summary) -> str:
 
 
 def _code(text: str) -> str:
-    """Text as it is, between more backticks than it has in a row."""
+    """Text as it is, on one line between more backticks than it has in a row."""
+    text = shown(text)
     ticks = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     return f"{ticks}{text}{ticks}" if len(ticks) == 1 else f"{ticks} {text} {ticks}"
 

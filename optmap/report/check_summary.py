@@ -244,7 +244,7 @@ def identity(results: Iterable[Result]) -> list[str]:
         pair = result.pair
         parts = (source_text(pair), pair.target, call_text(pair.target, pair.arguments), pair.origin, pair.row,
                  result.scenario, result.dtype, str(result.mode), result.engine)  # fmt: skip
-        name = sha256("\0".join(parts).encode()).hexdigest()[:12]
+        name = sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
     return found
