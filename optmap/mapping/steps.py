@@ -89,6 +89,7 @@ class Pair(NamedTuple):
         called = (
             self.other.name[:1].isupper()
             or self.other.text.startswith("(lambda ")
+            or self.other.text.partition("(")[0].rpartition(".")[2][:1].isupper()
             or any(item.mark == "call" for item in self.other.parameters or ())
         )
         return self.one.name[:1].isupper() and called and self.row.gives != "parameter"

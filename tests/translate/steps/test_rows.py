@@ -44,13 +44,16 @@ LAYERS = {
     "softsign": ["nn.Softsign()"], "log_sigmoid": ["nn.LogSigmoid()"], "mish": ["nn.Mish()"], "hardswish": ["nn.Hardswish()"],
     "hardsigmoid": ["nn.Hardsigmoid()"], "pixel_shuffle": ["nn.PixelShuffle(1)"],
     "softmax": ["nn.Softmax(1)", "nn.Softmax(dim=-1)"], "log_softmax": ["nn.LogSoftmax(1)", "nn.LogSoftmax(dim=-1)"],
+    "layer_norm": ["nn.LayerNorm(4)", "nn.LayerNorm(normalized_shape=3)"], "layer_norm_eps": ["nn.LayerNorm(4, 1e-3)", "nn.LayerNorm(3, eps=1e-6)"],
+    "celu": ["nn.CELU()", "nn.CELU(alpha=0.5)"], "hardtanh": ["nn.Hardtanh()", "nn.Hardtanh(-0.5, 0.5)"],
     "sequential": ["nn.Sequential(nn.Linear(4, 3), nn.ReLU(inplace=True), nn.Linear(3, 2))"],
 }  # fmt: skip
 LOSSES = {
     "l1_loss": ["nn.L1Loss", "x, y"], "mse_loss": ["nn.MSELoss", "x, y"], "huber": ["nn.HuberLoss", "x, y"],
     "smooth_l1": ["nn.SmoothL1Loss", "x, y"], "bce_logits": ["nn.BCEWithLogitsLoss", "x, p"], "bce_loss": ["nn.BCELoss", "p, q"],
     "cross_entropy": ["nn.CrossEntropyLoss", "x, k"], "nll_loss": ["nn.NLLLoss", "x, k"],
-    "f_l1_loss": ["F.l1_loss", "x, y"], "f_mse_loss": ["F.mse_loss", "x, y"], "huber_loss": ["F.huber_loss", "x, y"], "f_smooth_l1": ["F.smooth_l1_loss", "x, y"],
+    "f_l1_loss": ["F.l1_loss", "x, y"], "f_mse_loss": ["F.mse_loss", "x, y"], "huber_loss": ["F.huber_loss", "x, y"],
+    "f_kl_div": ["F.kl_div", "F.log_softmax(x, -1), F.softmax(y, -1)"], "kl_div": ["nn.KLDivLoss", "F.log_softmax(x, -1), F.softmax(y, -1)"], "f_smooth_l1": ["F.smooth_l1_loss", "x, y"],
     "f_bce_logits": ["F.binary_cross_entropy_with_logits", "x, p"], "f_bce": ["F.binary_cross_entropy", "p, q"],
     "f_cross_entropy": ["F.cross_entropy", "x, k"], "f_nll_loss": ["F.nll_loss", "x, k"],
 }  # fmt: skip
@@ -88,6 +91,12 @@ FUNCTIONS = {
     "stack": ["torch.stack([x, y])", "torch.stack((x, y), dim=1)"],
     "flatten_tensor": ["torch.flatten(x)", "torch.flatten(x, 1)", "torch.flatten(x, start_dim=1)"],
     "t_relu": ["torch.relu(x)"], "t_sigmoid": ["torch.sigmoid(x)"], "t_tanh": ["torch.tanh(x)"], "t_exp": ["torch.exp(x)"],
+    "f_softplus": ["F.softplus(x)"], "f_hardtanh": ["F.hardtanh(x)", "F.hardtanh(x, -0.5, 0.5)"],
+    "f_hardswish": ["F.hardswish(x)"], "f_mish": ["F.mish(x)"], "f_cosine_similarity": ["F.cosine_similarity(x, y)", "F.cosine_similarity(x, y, dim=0)"],
+    "transpose": ["torch.transpose(x, 0, 1)", "torch.transpose(x, -1, 1)"], "log1p": ["torch.log1p(p)"], "reciprocal": ["torch.reciprocal(p)"],
+    "rsqrt": ["torch.rsqrt(p)"], "index_select": ["torch.index_select(x, 0, torch.tensor([0, 1]))"],
+    "logsumexp": ["torch.logsumexp(x, 1)", "torch.logsumexp(x, dim=0, keepdim=True)"], "eye": ["torch.eye(3)"],
+    "masked_fill_function": ["torch.masked_fill(x, x > 0, 0.5)"],
     "seed": [], "variable": ["torch.autograd.Variable(x) * x"], "as_tensor": ["torch.as_tensor([1.5, 2.0]).sum() * x"],
     "norm": ["torch.norm(x)"], "clamp": ["torch.clamp(x, -1, 1)", "torch.clamp(x, min=0.1)"], "reshape": ["torch.reshape(x, (-1,))"],
 }  # fmt: skip
@@ -117,6 +126,10 @@ METHODS = {
     "eq": ["x.eq(0)", "x.eq(y)"], "ne": ["x.ne(0)"], "gt": ["x.gt(0.5)"], "lt": ["x.lt(y)"], "ge": ["x.ge(0)"], "le": ["x.le(0)"],
     "all": ["(x > 0).all()"], "any": ["(x > 0).any()"], "tril": ["x.tril()", "x.tril(diagonal=1)"], "triu": ["x.triu()", "x.triu(-1)"],
     "clone": ["x.clone() * x"], "detach": ["x.detach() * x"], "data": ["x.data * x"], "T": ["x.T"], "shape": ["x.shape", "x.shape[0]"],
+    "amax": ["x.amax(1)", "x.amax(dim=0, keepdim=True)"], "amin": ["x.amin(1)", "x.amin(dim=0, keepdim=True)"], "log1p": ["p.log1p()"],
+    "rsqrt": ["p.rsqrt()"], "reciprocal": ["p.reciprocal()"], "logsumexp": ["x.logsumexp(1)", "x.logsumexp(0, keepdim=True)"],
+    "cumsum": ["x.cumsum(1)", "x.cumsum(dim=0)"], "flip": ["x.flip(1)", "x.flip(0, 1)"],
+    "sub": ["x.sub(0.5)", "x.sub(y)"], "mul": ["x.mul(0.5)", "x.mul(y)"], "div": ["x.div(2.0)", "p.div(y)"], "add": ["x.add(0.5)", "x.add(y)"],
     "ndim": ["x.ndim"], "requires_grad": ["nn.Parameter(torch.tensor([1.0])).requires_grad"], "dtype": ["x.dtype == y.dtype"], "numpy": ["x.detach().cpu().numpy()"], "cpu": ["x.cpu() * x"],
 }  # fmt: skip
 """Rows that are not here are run as `x.name()`."""

@@ -209,6 +209,9 @@ class NameRewriter:
         given = bound(self.source, call, pair, self.fits)
         named = {name: values for name, values in given.items() if f"${name}" in pair.other.text}
         lost = given.keys() - named.keys() - _neutral(given, pair)
+        missing = [item.tie for item in pair.one.parameters or () if item.tie and item.tie not in given]
+        if any(f"${name}" in pair.other.text for name in missing):
+            raise Stays("it is given too little")
         if lost or comments_in(self.source, self.source.start(call), self.source.end(call)):
             raise Stays("its arguments have no counterpart")
         text = PATH.sub(lambda match: self._spelled(match[0], node), pair.other.text)
@@ -279,9 +282,8 @@ class NameRewriter:
         """`model.train()` and `model.eval()` of models that a translated optimizer trains, or that the file makes."""
         trained = {id(node) for node in model_uses(self.training)}
         for node in self.module.attributes("load_state_dict"):
-            looped = any(isinstance(item, ast.For | ast.AsyncFor | ast.While) for item in self.module.ancestors(node))
-            if looped and id(node.value) in trained:  # as MindSpore 2.10 has it
-                said = ".load_state_dict() in a loop: what is loaded after a step is trained no more"
+            if id(node.value) in trained and self._follows_steps(node):  # as MindSpore 2.10 has it
+                said = ".load_state_dict() between steps: what is loaded after a step is trained no more"
                 self.changes.refuse(node, said)
         for call in self.module.nodes(ast.Call):
             function = call.func
@@ -296,6 +298,31 @@ class NameRewriter:
             self.done.update(id(item) for item in inner(call) if bare)
             if word == "eval":
                 self.changes.replace(call, CallTemplate(copied(function), (Given(None, Template("False")),)))
+
+    def _follows_steps(self, node: ast.AST) -> bool:
+        """Tell whether a node may run after a step and before another: in a loop, or between calls that step."""
+        if self._runs_in_loop(node):
+            return True
+        place = min((item.lineno for item in self._roots(node)), default=0)
+        steps = [root for event in self.training.events for root in self._roots(event.call)]
+        return any(item.lineno < place for item in steps) and any(item.lineno > place for item in steps)
+
+    def _runs_in_loop(self, node: ast.AST, depth: int = 5) -> bool:
+        looped = any(isinstance(item, ast.For | ast.AsyncFor | ast.While) for item in self.module.ancestors(node))
+        function = self.module.function_of(node)
+        calls = self.module.callers(function) if function is not None and depth else ()
+        return looped or any(self._runs_in_loop(call, depth - 1) for call in calls or ())
+
+    def _roots(self, node: ast.AST, depth: int = 5) -> list[ast.stmt]:
+        """The statements of the module that run a node, as far as they are seen."""
+        function = self.module.function_of(node)
+        if function is not None:
+            calls = self.module.callers(function) if depth else ()
+            return [root for call in calls or () for root in self._roots(call, depth - 1)]
+        outer = [
+            item for item in (self.module.statement(node), *self.module.ancestors(node)) if isinstance(item, ast.stmt)
+        ]
+        return outer[-1:]
 
     def _is_model(self, function: ast.Attribute) -> bool:
         """Tell whether a method is that of a model, and the file does not define it itself."""

@@ -25,7 +25,7 @@ _UNKNOWN_METHODS: Final = ("cuda", "cpu", "detach", "requires_grad_")
 _NUMBERS: Final = ("item", "tolist")
 _STEPPING: Final = ("backward", "grad")
 """What steps of training are made of, of which they have findings of their own."""
-PATH: Final = re.compile(r"(?<![$\w.])[a-z]\w*(?:\.[a-z]\w*)+\b(?=\()")
+PATH: Final = re.compile(r"(?<![$\w.])[a-z]\w*(?:\.[A-Za-z]\w*)+\b(?=\()")
 """A function of the target in code of the table."""
 Spell = Callable[[str, ast.expr], "str | None"]
 

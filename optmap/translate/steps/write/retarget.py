@@ -14,7 +14,7 @@ from optmap.mapping.steps import Pair
 from optmap.source.changes import Change, Delete
 from optmap.source.syntax import chain_of, inner, is_alias
 from optmap.translate.constructors.spelling import NewImport, spell_path
-from optmap.translate.discover.events import Event, Training
+from optmap.translate.discover.events import Event, Training, model_uses
 from optmap.translate.discover.trained import Chain
 from optmap.translate.findings import Finding
 from optmap.translate.steps.names.carried import carry
@@ -204,6 +204,12 @@ class _Retarget:
         given = [node.args[0] for node in calls if isinstance(node, ast.Call) and node.args]
         return {id(item) for node in given for item in inner(node)}
 
+    def _copies_model(self, call: ast.Call) -> bool:
+        """`copy.deepcopy(model)`."""
+        if not self.module.paths(call.func) <= {"copy.deepcopy", "copy.copy"} or len(call.args) != 1:
+            return False
+        return any(use is call.args[0] for use in model_uses(self.training))
+
     def _drop_functions(self) -> None:
         """Gradient functions that nothing uses any more go away."""
         made: dict[int, list[Retargeted]] = {}
@@ -245,7 +251,9 @@ class _Retarget:
                 called = isinstance(parent, ast.Call) and parent.func is node
                 if node.attr in words and not called and isinstance(node.ctx, ast.Load):
                     yield node, f".{node.attr}: {words[node.attr]}"
-            elif isinstance(node.func, ast.Attribute) and node.func.attr in words:
+            elif "deepcopy" in words and self._copies_model(node):
+                yield node, f"deepcopy(): {words['deepcopy']}"
+            elif isinstance(node.func, ast.Attribute) and node.func.attr in words and node.func.attr != "deepcopy":
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"
             elif flag is not None and any(word.arg == flag for word in node.keywords):
                 yield node, f"{flag}=...: {models.mode}"
