@@ -1,0 +1,291 @@
+"""Whether a mutation is caught: when the tables are loaded, by the audit, by the check; or what it changes for nobody."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
+
+from optmap.audit.compare import differences
+from optmap.audit.results import Live
+from optmap.audit.run import AuditError, inspect_installed, request_for
+from optmap.conformance.calls import Call
+from optmap.conformance.catalog import catalog
+from optmap.conformance.execution import flips, run_flips, schedule_flips
+from optmap.conformance.expect import find_better
+from optmap.conformance.results import Result
+from optmap.conformance.run import RunOptions, run_trials
+from optmap.conformance.schedule_check import SchedulePair, run_pairs
+from optmap.conformance.schedule_files import wished_pairs
+from optmap.conformance.select import Wishes
+from optmap.conformance.trials import Trials
+from optmap.mapping.framework import Framework
+from optmap.mapping.load import load_files, load_schedules
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
+from optmap.mapping.stored import MappingError
+
+from .generate import Mutation, mutated
+from .outcomes import REFUSED, calls, difference, outcome
+from .remembering import Remembering
+from .simulated import Simulated, base
+
+RUNS: Final = ((6, "float64"), (40, "float64"), (40, "float32"))
+"""Steps and dtypes, the quickest first."""
+SCENARIOS: Final = {name: item for name, item in catalog().items() if not (item.rare or item.resumed)}
+SCHEDULE_STEPS: Final = 60
+ENGINES: Final = ("torch", "tensorflow", "mindspore")
+
+
+class Judged(NamedTuple):
+    """What came of a mutation: who caught it and by what, or "survives" or "changes nothing"."""
+
+    mutation: Mutation
+    by: str
+    evidence: str = ""
+
+
+class Judge:
+    """Judges mutations with workers that stay open; the tables as they are stand as `base` and `schedules`."""
+
+    def __init__(self, *, real: bool = False, audited: bool = True) -> None:
+        self.base, self.schedules = base(), load_schedules()
+        self.sessions: dict[str, Any] = {name: (Remembering if real else Simulated)(name) for name in ENGINES}
+        self.flipped: dict[str, Any] = {name: Remembering(name) for name in ENGINES}
+        self.live = dict(_installed(self.base)) if audited else {}
+        self.usual = self.audited(self.base)
+        self.known: dict[str, dict[str, Any]] = {}
+
+    def close(self) -> None:
+        for session in (*self.sessions.values(), *self.flipped.values()):
+            session.close()
+
+    def judge(self, mutation: Mutation) -> Judged:
+        """Try everything, the cheapest first."""
+        try:
+            tables = load_files(mutated(mutation), own_modules=not mutation.schedule)
+        except MappingError as error:
+            return Judged(mutation, "load", str(error).partition("\n")[0])
+        if mutation.schedule:
+            with _schedules(tables):
+                return self._schedule(mutation, tables)
+        return self._optimizer(mutation, tables)
+
+    def _optimizer(self, mutation: Mutation, tables: MappingSet) -> Judged:
+        if found := self.audited(tables) - self.usual:
+            return Judged(mutation, "audit", min(found))
+        executed = [api for api in tables.apis.values() if _executed(api) - _executed(self.base.apis[api.name])]
+        for result in run_flips(flips(tables, executed), self.flipped):
+            return Judged(mutation, "check", result.reason or "")
+        evidence, lost, place = "", True, tables.apis.get(mutation.place)
+        for call, target, classes in self.touched(mutation, tables):
+            before, after = (outcome(each, call, target, classes) for each in (self.base, tables))
+            if before == after:
+                continue
+            if place is not None and place.not_run:
+                return Judged(mutation, "not run", f"{place.name} {place.not_run}")
+            if text := self.caught(tables, call, target):
+                return Judged(mutation, "check", text)
+            lost = lost and all(text.startswith(REFUSED) for text in after if text not in before)
+            evidence = evidence or f"{call.api.name}{dict(call.given)} to {target}: {difference(before, after)}"
+        if text := _held(mutation, tables):
+            return Judged(mutation, "tests", text)
+        if evidence and lost:
+            return Judged(mutation, "refuses more", evidence)
+        if not evidence and (row := _row_of(mutation, self.base)) is not None and not row[1]:
+            return Judged(mutation, "older versions", f"{row[0].name} {row[0].verified} does not have the row")
+        return Judged(mutation, "survives" if evidence else "changes nothing", evidence)
+
+    def audited(self, tables: MappingSet) -> set[str]:
+        """The differences from what is installed."""
+        return {item.message for framework, live in self.live.items() for item in differences(tables, framework, live)}
+
+    def touched(self, mutation: Mutation, tables: MappingSet) -> Iterator[tuple[Call, Framework, tuple[str, ...]]]:
+        """The calls whose translation may depend on what is changed, with their targets, and the classes of these that count.
+
+        Of a class that is not run there is none to check: what it would give shows on the others.
+        """
+        own = mutation.file.rpartition("/")[2].removesuffix(".yaml")
+        for name, own_calls in calls().items():
+            api = self.base.apis[name]
+            algorithm = self.base.algorithms[api.algorithm]
+            if own not in ("common", algorithm.name, *algorithm.alternatives):
+                continue
+            for target in tables.frameworks.values():
+                place = self.base.apis.get(mutation.place)
+                if target == api.framework or (place and name != place.name and target != place.framework):
+                    continue
+                classes = (place.name,) if place and name != place.name else ()
+                yield from ((call, target, classes) for call in own_calls)
+
+    def caught(self, tables: MappingSet, call: Call, target: Framework) -> str:
+        """What a check of the call finds, and does not find with the tables as they are; empty for nothing."""
+        found = self.failed(tables, [(call._replace(api=tables.apis[call.api.name]), target)])
+        usual = self.failed(self.base, [(call, target)]) if found else []
+        return next((text for text in found if text not in usual), "")
+
+    def failed(self, tables: MappingSet, calls: Iterable[tuple[Call, Framework]]) -> list[str]:
+        """What is not as expected in a check of these calls."""
+        trials = Trials(tables, SCENARIOS, every_target=True).find(calls)
+        for steps, dtype in RUNS:
+            options = RunOptions(steps, steps, (dtype,), free=False)
+            found = [text for text in map(_text, find_better(run_trials(trials, self.sessions, options))) if text]
+            if found:
+                return found
+        return []
+
+    def _schedule(self, mutation: Mutation, tables: MappingSet) -> Judged:
+        own = mutation.file.rpartition("/")[2].removesuffix(".yaml")
+        names = [name for name, api in self.schedules.apis.items() if own in ("common", api.algorithm)]
+        found = self.rated(names)
+        with _schedules(self.schedules):
+            usual = self.known.get(own) or self.known.setdefault(own, self.rated(names))
+        executed = [tables.apis[name] for name in names if name in tables.apis
+                    and _executed(tables.apis[name]) - _executed(self.schedules.apis[name])]  # fmt: skip
+        sources = {pair.source.name for pair in found.values() if isinstance(pair, SchedulePair)}
+        flipped = schedule_flips(tables, [api for api in executed if api.name in sources])
+        for result in run_flips(flipped, self.flipped):
+            return Judged(mutation, "check", result.reason or "")
+        different = [key for key in {**usual, **found} if _brief(found.get(key)) != _brief(usual.get(key))]
+        if not different:
+            return (
+                Judged(mutation, "tests", text)
+                if (text := _signed(mutation, tables))
+                else Judged(mutation, "changes nothing")
+            )
+        pairs = [pair for key in different if isinstance(pair := found.get(key), SchedulePair)]
+        with _schedules(self.schedules):
+            before = [pair for key in different if isinstance(pair := usual.get(key), SchedulePair)]
+            accepted = set(map(_text, run_pairs(before, self.sessions)))
+        for text in map(_text, run_pairs(pairs, self.sessions)):
+            if text and text not in accepted:
+                return Judged(mutation, "check", text)
+        if text := _signed(mutation, tables):
+            return Judged(mutation, "tests", text)
+        key = different[0]
+        lost = not any(
+            _brief(found.get(key)) != _brief(usual.get(key))
+            for key in different
+            if isinstance(found.get(key), SchedulePair)
+        )
+        return Judged(
+            mutation,
+            "refuses more" if lost else "survives",
+            f"{key}: {_brief(usual.get(key))} became {_brief(found.get(key))}",
+        )
+
+    def rated(self, names: Iterable[str]) -> dict[str, Any]:
+        """Every pair of these schedules, and every refusal, by call and target."""
+        found: dict[str, Any] = {}
+        for name in names:
+            api = self.schedules.apis[name]
+            for target in self.base.frameworks.values():
+                if target == api.framework:
+                    continue
+                direction = frozenset({api.framework}), target
+                wishes = Wishes((), (name,), (), True, (direction,), SCHEDULE_STEPS, {})
+                pairs, refused, _ = wished_pairs(self.base, wishes)
+                for pair in pairs:
+                    found[f"{name} to {target}: {dict(pair.pair.hyperparameters)} ({pair.pair.row})"] = pair
+                for item in refused:
+                    found[f"{name} to {target}: {dict(item.hyperparameters)} refused"] = item.reasons
+        return found
+
+
+@contextmanager
+def _schedules(tables: MappingSet) -> Iterator[None]:
+    """Let everything read these tables of schedules."""
+    names = [
+        name for name, module in sys.modules.items() if name.startswith("optmap.") and hasattr(module, "load_schedules")
+    ]
+    patches = [patch(f"{name}.load_schedules", lambda extra=(): tables) for name in names]
+    for each in patches:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in patches:
+            each.stop()
+
+
+def _installed(tables: MappingSet) -> Iterator[tuple[Framework, Live]]:
+    for framework in tables.frameworks.values():
+        try:
+            yield framework, inspect_installed(request_for(tables, framework), framework)
+        except AuditError:
+            continue
+
+
+def _row_of(mutation: Mutation, tables: MappingSet) -> tuple[Api, bool] | None:
+    """The class of a row, and whether the version that is installed has the row."""
+    api = tables.apis.get(mutation.place) or tables.older.get(mutation.place)
+    if api is None:
+        return None
+    rows = [row for row in api.parameters if row.at.line == mutation.line + 1]
+    return api, bool(rows) and rows[0] in api.current and mutation.place in tables.apis
+
+
+def _held(mutation: Mutation, tables: MappingSet) -> str:
+    """What the tests of ranges and of old releases find in the section."""
+    found = _row_of(mutation, tables)
+    if found is None:
+        return ""
+    from tests.mapping import test_ranges, test_versions
+
+    api = found[0]
+    try:
+        for package, version in test_versions.releases(api):
+            test_versions.test_the_rows_of_a_version_are_its_constructor(api, package, version)
+        if mutation.kind.startswith(("range", "accepts")) and any(item.name == api.name for item in test_ranges.APIS):
+            test_ranges.test_what_a_constructor_rejects_is_refused(api)
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:300]}"
+    return ""
+
+
+def _signed(mutation: Mutation, tables: MappingSet) -> str:
+    """What the test of the signatures of schedules finds."""
+    from tests.mapping.test_schedule_tables import test_the_section_equals_the_live_signature as compare_signature
+
+    try:
+        if mutation.place in tables.apis:
+            compare_signature(tables.apis[mutation.place])
+    except AssertionError as error:
+        return str(error)[:300] or "the signature differs"
+    return ""
+
+
+def _executed(api: Api) -> set[str]:
+    return {parameter.name for parameter in api.current if parameter.execution}
+
+
+def _text(result: Result) -> str:
+    if result.passes:
+        return ""
+    pair = result.pair
+    return f"{pair.source}{dict(pair.hyperparameters)} -> {pair.target} in {result.scenario}: {result.verdict}: {result.reason}"
+
+
+def _brief(item: Any) -> str:
+    if isinstance(item, SchedulePair):
+        return f"{item.pair.target}{dict(item.pair.arguments)} {item.rate} {item.pace} {item.formula}"
+    return repr(item)
+
+
+def judge_all(share: Sequence[Mutation], *, real: bool) -> list[Judged]:
+    """Judge one after the other with the same workers, and print what nobody catches."""
+    found = []
+    judge = Judge(real=real)
+    try:
+        for mutation in share:
+            try:
+                found.append(judge.judge(mutation))
+            except Exception as error:
+                found.append(Judged(mutation, "error", f"{type(error).__name__}: {error}"))
+            if found[-1].by not in ("load", "audit", "check"):
+                print(f"{found[-1].by}: {mutation}\n    {found[-1].evidence}", flush=True)
+    finally:
+        judge.close()
+    return found
