@@ -76,8 +76,11 @@ def simulate(
 ) -> list[dict[str, Array]]:
     """The parameters after every step of a MindSpore optimizer that is given these gradients.
 
-    In float32 every step is bit-equal to MindSpore 2.10.0 on CPU with kernel threads set to one. float64 is the same
-    formula, quirks included, in double precision; MindSpore itself cannot run it.
+    In float32 every step is bit-equal to MindSpore 2.10.0 on CPU with kernel threads set to one, as long as no weight,
+    gradient, state or square of a gradient is a denormal number (below 1.2e-38); zeros, infinities, NaN and overflow are
+    within. MindSpore flushes denormals in some kernels and not in others. float64 is the same formula, quirks included, in
+    double precision. MindSpore's own classes take weights of other dtypes differently: some refuse them, some compute in
+    float32, and mindspore.experimental.optim.Adagrad leaves float16 and float64 weights as they are.
 
     Args:
         api: full name, such as "mindspore.nn.Adam"; `optmap.conformance.rules.RULES` has them all.

@@ -248,3 +248,18 @@ def test_a_hundred_steps_of_a_tiny_model_are_quick() -> None:
     began = time.process_time()
     simulate(ADAM, {}, start, [start] * 100)
     assert time.process_time() - began < 1.0
+
+
+def test_amsgrads_maximum_is_never_nan() -> None:
+    """MindSpore 2.10.0 keeps the weight where the second moment overflows; measured."""
+    start, gradients = {"w": np.array([1.0], np.float32)}, [{"w": np.array([1e25], np.float32)}] * 3
+    history = simulate("mindspore.nn.Adam", {"use_amsgrad": True}, start, gradients)
+    assert [float(step["w"][0]) for step in history] == [1.0, 1.0, 1.0]
+
+
+def test_rprop_takes_denormal_products_for_zero() -> None:
+    """So that its steps do not grow; measured with MindSpore 2.10.0."""
+    start, gradients = {"w": np.array([1.0], np.float32)}, [{"w": np.array([1e-20], np.float32)}] * 20
+    for api, rate in (("nn", "learning_rate"), ("experimental.optim", "lr")):
+        history = simulate(f"mindspore.{api}.Rprop", {rate: 0.01}, start, gradients)
+        assert float(history[-1]["w"][0]) == pytest.approx(0.8, rel=1e-6)

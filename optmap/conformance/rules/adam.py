@@ -51,7 +51,7 @@ def fused(weight: Array, gradient: Array, state: State, lr: Any, by: Factors, *,
 def amsgrad(weight: Array, gradient: Array, state: State, lr: Any, by: Factors, *, nesterov: bool) -> Array:
     """ApplyAdamWithAmsgradV2: every operation is rounded separately; nesterov is ignored."""
     m, v = moments(state, gradient, by, Averaging.STEPPED)
-    state["vhat"] = np.maximum(state["vhat"], v)
+    state["vhat"] = np.where(state["vhat"] < v, v, state["vhat"])  # as std::max, which never takes NaN
     updated: Array = weight - lr * m / (np.sqrt(state["vhat"]) + by.eps)
     return updated
 

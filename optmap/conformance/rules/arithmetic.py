@@ -92,6 +92,11 @@ def by_lanes(lanes: Callable[..., Array], tail: Callable[..., Array], *operands:
     return np.concatenate([head, rest]).reshape(shape)
 
 
+def flushed(value: Array) -> Array:
+    """Zero in place of denormal numbers, which some kernels take for it."""
+    return np.where(np.abs(value) < np.finfo(value.dtype).tiny, value.dtype.type(0), value)
+
+
 def sign(value: Array) -> Array:
     """-1, 0 or 1 in the array's dtype; 0 for NaN, for which numpy.sign returns NaN."""
     return np.subtract(value > 0, value < 0, dtype=value.dtype)

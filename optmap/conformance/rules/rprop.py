@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from optmap.conformance.rules.arithmetic import Array, scalars, sign
+from optmap.conformance.rules.arithmetic import Array, flushed, scalars, sign
 from optmap.conformance.rules.options import RATE_ABOVE_ZERO, UNIT_OPEN, Pair, Rate, Rates, Real, option
 from optmap.conformance.rules.rule import At, ExperimentalRule, NnRule, Rule, State
 
@@ -29,11 +29,11 @@ class ResilientFormula(Rule):
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
         zero, one, shrunk, grown, smallest, largest = scalars(weight, 0, 1, *self.etas, *self.step_sizes)
-        direction = sign(gradient * state["previous"])
+        direction = sign(flushed(gradient * state["previous"]))
         factor = np.where(direction > 0, grown, np.where(direction < 0, shrunk, one))
         state["size"] = np.minimum(np.maximum(state.get("size", at.lr) * factor, smallest), largest)
         state["previous"] = np.where(direction < 0, zero, gradient)
-        updated: Array = weight - sign(state["previous"]) * state["size"]
+        updated: Array = weight - sign(flushed(state["previous"])) * state["size"]
         return updated
 
 

@@ -23,6 +23,7 @@ class Scripts:
 
     recorder: Any
     cases: Any
+    certify: Any
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def scripts() -> Scripts:
     """The recorder and its cases, imported from the scripts folder."""
     sys.path.insert(0, SCRIPTS)
     try:
-        return Scripts(importlib.import_module("record_goldens"), importlib.import_module("golden_cases"))
+        return Scripts(*map(importlib.import_module, ("record_goldens", "golden_cases", "certify_engine")))
     finally:
         sys.path.remove(SCRIPTS)
 
@@ -53,6 +54,13 @@ def test_bit_equal_on_larger_arrays(scripts: Scripts, api: str) -> None:
         for step, (ours, theirs) in enumerate(zip(history, real, strict=True), start=1):
             for name in start:
                 np.testing.assert_array_equal(ours[name], theirs[name], err_msg=f"{case} at step {step}, {name}")
+
+
+def test_bit_equal_on_random_configurations(scripts: Scripts) -> None:
+    """Two of each class, with sizes up to overflow, infinities and NaN."""
+    found = list(scripts.certify.outcomes(2 * len(RULES), 5, list(RULES), scripts.certify.NORMAL))
+    assert not [item.details for item in found if item.details]
+    assert sum(item.result == "equal" for item in found) > len(RULES)
 
 
 def test_bit_equal_on_sparse_rows(scripts: Scripts) -> None:
