@@ -14,7 +14,7 @@ from optmap.translate.parameters.groups import called
 
 
 def rate_list_advice(source: Source, what: RateObject, node: ast.expr, framework: Framework, api: Api) -> str:
-    """Return a clause that begins with a semicolon; empty where nothing is certain. `what` is the learning rate."""
+    """A clause that begins with a semicolon, and code below it; empty where nothing is certain. `what` is the learning rate."""
     target = api.framework
     if what.kind is RateKind.SCHEDULE:
         return "; written at the call, or bound to a name with no other value, it is translated with the optimizer"
@@ -29,20 +29,13 @@ def rate_list_advice(source: Source, what: RateObject, node: ast.expr, framework
         return f"; pass the number {ast.unparse(held)}"
     plain = isinstance(held, ast.Name | ast.Attribute)
     rates = source.text(source.start(held), source.end(held)) if plain else _LONG
-    where = (
-        ""
-        if plain
-        else f", with rates = {_short(source, held)}"
-        if _short(source, held) != _LONG
-        else ", with rates being that"
-    )
-    when = "" if isinstance(node, ast.List | ast.Tuple | ast.ListComp) else " where it holds a rate for each step,"
+    short = _short(source, held)
+    where = "" if plain or short == _LONG else f"rates = {short}\n"
+    when = "" if isinstance(node, ast.List | ast.Tuple | ast.ListComp) else "where it holds a rate for each step, "
     if made:
-        when = f" if it is a number, pass float({_short(source, node)}); if not,"
+        when = f"if it is a number, pass float({_short(source, node)}); if not, "
     advice = for_module(target.facts.rates.of_list, api.module.name)
-    # `with` goes on behind `where`, or stands for it
-    texts = {"rates": rates, "where": where, "with": f"{where} and" if where else ", with"}
-    return fill(advice, when=when, **texts) if advice is not None else ""
+    return f"; {when}{fill(advice, rates=rates, where=where)}" if advice is not None else ""
 
 
 _LONG: Final = "rates"
@@ -56,9 +49,10 @@ def _class_advice(source: Source, name: str, node: ast.expr, framework: Framewor
     method, advice = framework.facts.rates.method, for_module(api.framework.facts.rates.of_class, api.module.name)
     if method is None or advice is None:
         return ""
-    return fill(advice, name=name, method=method, made=_short(source, node))
+    return f"; {fill(advice, name=name, method=method, made=_short(source, node))}"
 
 
 def _short(source: Source, node: ast.expr) -> str:
     text = source.text(source.start(node), source.end(node))
+    text = f"({text})" if isinstance(node, ast.NamedExpr) else text
     return text if len(text) <= 60 and "\n" not in text and "\r" not in text else _LONG

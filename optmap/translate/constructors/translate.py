@@ -244,8 +244,9 @@ class CallTranslation:
             return None
         advice = rate_list_advice(self.source, what, argument.node, self.site.api.framework, target)
         why = f" ({found})" if found is not None else ""
-        message = f"the learning rate is {what.text}, which {target.name} cannot take{why}{advice}"
-        refused = Finding(SCHEDULE_ARGUMENT, message, argument.span)
+        said = f"the learning rate is {what.text}, which {target.name} cannot take{why}{advice}"
+        message, _, shown = said.partition("\n")
+        refused = Finding(SCHEDULE_ARGUMENT, message, argument.span, replacement=shown or None)
         if not self.options.todo:
             return refused
         self._want(refused, argument)
