@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ lr = get_lr(cfg)
 def said(rate: str, to: str = "torch", faithful: bool = False) -> list[str]:
     text = f"{HEAD}train(nn.Momentum(net.trainable_params(), {rate}, 0.9))\n"
     found = optmap.translate_source(text, to=to, sources=["mindspore"], faithful=faithful).diagnostics
-    return [item.message for item in found if item.code.id == "OM205"]
+    return [f"{item.message}\n{item.replacement or ''}" for item in found if item.code.id == "OM205"]
 
 
 @pytest.mark.parametrize(
@@ -45,9 +44,9 @@ def test_a_number_passes(rate: str) -> None:
     ("rate", "expected"),
     [
         ("lr", "what get_lr(...) returns, perhaps a rate for each step"),
-        ("get_lr(cfg, 3)", "with rates = get_lr(cfg, 3)"),
+        ("get_lr(cfg, 3)", "\nrates = get_lr(cfg, 3)\n"),
         ("own(3)", "a numpy array with a value for each step"),
-        ("own(3)", "with rates = own(3)"),
+        ("own(3)", "\nrates = own(3)\n"),
         ("np.array(lr)", "float(lr[min(step, len(lr) - 1)])"),
         (
             "np.array(nn.cosine_decay_lr(0.0, 1.0, 10, 5, 2)).astype(np.float32)",
@@ -66,12 +65,11 @@ def test_what_may_be_more_than_a_number_is_refused(rate: str, expected: str) -> 
 def test_the_advice_for_tensorflow_1_gives_each_step_its_rate() -> None:
     tf = pytest.importorskip("tensorflow")
     (message,) = said("lr", "tensorflow", faithful=True)
-    found = re.search(r"pass (tf\S+\(step, .*\)), with (step = \S+\(\)),", message)
-    assert found is not None
+    assert "global_step=step" in message
     made: dict[str, Any] = {"tf": tf, "lr": [0.5, 0.25, 0.125]}
-    exec(found[2], made)
+    exec(message.partition("\n")[2], made)
     made["step"].assign(0)
-    optimizer = tf.compat.v1.train.MomentumOptimizer(eval(found[1], made), 0.0)
+    optimizer = tf.compat.v1.train.MomentumOptimizer(made["learning_rate"], 0.0)
     variable = tf.Variable(0.0)
     values = []
     for _ in range(4):
