@@ -19,7 +19,7 @@ _INDENT: Final = "    "
 
 def show_file(path: str, result: FileResult, *, verbose: bool = False, quiet: bool = False) -> None:
     """Print what is to be said of a file to stderr: all of it, or with `quiet` only errors."""
-    path, said = shown(path), once(result.diagnostics)
+    path, said = shown(path), once(result.diagnostics, details=verbose)
     groups = [Group.TODO] if quiet else [Group.TODO, Group.DIFFERS, *([Group.NOTE] if verbose else [])]
     for group in groups:
         items = [item for item in said if item.first.code.group is group]

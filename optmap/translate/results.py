@@ -51,11 +51,11 @@ class Said(NamedTuple):
     others: tuple[Diagnostic, ...]
 
 
-def once(diagnostics: Iterable[Diagnostic]) -> list[Said]:
-    """Each thing that is said once, in the order of first places, with all of its places."""
+def once(diagnostics: Iterable[Diagnostic], *, details: bool = False) -> list[Said]:
+    """Each thing that is said once, in the order of first places, with all of its places; `details` are shown as well."""
     found: dict[tuple[object, ...], list[Diagnostic]] = {}
     for item in diagnostics:
-        found.setdefault((item.code, item.message, item.replacement, item.detail), []).append(item)
+        found.setdefault((item.code, item.message, item.replacement, details and item.detail), []).append(item)
     return [Said(items[0], tuple(items[1:])) for items in found.values()]
 
 
