@@ -44,6 +44,15 @@ def _named(option: str, names: str, help: str) -> "OptionInfo":
     return found
 
 
+_Baseline = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--baseline", metavar="FILE", help="Fail only on what is worse than in this file."),
+]
+_WriteBaseline = Annotated[
+    bool, typer.Option("--write-baseline", help="Write what is found to the baseline, optmap-baseline.json by default.")
+]
+
+
 def _version(value: bool) -> None:
     if value:
         from optmap.commands.version import lines
@@ -141,6 +150,8 @@ def translate(
     format: Annotated[str, _named("--format", "[text|json|sarif|github]", "The form of the report.")] = "text",
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0: one per core.")] = 1,
     mappings: _Mappings = None,
+    baseline: _Baseline = None,
+    write_baseline: _WriteBaseline = False,
 ) -> None:
     """Rewrite optimizer constructor calls for another framework.
 
@@ -163,6 +174,7 @@ def translate(
                 paths, source or None, to or None, tuple(name for name, on in modes.items() if on), output,
                 prefer, faithful, params, strict, format, jobs, tuple(mappings or ()), tuple(setting or ()), rewrite_step,
                 tuple(select or ()), tuple(ignore or ()), tuple(exclude or ()), verbose, quiet, statistics, todo,
+                baseline, write_baseline,
             )
         )
     )  # fmt: skip
@@ -233,6 +245,8 @@ def check(
         typer.Option("--report", metavar="FILE.html", help="Write an HTML report as well."),
     ] = None,
     mappings: _Mappings = None,
+    baseline: _Baseline = None,
+    write_baseline: _WriteBaseline = False,
 ) -> None:
     """Train the same model with an optimizer and with its translation, and report how far the two diverge.
 
@@ -254,6 +268,7 @@ def check(
                 steps=steps, seed=seed, dtypes=(dtype,) if dtype else (), scenarios=scenario or (), set=setting or (),
                 require=require or (), python=python or (), format=format, report=report, mappings=tuple(mappings or ()),
                 schedules=schedule or (), fail_on=fail_on, time_limit=time_limit,
+                baseline=baseline, write_baseline=write_baseline,
             )
         )
     )  # fmt: skip

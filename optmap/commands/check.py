@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from optmap.commands.common import (
+    BASELINE,
     UsageError,
+    baseline_text,
     choice,
     framework,
     interpreter,
@@ -18,6 +20,8 @@ from optmap.commands.common import (
     tables,
 )
 from optmap.conformance.api import check
+from optmap.conformance.baseline import BaselineError, compared
+from optmap.conformance.baseline import text as text_of
 from optmap.conformance.results import FailOn, Report
 from optmap.conformance.select import CheckError, read_setting
 from optmap.files import FoundFile, find_files
@@ -54,6 +58,8 @@ class Request(NamedTuple):
     schedules: Sequence[str] = ()
     fail_on: str = FailOn.WORSE
     time_limit: float | None = None
+    baseline: str | None = None
+    write_baseline: bool = False
 
 
 @reports_usage_errors
@@ -62,6 +68,7 @@ def run(request: Request) -> int:
     choice(request.format, "--format", tuple(name for name in CHECK_FORMATS if name != "html"))
     choice(request.fail_on, "--fail-on", tuple(FailOn))
     page = _page(request.report)
+    before = None if request.write_baseline or request.baseline is None else baseline_text(Path(request.baseline))
     progress = Progress()
     try:
         found = _check(request, progress)
@@ -69,6 +76,14 @@ def run(request: Request) -> int:
         raise UsageError(str(error)) from None
     finally:
         progress.clear()
+    if request.write_baseline and found.ran:
+        _write(Path(request.baseline or BASELINE), text_of(found), "--write-baseline")
+        return PASSED
+    if before is not None:
+        try:
+            found = compared(found, before)
+        except BaselineError as error:
+            raise UsageError(f"--baseline: {request.baseline}: {error}") from None
     if page is not None:
         _write(page, _report(found))
     text = CHECK_FORMATS[request.format](found)
@@ -156,8 +171,8 @@ def _report(found: Report) -> str:
     return render(found, command=shlex.join(["optmap", *sys.argv[1:]]), date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
 
-def _write(page: Path, text: str) -> None:
+def _write(page: Path, text: str, option: str = "--report") -> None:
     try:
         write_new(page, text.encode("utf-8", "backslashreplace"))
     except WriteError as error:
-        raise UsageError(f"--report: {page} cannot be written: {error}") from None
+        raise UsageError(f"{option}: {page} cannot be written: {error}") from None

@@ -15,6 +15,7 @@ from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
 from optmap.nearest import nearest
+from optmap.reading import MAXIMUM_BYTES, read_regular
 from optmap.shown import shown_lines
 
 P = ParamSpec("P")
@@ -22,6 +23,10 @@ P = ParamSpec("P")
 CLOSED_PIPE: Final = 141
 """What shells say of a process that wrote to a pipe which nobody reads."""
 _PROBE: Final = "import sys; print('optmap', sys.version_info >= (3, 11), *sys.version_info[:2])"
+
+
+BASELINE: Final = "optmap-baseline.json"
+"""The file that --write-baseline writes where --baseline names none."""
 
 
 class UsageError(Exception):
@@ -121,3 +126,12 @@ def tables_at(extra: tuple[Path, ...], versions: dict[str, str]) -> MappingSet:
     """Load the tables with the signatures of the given versions, else of those in the settings. Raises as tables() does."""
     configured = settings()
     return tables(extra, configured).at({**configured.versions, **versions})
+
+
+def baseline_text(path: Path) -> str:
+    """The content of a baseline. Raises UsageError."""
+    try:
+        return read_regular(path, MAXIMUM_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror or error if isinstance(error, OSError) else "it is no UTF-8"
+        raise UsageError(f"--baseline: {path} cannot be read: {reason}") from None

@@ -8,8 +8,12 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from optmap.commands.baseline import Baseline, BaselineError
+from optmap.commands.baseline import text as baseline_of
 from optmap.commands.common import (
+    BASELINE,
     UsageError,
+    baseline_text,
     choice,
     known_frameworks,
     reports_usage_errors,
@@ -61,6 +65,8 @@ class Request(NamedTuple):
     quiet: bool = False
     statistics: bool = False
     todo: bool = False
+    baseline: str | None = None
+    write_baseline: bool = False
 
 
 @reports_usage_errors
@@ -86,9 +92,24 @@ def run(request: Request) -> int:
     single = len(request.paths) == 1 and not Path(request.paths[0]).is_dir()
     mode = request.modes[0] if request.modes else "--stdout" if single else "--diff"
     configured = _told(request, configured)
+    mode = "--check" if request.write_baseline else mode
+    before = _before(request)
     outcomes = _outcomes(request, configured, loaded, options, extra)
     with closing(outcomes):
-        return _OutcomeHandler(request, configured, mode, single).run(outcomes)
+        return _OutcomeHandler(request, configured, mode, single, before).run(outcomes)
+
+
+def _before(request: Request) -> Baseline | None:
+    """The baseline to hold the results against. Raises UsageError."""
+    if request.write_baseline and request.modes not in ((), ("--check",)):
+        raise UsageError(f"found --write-baseline and {request.modes[0]}, expected one of them")
+    if request.write_baseline or request.baseline is None:
+        return None
+    path = Path(request.baseline)
+    try:
+        return Baseline(baseline_text(path), path.parent)
+    except BaselineError as error:
+        raise UsageError(f"--baseline: {path}: {error}") from None
 
 
 def _told(request: Request, configured: Settings) -> Settings:
@@ -197,7 +218,10 @@ def _below(path: str, directory: str) -> bool:
 class _OutcomeHandler:
     """Consumes the outcomes one by one, prints or writes them as the mode asks, and collects what decides the exit code."""
 
-    def __init__(self, request: Request, configured: Settings, mode: str, single: bool) -> None:
+    def __init__(
+        self, request: Request, configured: Settings, mode: str, single: bool, before: Baseline | None = None
+    ) -> None:
+        self.before = before
         self.request = request
         self.configured = configured
         self.mode = mode
@@ -213,8 +237,11 @@ class _OutcomeHandler:
             outcome = self._store(outcome)
             path = None if str(outcome.path) == STDIN else outcome.path
             outcome = outcome._replace(result=self.configured.selection.of(path, outcome.result))
+            if self.before is not None and path is not None:
+                outcome = outcome._replace(result=self.before.of(path, outcome.result, checking=self.mode == "--check"))
             self._score(outcome)
-            if outcome.result.changed or outcome.result.diagnostics or outcome.marks or self.mode == "--stdout":
+            wanted = outcome.result.changed or outcome.result.diagnostics or outcome.marks or self.mode == "--stdout"
+            if wanted and not self.request.write_baseline:
                 progress.clear()
                 self._show(outcome)
             progress.step(number)
@@ -222,6 +249,8 @@ class _OutcomeHandler:
                 light = outcome._replace(before=b"", result=outcome.result._replace(output=b""))
                 self.kept.append(light)
         progress.clear()
+        if self.request.write_baseline:
+            return self._write_baseline()
         if self.reporting:
             sys.stdout.write(REPORTS[self.request.format]([(str(item.path), item.result) for item in self.kept]))
         elif self.mode != "--stdout" and not self.configured.quiet:
@@ -230,6 +259,14 @@ class _OutcomeHandler:
             show_statistics([item.result for item in self.kept])
         sys.stdout.flush()
         return self._exit_code()
+
+    def _write_baseline(self) -> int:
+        path = Path(self.request.baseline or BASELINE)
+        try:
+            write_new(path, baseline_of(((item.path, item.result) for item in self.kept), path.parent).encode())
+        except WriteError as error:
+            raise UsageError(f"--write-baseline: {path} cannot be written: {error}") from None
+        return 2 if self.failed else 0
 
     def _exit_code(self) -> int:
         if self.failed:

@@ -183,6 +183,8 @@ class Result:
         scale: the factor on the loss without which this call's training would explode; 1 for most.
         accepted: false where the measured level fails the check although the tables predict it.
         course: how the runs move, where that was asked for.
+        known: it does not pass, and did not when the baseline was written.
+        regressed: it is worse than in the baseline.
     """
 
     pair: Pair
@@ -201,11 +203,13 @@ class Result:
     scale: float = 1.0
     course: Course | None = None
     remainder: Divergence | None = None
+    known: bool = False
+    regressed: bool = False
 
     @property
     def passes(self) -> bool:
-        """Whether the result is as expected and accepted, or could not be made for a reason that the tables give."""
-        return (self.verdict is Verdict.AS_EXPECTED and self.accepted) or bool(self.pair.not_run)
+        """Whether the result is as expected and accepted, in the baseline, or not made for a reason that the tables give."""
+        return (self.verdict is Verdict.AS_EXPECTED and self.accepted) or self.known or bool(self.pair.not_run)
 
     @property
     def divergent(self) -> bool:
@@ -219,7 +223,7 @@ class Refused:
     """A call that was not compared, with the reasons: most often no class of the target can express it.
 
     `internal`: an internal error cost this call, so that the check does not pass, whoever wrote the call. `untested`: the call
-    can be translated, but what it computes cannot be known without running the user's program.
+    can be translated, but what it computes cannot be known without running the user's program. `known`: the baseline has it.
     """
 
     source: str
@@ -229,11 +233,12 @@ class Refused:
     reasons: tuple[str, ...]
     internal: bool = False
     untested: bool = False
+    known: bool = False
 
     @property
     def fails(self) -> bool:
         """Whether the check fails for it: what a user wrote was not translated, or optmap itself failed."""
-        return (bool(self.origin) and not self.untested) or self.internal
+        return ((bool(self.origin) and not self.untested) or self.internal) and not self.known
 
     @classmethod
     def by_error(cls, error: Exception, source: str, target: str, given: Mapping[str, Literal], origin: str) -> Refused:

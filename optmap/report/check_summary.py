@@ -86,6 +86,10 @@ def severity(result: Result) -> tuple[int, float]:
 
 def verdict_words(result: Result) -> str:
     """The verdict on one result."""
+    if result.regressed:
+        return "worse than the baseline"
+    if result.known:
+        return f"{result.verdict}, in the baseline"
     return result.verdict if result.accepted or result.verdict is not Verdict.AS_EXPECTED else "DIVERGENT, rejected"
 
 
