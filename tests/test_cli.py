@@ -255,7 +255,7 @@ def test_json(here: Path) -> None:
     files = document["files"]
     assert [item["path"] for item in files] == ["a.py", "b.py", "c.py", "missing.py"]
     for item in files:
-        assert set(item) == {"path", "changed", "error", "calls", "diagnostics", "left"}
+        assert set(item) == {"path", "changed", "error", "calls", "diagnostics", "edits", "left"}
         assert all(set(call) == {"line", "column", "source", "target", "status"} for call in item["calls"])
         assert all(
             set(each)

@@ -117,7 +117,7 @@ class CallTranslation:
         ]
         rate = self._given(call, "learning_rate")
         if self.tied.refusal is not None:
-            refused = Finding(SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, rate))
+            refused = _finding(SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, rate))
             if rate is None or not self.options.todo:
                 return CallOutcome((refused,))
             self._want(refused, call.arguments[rate])
@@ -186,8 +186,7 @@ class CallTranslation:
         )
 
     def _refused(self, code: Code, message: str, at: Place) -> CallOutcome:
-        said, _, shown = message.partition("\n")
-        return CallOutcome((Finding(code, said, at, replacement=shown or None),))
+        return CallOutcome((_finding(code, message, at),))
 
     def _at(self, call: CallText, index: int | None) -> Place:
         """An argument of the call, or all of it."""
@@ -244,9 +243,8 @@ class CallTranslation:
             return None
         advice = rate_list_advice(self.source, what, argument.node, self.site.api.framework, target)
         why = f" ({found})" if found is not None else ""
-        said = f"the learning rate is {what.text}, which {target.name} cannot take{why}{advice}"
-        message, _, shown = said.partition("\n")
-        refused = Finding(SCHEDULE_ARGUMENT, message, argument.span, replacement=shown or None)
+        message = f"the learning rate is {what.text}, which {target.name} cannot take{why}{advice}"
+        refused = _finding(SCHEDULE_ARGUMENT, message, argument.span)
         if not self.options.todo:
             return refused
         self._want(refused, argument)
@@ -426,3 +424,9 @@ class CallTranslation:
         text = text if len(text) <= 40 and len(text.splitlines()) == 1 else "part of the argument"
         inside = argument is None or self.source.start(argument) <= start <= end <= self.source.end(argument)
         return text if inside else f"{text} on line {node.lineno}"
+
+
+def _finding(code: Code, text: str, at: Place) -> Finding:
+    """A finding whose text may have code below its first line."""
+    message, _, shown = text.partition("\n")
+    return Finding(code, message, at, replacement=shown or None)
