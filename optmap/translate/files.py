@@ -122,11 +122,12 @@ def _one(found: FoundFile, tables: MappingSet, options: Options) -> TranslatedFi
         data = read_source_file(found.path)
     except OSError as error:
         return TranslatedFile(found.path, found.base, b"", unreadable(error.strerror or str(error)))
-    if found.path == found.base and found.path.suffix.lower() in CONFIGURATIONS:
+    suffix = found.path.suffix
+    if suffix.lower() in CONFIGURATIONS and found.path == found.base:
         result = contained(data, lambda: _configuration(data, found.path, tables, options))
     else:
-        result = translate_content(found.path.suffix, data, tables, options)
-    if found.path.suffix not in ("", *SUFFIXES) and any(item.code is UNPARSABLE for item in result.diagnostics):
+        result = translate_content(suffix, data, tables, options)
+    if suffix not in ("", *SUFFIXES) and any(item.code is UNPARSABLE for item in result.diagnostics):
         result = failed(data, UNPARSABLE, f"not Python: expected a file such as {', '.join(SUFFIXES)}", 1, 1)
     return TranslatedFile(found.path, found.base, data, result, data.count(MARK))
 
