@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import re
+import sys
 import time
 import traceback
 from collections import Counter
@@ -84,6 +85,7 @@ def main() -> int:
                             if given.failures is not None:
                                 given.failures.mkdir(parents=True, exist_ok=True)
                                 (given.failures / f"{len(kinds)}.py").write_bytes(failure[1])
+                print(f"\r{calls} calls", end="", file=sys.stderr, flush=True)
     told = ", ".join(f"{number} {name}" for name, number in outcomes.most_common())
     print(f"{calls} calls in {files} files, {time.monotonic() - started:.0f} s: {told}; {len(kinds)} kinds of failure")
     return int(bool(kinds))
