@@ -117,10 +117,10 @@ class CallTranslation:
         ]
         rate = self._given(call, "learning_rate")
         if self.tied.refusal is not None:
-            refused = _finding(SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, rate))
+            refused = self._refused(SCHEDULE_ARGUMENT, self.tied.refusal, self._at(call, rate))
             if rate is None or not self.options.todo:
-                return CallOutcome((refused,))
-            self._want(refused, call.arguments[rate])
+                return refused
+            self._want(refused.findings[0], call.arguments[rate])
         gone = self.tied.serving is not None and bool(self.tied.serving.moved)  # the schedule takes the rate's place
         lists = self.site.api.framework.facts.rates.lists
         gone = gone or self.attached is not None
