@@ -92,7 +92,7 @@ FUNCTIONS = {
     "flatten_tensor": ["torch.flatten(x)", "torch.flatten(x, 1)", "torch.flatten(x, start_dim=1)"],
     "t_relu": ["torch.relu(x)"], "t_sigmoid": ["torch.sigmoid(x)"], "t_tanh": ["torch.tanh(x)"], "t_exp": ["torch.exp(x)"],
     "f_softplus": ["F.softplus(x)"], "f_hardtanh": ["F.hardtanh(x)", "F.hardtanh(x, -0.5, 0.5)"],
-    "f_hardswish": ["F.hardswish(x)"], "f_mish": ["F.mish(x)"], "f_cosine_similarity": ["F.cosine_similarity(x, y)", "F.cosine_similarity(x, y, dim=0)"],
+    "f_hardswish": ["F.hardswish(x)"], "f_cosine_similarity": ["F.cosine_similarity(x, y)", "F.cosine_similarity(x, y, dim=0)"],
     "transpose": ["torch.transpose(x, 0, 1)", "torch.transpose(x, -1, 1)"], "log1p": ["torch.log1p(p)"], "reciprocal": ["torch.reciprocal(p)"],
     "rsqrt": ["torch.rsqrt(p)"], "index_select": ["torch.index_select(x, 0, torch.tensor([0, 1]))"],
     "logsumexp": ["torch.logsumexp(x, 1)", "torch.logsumexp(x, dim=0, keepdim=True)"], "eye": ["torch.eye(3)"],
