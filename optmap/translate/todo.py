@@ -17,6 +17,8 @@ from optmap.source.text import Source
 from optmap.translate.results import MARK, FileResult
 
 _WIDTH: Final = 100
+_SHORT: Final = 3
+"""So many lines of code are written into a comment."""
 _INDENT: Final = re.compile(rb"[ \t]*")
 _COMMENT: Final = re.compile(rb"[ \t]*#[^\r\n]*")
 
@@ -92,7 +94,7 @@ def _is_marked(source: Source, line: int, code: str) -> bool:
 
 
 def _text(item: Diagnostic, indent: str, newline: str) -> str:
-    """The lines of a comment, as wide as the file's lines may be."""
+    """The lines of a comment, as wide as the file's lines may be, with the code to write where that is short."""
     import textwrap
 
     said = " ".join(item.message.split())
@@ -100,4 +102,6 @@ def _text(item: Diagnostic, indent: str, newline: str) -> str:
         f"# TODO(optmap {item.code.id}): {said}", max(_WIDTH - len(indent), 60), subsequent_indent="#     ",
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
+    code = (item.replacement or "").splitlines()
+    lines += [f"#     {line}" for line in code if len(code) <= _SHORT]
     return "".join(f"{indent}{line}{newline}" for line in lines)
