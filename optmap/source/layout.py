@@ -20,6 +20,21 @@ _UNIT: Final = re.compile(
 )
 
 
+def line_limit(source: Source) -> int:
+    """How wide the file's own lines are, between what is usual at least and at most."""
+    limit: int | None = source.memo.get(line_limit)
+    if limit is None:
+        widths = (len(line.decode("utf-8", "replace")) for line in source.body.splitlines())
+        limit = source.memo[line_limit] = min(max(88, *widths), 120)
+    return limit
+
+
+def one_or_three_lines(source: Source, near: ast.stmt, head: str, inside: str, room: int = 0) -> str:
+    """`head(inside)` as a template, its argument on a line of its own where it would be too long; `room` is for its slots."""
+    width = len(line_indent(source, source.start(near)).expandtabs()) + len(f"{head}({inside})") + room
+    return f"{head}({inside})" if width <= line_limit(source) else f"{head}(\n    {inside}\n)"
+
+
 def first_offset(source: Source, statement: ast.stmt) -> int:
     """Where a statement begins, its decorators included."""
     decorators = getattr(statement, "decorator_list", [])

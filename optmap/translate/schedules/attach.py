@@ -12,6 +12,7 @@ from optmap.diagnostics import SCHEDULE_STEPS
 from optmap.mapping.sections import Api
 from optmap.source.changes import Change, Insert, Replace, Where
 from optmap.source.edits import rest_of_line, starts_line
+from optmap.source.layout import one_or_three_lines
 from optmap.source.model import How, Module
 from optmap.source.templates import Template
 from optmap.source.text import Source
@@ -67,7 +68,8 @@ def attach_schedule(
         return imports if isinstance(imports, str) else str(places)
     changes: list[Change] = [Replace(schedule.node, Template(made.first))]
     for place in places:
-        text = f"{place.scheduler} = {spelling.text}({place.optimizer}, {made.arguments})"
+        head, inside = f"{place.scheduler} = {spelling.text}", f"{place.optimizer}, {made.arguments}"
+        text = one_or_three_lines(source, place.statement, head, inside)
         changes.append(Insert(place.statement, Where.AFTER, Template(text)))
     findings = tuple(_finding(ownership, api, site, place) for site, place in zip(optimizers, places, strict=True))
     needed = ([spelling.needs] if spelling.needs is not None else []) + imports

@@ -14,6 +14,7 @@ from typing import Final
 from optmap.diagnostics import SCHEDULE_STEPS
 from optmap.source.calls import comments_in
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.layout import one_or_three_lines
 from optmap.source.model import How, Module
 from optmap.source.templates import Template, copied, template
 from optmap.source.text import Source
@@ -144,8 +145,10 @@ class _Rates:
         if sort is _Sort.SCHEDULE:
             made, kind = (self._spelled(f"mindspore.{each}", node, needed) for each in ("Tensor", "int32"))
             value = f"{name}({made}([step], {kind}))"
-        text = f"{self._spelled(path, node, needed)}({place.optimizer}, {head}: float({value}))"
-        behind = template(f"{place.scheduler} = {text}", rates=rates)
+        own = f"{place.scheduler} = {self._spelled(path, node, needed)}"
+        room = len(ast.unparse(rates)) - len("$rates") if "$rates" in head else 0
+        inside = f"{place.optimizer}, {head}: float({value})"
+        behind = template(one_or_three_lines(self.source, place.statement, own, inside, room), rates=rates)
         message = f"{path} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
         return Attached(
             Template("1.0"),

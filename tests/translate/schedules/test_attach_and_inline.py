@@ -101,7 +101,8 @@ def test_the_attached_schedule_has_the_rates_of_the_passed_one(call: str, tables
     )
     options = Options(Framework("torch"), frozenset(Framework) - {Framework("torch")}, params="net.parameters()")
     result = translate_bytes(source.encode(), tables, options)
-    written = [line for line in result.output.decode().splitlines() if "torch" in line or line == "import math"]
+    statements = map(ast.unparse, ast.parse(result.output).body)
+    written = [text for text in statements if "torch" in text or text == "import math"]
     space: dict[str, Any] = {"net": torch.nn.Linear(2, 2)}
     exec("\n".join(written), space)
     found = []
