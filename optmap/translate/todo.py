@@ -17,8 +17,8 @@ from optmap.source.text import Source
 from optmap.translate.results import MARK, FileResult
 
 _WIDTH: Final = 100
-_SHORT: Final = 3
-"""So many lines of code are written into a comment."""
+_SHOWN: Final = 12
+"""Lines of code that a comment still shows."""
 _INDENT: Final = re.compile(rb"[ \t]*")
 _COMMENT: Final = re.compile(rb"[ \t]*#[^\r\n]*")
 
@@ -102,6 +102,6 @@ def _text(item: Diagnostic, indent: str, newline: str) -> str:
         f"# TODO(optmap {item.code.id}): {said}", max(_WIDTH - len(indent), 60), subsequent_indent="#     ",
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
-    code = (item.replacement or "").splitlines()
-    lines += [f"#     {line}" for line in code if len(code) <= _SHORT]
+    shown = (item.replacement or "").splitlines()
+    lines += [f"#     {line}".rstrip() for line in shown] if len(shown) <= _SHOWN else []
     return "".join(f"{indent}{line}{newline}" for line in lines)

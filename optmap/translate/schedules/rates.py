@@ -31,6 +31,7 @@ from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
 _EFFECTS: Final = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
+_ATOMS: Final = (ast.Name, ast.Attribute, ast.Call)
 _NUMBERS: Final = ("float", "int", "round", "abs", "min", "max", "pow")
 _SAME: Final = ("array", "asarray", "Tensor", "tensor", "Parameter", "list", "tuple")
 """Functions that hold what they are given: a number, or one for each step."""
@@ -171,7 +172,8 @@ class _Rates:
         if isinstance(rates, ast.Name) and unstable is None and not tensor:
             return "lambda step", rates.id
         name = "rates" if sort is _Sort.RATES else "rate"
-        return f"lambda step, {name}=$rates{'.asnumpy()' * tensor}", name
+        slot = "$rates" if not tensor else "$rates.asnumpy()" if isinstance(rates, _ATOMS) else "($rates).asnumpy()"
+        return f"lambda step, {name}={slot}", name
 
     # The tensor that nothing needs any more
 

@@ -117,7 +117,9 @@ def _mentions(room: Translations, done: Sequence[TranslatedSchedule]) -> Iterato
     made = {id(item.site.callee) for item in done}
     calls = {id(site.callee): site for site in room.calls}
     passed = (room.ownership.passed_to(site) for site in room.unit.sites.calls)
-    reported = {id(site.node) for site in passed if site is not None}
+    reported = {
+        id(site.node) for site in passed if site is not None and not room.unit.options.todo
+    }  # it has its own mark
     for mention in room.unit.sites.mentions:
         site = calls.get(id(mention.node))
         around = room.ownership.module.parent(mention.node) if isinstance(mention.node, ast.expr) else None
