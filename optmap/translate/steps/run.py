@@ -119,7 +119,7 @@ class _Steps:
         self.read, alone = keep_company(self.read)
         for read in alone:
             self.left.append(read.event)
-            self._report(read.event, self._code(read.event, read), because(Why.ANOTHER_STEPS))
+            self._leave(read, because(Why.ANOTHER_STEPS))
         if not self.read:
             return StepOutcome(self.findings)
         if self.target.facts.steps.gradients is Gradients.FUNCTION:
@@ -138,8 +138,14 @@ class _Steps:
     def _all_left(self, reason: Reason) -> StepOutcome:
         """The models change for all steps or for none."""
         for read in self.read:
-            self._report(read.event, self._code(read.event, read), reason)
+            self._leave(read, reason)
         return StepOutcome(self.findings)
+
+    def _leave(self, read: Retargeted, reason: Reason) -> None:
+        try:
+            self._report(read.event, self._code(read.event, read), reason)
+        except NotPlain:
+            self._report(read.event, None, reason)
 
     def _step(self, event: Event) -> None:
         """Report a step, or put it aside to be rewritten."""

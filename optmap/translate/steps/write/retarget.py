@@ -24,7 +24,7 @@ from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.compiled import callee
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
-from optmap.translate.steps.read.targets import Retargeted, model_calls
+from optmap.translate.steps.read.targets import Retargeted, keep_company, model_calls
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags
@@ -109,7 +109,10 @@ class _Retarget:
                 if shared and changes.touched:
                     found.remove((step, changes))
                     self._left(step, because(Why.OTHER_LEFT, line=step.event.call.lineno))
-        return found
+        kept, alone = keep_company([step for step, _ in found])
+        for step in alone:
+            self._left(step, because(Why.ANOTHER_STEPS))
+        return [item for item in found if any(item[0] is step for step in kept)]
 
     def _left(self, step: Retargeted, reason: Reason | str) -> None:
         self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}", step.event.call))

@@ -75,7 +75,7 @@ class Splicer:
         self.changes += (Delete(node) for node in plan.gone if node is not plan.backward)
         self._clip(plan.clips)
         if plan.backward is plan.step:
-            self._replace(plan.step, f"{plan.loss}.backward()\n{self.step.holder}.step()")
+            self._replace(plan.step, f"{plan.loss}.backward()\n{self._updating('')}")
             return
         self._replace(plan.backward, f"{plan.loss}.backward()")
         self._update(plan.step, "")
@@ -118,10 +118,13 @@ class Splicer:
             self.changes.append(Replace(call, CallTemplate(copied(call.func), (*given, flag), beside=True)))
 
     def _update(self, statement: ast.stmt, gradients: str) -> None:
-        text = f"{self.step.holder}.step()" + (f"\n{self.step.scheduler}.step()" if self.step.scheduler else "")
+        self._replace(statement, self._updating(gradients))
+
+    def _updating(self, gradients: str) -> str:
+        """What makes the update, and steps the scheduler."""
         if self.words.made:
-            text = f"{self.step.holder}.apply_gradients(zip({gradients}, {self._variables()}))"
-        self._replace(statement, text)
+            return f"{self.step.holder}.apply_gradients(zip({gradients}, {self._variables()}))"
+        return f"{self.step.holder}.step()" + (f"\n{self.step.scheduler}.step()" if self.step.scheduler else "")
 
     def _replace(self, statement: ast.stmt, text: str) -> None:
         self.changes.append(Replace(statement, Template(text)))
