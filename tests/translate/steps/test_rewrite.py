@@ -87,7 +87,9 @@ def test_the_option_on_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "train.py"
     path.write_text(PAGE, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "optmap", "translate", "--rewrite-step", str(path)], capture_output=True, text=True
+        [sys.executable, "-m", "optmap", "translate", "--verbose", "--rewrite-step", str(path)],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0
     assert "loss, grads = grad_fn(data, label)" in done.stdout
