@@ -7,6 +7,7 @@ the target gives. Both hold in float64 to rounding, whatever level the causes ex
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from optmap.conformance.calls import Call, arguments_of
 from optmap.conformance.compare import compare
 from optmap.conformance.formulas import FORMULAS
+from optmap.conformance.formulas.by import Formula
 from optmap.conformance.replay import COMMON, FILTER, PLACE, Stated, replayed
 from optmap.conformance.results import Divergence, Level, listed, named
 from optmap.conformance.scenario import Scenario, Trace
@@ -39,9 +41,17 @@ def stated(tables: MappingSet, call: Call) -> Stated | None:
     canonical = Canonical(tables, call.api, bound, keys=call.group_keys)
     known = {*COMMON, *formula.takes}
     unknown = next((name for name in canonical.values if name not in known and not canonical.inert(name)), "")
+    traits = traits_of(canonical, call.api)
+    unknown = unknown or _unknown(formula, traits)
     values = {name: value.number for name, value in canonical.values.items() if value.known}
     keys = {key: group_ties(call.api, key, canonical.switched) for key in call.group_keys or ()}
-    return Stated(call.api.algorithm, values, traits_of(canonical, call.api), keys, unknown)
+    return Stated(call.api.algorithm, values, traits, keys, unknown)
+
+
+def _unknown(formula: Formula, traits: Mapping[str, str]) -> str:
+    """A trait with a value that means nothing to the formula; empty where there is none."""
+    found = [name for name, values in formula.traits.items() if name in traits and traits[name] not in values]
+    return f"{found[0]}: {traits[found[0]]}" if found else ""
 
 
 def switched(rule: Stated, plan: Plan) -> Stated:
@@ -58,6 +68,7 @@ def switched(rule: Stated, plan: Plan) -> Stated:
             values[cause.trait] = cause.other
         if cause.trait not in (*formula.traits, *formula.takes, FILTER):
             unknown = cause.trait
+    unknown = unknown or _unknown(formula, traits)
     epsilon = values.get("epsilon") or 0.0
     given = (
         ("epsilon",) not in rule.keys.values() and epsilon == rule.values.get("epsilon") and not values.get("centered")

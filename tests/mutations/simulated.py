@@ -88,8 +88,8 @@ def _trace(job: Job) -> Trace:
     given = {name: value for name, value in job.arguments.items() if not api.by_name[name].execution}
     groups = None if job.groups is None else tuple(tuple(group.arguments.items()) for group in job.groups)
     rule = stated(tables, Call(api, given, groups=groups))
-    if rule is None:
-        raise ValueError("no formula")
+    if rule is None or rule.unknown:
+        raise ValueError(f"no formula knows {rule.unknown if rule else api.algorithm}")
     scenario, rate = job.scenario, rule.values.get("learning_rate")
     if job.groups is not None:
         own = tuple(GroupChange(group.parameters, values=tuple(group.arguments.items())) for group in job.groups)

@@ -57,5 +57,8 @@ _TAKES: Final = (
     "beta2_exponent", "beta2_rate", "variance_floor", "square_epsilon", "scale_epsilon", "update_clipping", "update_momentum",
     "scale_parameter", "relative_step", "relative_warmup", "scaled_decay",
 )  # fmt: skip
-_TRAITS: Final = ("variance_floor", "step_ceiling", "decay_before_scale", "scheduled_scale")
+_TRAITS: Final = {
+    "variance_floor": ("machine_epsilon", "tiny"), "step_ceiling": ("inverse_root", "none"),
+    "decay_before_scale": ("after", "before"), "scheduled_scale": ("kept", "dropped"),
+}  # fmt: skip
 FORMULAS: Final = {"adafactor": Formula(adafactor, _TAKES, _TRAITS, decays=True, coupled=True)}

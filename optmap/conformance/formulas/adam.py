@@ -85,7 +85,7 @@ def radam(w: Array, g: Array, state: State, by: By) -> Array:
 
 def lamb(w: Array, g: Array, state: State, by: By) -> Array:
     """LAMB: Adam's step, times the norm of the weights over the norm of the step."""
-    update = -adam(np.zeros_like(w), g, state, by._replace(rate=1.0))
+    update = by.of("trusted_decay") * w - adam(np.zeros_like(w), g, state, by._replace(rate=1.0))
     norms = np.sqrt(np.sum(w * w)), np.sqrt(np.sum(update * update))
     moved: Array = w - by.rate * update * (norms[0] / norms[1] if min(norms) > 0 else 1.0)
     return moved
@@ -100,16 +100,20 @@ def lion(w: Array, g: Array, state: State, by: By) -> Array:
 
 
 _MOMENTS: Final = ("beta1", "beta2", "epsilon")
+_CORRECTED: Final = {
+    "bias_correction": ("full", "none"),
+    "epsilon_placement": ("after_correction", "before_correction"),
+}
 _ADAM: Final = Formula(
-    adam, (*_MOMENTS, "amsgrad", "nesterov_moment"), ("bias_correction", "epsilon_placement", "amsgrad_state")
+    adam, (*_MOMENTS, "amsgrad", "nesterov_moment"), {**_CORRECTED, "amsgrad_state": ("kept", "ignored")}
 )
 FORMULAS: Final = {
     "adam": _ADAM,
     "adamw": _ADAM,
     "sparse_adam": _ADAM,
-    "adamax": Formula(adamax, _MOMENTS, ("epsilon_placement",)),
-    "nadam": Formula(nadam, (*_MOMENTS, "momentum_decay")),
+    "adamax": Formula(adamax, _MOMENTS, {"epsilon_placement": ("inside_maximum", "after_maximum")}),
+    "nadam": Formula(nadam, (*_MOMENTS, "momentum_decay"), {"epsilon_placement": ("after_correction",)}),
     "radam": Formula(radam, _MOMENTS),
-    "lamb": Formula(lamb, _MOMENTS, coupled=True),
+    "lamb": Formula(lamb, (*_MOMENTS, "trusted_decay"), {**_CORRECTED, "trust_ratio": ("exact",)}, coupled=True),
     "lion": Formula(lion, ("beta1", "beta2")),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -50,14 +51,14 @@ class Formula(NamedTuple):
     Attributes:
         update: computes one step.
         takes: the hyperparameters that it knows, beside those that are common to all.
-        traits: the traits that it knows, beside `decay_filter`.
+        traits: the traits that it knows, beside `decay_filter`, with the values that it knows of each.
         decays: whether it applies decoupled decay itself.
         coupled: whether the update of an element depends on other elements.
     """
 
     update: Update
     takes: tuple[str, ...] = ()
-    traits: tuple[str, ...] = ()
+    traits: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     decays: bool = False
     coupled: bool = False
 

@@ -51,7 +51,11 @@ def rprop(w: Array, g: Array, state: State, by: By) -> Array:
     return moved
 
 
-_SGD: Final = Formula(sgd, ("momentum", "dampening", "nesterov"), ("momentum_learning_rate", "nesterov_flag"))
+RATE_PLACES: Final = ("inside", "outside")
+_SGD: Final = Formula(
+    sgd, ("momentum", "dampening", "nesterov"),
+    {"momentum_learning_rate": RATE_PLACES, "nesterov_flag": ("honoured", "ignored")},
+)  # fmt: skip
 FORMULAS: Final = {
     "sgd": _SGD,
     "momentum": _SGD,

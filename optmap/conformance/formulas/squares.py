@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from optmap.conformance.formulas.by import By, Formula, State, average, root
+from optmap.conformance.formulas.descent import RATE_PLACES
 from optmap.conformance.scenario import Array
 
 
@@ -86,17 +87,18 @@ def ftrl(w: Array, g: Array, state: State, by: By) -> Array:
     return np.where(np.abs(z) > by.of("l1"), (sign * by.of("l1") - z) / divisor, 0.0)
 
 
+PLACES: Final = ("beside_root", "inside_root", "mixed")
 FORMULAS: Final = {
-    "adagrad": Formula(adagrad, ("epsilon", "initial_accumulator", "lr_decay"), ("epsilon_placement",)),
+    "adagrad": Formula(adagrad, ("epsilon", "initial_accumulator", "lr_decay"), {"epsilon_placement": PLACES[:2]}),
     "proximal_adagrad": Formula(proximal_adagrad, ("initial_accumulator", "l1", "l2_proximal")),
     "proximal_gradient_descent": Formula(proximal_descent, ("l1", "l2_proximal")),
     "adadelta": Formula(adadelta, ("rho", "epsilon")),
     "rmsprop": Formula(
         rmsprop, ("rho", "epsilon", "momentum", "centered"),
-        ("epsilon_placement", "mean_square_start", "momentum_learning_rate"),
+        {"epsilon_placement": PLACES, "mean_square_start": ("zeros", "ones"), "momentum_learning_rate": RATE_PLACES},
     ),
     "ftrl": Formula(
         ftrl, ("learning_rate_power", "initial_accumulator", "l1", "l2_proximal", "l2_shrinkage", "ftrl_beta"),
-        ("l1_sign",),
+        {"l1_sign": ("right", "wrong")},
     ),
 }  # fmt: skip
