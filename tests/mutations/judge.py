@@ -284,7 +284,7 @@ def judge_all(share: Sequence[Mutation], *, real: bool) -> list[Judged]:
                 found.append(judge.judge(mutation))
             except Exception as error:
                 found.append(Judged(mutation, "error", f"{type(error).__name__}: {error}"))
-            if found[-1].by not in ("load", "audit", "check"):
+            if found[-1].by not in ("load", "audit", "check", "tests"):
                 print(f"{found[-1].by}: {mutation}\n    {found[-1].evidence}", flush=True)
     finally:
         judge.close()

@@ -67,8 +67,8 @@ class Simulated:
 
     def _rates(self, job: ScheduleJob) -> Rates:
         api = self._schedules.apis[job.api]
-        given = {name: value for name, value in job.arguments.items() if not api.by_name[name].execution}
         try:
+            given = {name: value for name, value in job.arguments.items() if not api.by_name[name].execution}
             own = job.learning_rate if attached(api) else None
             if job.momentum:
                 cycles = given.get("cycle_momentum", "cycle_momentum" in api.by_name)
