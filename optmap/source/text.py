@@ -10,7 +10,6 @@ import io
 import re
 import sys
 import tokenize
-import unicodedata
 import warnings
 from bisect import bisect_right
 from functools import cached_property, lru_cache
@@ -148,6 +147,8 @@ def words_of(data: bytes) -> frozenset[bytes]:
     found = frozenset(data.translate(_SPACED).split())
     if data.isascii():
         return found
+    import unicodedata
+
     text = data.decode("utf-8", "replace")
     read = unicodedata.normalize("NFKC", text)
     return found if read == text else found.union(read.encode().translate(_SPACED).split())
