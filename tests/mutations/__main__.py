@@ -16,7 +16,6 @@ from functools import partial
 from .generate import mutations
 from .judge import judge_all
 
-
 KNOWN = ("not run", "older versions", "refuses more", "changes nothing")
 """Why nobody catches a mutation: no CPU runs the class, the installed version does not have the row, it refuses what could be
 translated and says so, or no call of `check --all` gives anything else."""
