@@ -143,8 +143,8 @@ class _Writer:
         rest = chosen[positional:]
         random.shuffle(rest)
         found = [self.value(row, flat) for row in chosen[:positional]]
-        if found and not flat and random.random() < 0.05:
-            found[-1] = f"w := {found[-1]}"
+        if found and not flat and len(chosen[positional - 1].ties) == 1 and random.random() < 0.05:
+            found[-1] = "w := net.parameters()" if chosen[positional - 1].is_parameters else "w := 0.5"
         return found + [f"{row.name}{random.choice(['=', '=', ' = '])}{self.value(row, flat)}" for row in rest]
 
     def value(self, row: Parameter, flat: bool) -> str:
