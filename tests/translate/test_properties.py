@@ -298,7 +298,7 @@ def same_meaning(source: Api, before: ast.Call, target: Api, after: ast.Call, be
     new, _ = canonical(target, new_args, new_keywords)
     for name in old.keys() | new.keys():
         if name not in new:
-            scales = [eval(text) for text in re.findall(rb"kwargs, scale=(.+)\):", behind)]
+            scales = [eval(text, dict(ENVIRONMENT)) for text in re.findall(rb"kwargs, scale=(.+)\):", behind)]
             divided = name == "loss_scale" and old[name] in scales
             assert asleep(name, old) or name == "parameters" or divided, f"{name} is lost: {old[name]!r}"
         elif name not in old:

@@ -206,7 +206,7 @@ class _Scale:
             if isinstance(node, ast.Call) and called(node) == "float" and len(node.args) == 1 and not node.keywords:
                 node = node.args[0]
             elif isinstance(node, ast.Constant):
-                return float(node.value) if isinstance(node.value, int | float) else None
+                return node.value if isinstance(node.value, int | float) else None
             elif isinstance(node, ast.Name):
                 variable = self.module.variable(node)
                 if variable is None:

@@ -180,15 +180,12 @@ def step(x, y):
 """
 USUAL = {"decorator": "", "after": "", "loss": "make_loss()", "value": "loss_fn(net(x), y)"}
 OTHERS = {
-    "tf.function": (TAPE, {"decorator": "@tf.function"}, "tf.function", 8),
-    "tf.function with arguments": (TAPE, {"decorator": "@tf.function(jit_compile=True)"}, "tf.function", 8),
     "tf.function by a call": (TAPE, {"after": "fast = tf.function(step)"}, "tf.function", 14),
     "a device": (TAPE, {"after": "with tf.device('/gpu:0'):\n    step(1, 2)"}, "tf.device", 14),
     "a strategy": (
         TAPE, {"after": "strategy = tf.distribute.MirroredStrategy()\nstrategy.run(step, args=(1, 2))"}, "MirroredStrategy", 14,
     ),
     "a policy": (TAPE, {"after": "tf.keras.mixed_precision.set_global_policy('mixed_float16')"}, "set_global", 14),
-    "ms.jit": (FUNCTION, {"decorator": "@ms.jit"}, "ms.jit", 8),
     "ms.jit by a call": (FUNCTION, {"after": "step = ms.jit(step)"}, "ms.jit", 18),
     "an operation of MindSpore": (FUNCTION, {"value": "ops.reduce_mean(loss_fn(net(x), y))"}, "ops.reduce_mean", 10),
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -15,8 +14,7 @@ PROGRAM = "import torch\noptimizer = torch.optim.SGD([*first.parameters(), *seco
 def test_the_advice_makes_the_call_possible() -> None:
     mindspore = pytest.importorskip("mindspore")
     result = optmap.translate_source(PROGRAM, to="mindspore")
-    message = next(item.message for item in result.diagnostics if item.code.id == "OM114")
-    advice = re.search(r"call (second\S+\))", message)
+    advice = next(item.replacement for item in result.diagnostics if item.code.id == "OM114")
     assert advice is not None
 
     def models() -> dict[str, Any]:
@@ -25,6 +23,6 @@ def test_the_advice_makes_the_call_possible() -> None:
     with pytest.raises((ValueError, RuntimeError)):
         exec(result.output, models())
     made = models()
-    exec(advice[1], made)
+    exec(advice, made)
     exec(result.output, made)
     assert len(made["optimizer"].parameters) == 4
