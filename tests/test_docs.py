@@ -102,6 +102,45 @@ def test_every_block_runs_and_prints_what_is_shown(path: Path, tmp_path: Path) -
         assert printed == block.text
 
 
+CALL = "import torch\n\nmodel = torch.nn.Linear(2, 3)\nopt = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)\n"
+KERAS = "import keras\n\nnet = keras.Sequential([keras.layers.Dense(2)])\nopt = keras.optimizers.Adam(1e-3)\n"
+CELL = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": CALL}
+README_FILES = {
+    "train.py": CALL, "src/train.py": CALL, "keras.py": KERAS, "config.yaml": "optimizer: torch.optim.Adam\n",
+    "train.ipynb": json.dumps({"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}),
+}  # fmt: skip
+ELSEWHERE = {
+    "pip install": ".ci/run",
+    "check --all": ".ci/run",
+    "convert-state": "tests/state",
+    "optmap audit": "tests/audit",
+}
+"""Commands of the README that this test leaves to others: they take long, or need files that frameworks have saved."""
+
+
+def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
+    for name, text in README_FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    pytest.importorskip("torch", reason="torch is not installed")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [
+        line for block in blocks(page) if block.language == "sh" for line in block.text.splitlines() if line.strip()
+    ]
+    assert len(lines) > 20
+    for line in lines:
+        if not any(words in line for words in ELSEWHERE):
+            output(line, tmp_path)
+
+
+def test_the_readmes_python_runs(tmp_path: Path) -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = [block for block in blocks(page) if block.language == "python"]
+    assert found
+    for block in found:
+        parsed(block, tmp_path)
+
+
 def test_vendor_pages_tell_what_was_measured() -> None:
     page = (ROOT / "docs/vendor-pages.md").read_text(encoding="utf-8")
     measured = json.loads((ROOT / "mappings/levels.json").read_text())["pairs"]
