@@ -137,6 +137,14 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     found = [block for block in blocks(page) if block.language == "python"]
     assert found
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("mindspore", reason="MindSpore is not installed")
+    weight = torch.nn.Parameter(torch.ones(2, 3))
+    optimizer = torch.optim.Adam([weight])
+    weight.sum().backward()
+    optimizer.step()
+    torch.save(optimizer.state_dict(), tmp_path / "adam.pt")
+    (tmp_path / "map.yaml").write_text("parameters: [{from: 0, to: weight}]\n")
     for block in found:
         parsed(block, tmp_path)
 
