@@ -15,7 +15,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -104,7 +104,7 @@ def test_every_block_runs_and_prints_what_is_shown(path: Path, tmp_path: Path) -
 
 CALL = "import torch\n\nmodel = torch.nn.Linear(2, 3)\nopt = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)\n"
 KERAS = "import keras\n\nnet = keras.Sequential([keras.layers.Dense(2)])\nopt = keras.optimizers.Adam(1e-3)\n"
-CELL = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": CALL}
+CELL: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": CALL}
 README_FILES = {
     "train.py": CALL, "src/train.py": CALL, "keras.py": KERAS, "config.yaml": "optimizer: torch.optim.Adam\n",
     "train.ipynb": json.dumps({"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}),
