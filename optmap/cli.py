@@ -284,7 +284,7 @@ def explain(
     everything: Annotated[
         bool, typer.Option("--all", help="Every class of a framework, not only the usual one.")
     ] = False,
-    format: Annotated[str, _named("--format", "[text|json]", "The form of the report.")] = "text",
+    format: Annotated[str, _named("--format", "[text|json|markdown|html]", "The form of the report.")] = "text",
     mappings: _Mappings = None,
 ) -> None:
     """Show a class and its counterparts side by side, with the causes of differences and what to do about them.

@@ -77,14 +77,32 @@ def flat(advice: str | None) -> str | None:
 
 
 def show(found: Sequence[Comparison], format: str) -> None:
-    """Print comparisons as JSON, or as tables: of Rich on a terminal, of Markdown elsewhere."""
-    if format == "json":
+    """Print comparisons as JSON or HTML, or as tables: of Rich on a terminal, of Markdown elsewhere."""
+    if format == "html":
+        from optmap.report.check_html import explained
+
+        print(explained(map(_values, found)), end="")
+    elif format == "json":
         print(json.dumps({"version": 1, "pairs": list(map(_as_dict, found))}, indent=2))
-    elif sys.stdout.isatty():
+    elif format == "text" and sys.stdout.isatty():
         _show_rich([item for item in found if item.target])
         print("\n".join(markdown(item) for item in found if not item.target), end="")
     else:
         print("\n".join(markdown(item, signatures=True) for item in found), end="")
+
+
+def _values(item: Comparison) -> dict[str, Any]:
+    """What the HTML page shows of a comparison."""
+    apis = (item.source, item.target) if item.target is not None else ()
+    return {
+        "heading": item.heading,
+        "source": item.source.name,
+        "target": item.target.name if item.target is not None else None,
+        "about": item.about,
+        "signatures": [constructor(api) for api in apis if api is not None],
+        "rows": item.rows,
+        "sections": item.shown,
+    }
 
 
 def _as_dict(item: Comparison) -> dict[str, Any]:

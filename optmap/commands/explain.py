@@ -26,7 +26,7 @@ def run(
     name: str, source: str | None, to: str | None, everything: bool, format: str, mappings: tuple[Path, ...]
 ) -> int:
     """Print the comparison of a class, or of a learning-rate schedule, with its counterparts. Returns the exit code."""
-    choice(format, "--format", ("text", "json"))
+    choice(format, "--format", ("text", "json", "markdown", "html"))
     known = known_frameworks(mappings)
     own, chosen = versioned(source, "--from", known) if source else (None, {})
     target, versions = versioned(to, "--to", known) if to else (None, {})

@@ -143,6 +143,7 @@ class Pair:
         causes: why the update rules differ for these hyperparameters.
         advice: what can be done about them.
         not_run: the tables' reason why the two classes cannot be run here; empty where they can.
+        formula: the update rule of both sides, which differ in the causes alone; empty where none is stated.
         groups: what each parameter group of the source's call sets.
         notes: how a schedule was run.
     """
@@ -162,6 +163,7 @@ class Pair:
     not_run: str = ""
     groups: tuple[Mapping[str, Literal], ...] = ()
     notes: tuple[str, ...] = ()
+    formula: str = ""
 
 
 @dataclass(frozen=True)

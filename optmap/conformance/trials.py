@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from inspect import cleandoc
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from optmap.conformance.calls import Call, arguments_of, canonical_values, choic
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.expect import describe
 from optmap.conformance.explain import stated
+from optmap.conformance.formulas import FORMULAS
 from optmap.conformance.replay import Stated
 from optmap.conformance.results import Pair, Refused
 from optmap.conformance.resumed import Carry, carried
@@ -166,7 +168,7 @@ class Trials:
             call.origin, call.row, call.assumed,
             plan is picked[Prefer.AUTO], plan is picked[Prefer.DOCUMENTED], plan is picked[Prefer.FAITHFUL],
             tuple(describe(plan, cause) for cause in plan.causes), advice(plan, picked[Prefer.FAITHFUL]),
-            _not_run(plan), tuple(map(dict, call.groups or ())),
+            _not_run(plan), tuple(map(dict, call.groups or ())), formula=_formula(plan),
         )  # fmt: skip
 
     def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario, rule: Stated | None) -> Trial | None:
@@ -289,3 +291,9 @@ def sources_of(trials: Sequence[Trial]) -> dict[Framework, list[Trial]]:
     for trial in trials:
         found.setdefault(trial.plan.source.framework, []).append(trial)
     return found
+
+
+def _formula(plan: Plan) -> str:
+    """The update rule in words and symbols, where one formula serves both classes."""
+    formula = FORMULAS.get(plan.source.algorithm)
+    return cleandoc(formula.update.__doc__ or "") if formula is FORMULAS.get(plan.target.algorithm) and formula else ""

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from optmap.commands.comparison import Comparison, Row
+from optmap.commands.comparison import Comparison, Row, constructor
 from optmap.commands.explain import compare
 from optmap.conformance.api import check
-from optmap.conformance.formulas import FORMULAS
 from optmap.conformance.results import Report
 from optmap.diagnostics import CODES, Severity
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
-from optmap.mapping.values import write_literal
 from optmap.pages.examples import Example, program, run
 from optmap.report.check_html import figures
 from optmap.report.check_summary import Summary, summaries
@@ -103,17 +100,15 @@ def _values(tables: MappingSet, page: Page, report: Report) -> dict[str, Any]:
     """What the template of a pair is given."""
     every = compare(tables, page.source, page.target.framework)
     comparison = next(item for item in every if item.target == page.target)
-    formula = FORMULAS.get(page.source.algorithm)
-    shared = formula is not None and FORMULAS.get(page.target.algorithm) is not None
     faithful = [item.target for item in _faithful(report, page)]
     return {
         "source": page.source,
         "target": page.target,
         "titles": (page.source.framework.facts.title, page.target.framework.facts.title),
-        "signatures": (_signature(page.source), _signature(page.target)),
+        "signatures": ("\n".join(constructor(page.source)), "\n".join(constructor(page.target))),
         "rows": list(_rows(tables, comparison)),
         "sections": [(title, texts) for title, texts in comparison.shown if title != "Documentation"],
-        "formula": cleandoc(formula.update.__doc__ or "") if shared and formula else "",
+        "formula": page.summary.pair.formula,
         "traits": [(api.name, _traits(tables, api)) for api in (page.source, page.target)],
         "examples": page.examples,
         "summary": page.summary,
@@ -153,19 +148,6 @@ def _meaning(tables: MappingSet, api: Api, name: str) -> str:
     if parameter.execution:
         return "how the update is carried out"
     return "; ".join(tables.hyperparameters[tie].about for tie in parameter.ties if tie in tables.hyperparameters)
-
-
-def _signature(api: Api) -> str:
-    """The constructor as its documentation shows it, one parameter a line."""
-    lines = []
-    starred = False
-    for parameter in api.current:
-        if parameter.keyword_only and not starred:
-            lines.append("    *,")
-            starred = True
-        default = "" if parameter.required else f"={write_literal(parameter.default)}"  # type: ignore[arg-type]
-        lines.append(f"    {parameter.name}{default},")
-    return "\n".join([f"{api.name}(", *lines, *(["    **kwargs,"] if api.extra_keywords else []), ")"])
 
 
 def _traits(tables: MappingSet, api: Api) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -58,6 +58,14 @@ def render(report: Report, *, command: str = "", date: str = "") -> str:
     return _template("check.html.j2").render(_page(report, command, date)) + "\n"
 
 
+def explained(pairs: Iterable[Mapping[str, Any]]) -> str:
+    """Comparisons of classes as one page; the keys are those that templates/explain.html.j2 reads."""
+    from markupsafe import Markup
+
+    values = {"pairs": list(pairs), "style": Markup(_text("check.css"))}
+    return _template("explain.html.j2").render(values) + "\n"
+
+
 def figures(item: Summary) -> str:
     """The plots of a pair as HTML without a style; empty where no run of it was made with its course."""
     shown, said = _plots(item)
@@ -79,7 +87,7 @@ def _page(report: Report, command: str, date: str) -> dict[str, Any]:
     listed = summaries(report)
     engines = [(name, version or "not run") for name, version in report.engines.items()]
     facts = [("optmap and its tables", __version__), *engines, ("made", date), ("command", command)]
-    targets = list(dict.fromkeys(_framework(item) for item in listed))
+    targets = list(dict.fromkeys(framework_of(item) for item in listed))
     return {
         "title": f"optmap check: {'passed' if report.passed else 'failed'}",
         "outcome": outcome(report),
@@ -87,7 +95,7 @@ def _page(report: Report, command: str, date: str) -> dict[str, Any]:
         "failures": list(report.failures.items()),
         "levels": [*map(str, Level), "NOT RUN"],
         "targets": targets,
-        "matrix": list(_matrix(listed, targets)),
+        "matrix": list(matrix(listed, targets)),
         "pairs": list(map(_pair, listed)),
         "refused": list(map(refused_text, report.refused)),
         "glossary": _GLOSSARY,
@@ -101,17 +109,17 @@ def _text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _framework(summary: Summary) -> str:
+def framework_of(summary: Summary) -> str:
     """The package of the target, as a heading of the matrix."""
     return summary.pair.target.partition(".")[0]
 
 
-def _matrix(listed: list[Summary], targets: list[str]) -> Iterator[dict[str, Any]]:
+def matrix(listed: list[Summary], targets: list[str]) -> Iterator[dict[str, Any]]:
     """A row for each source class, with the classes of each target that its calls became."""
     by_source = groupby(sorted(listed, key=lambda item: item.pair.source), key=lambda item: item.pair.source)
     for source, group in by_source:
         found = list(group)
-        cells = [[item for item in found if _framework(item) == target] for target in targets]
+        cells = [[item for item in found if framework_of(item) == target] for target in targets]
         yield {"source": source, "cells": [list(_cell(items)) for items in cells]}
 
 
@@ -160,6 +168,7 @@ def _pair(item: Summary) -> dict[str, Any]:
         "origin": pair.origin,
         "assumed": list(map(str, pair.assumed)),
         "causes": pair.causes,
+        "formula": pair.formula,
         "advice": pair.advice,
         "level": item.level,
         "rank": item.level.rank if item.level else -1,

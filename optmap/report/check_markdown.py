@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from optmap.conformance.results import Report
 from optmap.report.check_failures import rerun
+from optmap.report.check_html import framework_of, matrix
 from optmap.report.check_summary import (
     DRIFT,
     Summary,
@@ -24,11 +27,11 @@ from optmap.shown import shown
 
 
 def render(report: Report) -> str:
-    """A table with one row per pair, then lists of the results that do not pass and of the calls that were not checked."""
+    """The matrix of verdicts, a table with a row for each pair, then what does not pass, and what was not checked."""
     listed = summaries(report)
     lines = [
         f"## optmap check: {'passed' if report.passed else 'failed'}", "", _prose(headline(report)), "",
-        f"{outcome(report)}, with {_prose(engines_text(report))}.", "",
+        f"{outcome(report)}, with {_prose(engines_text(report))}.", "", *_matrix(listed), "",
         "| source | target | measured | max abs | drift | causes | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *map(_row, listed), "", f"{DRIFT}.",
@@ -48,6 +51,21 @@ def render(report: Report) -> str:
     if report.refused:
         lines += ["", "### Not compared", "", *(f"- {_prose(refused_text(item))}" for item in report.refused)]
     return "\n".join(lines) + "\n"
+
+
+def _matrix(listed: list[Summary]) -> Iterator[str]:
+    """A row for each source class: the worst level of its calls for each class of a target, and whether it is as expected."""
+    targets = list(dict.fromkeys(map(framework_of, listed)))
+    yield f"| class | {' | '.join(targets)} |"
+    yield f"| --- |{' --- |' * len(targets)}"
+    for row in matrix(listed, targets):
+        cells = ["<br>".join(map(_verdict, cell)) or "-" for cell in row["cells"]]
+        yield f"| `{row['source']}` | {' | '.join(cells)} |"
+
+
+def _verdict(item: Mapping[str, Any]) -> str:
+    mark = {"passes": "✓", "fails": "✗", "not-run": "-"}[item["mark"]]
+    return f"{mark} `{item['target']}` {item['level'] or 'not run'}"
 
 
 def _row(summary: Summary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import time
@@ -32,7 +33,13 @@ class Progress:
         now = time.monotonic()
         if sys.stderr.isatty() and now - self.started > 1.0 and now - self.shown > 0.2:
             self.shown, self.visible = now, True
-            sys.stderr.write(f"\r\x1b[K{done}{'' if total is None else f' of {total}'} {what}")
+            of = "" if total is None else f" of {total}"
+            left = (
+                ""
+                if total is None or not done
+                else f", about {_duration((now - self.started) / done * (total - done))} left"
+            )
+            sys.stderr.write(f"\r\x1b[K{done}{of} {what}{left}")
             sys.stderr.flush()
 
     def clear(self) -> None:
@@ -41,6 +48,11 @@ class Progress:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self.visible = False
+
+
+def _duration(seconds: float) -> str:
+    """A time for people: 5 s, 2 min."""
+    return f"{math.ceil(seconds)} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
 
 
 def show_summary(results: Sequence[FileResult], mode: str) -> None:
