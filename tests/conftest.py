@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GLOG_v", "3")
 # MindSpore hands each operation to a thread of its own; tests ask for every result, and waiting for it took most of their time.
 os.environ.setdefault("MS_DEV_LAUNCH_BLOCKING", "1")
+# Processes that tests start inherit what is ignored, as under nohup; the tests of signals want the usual answer.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 register()
 
 

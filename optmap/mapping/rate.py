@@ -88,9 +88,15 @@ def over_first(rate: Formula, first: Formula) -> Formula | None:
 def read_rate(text: str, look_up: Callable[[str], Formula], *, strict: bool = False) -> Formula:
     """Read the text of a rate. Raises RateError, with `strict` also where what decides between formulas is not known."""
     try:
-        *parts, last = ast.parse(text).body
+        return _read(ast.parse(text).body, look_up, strict)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, RateError):
+            raise
         raise RateError(f"found {text[:80]!r}, expected lines that assign, and an expression") from error
+
+
+def _read(body: list[ast.stmt], look_up: Callable[[str], Formula], strict: bool) -> Formula:
+    *parts, last = body
     if not isinstance(last, ast.Expr):
         raise RateError(f"found {ast.unparse(last)!r}, expected an expression as the last line")
     reader = _Reader(look_up, strict)
