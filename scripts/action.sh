@@ -22,6 +22,9 @@ translate() {
   if [ "$MODE" = check ]; then
     mode+=(--check)
   fi
+  if [ -n "$BASELINE" ]; then
+    mode+=(--baseline "$BASELINE")
+  fi
   status=0
   optmap translate "${mode[@]}" --from "$FROM" --to "$TO" -- "${paths[@]}" || status=$?
   # Without --check a refusal is an annotation, and only what cannot be read fails the step.
@@ -39,6 +42,9 @@ check() {
   done
   if [ -n "$REPORT" ]; then
     options+=(--report "$REPORT")
+  fi
+  if [ -n "$BASELINE" ]; then
+    options+=(--baseline "$BASELINE")
   fi
   if [ "$MODE" = all ]; then
     options+=(--all)

@@ -97,6 +97,17 @@ def test_the_action_annotates_or_fails(tmp_path: Path, command: dict[str, str]) 
     assert sorted(path.name for path in project.iterdir()) == ["train.py"]
 
 
+def test_the_action_fails_only_on_what_is_new(tmp_path: Path, command: dict[str, str]) -> None:
+    (tmp_path / "train.py").write_text(SOURCE)
+    write = [sys.executable, "-m", "optmap", "translate", "train.py", "--write-baseline", "--baseline", "old.json"]
+    subprocess.run(write, cwd=tmp_path, check=True, env=command)
+    assert step(1, command, tmp_path, paths="train.py").returncode == 1
+    known = {"paths": "train.py", "translate-baseline": "old.json"}
+    assert step(1, command, tmp_path, **known).returncode == 0
+    (tmp_path / "train.py").write_text(SOURCE + "torch.optim.SGD(net.parameters(), 0.1, nonsense=1)\n")
+    assert step(1, command, tmp_path, **known).returncode == 1
+
+
 def test_the_action_checks_and_reports(tmp_path: Path, command: dict[str, str]) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
     (tmp_path / "train.py").write_text(SOURCE)
