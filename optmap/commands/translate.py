@@ -35,6 +35,7 @@ from optmap.selection import parse_codes
 from optmap.shown import shown
 from optmap.translate.files import TranslatedFile, suffix_of, translate_content, translate_files
 from optmap.translate.options import QUANTITIES, Options, check_parameters
+from optmap.translate.results import FileResult
 from optmap.translate.write import WriteError, replace_file, write_new
 from optmap.values import NamedTuple
 
@@ -252,13 +253,21 @@ class _OutcomeHandler:
         if self.request.write_baseline:
             return self._write_baseline()
         if self.reporting:
-            sys.stdout.write(REPORTS[self.request.format]([(str(item.path), item.result) for item in self.kept]))
+            results = [(str(item.path), self._told(item.result)) for item in self.kept]
+            sys.stdout.write(REPORTS[self.request.format](results))
         elif self.mode != "--stdout" and not self.configured.quiet:
             show_summary([item.result for item in self.kept], self.mode)
         if self.configured.statistics and not self.reporting:
             show_statistics([item.result for item in self.kept])
         sys.stdout.flush()
         return self._exit_code()
+
+    def _told(self, result: FileResult) -> FileResult:
+        """What a report holds of a result: annotations of a pull request are few, and leave out notes unless asked for."""
+        if self.request.format != "github" or self.configured.verbose:
+            return result
+        kept = tuple(item for item in result.diagnostics if item.severity is not Severity.INFO)
+        return result._replace(diagnostics=kept)
 
     def _write_baseline(self) -> int:
         path = Path(self.request.baseline or BASELINE)

@@ -125,3 +125,10 @@ def test_check_writes_and_reads_a_baseline(tmp_path: Path) -> None:
     assert optmap("check", *options, "--write-baseline", cwd=tmp_path).code == 0
     assert json.loads((tmp_path / "b.json").read_text())["refused"]
     assert optmap("check", *options, cwd=tmp_path).code == 0
+
+
+def test_annotations_leave_out_notes_unless_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import torch\nopt = torch.optim.Adam(net.parameters(), fused=True)\n")
+    options = ("translate", "train.py", "--format", "github")
+    assert b"::notice" not in optmap(*options, cwd=tmp_path).out
+    assert b"::notice" in optmap(*options, "--verbose", cwd=tmp_path).out
