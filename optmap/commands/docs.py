@@ -13,10 +13,8 @@ from optmap.translate.write import WriteError, write_new
 @reports_usage_errors
 def run(names: list[str], output: Path, mappings: tuple[Path, ...]) -> int:
     """Write the pages of the named classes, or of all, below a directory. Returns the exit code."""
-    try:
-        from optmap.pages.site import write
-    except ModuleNotFoundError as error:
-        raise UsageError(f"this command needs {error.name}; install optmap's extra `docs`") from None
+    from optmap.pages.site import write
+
     loaded = tables(mappings)
     chosen = [api.name for name in names for api in find_apis(loaded, name)]
     if output.exists() and not output.is_dir():

@@ -13,7 +13,7 @@ from optmap.commands.comparison import Comparison, Row, constructor
 from optmap.commands.explain import compare
 from optmap.conformance.api import check
 from optmap.conformance.results import Report
-from optmap.diagnostics import CODES, Severity
+from optmap.diagnostics import CODES
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
 from optmap.pages.examples import Example, program, run
@@ -38,35 +38,30 @@ class Page(NamedTuple):
         return f"{folder}/{_slug(self.source.name)}--{_slug(self.target.name)}.md"
 
 
-def write(tables: MappingSet, names: Sequence[str], report: Report | None = None) -> Iterator[tuple[str, str]]:
-    """The pages as (path, text): of the named source classes, or of every class that has a counterpart.
-
-    `report` is a check of the classes at their defaults with the runs' courses; without it the check is made.
-    """
-    found = report or _measured(tables, names)
-    pages = list(_pages(tables, found))
+def write(tables: MappingSet, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The pages as (path, text): of the named source classes, or of every class that has a counterpart."""
+    found = _measured(tables, names)
+    listed = summaries(found)
+    pages = list(_pages(tables, listed))
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=False, trim_blocks=True, lstrip_blocks=True,
         undefined=StrictUndefined, keep_trailing_newline=True,
     )  # fmt: skip
     template = environment.get_template("pair.md.j2")
     for page in pages:
-        yield page.path, template.render(_values(tables, page, found))
-    yield "index.md", environment.get_template("index.md.j2").render(_index(tables, pages))
-    yield (
-        "rules.md",
-        environment.get_template("rules.md.j2").render(severities=list(Severity), codes=list(CODES.values())),
-    )
+        yield page.path, template.render(_values(tables, page, found, listed))
+    yield "index.md", environment.get_template("index.md.j2").render(_index(pages))
+    yield "rules.md", environment.get_template("rules.md.j2").render(codes=list(CODES.values()))
 
 
 def _measured(tables: MappingSet, names: Sequence[str]) -> Report:
     """Every class at its defaults against every framework."""
     chosen = list(names) or [api.name for api in tables.apis.values() if api.exists]
+    frameworks = list(tables.frameworks.values())
     reports = [
-        check(own, sources=[source], to=target, tables=tables, courses=True)
-        for target in tables.frameworks.values()
-        for source in tables.frameworks.values()
-        if source != target and (own := [name for name in chosen if _of(tables, name) == source])
+        check(others, to=target, tables=tables, courses=True)
+        for target in frameworks
+        if (others := [name for each in frameworks if each != target for name in chosen if _of(tables, name) == each])
     ]
     engines = {name: version for each in reports for name, version in each.engines.items()}
     return Report(engines, {}, tuple(result for each in reports for result in each.results))
@@ -76,11 +71,11 @@ def _of(tables: MappingSet, name: str) -> str:
     return str(tables.apis[name].framework)
 
 
-def _pages(tables: MappingSet, report: Report) -> Iterator[Page]:
+def _pages(tables: MappingSet, every: Sequence[Summary]) -> Iterator[Page]:
     """The pairs with their examples, whose programs are run a framework at a time."""
     listed = [
         (item, tables.apis[item.pair.source], tables.apis[item.pair.target])
-        for item in summaries(report)
+        for item in every
         if item.pair.source in tables.apis and item.pair.target in tables.apis
     ]
     wanted: dict[str, dict[str, None]] = {}
@@ -96,11 +91,10 @@ def _pages(tables: MappingSet, report: Report) -> Iterator[Page]:
         yield Page(item, source, target, examples)
 
 
-def _values(tables: MappingSet, page: Page, report: Report) -> dict[str, Any]:
+def _values(tables: MappingSet, page: Page, report: Report, listed: Sequence[Summary]) -> dict[str, Any]:
     """What the template of a pair is given."""
     every = compare(tables, page.source, page.target.framework)
     comparison = next(item for item in every if item.target == page.target)
-    faithful = [item.target for item in _faithful(report, page)]
     return {
         "source": page.source,
         "target": page.target,
@@ -114,20 +108,15 @@ def _values(tables: MappingSet, page: Page, report: Report) -> dict[str, Any]:
         "summary": page.summary,
         "levels": [(str(level), [run.scenario for run in runs]) for level, runs in page.summary.by_level()],
         "figures": figures(page.summary),
-        "faithful": [name for name in faithful if name != page.target.name],
-        "pages": [api.docs for api in (page.source, page.target) if api.docs],
+        "faithful": [name for name in _faithful(listed, page) if name != page.target.name],
         "engines": [f"{name} {version}" for name, version in report.engines.items() if version],
     }
 
 
-def _faithful(report: Report, page: Page) -> list[Any]:
-    """The pairs of the same source in which --prefer faithful chooses the class."""
-    mine = [item.pair for item in summaries(report) if item.pair.source == page.source.name]
-    return [
-        pair
-        for pair in mine
-        if pair.chosen_faithful and pair.target.partition(".")[0] == page.target.name.partition(".")[0]
-    ]
+def _faithful(listed: Sequence[Summary], page: Page) -> list[str]:
+    """The classes of the target's package that --prefer faithful chooses for the same source."""
+    mine = [item.pair for item in listed if item.pair.source == page.source.name and item.pair.chosen_faithful]
+    return [pair.target for pair in mine if pair.target.partition(".")[0] == page.target.name.partition(".")[0]]
 
 
 def _rows(tables: MappingSet, comparison: Comparison) -> Iterator[tuple[Row, str]]:
@@ -155,7 +144,7 @@ def _traits(tables: MappingSet, api: Api) -> list[str]:
     return [tables.traits[name].values[value] for name, value in api.rule.items() if name in tables.traits]
 
 
-def _index(tables: MappingSet, pages: Sequence[Page]) -> dict[str, Any]:
+def _index(pages: Sequence[Page]) -> dict[str, Any]:
     groups: dict[tuple[str, str], list[Page]] = {}
     for page in pages:
         titles = page.source.framework.facts.title, page.target.framework.facts.title

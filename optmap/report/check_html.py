@@ -130,16 +130,11 @@ def _cell(items: Iterable[Summary]) -> Iterator[dict[str, Any]]:
         found.setdefault(item.pair.target, []).append(item)
     for target, calls in found.items():
         worst = max(calls, key=_badness)
-        mark = "fails" if any(map(_fails, calls)) else _mark(worst)
-        yield {"target": target, "anchor": _anchor(worst), "level": worst.level, "mark": mark}
+        yield {"target": target, "anchor": _anchor(worst), "level": worst.level, "mark": _mark(worst)}
 
 
 def _badness(item: Summary) -> tuple[bool, int]:
-    return _fails(item), item.level.rank if item.level else -1
-
-
-def _fails(item: Summary) -> bool:
-    return bool(item.failed)
+    return bool(item.failed), item.level.rank if item.level else -1
 
 
 def _mark(item: Summary) -> str:
