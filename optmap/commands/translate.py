@@ -7,9 +7,8 @@ import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from optmap.commands.baseline import Baseline, BaselineError
-from optmap.commands.baseline import text as baseline_of
 from optmap.commands.common import (
     BASELINE,
     UsageError,
@@ -38,6 +37,9 @@ from optmap.translate.options import QUANTITIES, Options, check_parameters
 from optmap.translate.results import FileResult
 from optmap.translate.write import WriteError, replace_file, write_new
 from optmap.values import NamedTuple
+
+if TYPE_CHECKING:
+    from optmap.commands.baseline import Baseline
 
 STDIN = "-"
 
@@ -106,6 +108,8 @@ def _before(request: Request) -> Baseline | None:
         raise UsageError(f"found --write-baseline and {request.modes[0]}, expected one of them")
     if request.write_baseline or request.baseline is None:
         return None
+    from optmap.commands.baseline import Baseline, BaselineError
+
     path = Path(request.baseline)
     try:
         return Baseline(baseline_text(path), path.parent)
@@ -270,6 +274,8 @@ class _OutcomeHandler:
         return result._replace(diagnostics=kept)
 
     def _write_baseline(self) -> int:
+        from optmap.commands.baseline import text as baseline_of
+
         path = Path(self.request.baseline or BASELINE)
         try:
             write_new(path, baseline_of(((item.path, item.result) for item in self.kept), path.parent).encode())
