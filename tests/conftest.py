@@ -64,3 +64,12 @@ def shared_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.conformance.frameworks import lend
 
     monkeypatch.setattr("optmap.conformance.api.Session", lend)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """An empty working directory that no settings reach."""
+    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
+    work = tmp_path / "work"
+    work.mkdir()
+    return work

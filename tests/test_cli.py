@@ -31,15 +31,6 @@ DONE = "1 call translated; nothing is left to do by hand: it can run\n"
 KERAS = b"import keras\nopt = keras.optimizers.SGD(0.1)\n"
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    """An empty working directory that no settings reach."""
-    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
-    work = tmp_path / "work"
-    work.mkdir()
-    return work
-
-
 def put(directory: Path, **files: bytes) -> None:
     for name, content in files.items():
         path = directory / f"{name.replace('__', '/')}.py"

@@ -20,14 +20,6 @@ from tests.test_cli import GOOD, GOOD_AFTER, PLAIN, contents, put
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
-    work = tmp_path / "work"
-    work.mkdir()
-    return work
-
-
 def odd(path: Path, kind: str) -> None:
     """A file that never ends, never begins, or is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
