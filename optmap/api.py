@@ -26,6 +26,11 @@ def _tables(extra: tuple[Directory, ...]) -> MappingSet:
     return load(extra)
 
 
+def tables_of(mappings: Iterable[str | Path]) -> MappingSet:
+    """The tables with those of further directories, read again only where a directory has changed. Raises MappingError."""
+    return _tables(tuple(map(Directory.now, mappings)))
+
+
 def translate_source(
     text: str | bytes,
     to: Framework | str = DEFAULT,
@@ -73,7 +78,7 @@ def translate_source(
     if not isinstance(text, str | bytes):
         raise TypeError(f"text: found {type(text).__name__}, expected str or bytes")
     chosen: dict[str, str] = dict(versions or {})
-    loaded = _tables(tuple(map(Directory.now, several("mappings", mappings, str, Path))))
+    loaded = tables_of(several("mappings", mappings, str, Path))
     known = loaded.frameworks
     target = _framework("to", to, known, chosen)
     given = several("sources", sources, str) if sources is not None else [name for name in known if name != target]

@@ -17,6 +17,7 @@ from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from optmap import __version__
+from optmap.api import tables_of
 from optmap.commands.common import UsageError, choice, versioned
 from optmap.commands.comparison import markdown
 from optmap.commands.explain import compare
@@ -24,7 +25,6 @@ from optmap.config import ConfigError, Settings, find_settings
 from optmap.diagnostics import Diagnostic, Severity
 from optmap.mapping.framework import frameworks
 from optmap.mapping.frameworks import DEFAULT
-from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.mapping.stored import MappingError
@@ -88,7 +88,7 @@ class Opened:
         """The translation of the document, with some options changed."""
         options = self.options._replace(**changed)
         if options not in self._found:
-            self._found[options] = translate_bytes(self.document.source.encode(), self.tables, options)
+            self._found[options] = translate_bytes(self.document.source.encode(), self.tables, options, declares=False)
         return self._found[options]
 
     def shown(self, item: Diagnostic) -> lsp.Diagnostic:
@@ -125,7 +125,7 @@ def _wishes(settings: Settings, chosen: dict[str, str]) -> tuple[MappingSet, Opt
         framework, more = versioned(source, "from", known)
         sources, versions = frozenset({framework}) - {to}, versions | more
     prefer = Prefer(choice(chosen.get("prefer") or settings.prefer, "prefer", tuple(Prefer)))
-    tables = load(settings.mappings).at({**settings.versions, **versions})
+    tables = tables_of(settings.mappings).at({**settings.versions, **versions})
     return tables, Options(to, sources, prefer, settings.params, versions=tuple(versions.items()))
 
 

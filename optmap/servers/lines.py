@@ -17,6 +17,7 @@ class Lines:
 
     def __init__(self, document: TextDocument) -> None:
         self._text = document.source
+        self._bytes = self._text.encode()
         self._codec = document.position_codec
         self._starts = [0, *(found.end() for found in _NEWLINE.finditer(self._text))]
 
@@ -27,7 +28,7 @@ class Lines:
 
     def in_bytes(self, offset: int) -> lsp.Position:
         """The position of an offset in bytes of the text's UTF-8 form."""
-        return self.at(len(self._text.encode()[:offset].decode()))
+        return self.at(len(self._bytes[:offset].decode()))
 
     def of(self, line: int, column: int) -> lsp.Position:
         """The position of a line and a column that count from 1, the column in characters."""

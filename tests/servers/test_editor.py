@@ -173,3 +173,17 @@ def test_bad_settings_are_a_message_and_no_crash(tmp_path: Path, settings: str) 
     assert said.type is lsp.MessageType.Error
     assert "pyproject.toml" in said.message
     assert (actions, hover) == ([], None)
+
+
+def test_a_cookie_says_nothing_of_text_that_is_decoded(tmp_path: Path) -> None:
+    text = SOURCE.replace(
+        "import torch\n", "# coding: latin-1\nimport torch  # d\N{LATIN SMALL LETTER E WITH ACUTE}j\n", 1
+    )
+
+    async def body(server: Talk) -> list[Any]:
+        return await server.actions(4, "source")
+
+    (whole,) = talk(tmp_path / "train.py", text, body)
+    new = applied(text, whole.edit)
+    assert "\N{GRINNING FACE}" in new
+    assert "mindspore.nn.Adam(" in new
