@@ -43,7 +43,7 @@ def write_new(path: Path, content: bytes, like: Path | None = None) -> None:
                 _require_writable(real)
                 return _replace(real, read_regular(real, real.stat().st_size), content)
             mode = stat.S_IMODE(like.stat().st_mode) if like is not None and like.exists() else 0o666 & ~_umask()
-            made = _beside(real, content)
+            made = _beside(real, content, lasting=False)  # there is nothing yet that a crash of the machine could lose
             try:
                 os.chmod(made, mode)
                 os.replace(made, real)
@@ -81,16 +81,17 @@ def _require(path: Path, before: bytes) -> None:
         raise WriteError("the file has changed since it was read")
 
 
-def _beside(path: Path, content: bytes) -> Path:
-    """A new file in the same directory."""
+def _beside(path: Path, content: bytes, *, lasting: bool = True) -> Path:
+    """A new file in the same directory; a lasting one is on the disk itself when this returns."""
     import tempfile  # takes longer to import than most runs, which write nothing, can afford
 
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".optmap")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
     except BaseException:
         _remove(Path(name))
         raise
