@@ -1,4 +1,4 @@
-"""What a LibCST codemod does with a tree: renames optimizers by qualified names. Run by `benchmarks.peers`, with LibCST installed.
+"""What a LibCST codemod does with a tree: it renames optimizers by qualified names. Run by `benchmarks.peers`.
 
 Usage: python libcst_rename.py TREE OUTPUT RENAMES.json
 """
@@ -12,7 +12,7 @@ from libcst.codemod import CodemodContext, VisitorBasedCodemodCommand
 from libcst.metadata import MetadataWrapper, QualifiedNameProvider
 
 
-class Rename(VisitorBasedCodemodCommand):
+class Rename(VisitorBasedCodemodCommand):  # type: ignore[misc]
     """Give each optimizer constructor its counterpart's name and path."""
 
     METADATA_DEPENDENCIES = (QualifiedNameProvider,)

@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,11 +41,12 @@ for path in pathlib.Path(sys.argv[1]).rglob("*.py"):
 
 
 class Cost(NamedTuple):
-    """What one run cost: CPU and wall time in seconds, the largest process's resident memory in MB."""
+    """What one run cost: CPU and wall time in seconds, the largest process's resident memory in MB, and its exit code."""
 
     cpu: float
     wall: float
     memory: float
+    code: int
 
 
 class Tool(NamedTuple):
@@ -62,13 +62,14 @@ def cost(command: Sequence[str]) -> Cost:
     start = time.perf_counter()
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, env=AS_INSTALLED)
-    _, _, used = os.wait4(process.pid, 0)
-    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss / 1024)
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    return Cost(used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
 
 
 def renames() -> dict[str, str]:
     """For each optimizer of torch.optim the first class of mindspore.nn that its table names."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for algorithm in load().algorithms.values():
         targets = [api.name for api in algorithm.apis if api.framework == "mindspore"]
         pairs |= {api.name: targets[0] for api in algorithm.apis if api.framework == "torch" and targets}
@@ -127,7 +128,7 @@ def main(tree: Path, work: Path, python: str, repeats: int) -> None:
             print(f"{tool.name:<42} not installed")
             continue
         runs = [cost(tool.command) for _ in range(repeats)]
-        found = Cost(*(statistics.median(column) for column in zip(*runs, strict=True)))
+        found = sorted(runs)[len(runs) // 2]
         base = base or found
         figures = f"{found.cpu:8.2f} {found.wall:8.2f} {found.memory:8.0f} {found.cpu / base.cpu:9.2f}"
         print(f"{tool.name:<42} {figures}  {tool.goal}", flush=True)
