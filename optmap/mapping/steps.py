@@ -66,6 +66,7 @@ class Row(Record):
     attributes: tuple[dict[Framework, str], ...] = key("attributes of a class's objects", default=())
     outside: dict[Framework, str] = key("what it becomes where no gradients are recorded", default={})
     sequence: bool = key("the class's objects hold the models that they are given", default=False)
+    statistics: bool = key("the target's objects hold statistics among their parameters", default=False)
     notes: dict[Framework, str] = key("something to know when the framework is the target", default={})
     warns: dict[Framework, str] = key("what may be computed otherwise when the framework is the target", default={})
 

@@ -86,6 +86,8 @@ def judge(program: Program, direction: Direction, pool: Pool, before: Outcome | 
     try:
         compile(output, "output", "exec")
     except SyntaxError as error:
+        if is_wrong(program.text):
+            return Judgement(Verdict.INVALID, str(error), "", output, codes)
         return Judgement(Verdict.FAILED, "syntax error", str(error), output, codes)
     if direction.rewrite and "OM403" not in codes:
         verdict = Verdict.REFUSED if said else Verdict.FAILED
@@ -107,6 +109,15 @@ def judge(program: Program, direction: Direction, pool: Pool, before: Outcome | 
     left = bool(warned & advice) or any(item.severity is Severity.ERROR for item in said)
     true = warned & (NUMERIC | program.warns) or (kind.startswith("crash") and left)
     return Judgement(Verdict.WARNED if true else Verdict.FAILED, kind, detail, output, codes)
+
+
+def is_wrong(text: str) -> bool:
+    """Whether a program is none, though it can be parsed: it may have a `break` outside of a loop."""
+    try:
+        compile(text, "program", "exec")
+    except SyntaxError:
+        return True
+    return False
 
 
 def in_loop(output: str, after: Outcome) -> bool:

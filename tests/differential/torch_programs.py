@@ -61,6 +61,8 @@ class _Writer:
         self.style = self.one("style").name
         if self.style in ("step", "made") and (self.starts or self._needs_loop()):
             self.style = "script"
+        if self.style == "trainer" and self.one("extra").has("start"):  # what it makes is no attribute
+            self.style = "script"
         self.names = dict(OWN if self.style == "trainer" else LOCAL)
         if foreign:
             self.names["criterion"] = "criterion"
@@ -80,7 +82,8 @@ class _Writer:
 
     def _needs_loop(self) -> bool:
         extra = self.one("extra")["loss"]
-        return "continue" in extra or "break" in extra or "carried" in extra or self.one("accumulate").has("wrap")
+        kept = "carried" in extra or self.one("extra")["start"]
+        return bool(kept) or "continue" in extra or "break" in extra or self.one("accumulate").has("wrap")
 
     def _is_plain(self) -> bool:
         """Whether the model can be a Sequential: nothing asks for its members, and its forward pass is a chain."""
@@ -211,7 +214,7 @@ class _Writer:
     def step(self) -> list[str]:
         zero, extra, update = self.one("zero"), self.one("extra"), self.one("update")
         accumulate = self.one("accumulate")
-        lines = [*self.every_of("step", only=("data",)), *self.every_of("start", only=("mode",))]
+        lines = [*self.every_of("step", only=("data",)), *self.every_of("start", only=("mode", "extra"))]
         if update.has("closure"):
             inner = [f"{self.names['optimizer']}.zero_grad()", *self.loss(), "loss.backward()", "return loss"]
             lines += ["def closure():", *block("\n".join(inner), 1), f"loss = {self.names['optimizer']}.step(closure)"]

@@ -73,7 +73,7 @@ class Models:
         for name, value in list(names.items()):
             if seen.get(name) != id(value):
                 seen[name] = id(value)
-                if isinstance(value, module) and name in ("model", "net", "network"):
+                if isinstance(value, module) and name in ("model", "net", "network", "critic"):
                     self.take(name, value)
 
 

@@ -139,7 +139,15 @@ OPERATORS = [
     "x[..., None]", "x[-1]", "x[x > 0]", "x * y[:1]", "x + y.sum()", "x * y.mean(dim=0)", "sum(row for row in x)", "len(x)", "float(x)",
     "(x > 0) & (y > 0)", "(x > 0) | (y > 0)", "~(x > 0)", "(x > 0) ^ (y > 0)", "abs(x)", "x is None", "x is not None",
 ]  # fmt: skip
-MODELS = {"training": "net.training", "state_dict": "", "load_state_dict": "", "to": "", "cuda": "", "cpu": ""}
+MODELS = {
+    "training": "net.training",
+    "state_dict": "",
+    "load_state_dict": "",
+    "to": "",
+    "cuda": "",
+    "cpu": "",
+    "parameters": "",
+}
 SHAPES = [(), (5,), (2, 3), (2, 4), (1, 5), (2, 3, 4), (2, 3, 4, 4)]
 TYPES = {
     "parameter": ("float32",),

@@ -280,6 +280,92 @@ def train_step(data, label):
         seen += out.size(0)
     return f"{total / seen:.4f} {torch.stack(kept).mean():.3f}"
 """,
+    "detached values that an earlier step computed": """
+import torch
+import torch.nn as nn
+from torch.autograd import Variable
+
+g = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+d = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3))
+model = nn.Sequential(g, d)
+criterion = nn.MSELoss()
+opt_g = torch.optim.SGD(g.parameters(), lr=0.05, momentum=0.9)
+opt_d = torch.optim.SGD(d.parameters(), lr=0.05, weight_decay=0.01)
+
+def train_step(data, label):
+    for scale in (1.0, 0.5):
+        source = Variable(data * scale)
+        real, false = torch.ones(source.size(0), 3), torch.zeros(source.size(0), 3)
+        opt_g.zero_grad()
+        fake = g(source)
+        judged = d(fake)
+        loss = criterion(judged, real) + criterion(fake, label)
+        loss.backward()
+        opt_g.step()
+
+        opt_d.zero_grad()
+        judged = d(label)
+        loss_real = criterion(judged, real)
+        judged = d(fake.detach())
+        loss_false = criterion(judged, false)
+        loss_d = 0.5 * (loss_real + loss_false)
+        loss_d.backward()
+        opt_d.step()
+""",
+    "targets that carry no gradients": """
+import copy
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+class Memory:
+    def __init__(self):
+        self.kept = []
+
+    def push(self, data):
+        self.kept.append(data)
+
+    def sample(self, n):
+        x, r = [], []
+        for i in range(n):
+            one, two = self.kept[i]
+            x.append(np.array(one, copy=False))
+            r.append(np.array(two, copy=False))
+        return np.array(x), np.array(r)
+
+class Agent:
+    def __init__(self):
+        self.q = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+        self.memory = Memory()
+        self.optimizer = torch.optim.SGD(self.q.parameters(), lr=0.1, momentum=0.5)
+
+    def learn(self, data, label):
+        self.target = copy.deepcopy(self.q)
+        for i in range(2):
+            self.memory.push((np.full(2, 0.5 * i, "float32"), np.full(3, 0.25, "float32")))
+        for _ in range(2):
+            x, r = self.memory.sample(2)
+            state = torch.FloatTensor(x)
+            reward = torch.FloatTensor(r)
+            with torch.no_grad():
+                best = self.target(state).max(1)[0]
+            later = self.target(state)
+            later = reward + (0.9 * later).detach()
+            value = self.q(state)
+            loss = F.mse_loss(value, later) + F.smooth_l1_loss(value[:, 0], reward[:, 0] + best)
+            loss = loss + F.mse_loss(self.q(data), label)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+agent = Agent()
+model = agent.q
+criterion = nn.MSELoss()
+
+def train_step(data, label):
+    agent.learn(data, label)
+""",
 }
 """Programs in the manner of the pages, with more in them."""
 

@@ -260,6 +260,8 @@ class Kinds:
 
     def _call(self, node: ast.Call) -> Value:
         path = self.path(node.func)
+        if path in ("copy.deepcopy", "copy.copy") and len(node.args) == 1:
+            return self.of(node.args[0])
         if path is not None:
             rows = self.table.callables.get(path)
             if isinstance(node.func, ast.Attribute) and node.func.attr in _PARAMETERS and not self._is_framework(path):

@@ -294,10 +294,19 @@ class NameRewriter:
             if not sure or not ((word in _PLAIN and bare) or word == "train"):
                 self.changes.stay(call, f".{word}(): {self.called} has {self.methods[word]}")
                 continue
+            own = self.table.models.get(word)
+            if own is not None and self._counterpart(call, word) != self.trainable and self._may_keep(function.value):
+                self.changes.replace(call, filled(own.other.text, {"x": [function.value]}))
+                continue
             self.changes.rename_to(function, self._counterpart(call, word))
             self.done.update(id(item) for item in inner(call) if bare)
             if word == "eval":
                 self.changes.replace(call, CallTemplate(copied(function), (Given(None, Template("False")),)))
+
+    def _may_keep(self, model: ast.expr) -> bool:
+        """Tell whether the target may count statistics, which are no parameters, among a model's parameters."""
+        made = [item for node in self.references() for item in self.table.callables.get(self.path(node) or "", ())]
+        return self.kinds.of(model).kind is not Kind.MODEL or any(pair.row.statistics for pair in made)
 
     def _follows_steps(self, node: ast.AST) -> bool:
         """Tell whether a node may run after a step and before another: in a loop, or between calls that step."""

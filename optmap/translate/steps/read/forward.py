@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.frameworks import Kind
-from optmap.source.flow import Loop, effect_of, flow
+from optmap.source.flow import Loop, flow
 from optmap.source.model import How
 from optmap.source.syntax import Function, chain_of, inner
 from optmap.translate.discover.events import Event, place_of
 from optmap.translate.discover.trained import is_accessor
+from optmap.translate.steps.read.detached import needed_with_gradients
 from optmap.translate.steps.read.prepared import prepares, stays
 from optmap.translate.steps.read.region import check_called, check_region
 from optmap.translate.steps.read.step import Step, is_backward, receiver
@@ -213,7 +214,7 @@ def _check_left(step: Step) -> None:
 
 def forward_part(step: Step, end: int, value: ast.expr, zeros: Collection[ast.stmt]) -> list[int]:
     """Indices of the statements of the block before one that a value depends on, data preparation left out."""
-    wanted, effects = effect_of(ast.Expr(value)).wants, step.effects
+    wanted, effects = needed_with_gradients(step.module, ast.Expr(value)), step.effects
     found: list[int] = []
     for index in range(end - 1, -1, -1):
         statement = step.block[index]
@@ -221,21 +222,31 @@ def forward_part(step: Step, end: int, value: ast.expr, zeros: Collection[ast.st
             continue
         if _sets_mode(statement):
             continue
-        _, changed, read = effects.effect(statement)
+        changed = effects.effect(statement).changes
         if changed & wanted or ("self" in changed and any(name.startswith("self.") for name in wanted)):
             found.insert(0, index)
-            wanted |= read
-    while found and stays(step, step.block[found[0]]) and not _grows(step, found):
+            wanted -= _surely_bound(statement)
+            wanted |= needed_with_gradients(step.module, statement)
+    while found and stays(step, step.block[found[0]]) and not _goes_on(step, found):
         found.pop(0)
     return found
 
 
-def _grows(step: Step, found: Sequence[int]) -> bool:
-    """Tell whether the first statement makes an object that the following ones change: it must move with them."""
-    first, *rest = (step.block[index] for index in found)
-    made = step.effects.binds(first)
-    effects = (step.effects.effect(item) for item in rest)
-    return any(made & (item.changes - item.binds) for item in effects)
+def _surely_bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement gives new values, whatever they held before."""
+    nodes: list[ast.expr] = list(statement.targets) if isinstance(statement, ast.Assign) else []
+    for node in nodes:  # grows while it is walked
+        nodes += node.elts if isinstance(node, ast.Tuple | ast.List) else []
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def _goes_on(step: Step, found: Sequence[int]) -> bool:
+    """Tell whether the first statement must move with the others: they change an object that it makes, or compute anew, for the
+    next time, what it reads.
+    """
+    first, *rest = (step.effects.effect(item) for item in step.block[found[0] : found[-1] + 1])
+    changes = frozenset[str]().union(*(item.changes - item.binds for item in rest))
+    return bool(first.binds & changes) or any(first.wants & item.binds for item in rest)
 
 
 def _sets_mode(statement: ast.stmt) -> bool:

@@ -14,7 +14,7 @@ from optmap.source.flow import flow
 from optmap.source.model import How, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import inner
-from optmap.translate.steps.read.prepared import DATA_METHODS
+from optmap.translate.steps.read.detached import DATA_METHODS
 from optmap.translate.steps.read.step import Step, shown
 from optmap.translate.steps.reasons import NotPlain, Why
 

@@ -48,11 +48,22 @@ def choose_modes(step: Step) -> Step:
     trained_whole = {_whole(step, model) for _, model in trained_models(step)}
     early = [model for model in made if model in trained_whole and _computes_early(step, model, made[model])]
     ready = [Ready(made[model], (model,)) for model in made if model in early or model not in trained_whole]
+    for item in ready:
+        _check_copied(step, item.statement)
     found = [model for model in found if model not in early]
     if found and evaluates(step.module):
         ready += [_constructed(step, site) for site in sites.values()]
         found = []
     return step._replace(modes=tuple(found), ready=tuple(ready))
+
+
+def _check_copied(step: Step, statement: ast.stmt) -> None:
+    """A copy of a model is in the mode that the model was in, which was no evaluation. Raises NotPlain."""
+    value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+    model = copied(step.module, value)
+    lines = [line for line, mode in modes_of(step.module, model).items() if mode == "eval"] if model else []
+    if model is not None and any(line < statement.lineno for line in lines):
+        raise NotPlain(Why.IN_EVALUATION, model=".".join(model), line=min(lines))
 
 
 def made_models(module: Module) -> dict[Chain, ast.stmt]:
@@ -66,7 +77,7 @@ def made_models(module: Module) -> dict[Chain, ast.stmt]:
     found: dict[Chain, ast.stmt] = {}
     used = (item for item in module.nodes(ast.ClassDef) if module.names(item.name) or module.attributes(item.name))
     models = {item.name for item in used if _is_model(module, item)}
-    layers = any(name.encode() in module.source.body for name in _LAYERS)
+    layers = any(name.encode() in module.source.body for name in (*_LAYERS, "deepcopy"))
     for call in module.nodes(ast.Call) if models or layers else ():
         if not layers and getattr(call.func, "id", getattr(call.func, "attr", None)) not in models:
             continue
@@ -92,10 +103,18 @@ def _makes_model(module: Module, call: ast.Call) -> bool:
     made = module.definition(call.func)
     if isinstance(made, ast.ClassDef):
         return _is_model(module, made)
+    if copied(module, call) is not None:
+        return True
     if isinstance(call.func, ast.Attribute) and not call.func.attr.endswith(_LAYERS):
         return False
     paths = [path for path in module.paths(call.func) if path is not None]
     return any(path.startswith("torch.nn.") and path.endswith(_LAYERS) for path in paths)
+
+
+def copied(module: Module, call: ast.expr | None) -> Chain | None:
+    """The names of what `copy.deepcopy(x)` copies; what is called afterwards, as made models are, is a model."""
+    plain = isinstance(call, ast.Call) and len(call.args) == 1 and module.paths(call.func) == {"copy.deepcopy"}
+    return chain_of(call.args[0]) if plain and isinstance(call, ast.Call) else None
 
 
 def _is_model(module: Module, owner: ast.ClassDef) -> bool:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import Final
+from collections.abc import Iterable
 
-from optmap.source.model import How
+from optmap.source.model import Binding, How
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain, values_of
+from optmap.translate.steps.read.detached import DATA_METHODS, differentiable, records_nothing
 from optmap.translate.steps.read.step import Step
-
-DATA_METHODS: Final = frozenset(
-    {"to", "cuda", "cpu", "float", "double", "half", "int", "long", "bool", "type", "type_as", "view", "reshape", "flatten",
-     "squeeze", "unsqueeze", "permute", "transpose", "contiguous", "clone", "detach", "repeat", "expand", "t", "size", "dim",
-     "astype", "numpy", "get", "pop", "items", "keys", "values", "requires_grad_"}
-)  # fmt: skip
-"""Methods of tensors, arrays and batches that hold no parameters."""
 
 
 def stays(step: Step, statement: ast.stmt) -> bool:
@@ -55,21 +49,31 @@ def _made_with(step: Step, model: Chain) -> set[str] | None:
     return {item.id for item in inner(value) if isinstance(item, ast.Name)}
 
 
-def prepares(step: Step, statement: ast.stmt) -> bool:
-    """Tell whether a statement only takes a batch apart or moves it: nothing that holds parameters is called."""
+def prepares(step: Step, statement: ast.stmt, seen: frozenset[ast.stmt] = frozenset()) -> bool:
+    """Tell whether a statement only takes a batch apart or moves it: nothing that holds parameters is called.
+
+    What gradients cannot flow through may be computed in any way. Those `seen` are being asked already.
+    """
+    if isinstance(statement, ast.With):
+        return records_nothing(step.module, statement) and step.loss not in step.effects.binds(statement)
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         function = statement.value.func
         trains = isinstance(function, ast.Attribute) and function.attr == "train"
         return trains and isinstance(function, ast.Attribute) and step.names_model(function.value)
     if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
         return False
-    if step.loss in step.effects.binds(statement) or step.mentions_model(statement.value):
+    nodes = differentiable(step.module, statement.value)
+    if step.loss in step.effects.binds(statement) or _names_model(step, nodes):
         return False
-    calls = (node for node in inner(statement.value) if isinstance(node, ast.Call))
-    return all(_handles_data(step, call.func, statement) for call in calls)
+    calls = (node for node in nodes if isinstance(node, ast.Call))
+    return all(_handles_data(step, call.func, statement, seen) for call in calls)
 
 
-def _handles_data(step: Step, function: ast.expr, statement: ast.stmt) -> bool:
+def _names_model(step: Step, nodes: Iterable[ast.AST]) -> bool:
+    return any(isinstance(item, ast.Name | ast.Attribute) and step.names_model(item) for item in nodes)
+
+
+def _handles_data(step: Step, function: ast.expr, statement: ast.stmt, seen: frozenset[ast.stmt] = frozenset()) -> bool:
     """Tell whether a function that a statement calls is a method of data, or a function of a framework or of Python."""
     root = function
     while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
@@ -95,7 +99,15 @@ def _handles_data(step: Step, function: ast.expr, statement: ast.stmt) -> bool:
     called = any(
         isinstance(call := step.module.parent(use), ast.Call) and call.func is use for use in variable.uses
     )  # fmt: skip
-    return bool(others) and all(item.how is How.PARAMETER for item in others) and not called
+    made = [item for item in others if item.how is not How.PARAMETER]
+    return bool(others) and not called and all(_is_data_made(step, item, seen | {statement}) for item in made)
+
+
+def _is_data_made(step: Step, binding: Binding, seen: frozenset[ast.stmt]) -> bool:
+    """Tell whether a variable is given data by a statement of the step's block."""
+    statement = step.module.statement(binding.target)
+    here = any(statement is item for item in step.block) and statement not in seen
+    return here and prepares(step, statement, seen)
 
 
 def _is_framework_value(step: Step, name: ast.Name) -> bool:

@@ -10,6 +10,7 @@ from optmap.mapping.frameworks import Kind
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.holders import uses_of
+from optmap.translate.steps.read.detached import records_nothing
 from optmap.translate.steps.read.prepared import is_framework
 from optmap.translate.steps.read.step import Step, shown
 from optmap.translate.steps.reasons import NotPlain, Why
@@ -99,4 +100,7 @@ def check_called(step: Step) -> None:
         bound = root is not None and step.module.variable(root) is not None
         if bound and isinstance(node.func, ast.Name) and not is_framework(step, node.func, every=False):
             return
+    for item in step.block:
+        if isinstance(item, ast.With) and records_nothing(step.module, item) and step.mentions_model(item):
+            raise NotPlain(Why.FORWARD_CONTEXT, context=shown(item.items[0].context_expr), line=item.lineno)
     raise NotPlain(Why.MODEL_NOT_CALLED)
