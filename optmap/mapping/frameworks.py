@@ -71,6 +71,22 @@ class Parameters(Record, title="parameters"):
     shown_by: str | None = key("what to do so that a file shows what an optimizer trains", default=None)
 
 
+class Variables(Record, title="variables"):
+    """What is known of functions, so that the variables behind a loss are told. Paths are written as `alike` gives them."""
+
+    alike: dict[str, str] = key("prefix of import paths -> another below which the same functions stand", default={})
+    made_by: dict[str, int] = key(
+        "function that makes a variable -> how many positional arguments do not decide whether it is trained",
+        default={},
+    )
+    computing: dict[str, tuple[str, ...]] = key(
+        "module -> its functions that compute with nothing but what they are given; `any` for all", default={}
+    )
+    stops: tuple[str, ...] = key("functions through which no gradient passes", default=())
+    collection: tuple[str, ...] = key("what gives all trainable variables of a graph", default=())
+    gradients: tuple[str, ...] = key("what gives the gradients of a loss with regard to some", default=())
+
+
 class Rates(Record, title="rates"):
     """What a learning rate may be beside a number."""
 
@@ -229,6 +245,9 @@ class Module(Record):
     superseded: bool = key(
         "what else there is of the framework no longer takes its classes: they come last", default=False
     )
+    collects: bool = key(
+        "minimize(loss, step, variables) trains what the loss depends on where it is given no variables", default=False
+    )
     serves: tuple[str, ...] = key("modules of optimizers that the schedules of this module are made for", default=())
     state: dict[str, Slot] = key("quantity of the state that every class stores -> how", default={})
     unserved: tuple[str, ...] = key("classes of those modules that take no schedule all the same", default=())
@@ -256,6 +275,7 @@ class Facts(Record, title="framework"):
     install: str | None = key("the command that installs it", default=None)
     modules: dict[str, Module] = key("modules that hold its optimizers", default={})
     parameters: Parameters = key("models' parameters", default=Parameters())
+    variables: Variables = key("variables of a graph", default=Variables())
     rates: Rates = key("learning rates", default=Rates())
     schedules: Schedules = key("learning-rate schedules", default=Schedules())
     models: Models = key("models and tensors", default=Models())

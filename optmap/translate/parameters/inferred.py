@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.framework import Framework
@@ -14,8 +14,9 @@ from optmap.source.syntax import chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
+from optmap.translate.parameters.collected import collected, differentiated
 from optmap.translate.parameters.uses import binding_at, defined
-from optmap.translate.parameters.variables import Kind, Part, changed, outside, parts_of, text_of
+from optmap.translate.parameters.variables import Kind, Part, changed, holding, outside, parts_of, text_of
 from optmap.values import NamedTuple
 
 _STEPS: Final = ("apply_gradients", "apply", "minimize")
@@ -35,20 +36,23 @@ _UNKNOWN = Failure("the file does not show which model it trains")
 def infer_parameters(source: Source, site: CallSite, target: Framework) -> str | Failure:
     """Return the text of the target's parameters argument for a constructor that has none, or why it is unknown."""
     module, call = Module.of(source), site.node
-    names = site.api.framework.facts.parameters
-    given = (names.trainable, *names.also)
     texts: dict[str, None] = {}
     for user, optimizer in _users(module, call):
-        parts = _trained_by(module, user, optimizer, given)
-        if not parts:
+        parts = _trained_by(module, user, optimizer, site)
+        if not isinstance(parts, Sequence) or not parts:
             where = source.line_name(user.lineno)
+            if isinstance(parts, ast.Call) and chain_of(parts.func) is not None:
+                where, text = source.line_name(parts.lineno), ast.unparse(parts.func)
+                return Failure(f"{text} on {where} may hold parameters that have no name here")
             return _UNKNOWN if optimizer is call else Failure(f"which model it trains on {where} cannot be told")
         named = [(part, outside(module, part.node, call)) for part in parts]
         for part, node in named:
             if node is None:
                 return Failure(f"{part.text} is not visible where the optimizer is constructed")
-            failure = _unusable(module, call, node, part._replace(node=node).text) if optimizer is not call else None
-            failure = failure or (_changing(module, node, part.text) if part.kind is Kind.EACH else None)
+            held, each = holding(node), part.kind is Kind.EACH
+            far = optimizer is not call or site.api.module.collects
+            failure = _unusable(module, call, held, part._replace(node=node).text) if far else None
+            failure = failure or (_changing(module, held, part.text) if each or held is not node else None)
             if failure is not None:
                 return failure
         if not target.facts.parameters.trainable:
@@ -88,10 +92,9 @@ def _is_foreign(module: Module, call: ast.Call) -> bool:
 
 def models_in_use(module: Module, site: CallSite) -> list[ast.expr]:
     """The models that the file trains with an optimizer whose constructor takes no parameters, as far as they are seen."""
-    names = site.api.framework.facts.parameters
     users = _users(module, site.node)
-    given = (names.trainable, *names.also)
-    return [part.node for user, node in users for part in _trained_by(module, user, node, given)]
+    found = [_trained_by(module, user, node, site) for user, node in users]
+    return [part.node for parts in found if isinstance(parts, Sequence) for part in parts]
 
 
 def _users(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:
@@ -162,8 +165,11 @@ def _shared_uses(module: Module, variable: Variable, target: ast.expr) -> Iterat
                 queue += new
 
 
-def _trained_by(module: Module, call: ast.Call, optimizer: ast.expr, given: Collection[str]) -> Sequence[Part]:
-    """What a call trains, several parts where their variables are added up; none where that is not seen."""
+def _trained_by(module: Module, call: ast.Call, optimizer: ast.expr, site: CallSite) -> Sequence[Part] | ast.expr:
+    """What a call trains, several parts where their variables are added up; none, or what hides them, where that is not seen."""
+    names, collects = site.api.framework.facts.parameters, site.api.module.collects
+    variables_of = site.api.framework.facts.variables
+    given = (names.trainable, *names.also)
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if method == "compile" and isinstance(call.func, ast.Attribute):
         usual = _argument(call, 0, "optimizer") is optimizer and "compile" not in defined(
@@ -172,9 +178,14 @@ def _trained_by(module: Module, call: ast.Call, optimizer: ast.expr, given: Coll
         return [Part(call.func.value, Kind.MODEL)] if usual and chain_of(call.func.value) is not None else []
     pairs = applied(module, call)
     if pairs is not None:
+        if collects and (loss := differentiated(module, pairs, variables_of)) is not None:
+            return collected(module, loss, variables_of)
         return parts_of(module, pairs[1], given)
-    variables = _argument(call, 1, "var_list") if method == "minimize" else None
-    return parts_of(module, variables, given) if variables is not None else []
+    variables = _argument(call, 2 if collects else 1, "var_list") if method == "minimize" else None
+    if variables is not None:
+        return parts_of(module, variables, given)
+    loss = _argument(call, 0, "loss") if collects and method == "minimize" else None
+    return collected(module, loss, variables_of) if loss is not None else []
 
 
 def applied(module: Module, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
@@ -230,6 +241,8 @@ def _unusable(module: Module, call: ast.Call, model: ast.expr, shown: str) -> Fa
         return None
     if all(position(item.target) > position(call) for item in here.bindings):
         return Failure(f"{shown} is created after the optimizer", "construct the optimizer after the model")
+    if len(here.bindings) == 1:
+        return None
     before, now = module.in_force(here, call), module.in_force(here, model)
     if list(before) != list(now) or any(position(item.target) > position(call) for item in now):
         return Failure(f"{shown} is bound again after the optimizer is constructed", "use another name")

@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
     @property
     def text(self) -> str:
-        return ".".join(chain_of(self.node) or ())
+        return ast.unparse(self.node)
 
 
 def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence[Part]:
@@ -50,7 +50,7 @@ def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence
             found.append(Part(item.value, Kind.MODEL))
         elif isinstance(item, ast.Call) and (values := _values(item)) is not None:
             found.append(Part(values, Kind.EACH))
-        elif isinstance(module.parent(item), ast.List | ast.Tuple) and chain_of(item) is not None:
+        elif isinstance(module.parent(item), ast.List | ast.Tuple) and chain_of(holding(item)) is not None:
             found.append(Part(item, Kind.SINGLE))
         elif isinstance(item, ast.Name | ast.Attribute) and (value := _only_value(module, item)) is not None:
             stack.append(value)
@@ -69,6 +69,11 @@ def _inside(module: Module, node: ast.expr) -> list[ast.expr] | None:
     if copied and isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
         return [node.args[0]] if module.is_builtin(node.func.id, node.func) else None  # type: ignore[attr-defined]
     return None
+
+
+def holding(node: ast.expr) -> ast.expr:
+    """The dictionary of `weights["w1"]`; anything else is itself."""
+    return node.value if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) else node
 
 
 def _values(call: ast.Call) -> ast.expr | None:
