@@ -81,11 +81,11 @@ def _streams(stdin: bytes, out: io.BytesIO, err: io.BytesIO, encoding: str) -> I
 @contextmanager
 def _start_state(arguments: list[str]) -> Iterator[None]:
     """The arguments of a process, and what `main` changes for the rest of its process put back."""
-    argv, commands, collecting = sys.argv, cli.app.registered_commands, gc.isenabled()
+    argv, collecting = sys.argv, gc.isenabled()
     sys.argv = ["optmap", *arguments]
     try:
         yield
     finally:
-        sys.argv, cli.app.registered_commands = argv, commands
+        sys.argv = argv
         if collecting:
             gc.enable()

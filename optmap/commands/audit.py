@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from optmap.audit.results import Audit
 from optmap.audit.run import audit
+from optmap.cli.audit import Request
 from optmap.commands.common import (
     UsageError,
     choice,
@@ -28,18 +28,18 @@ NOT_AUDITED: Final = 2
 
 
 @reports_usage_errors
-def run(frameworks: Sequence[str], python: Sequence[str], format: str, mappings: tuple[Path, ...]) -> int:
+def run(request: Request) -> int:
     """Audit the named frameworks (all by default), print the report, and return the exit code."""
-    choice(format, "--format", tuple(AUDIT_FORMATS))
-    known = known_frameworks(mappings)
-    named = list(dict.fromkeys(framework(name, "--framework", known) for name in frameworks))
+    choice(request.format, "--format", tuple(AUDIT_FORMATS))
+    known = known_frameworks(request.mappings)
+    named = list(dict.fromkeys(framework(name, "--framework", known) for name in request.frameworks))
     chosen = named or list(known.values())
-    interpreters = {framework(name, "--python", known): path for name, path in map(interpreter, python)}
+    interpreters = {framework(name, "--python", known): path for name, path in map(interpreter, request.python)}
     unused = [name for name in interpreters if name not in chosen]
     if unused:
         raise UsageError(f"--python: found {unused[0]}, which --framework does not name")
-    found = audit(tables(mappings), chosen, interpreters)
-    sys.stdout.write(AUDIT_FORMATS[format](found))
+    found = audit(tables(request.mappings), chosen, interpreters)
+    sys.stdout.write(AUDIT_FORMATS[request.format](found))
     sys.stdout.flush()
     return _exit_code(found, [*named, *interpreters])
 

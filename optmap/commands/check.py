@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from optmap.cli.check import Request
 from optmap.commands.common import (
     BASELINE,
     UsageError,
@@ -30,36 +31,10 @@ from optmap.report.check_text import show
 from optmap.report.text import Progress
 from optmap.shown import shown_lines
 from optmap.translate.write import WriteError, write_new
-from optmap.values import NamedTuple
 
 PASSED: Final = 0
 NOT_AS_EXPECTED: Final = 1
 NOTHING_RAN: Final = 2
-
-
-class Request(NamedTuple):
-    """The options as given."""
-
-    paths: Sequence[str] = ()
-    optimizers: Sequence[str] = ()
-    everything: bool = False
-    sources: Sequence[str] = ()
-    to: str | None = None
-    steps: int | None = None
-    seed: int = 0
-    dtypes: Sequence[str] = ()
-    scenarios: Sequence[str] = ()
-    set: Sequence[str] = ()
-    require: Sequence[str] = ()
-    python: Sequence[str] = ()
-    format: str = "text"
-    report: str | None = None
-    mappings: tuple[Path, ...] = ()
-    schedules: Sequence[str] = ()
-    fail_on: str = FailOn.WORSE
-    time_limit: float | None = None
-    baseline: str | None = None
-    write_baseline: bool = False
 
 
 @reports_usage_errors
@@ -108,7 +83,7 @@ def _check(request: Request, progress: Progress) -> Report:
         to=to,
         steps=request.steps,
         seed=request.seed,
-        dtypes=request.dtypes or ("float32", "float64"),
+        dtypes=request.dtype or ("float32", "float64"),
         scenarios=request.scenarios or None,
         hyperparameters=dict(map(read_setting, request.set)),
         require=request.require,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Final, ParamSpec
@@ -11,6 +11,7 @@ from typing import Final, ParamSpec
 from optmap.config import ConfigError, Settings, find_settings
 from optmap.mapping.framework import Framework, frameworks, named
 from optmap.mapping.framework import versioned as read_versioned
+from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.load import load
 from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
@@ -54,7 +55,7 @@ def reports_usage_errors(run: Callable[P, int]) -> Callable[P, int]:
     return wrapped
 
 
-def known_frameworks(extra: tuple[Path, ...], configured: Settings | None = None) -> Mapping[str, Framework]:
+def known_frameworks(extra: Sequence[Path], configured: Settings | None = None) -> Mapping[str, Framework]:
     """optmap's frameworks and the user's, by name. Raises MappingError, ConfigError."""
     configured = configured if configured is not None else settings()
     return frameworks((*configured.mappings, *extra))
@@ -77,6 +78,21 @@ def versioned(text: str, option: str, known: Mapping[str, Framework]) -> tuple[F
         return read_versioned(text, known)
     except ValueError as error:
         raise UsageError(f"{option} {text}: {error}") from None
+
+
+def direction(
+    source: str | None, to: str | None, configured: Settings, known: Mapping[str, Framework], options: tuple[str, str]
+) -> tuple[Framework, frozenset[Framework], dict[str, str]]:
+    """The target, the sources and the versions that are asked for, else those of the settings; `options` names the askers.
+
+    Raises UsageError.
+    """
+    target, versions = versioned(to, options[1], known) if to else (configured.to or known[DEFAULT], {})
+    given = source or configured.source or "auto"
+    if given == "auto":
+        return target, frozenset(known.values()) - {target}, {**configured.versions, **versions}
+    one, chosen = versioned(given, options[0], known)
+    return target, frozenset({one}), {**configured.versions, **versions, **chosen}
 
 
 def choice(text: str, option: str, known: tuple[str, ...]) -> str:
@@ -113,7 +129,7 @@ def settings() -> Settings:
     return find_settings(Path.cwd())
 
 
-def tables(extra: tuple[Path, ...], configured: Settings | None = None) -> MappingSet:
+def tables(extra: Sequence[Path], configured: Settings | None = None) -> MappingSet:
     """Load optmap's tables and the user's, with the signatures of the versions that they were verified with.
 
     Raises MappingError or ConfigError.
@@ -122,10 +138,18 @@ def tables(extra: tuple[Path, ...], configured: Settings | None = None) -> Mappi
     return load((*configured.mappings, *extra))
 
 
-def tables_at(extra: tuple[Path, ...], versions: dict[str, str]) -> MappingSet:
-    """Load the tables with the signatures of the given versions, else of those in the settings. Raises as tables() does."""
+def named_tables(
+    source: str, to: str, mappings: Sequence[Path]
+) -> tuple[Framework | None, Framework | None, MappingSet]:
+    """What --from and --to name, None for all, and the tables with the signatures of their versions, else of the settings'.
+
+    Raises UsageError, and as tables() does.
+    """
     configured = settings()
-    return tables(extra, configured).at({**configured.versions, **versions})
+    known = known_frameworks(mappings, configured)
+    own, chosen = versioned(source, "--from", known) if source else (None, {})
+    other, more = versioned(to, "--to", known) if to else (None, {})
+    return own, other, tables(mappings, configured).at({**configured.versions, **chosen, **more})
 
 
 def baseline_text(path: Path) -> str:

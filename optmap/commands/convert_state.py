@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Final
 
+from optmap.cli.convert_state import Request
 from optmap.commands.common import (
     UsageError,
     framework,
@@ -18,26 +18,9 @@ from optmap.commands.common import (
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.state import RequestError, StateError
 from optmap.mapping.values import write_literal
-from optmap.values import NamedTuple
 
 WRITTEN: Final = 0
 REFUSED: Final = 1
-
-
-class Request(NamedTuple):
-    """The options as given."""
-
-    source: Path
-    target: Path
-    optimizer: str
-    to: str
-    map: Path | None
-    parameters: tuple[str, ...]
-    in_order: bool
-    steps: int | None
-    entry: str
-    python: tuple[str, ...]
-    mappings: tuple[Path, ...]
 
 
 @reports_usage_errors

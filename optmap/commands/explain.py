@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from optmap.commands.common import UsageError, choice, known_frameworks, reports_usage_errors, tables_at, versioned
+from optmap.cli.explain import Request
+from optmap.commands.common import UsageError, choice, named_tables, reports_usage_errors
 from optmap.commands.comparison import Comparison, Row, flat, show, signature
 from optmap.commands.explain_schedule import compare as compare_schedules
 from optmap.commands.matrix import level, measured
@@ -22,24 +22,20 @@ from optmap.nearest import nearest
 
 
 @reports_usage_errors
-def run(
-    name: str, source: str | None, to: str | None, everything: bool, format: str, mappings: tuple[Path, ...]
-) -> int:
+def run(request: Request) -> int:
     """Print the comparison of a class, or of a learning-rate schedule, with its counterparts. Returns the exit code."""
-    choice(format, "--format", ("text", "json", "markdown", "html"))
-    known = known_frameworks(mappings)
-    own, chosen = versioned(source, "--from", known) if source else (None, {})
-    target, versions = versioned(to, "--to", known) if to else (None, {})
+    choice(request.format, "--format", ("text", "json", "markdown", "html"))
+    own, target, loaded = named_tables(request.source, request.to, request.mappings)
+    name = request.api
     if own is not None and own == target:
         raise UsageError(f"found --from {own} and --to {target}, expected two different frameworks")
-    loaded = tables_at(mappings, chosen | versions)
     wanted = [target] if target else list(loaded.frameworks.values())
     schedules = load_schedules(loaded.extra) if not loaded.named(name) else None
     apis = schedules.named(name) if schedules else []
     if not apis:
         schedules, apis = None, find_apis(loaded, name)
     apis = _of_framework(apis, own, name)
-    if schedules is None and not everything and name.rpartition(".")[2] == name:
+    if schedules is None and not request.everything and name.rpartition(".")[2] == name:
         apis = list({api.framework: api for api in reversed(apis)}.values())[::-1]
     for api in apis if schedules is None else ():
         if not api.exists:
@@ -50,9 +46,9 @@ def run(
     if schedules is not None:
         found = [item for api, target in pairs for item in compare_schedules(schedules, api, target)]
     else:
-        found = [item for api, target in pairs for item in _chosen(loaded, api, target, everything)]
+        found = [item for api, target in pairs for item in _chosen(loaded, api, target, request.everything)]
         found.sort(key=lambda item: item.target is None)
-    show(found, format)
+    show(found, request.format)
     return 0
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Final
 
-from optmap.commands.common import choice, known_frameworks, reports_usage_errors, tables_at, versioned
+from optmap.cli.matrix import Request
+from optmap.commands.common import choice, named_tables, reports_usage_errors
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.framework import Framework
 from optmap.mapping.measured import Measured, measurements
@@ -57,26 +57,23 @@ class Entry(NamedTuple):
 
 
 @reports_usage_errors
-def run(source: str | None, to: str | None, verbose: bool, format: str, mappings: tuple[Path, ...]) -> int:
+def run(request: Request) -> int:
     """Print the support matrix."""
-    choice(format, "--format", ("text", "json"))
-    known = known_frameworks(mappings)
-    one, versions = versioned(source, "--from", known) if source else (None, {})
-    other, more = versioned(to, "--to", known) if to else (None, {})
-    loaded = tables_at(mappings, versions | more)
-    every = list(known.values())
+    choice(request.format, "--format", ("text", "json"))
+    one, other, loaded = named_tables(request.source, request.to, request.mappings)
+    every = list(loaded.frameworks.values())
     entries = matrix(loaded, [one] if one else every, [other] if other else every)
-    if format == "json":
+    if request.format == "json":
         print(json.dumps({"version": 1, "pairs": [item._asdict() for item in entries]}, indent=2))
         return 0
-    if not verbose:
+    if not request.verbose:
         _show_words(entries)
     elif sys.stdout.isatty():
         _show_rich(entries)
     else:
         _show_plain(entries)
     sys.stdout.flush()
-    print(_LEGEND + ("" if verbose else _MORE), end="", file=sys.stderr)
+    print(_LEGEND + ("" if request.verbose else _MORE), end="", file=sys.stderr)
     return 0
 
 

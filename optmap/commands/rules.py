@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 
+from optmap.cli.rules import Request
 from optmap.commands.common import UsageError, choice, reports_usage_errors
 from optmap.diagnostics import CODES, WORDS, Code
 from optmap.nearest import nearest
 
 
 @reports_usage_errors
-def run(wanted: str | None, format: str) -> int:
+def run(request: Request) -> int:
     """Print one code in full, or a line for each code. Returns the exit code."""
-    choice(format, "--format", ("text", "json"))
-    codes = list(CODES.values()) if wanted is None else [_find(wanted)]
-    if format == "json":
+    choice(request.format, "--format", ("text", "json"))
+    codes = list(CODES.values()) if not request.code else [_find(request.code)]
+    if request.format == "json":
         print(json.dumps({"version": 1, "rules": [_as_dict(code) for code in codes]}, indent=2))
         return 0
-    if wanted is not None:
+    if request.code:
         print(_whole(codes[0]))
         return 0
     for code in codes:

@@ -18,13 +18,12 @@ from pygls.workspace import TextDocument
 
 from optmap import __version__
 from optmap.api import tables_of
-from optmap.commands.common import UsageError, choice, versioned
+from optmap.commands.common import UsageError, choice, direction
 from optmap.commands.comparison import markdown
 from optmap.commands.explain import compare
 from optmap.config import ConfigError, Settings, find_settings
 from optmap.diagnostics import Diagnostic, Severity
 from optmap.mapping.framework import frameworks
-from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.mapping.stored import MappingError
@@ -117,16 +116,10 @@ class Opened:
 def _wishes(settings: Settings, chosen: dict[str, str]) -> tuple[MappingSet, Options]:
     """The tables and the options for the documents of a project. Raises one of _ERRORS."""
     known = frameworks(settings.mappings)
-    to, versions = versioned(chosen.get("to") or settings.to or DEFAULT, "to", known)
-    source = chosen.get("from") or settings.source or "auto"
-    if source == "auto":
-        sources = frozenset(known.values()) - {to}
-    else:
-        framework, more = versioned(source, "from", known)
-        sources, versions = frozenset({framework}) - {to}, versions | more
+    to, sources, versions = direction(chosen.get("from"), chosen.get("to"), settings, known, ("from", "to"))
     prefer = Prefer(choice(chosen.get("prefer") or settings.prefer, "prefer", tuple(Prefer)))
-    tables = tables_of(settings.mappings).at({**settings.versions, **versions})
-    return tables, Options(to, sources, prefer, settings.params, versions=tuple(versions.items()))
+    tables = tables_of(settings.mappings).at(versions)
+    return tables, Options(to, sources - {to}, prefer, settings.params, versions=tuple(versions.items()))
 
 
 server: Final = Editor("optmap", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Full)

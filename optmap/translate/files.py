@@ -40,7 +40,6 @@ def translate_files(
     options: Options,
     *,
     jobs: int = 1,
-    mappings: tuple[Path, ...] = (),
     keep: bool = False,
 ) -> Iterator[TranslatedFile]:
     """Translate the files, in order; with several jobs in that many processes, each loading the tables once.
@@ -54,7 +53,7 @@ def translate_files(
         for found in files:
             yield _one(found, tables, options)
     else:
-        yield from _in_workers(list(files), jobs, (mappings, options, keep))
+        yield from _in_workers(list(files), jobs, (tables.extra, options, keep))
 
 
 def _in_workers(files: Sequence[FoundFile], jobs: int, state: tuple[Any, ...]) -> Iterator[TranslatedFile]:

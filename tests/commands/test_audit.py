@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from optmap.audit.results import Audit, Difference, FrameworkAudit, Kind, Unverified
+from optmap.cli.audit import Request
 from optmap.commands.audit import run
 from optmap.mapping.framework import Framework
 from optmap.mapping.load import load
@@ -34,7 +35,7 @@ def audit(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     def call(
         frameworks: Sequence[str] = (), python: Sequence[str] = (), format: str = "text", mappings: Sequence[Path] = ()
     ) -> tuple[int, str, str]:
-        code = run(frameworks, python, format, tuple(mappings))
+        code = run(Request(list(frameworks), list(python), format, list(mappings)))
         out, err = capsys.readouterr()
         return code, out, err
 

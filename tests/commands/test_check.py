@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from optmap.commands.check import Request, run
+from optmap.cli.check import Request
+from optmap.commands.check import run
 from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, Report, Result, Verdict
 from optmap.mapping.model import MappingSet
 from optmap.report import CHECK_FORMATS
@@ -44,7 +45,7 @@ USAGE: list[tuple[dict[str, Any], str]] = [
     ({"optimizers": ["Adam"], "steps": -3}, "found -3 steps, expected 1 to"),
     ({"optimizers": ["Adam"], "steps": 0}, "found 0 steps, expected 1 to"),
     ({"optimizers": ["Adam"], "seed": -1}, "found seed -1"),
-    ({"optimizers": ["Adam"], "dtypes": ["float16"]}, "unknown dtype 'float16'"),
+    ({"optimizers": ["Adam"], "dtype": "float16"}, "unknown dtype 'float16'"),
     ({"optimizers": ["Adam"], "scenarios": ["dense"]}, "unknown scenario 'dense'; did you mean"),
     ({"optimizers": ["Adam"], "set": ["eps=nan"]}, "--set eps: found nan, expected a finite number"),
     ({"optimizers": ["Adam"], "set": ["eps"]}, "found 'eps', expected NAME=VALUE"),

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from optmap.cli.explain import Request
 from optmap.commands.explain import run
 from optmap.commands.explain_schedule import compare
 from optmap.mapping.framework import Framework
@@ -15,14 +16,14 @@ SCHEDULES = load_schedules()
 
 
 def test_the_units_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("torch.optim.lr_scheduler.StepLR", None, "tensorflow", False, "text", ()) == 0
+    assert run(Request("torch.optim.lr_scheduler.StepLR", to="tensorflow")) == 0
     shown = capsys.readouterr().out
     assert "decay_steps is step_size * steps_per_epoch in the source, decay_steps in the target" in shown
     assert "| staircase=False " in shown
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("CosineDecay", None, "mindspore", False, "json", ()) == 0
+    assert run(Request("CosineDecay", to="mindspore", format="json")) == 0
     pair = json.loads(capsys.readouterr().out)["pairs"][0]
     assert pair["target"] == "mindspore.nn.CosineDecayLR"
     alpha = next(row for row in pair["rows"] if row["source"] == "alpha=0.0")
@@ -30,7 +31,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_its_own_framework_is_no_target(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("torch.optim.lr_scheduler.StepLR", None, "torch", False, "text", ()) == 2
+    assert run(Request("torch.optim.lr_scheduler.StepLR", to="torch")) == 2
     assert "expected another framework with --to" in capsys.readouterr().err
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from optmap.cli.explain import Request as Explain
+from optmap.cli.matrix import Request as List
 from optmap.commands import explain, matrix
 from optmap.conformance.api import check
 from optmap.conformance.results import Verdict
@@ -124,13 +126,13 @@ def test_a_schedule_is_not_taken_for_a_number() -> None:
 
 
 def test_the_commands_know_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert explain.run("torch.optim.AdamW", None, "jax", False, "text", (HUB,)) == 0
+    assert explain.run(Explain("torch.optim.AdamW", to="jax", mappings=[HUB])) == 0
     shown = capsys.readouterr().out
     assert "## torch.optim.AdamW -> optax.adamw" in shown
     assert re.search("keras|tensorflow|mindspore", shown) is None
-    assert matrix.run("optax", None, True, "text", (HUB,)) == 0
+    assert matrix.run(List("optax", verbose=True, mappings=[HUB])) == 0
     assert re.search(r"optax\.sgd +torch\.optim\.SGD +- +same", capsys.readouterr().out)
-    assert matrix.run("torch", "optax", True, "text", (HUB,)) == 0
+    assert matrix.run(List("torch", "optax", verbose=True, mappings=[HUB])) == 0
     assert re.search("keras|tensorflow|mindspore", capsys.readouterr().out) is None
 
 
