@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from optmap.source.changes import Change
-from optmap.translate.constructors.translate import CallOutcome, CallTranslation
+from optmap.translate.constructors.translate import CallTranslation
+from optmap.translate.constructors.write import CallOutcome
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.parameters.sharing import Sharing

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from optmap.mapping.framework import Framework
+from optmap.mapping.model import MappingSet
 from optmap.source.model import Module
+from optmap.translate.discover.sites import CallSite
+from optmap.translate.parameters.groups import ParametersArgument
 
 _PLAIN: Final = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.JoinedStr, ast.Lambda)
 """What is no layer, whatever it is made of."""
@@ -22,13 +25,21 @@ _REGISTERS: Final = (
 _GROWS: Final = ("append", "extend", "insert", "update", "setdefault")
 
 
-def surely_none(module: Module, models: Sequence[ast.expr], source: Framework, names: Collection[str]) -> bool:
-    """Tell whether the file shows all that the models are made of, and nothing of it normalizes or is called by these names."""
-    parts = [part.encode() for part in source.facts.models.normalizing]
-    if not models or not parts or any(part in word for word in module.source.words for part in parts):
+def normalizes_nothing(site: CallSite, tables: MappingSet, parameters: ParametersArgument) -> bool:
+    """Tell whether the file shows all that the models of a call's parameters are made of, and nothing of it normalizes.
+
+    Nor is anything in them called by the names of normalization layers' parameters.
+    """
+    known = [call.func.value for call in parameters.accessors if isinstance(call.func, ast.Attribute)]
+    if parameters.opaque or parameters.single or len(known) != len(parameters.accessors):
         return False
+    source, module = site.api.framework, site.module
+    parts = [part.encode() for part in source.facts.models.normalizing]
+    if not known or not parts or any(part in word for word in module.source.words for part in parts):
+        return False
+    names = {name for item in tables.frameworks.values() for name in item.facts.parameters.scales.values()}
     search = _Search(module, source, names)
-    return all(map(search.shows, models)) and search.grows_as_shown()
+    return all(map(search.shows, known)) and search.grows_as_shown()
 
 
 class _Search:

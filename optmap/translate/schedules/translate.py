@@ -22,8 +22,8 @@ from optmap.source.changes import Change, Replace
 from optmap.source.model import Module
 from optmap.source.text import Source, SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
-from optmap.translate.constructors.rewrite import call_template
 from optmap.translate.constructors.spelling import NewImport, spell
+from optmap.translate.constructors.template import call_template
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options

@@ -1,0 +1,41 @@
+"""A constructor call as it stands in the file: its text, and which argument gives what."""
+
+from __future__ import annotations
+
+import ast
+
+from optmap.source.bind import Given, Signature, bind
+from optmap.source.calls import Argument, CallText, read_call
+from optmap.source.text import Source
+from optmap.translate.discover.sites import CallSite
+from optmap.translate.findings import Place
+from optmap.values import NamedTuple
+
+
+class SiteCall(NamedTuple):
+    """A call with what the parameters of the class as it is now get from it."""
+
+    node: ast.Call
+    text: CallText
+    given: tuple[Given, ...]
+
+    def index_of(self, *ties: str) -> int | None:
+        """The place of the argument that gives one of some hyperparameters."""
+        wanted = (item.index for item in self.given if not set(ties).isdisjoint(item.parameter.ties))
+        return next((index for index in wanted if index is not None), None)
+
+    def argument(self, *ties: str) -> Argument | None:
+        """The argument that gives one of some hyperparameters."""
+        index = self.index_of(*ties)
+        return self.text.arguments[index] if index is not None else None
+
+    def place(self, index: int | None) -> Place:
+        """An argument of the call, or all of it."""
+        return self.text.arguments[index].span if index is not None else self.node
+
+
+def read_site(source: Source, site: CallSite) -> SiteCall:
+    """Raises SourceError where the text of the call cannot be taken apart."""
+    text, api = read_call(source, site.node), site.api
+    given = bind(Signature(api.current, api.by_name), text.arguments).given
+    return SiteCall(site.node, text, tuple(given.values()))
