@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Gradients, Kind
 from optmap.source.flow import Loop, flow
-from optmap.source.syntax import chain_of, inner
+from optmap.source.syntax import Function, chain_of, inner
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.trained import Chain, constructed_with, whole_model
 from optmap.translate.steps.read.clipping import find_clips
@@ -231,6 +231,7 @@ def _check_needed(step: Step) -> Step:
 def _flagged(step: Step) -> Step:
     """Find the models that the forward part calls in training mode, which a Keras model is told at each call."""
     found: list[Chain] = []
+    _check_front(step)
     for _, model in trained_models(step):
         if not is_trained_before(step, model) and evaluates(step.module):
             raise NotPlain(Why.EVALUATES_MODEL, model=".".join(model))
@@ -242,11 +243,29 @@ def _flagged(step: Step) -> Step:
     return step._replace(modes=(*found, *(model for model, mode in others.items() if mode == "train")))
 
 
+def _check_front(step: Step) -> None:
+    """Models that compute in front of the forward part are told that they are for training, too. Raises NotPlain."""
+    front = computing(step.block, step.backward)
+    called = {chain_of(node.func) for item in front for node in inner(item) if isinstance(node, ast.Call)}
+    for item in front:
+        for node in inner(item):
+            chain = chain_of(node) if isinstance(node, ast.Attribute) and node.attr == "eval" else None
+            if chain is not None and chain[:-1] in called:
+                raise NotPlain(Why.IN_EVALUATION, model=".".join(chain[:-1]), line=item.lineno)
+
+
+def computing(block: Sequence[ast.stmt], back: ast.stmt | None) -> Sequence[ast.stmt]:
+    """The statements of a step's block in front of its backward pass, but for those of functions that stand among them."""
+    place = next((index for index, item in enumerate(block) if item is back), 0)
+    return [item for item in block[:place] if not isinstance(item, Function | ast.ClassDef)]
+
+
 def _other_models(step: Step, trained: Sequence[Chain]) -> Iterator[tuple[Chain, str | None]]:
     """The models beside those that are trained, such as teachers, that the forward part calls, with their mode if it is sure."""
     asked = {chain_of(node.value) for name in ASKED for node in step.module.attributes(name)}
     made = made_models(step.module)
-    nodes = (node for item in (*step.region, step.value) for node in inner(item) if isinstance(node, ast.Call))
+    front = computing(step.block, step.backward)
+    nodes = (node for item in (*front, step.value) for node in inner(item) if isinstance(node, ast.Call))
     called = {chain: node.lineno for node in nodes if (chain := step.chain(node.func)) is not None}
     for model, line in called.items():
         if model in trained or not (model in made or model in asked):

@@ -12,6 +12,7 @@ from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import fill
 from optmap.mapping.steps import Pair
 from optmap.source.changes import Change, Delete
+from optmap.source.flow import Effects
 from optmap.source.syntax import chain_of, inner, is_alias
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.events import Event, Training, model_uses
@@ -24,7 +25,7 @@ from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.compiled import callee
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
-from optmap.translate.steps.read.targets import Retargeted, keep_company, model_calls
+from optmap.translate.steps.read.targets import Retargeted, computing, keep_company, model_calls
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags
@@ -67,6 +68,7 @@ class _Retarget:
     def run(self, steps: Sequence[Retargeted]) -> StepOutcome:
         framework = steps[0].event.site.api.framework
         names = NameRewriter(self.source, self.tables, (framework, self.target), self.training, ())
+        self.parts = {id(step): self._computed(step) for step in steps}
         carried = self._carried(names, steps)
         for step, changes in carried:
             try:
@@ -99,12 +101,12 @@ class _Retarget:
         found: list[tuple[Retargeted, NameChanges]] = []
         for step in steps:
             try:
-                found.append((step, carry(names, _forward_part(step))))
+                found.append((step, carry(names, self.parts[id(step)])))
             except NotPlain as error:
                 self._left(step, error.reason)
         if self.some_left or len(found) < len(steps):
             for step, changes in list(found):
-                own = {id(node) for part in _forward_part(step) for node in inner(part)}
+                own = {id(node) for part in self.parts[id(step)] for node in inner(part)}
                 shared = step.called is not None or not changes.touched.keys() <= own
                 if shared and changes.touched:
                     found.remove((step, changes))
@@ -113,6 +115,22 @@ class _Retarget:
         for step in alone:
             self._left(step, because(Why.ANOTHER_STEPS))
         return [item for item in found if any(item[0] is step for step in kept)]
+
+    def _computed(self, step: Retargeted) -> list[ast.AST]:
+        """What runs under gradients, a forward part or the forward function, and what models compute in front of it."""
+        plan = step.plan
+        if plan is None:
+            return [step.called.function] if step.called is not None else []
+        found: list[ast.AST] = [node for node in (*plan.region, plan.value) if hasattr(node, "lineno")]
+        made: set[str] = set()
+        front = computing(self.module.block(plan.backward)[0], plan.backward) if plan.head is None else ()
+        for statement in front:
+            effect = Effects.of(self.source).effect(statement)
+            if statement in plan.region or not (effect.wants & made or model_calls([statement], plan.training)):
+                continue
+            made |= effect.binds
+            found += statement.body if isinstance(statement, ast.With) else [statement]
+        return found
 
     def _left(self, step: Retargeted, reason: Reason | str) -> None:
         self.findings.append(Finding(STEP_NOT_PLAIN, f"left as it is, because {reason}", step.event.call))
@@ -164,7 +182,8 @@ class _Retarget:
             splicer.taped(step.plan, untold_models(self.module, step.plan), rest)
             self.gone += (item.context_expr.func for item in step.plan.head.items)  # type: ignore[attr-defined]
         elif step.plan is not None:
-            nodes = [*step.plan.region, *([] if step.plan.region else [step.plan.value])]
+            front = computing(self.module.block(step.plan.backward)[0], step.plan.backward)
+            nodes = [*front, *([] if step.plan.region else [step.plan.value])]
             calls = model_calls(nodes, step.plan.training)
             self.touched |= set(map(id, calls))
             splicer.flag(calls)
@@ -260,14 +279,6 @@ class _Retarget:
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"
             elif flag is not None and any(word.arg == flag for word in node.keywords):
                 yield node, f"{flag}=...: {models.mode}"
-
-
-def _forward_part(step: Retargeted) -> list[ast.AST]:
-    """What runs under gradients: a forward part, or the forward function."""
-    if step.plan is not None:
-        nodes = (*step.plan.region, step.plan.value)
-        return [node for node in nodes if hasattr(node, "lineno")]
-    return [step.called.function] if step.called is not None else []
 
 
 def _trains(call: ast.Call) -> bool:
