@@ -49,6 +49,16 @@ class Kind(StrEnum):
     UPDATE = "update"
 
 
+class Form(StrEnum):
+    """What a function or cell makes of a function that computes the loss."""
+
+    VALUES = "values"
+    GRADIENTS = "gradients"
+    OPERATION = "operation"
+    LOSS = "loss"
+    STEPS = "steps"
+
+
 class Parameters(Record, title="parameters"):
     """How models give their parameters, and what optimizers ask of them."""
 
@@ -138,12 +148,16 @@ class Shown(Record, title="shown"):
         "the same where a function of the file, {call}, gives {targets}, the first of them the loss", default=""
     )
     clip: dict[str, str] = key(
-        "norm, global (without torch's 1e-6), each or value -> what clips {grads} to {bound} and gives {made}",
+        "norm, global (without torch's 1e-6), each or value -> what clips {grads} to {bound} and gives {made}; times or"
+        " over -> what multiplies or divides each by it",
         default={},
     )
     total: str = key("what adds the gradients up in {total}, which is None at first", default="")
     update: str = key("how the optimizer is given gradients", default="{optimizer}(grads)")
-    cell: str = key("what takes the place of a TrainOneStepCell {name} of {network}", default="")
+    cell: str = key(
+        "what takes the place of a TrainOneStepCell {name}, where {value} computes {loss} from what is {given}",
+        default="",
+    )
     compiled: str = key("what takes the place of a Keras model's compile", default="")
     model: str = key("what takes the place of a model that trains by itself", default="")
     stop: str = key("the function of what torch's detach() gives", default="")
@@ -175,7 +189,11 @@ class Steps(Record, title="steps"):
     written: tuple[Kind, ...] = key("what of other frameworks optmap can rewrite to this one's steps", default=())
     renames: bool = key("names of other frameworks that a table has are rewritten with its steps", default=False)
     tape: str | None = key("the import path of the gradient tape", default=None)
-    functions: tuple[str, ...] = key("the import paths of the function that makes a gradient function", default=())
+    forms: dict[str, Form] = key(
+        "import path -> what it makes of a loss: a function that gives its value with its gradients, or those alone, an"
+        " operation that makes such a function, a cell of model and loss, a cell that makes whole steps",
+        default={},
+    )
     compiles: tuple[str, ...] = key(
         "import paths of decorators that compile a function, which otherwise does the same", default=()
     )

@@ -213,13 +213,15 @@ class _MindSpore(_Writer):
             made = [
                 line.replace("forward_fn", "self.forward_fn")
                 .replace("grad_fn =", "self.grad_fn =")
-                .replace("network", "self.network")
+                .replace("train_net", "self.train_net")
+                .replace("loss_net", "self.loss_net")
                 for line in self.made()
             ]
             step = [
                 line.replace("= grad_fn", "= self.grad_fn")
                 .replace("= forward_fn", "= self.forward_fn")
-                .replace("network(", "self.network(")
+                .replace("train_net(", "self.train_net(")
+                .replace("loss_net(", "self.loss_net(")
                 for line in self.step()
             ]
             lines += ["", "", "class Trainer:", "    def __init__(self, model):", "        self.model = model"]

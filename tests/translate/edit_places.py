@@ -40,6 +40,7 @@ STEP_WORDS = {
     "clip_by_norm",
     "clip_by_value",
 }
+MAKERS = ("value_and_grad", "grad", "GradOperation", "WithLossCell", "TrainOneStepCell")
 BRACKETS = {("[", "]"), ("[*", "]"), ("list(", ")"), ("float(", ")"), ("iter(", ")")}
 """What may be put around an expression."""
 Span = tuple[int, int]
@@ -71,11 +72,15 @@ class Places:
             node for node in self.nodes
             if isinstance(node, ast.stmt) and not hasattr(node, "body") and rewritten & {*range(node.lineno, (node.end_lineno or 0) + 1)}
         ]  # fmt: skip
-        self.gradients = {
-            ast.unparse(target)
-            for node in self.nodes if isinstance(node, ast.Assign) and _mentions(node.value, "value_and_grad")
-            for target in node.targets
-        }  # fmt: skip
+        makers = set(MAKERS)
+        for node in self.nodes:
+            if isinstance(node, ast.Assign) and any(_mentions(node.value, name) for name in makers):
+                makers |= {ast.unparse(target) for target in node.targets}
+        self.made = [
+            node for node in self.nodes
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.targets[0]) in makers
+        ]  # fmt: skip
+        self.gradients = {ast.unparse(node.targets[0]) for node in self.made}
         """The functions that give gradients."""
         self.sums = b"total is None" in result.output
         codes = {item.code.id for item in result.diagnostics}
@@ -249,15 +254,20 @@ class Places:
                     not self.body[edit.start : at].strip() for at in (gap, before) if at is not None
                 ):
                     return True
-        made = [
-            node for node in self.nodes
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _mentions(node.value, "value_and_grad")
-        ]  # fmt: skip
         decorators = [item for node in self.nodes for item in getattr(node, "decorator_list", ())]
         gone = [
             node for node in decorators if not edit.text and any(_mentions(node, name) for name in ("function", "jit"))
         ]
-        places = [*map(self.lines, made), *map(self.lines, gone), *map(self.room, made)]
+        modes = [
+            node.value for node in self.nodes
+            if isinstance(node, ast.Attribute) and node.attr == "set_train" and ast.unparse(node.value) in self.gradients
+        ]  # fmt: skip
+        places = [
+            *map(self.lines, self.made),
+            *map(self.lines, gone),
+            *map(self.room, self.made),
+            *map(self.span, modes),
+        ]
         return bool(self.steps) and any(_within(edit, place) for place in places)
 
     def _of_statements(self, edit: Edit) -> bool:

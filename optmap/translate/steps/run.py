@@ -160,6 +160,8 @@ class _Steps:
                     raise NotPlain(Why.NOT_FOLLOWED, line=event.call.lineno)
                 read = read_step(begin(self.source, self.training, event), self.target)
                 read = read._replace(scheduler=self._scheduler(event))
+                if read.cell is not None and id(read.cell.scale) in self.put:  # it has become 1.0
+                    read = read._replace(cell=read.cell._replace(scale=None))
                 refusal = next(iter(read.refusals), None) or refusal or self._company()
             if read is not None and self.rewrite and refusal is None:
                 self.read.append(read)
@@ -173,7 +175,7 @@ class _Steps:
     def _code(self, event: Event, read: Retargeted | None) -> str:
         """What is shown for a step. Raises NotPlain where it cannot be."""
         if read is None:
-            code = shown_trainer(self.training.module, event, self.target, self.used, self.put)
+            code = shown_trainer(self.training.module, event, self.target, self.used)
         else:
             code = shown_step(self.source, read, self.target, self.used)
         scheduler = self._scheduler(event)

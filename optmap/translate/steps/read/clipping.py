@@ -22,6 +22,7 @@ _NORM: Final = signature_of("parameters, max_norm, norm_type=2, *, error_if_nonf
 _VALUE: Final = signature_of("parameters, clip_value, foreach=None")
 _CLAMP: Final = signature_of("min, max")
 _FUNCTIONS: Final = {"clip_grad_norm_": _NORM, "clip_grad_norm": _NORM, "clip_grad_value_": _VALUE}
+_ARITHMETIC: Final[Mapping[type[ast.operator], str]] = {ast.Mult: "times", ast.Div: "over"}
 _IDLE: Final = {"norm_type": 2, "error_if_nonfinite": False}
 
 
@@ -99,7 +100,7 @@ def _clip(step: Step, statement: ast.Expr | ast.Assign, call: ast.Call, name: st
 
 
 def assigned_clips(step: Step, name: str) -> tuple[tuple[Clip, ...], str]:
-    """What clips the gradients on their way to a variable that the update is given, and the variable that held them before."""
+    """What clips or scales the gradients on their way to a variable, and the variable that held them before."""
     clips: list[Clip] = []
     end = next((place for place, item in enumerate(step.block) if item is step.statement), 0)
     for statement in reversed(step.block[:end]):
@@ -128,9 +129,34 @@ def _assigned(step: Step, statement: ast.stmt, name: str) -> Clip | None:
         value = value.args[0] if kept else value
     if isinstance(value, ast.ListComp | ast.GeneratorExp) and len(value.generators) == 1:
         each, value, table = value.generators[0], value.elt, steps.clips_one
-    if not isinstance(target, ast.Name) or target.id != name or not isinstance(value, ast.Call):
+    if not isinstance(target, ast.Name) or target.id != name:
         return None
-    return _clipped(step, statement, value, table, each)
+    if isinstance(value, ast.BinOp) and each is not None:
+        return _scaled(step, statement, value, each)
+    return _clipped(step, statement, value, table, each) if isinstance(value, ast.Call) else None
+
+
+def _scaled(step: Step, statement: ast.Assign, value: ast.BinOp, each: ast.comprehension) -> Clip | None:
+    """`[g * 0.5 for g in grads]`, `[g / 2 for g in grads]`."""
+    how = _ARITHMETIC.get(type(value.op))
+    factors = [item for item in (value.left, value.right) if not _is_each(item, each)]
+    if how is None or len(factors) != 1 or (how == "over" and factors[0] is value.left) or each.ifs:
+        return None
+    comments = comments_in(step.source, step.source.start(statement), step.source.end(statement))
+    if comments or not _is_limit(factors[0]) or not isinstance(each.iter, ast.Name):
+        return None
+    made = statement.targets[0]
+    return Clip(statement, how, factors[0], each.iter.id, made.id) if isinstance(made, ast.Name) else None
+
+
+def _is_each(node: object, each: ast.comprehension) -> bool:
+    return isinstance(node, ast.Name) and isinstance(each.target, ast.Name) and node.id == each.target.id
+
+
+def _is_limit(node: object) -> bool:
+    """Tell whether an expression is a number, or a name that means the same in what is written."""
+    chain = chain_of(node) if isinstance(node, ast.Name | ast.Attribute) else ()
+    return isinstance(node, ast.Constant) or bool(chain and chain[0] not in ("grad", "parameter"))
 
 
 def _clipped(
@@ -149,10 +175,8 @@ def _clipped(
     limit = limits[-1]
     both = len(limits) == 1 or (isinstance(limit, ast.expr) and _opposite(limits[0], limit))
     if each is not None:
-        same = isinstance(each.target, ast.Name) and isinstance(gradients, ast.Name) and gradients.id == each.target.id
-        gradients = each.iter if same and not each.ifs else None
-    chain = chain_of(limit) if isinstance(limit, ast.Name | ast.Attribute) else ()
-    plain = isinstance(limit, ast.Constant) or bool(chain and chain[0] not in ("grad", "parameter"))
+        gradients = each.iter if _is_each(gradients, each) and not each.ifs else None
+    plain = _is_limit(limit) and not (each is not None and _is_each(limit, each))
     taken = isinstance(statement.targets[0], ast.Tuple) or isinstance(statement.value, ast.Subscript)
     if not both or not plain or not isinstance(gradients, ast.Name) or taken != bool(norm):
         return None

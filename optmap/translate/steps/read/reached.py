@@ -12,7 +12,7 @@ from typing import Final
 
 from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
-from optmap.translate.discover.trained import Chain, values_of
+from optmap.translate.discover.trained import Chain, constructed_with, values_of
 from optmap.translate.parameters.freezing import freezing
 from optmap.translate.steps.read.dependence import GROUPS, Body
 from optmap.translate.steps.read.step import Step
@@ -46,6 +46,21 @@ def check_loss_reached(step: Step, region: Sequence[ast.stmt], loss: ast.expr) -
     used = Body(step.module, (), region).used(code, {item.id for item in inner(loss) if isinstance(item, ast.Name)})
     for model in step.models:
         missing = _missing(step, code, reach, model, used)
+        if missing is not None:
+            return step.refuse(Why.UNREACHED, layer=missing.layer, line=missing.line)
+    return step
+
+
+def check_cell_reached(step: Step, network: ast.expr) -> Step:
+    """Refuse to rewrite a step of a network that computes the loss, which may not depend on every parameter of its optimizer."""
+    reach = Reach(step.module)
+    given = [constructed_with(site) for site in step.holder.sites]
+    models = [node.func.value for node in given if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    for node in (network, *models):
+        owner = reach.owner(node)
+        missing = reach.missing(owner) if owner is not None else None
+        if missing is None and owner is not None and reach.results(owner) > 1:
+            missing = _Missing(ast.unparse(node), node.lineno)
         if missing is not None:
             return step.refuse(Why.UNREACHED, layer=missing.layer, line=missing.line)
     return step

@@ -26,24 +26,31 @@ from optmap.translate.steps.read.modes import (
     trained_models,
 )
 from optmap.translate.steps.read.plan import Plan
-from optmap.translate.steps.read.reached import check_frozen, check_function_reached, check_loss_reached, check_reached
+from optmap.translate.steps.read.reached import (
+    check_cell_reached,
+    check_frozen,
+    check_function_reached,
+    check_loss_reached,
+    check_reached,
+)
 from optmap.translate.steps.read.step import Step, deleted, stand, within
 from optmap.translate.steps.read.summed import check_summed, find_summed
 from optmap.translate.steps.reasons import NotPlain, Reason, Why
 from optmap.values import NamedTuple
 
 if TYPE_CHECKING:
+    from optmap.translate.steps.read.cells import StepCell
     from optmap.translate.steps.read.value_and_grad import GradientCall
 
 _TORCH: Final = (Kind.STEP, Kind.SCALED_STEP)
-READ: Final = (*_TORCH, Kind.APPLY_GRADIENTS, Kind.CALL)
+READ: Final = (*_TORCH, Kind.APPLY_GRADIENTS, Kind.CALL, Kind.TRAIN_ONE_STEP)
 """The kinds of step that are read."""
 
 Stage = Callable[[Step], Step]
 
 
 class Retargeted(NamedTuple):
-    """A step that was read: one of `called` and `plan`, and the model whose variables a tape is asked for.
+    """A step that was read: one of `called`, `cell` and `plan`, and the model whose variables a tape is asked for.
 
     `refusals` say why it is not rewritten, though it can be shown what it becomes. `others` are statements of its function
     that must belong to other steps that are rewritten, too. `scheduler` sets the optimizer's learning rate and is stepped with
@@ -57,6 +64,7 @@ class Retargeted(NamedTuple):
     refusals: tuple[Reason, ...] = ()
     others: tuple[ast.stmt, ...] = ()
     scheduler: str = ""
+    cell: StepCell | None = None
 
     @property
     def holder(self) -> str:
@@ -95,11 +103,19 @@ def read_step(step: Step, target: Framework) -> Retargeted:
     """Read a step of one of the kinds that are read. Raises NotPlain where it cannot even be shown what it becomes."""
     gradients = target.facts.steps.gradients
     written = gradients in (Gradients.TAPE, Gradients.RECORDED)
+    if step.event.kind is Kind.TRAIN_ONE_STEP:
+        from optmap.translate.steps.read.cells import read_step_cell
+
+        step, cell = read_step_cell(step, recorded=gradients is Gradients.RECORDED)
+        model = _one_model(step) if gradients is Gradients.TAPE else ()
+        return Retargeted(step.event, model, refusals=step.refusals, cell=cell)
     if step.event.kind is Kind.CALL:
         from optmap.translate.steps.read.value_and_grad import read_gradient_call
 
         step, called = read_gradient_call(step, target)
-        step = check_function_reached(step, called.function)
+        if called.cell is not None:
+            step = check_cell_reached(step, called.cell.model)
+        step = check_function_reached(step, called.function) if called.function is not None else step
         model = _one_model(step) if gradients is Gradients.TAPE or step.clips else ()
         return Retargeted(step.event, model, called, None, step.refusals)
     if step.event.kind is Kind.APPLY_GRADIENTS:

@@ -1,5 +1,7 @@
 """Is a MindSpore step plain: one gradient function of one forward function, called once, its gradients given to the optimizer?
 
+The gradient function gives the loss with the gradients, or the gradients alone.
+
 Then it can become what the other frameworks write: the forward function is called, its loss differentiated, an update made.
 """
 
@@ -9,8 +11,8 @@ import ast
 from typing import Final
 
 from optmap.mapping.framework import Framework
-from optmap.mapping.frameworks import Gradients, Kind
-from optmap.source.bind import Unbound, bind, signature_of
+from optmap.mapping.frameworks import Form, Gradients, Kind
+from optmap.source.bind import Bound, Unbound, bind, signature_of
 from optmap.source.calls import comments_in
 from optmap.source.flow import binds
 from optmap.source.model import How, Module
@@ -18,6 +20,7 @@ from optmap.source.paths import root_of
 from optmap.source.syntax import inner, parameters
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.trained import constructed_with, is_accessor
+from optmap.translate.steps.read.cells import LossCell, form_of, loss_cell
 from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.history import History
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
@@ -27,6 +30,8 @@ from optmap.translate.steps.reasons import NotPlain, Why
 from optmap.values import NamedTuple
 
 _SIGNATURE: Final = signature_of("fn=None, grad_position=0, weights=None, has_aux=False, return_ids=False")
+_OPERATION: Final = signature_of("get_all=False, get_by_list=False, sens_param=False")
+_OPERATED: Final = signature_of("fn, weights=None")
 
 
 class GradientFunction(NamedTuple):
@@ -34,13 +39,14 @@ class GradientFunction(NamedTuple):
 
     call: ast.Call
     statement: ast.Assign | None
+    form: Form = Form.VALUES
 
 
 class GradientCall(NamedTuple):
     """A plain step: `statement` calls the gradient function, `step` gives the gradients to the optimizer.
 
-    `forward` is the text of the forward `function`, whose results are assigned to `targets`, the loss first. `clips` clip
-    the gradients in between.
+    `forward` is the text of the forward `function`, or of a `cell` that computes the loss. The results are assigned to
+    `targets`, the loss first; there are none where it gives gradients alone. `clips` clip the gradients in between.
     """
 
     statement: ast.Assign
@@ -48,10 +54,11 @@ class GradientCall(NamedTuple):
     step: ast.stmt
     made: GradientFunction
     forward: str
-    function: ast.FunctionDef
+    function: ast.FunctionDef | None
     targets: tuple[str, ...]
     gradients: str
     clips: tuple[Clip, ...] = ()
+    cell: LossCell | None = None
 
 
 def read_gradient_call(step: Step, target: Framework) -> tuple[Step, GradientCall]:
@@ -62,9 +69,13 @@ def read_gradient_call(step: Step, target: Framework) -> tuple[Step, GradientCal
     call = statement.value
     assert isinstance(call, ast.Call)
     made = _made(step, call)
-    targets, aux = _targets(statement)
-    given = _given(step, made, aux)
-    function = _function(step, made, given, len(targets) if aux else 0)
+    alone = made.form is not Form.VALUES
+    targets, aux = ((), False) if alone else _targets(statement)
+    if alone is isinstance(statement.targets[0], ast.Tuple):
+        raise NotPlain(Why.NOT_LOSS_AND_GRADIENTS, line=statement.lineno, name=gradients)
+    given = _operated(step, made) if made.form is Form.OPERATION else _given(step, made, aux)
+    cell = _cell(step, given) if not aux else None
+    function = _function(step, made, given, len(targets) if aux else 0) if cell is None else None
     named = [made.statement] if made.statement is not None else []
     laid = [statement, step.event.call, *named, *(clip.statement for clip in step.clips)]
     step = step.tried(lambda step: check_layout(step.source, map(step.module.statement, laid)))
@@ -75,7 +86,9 @@ def read_gradient_call(step: Step, target: Framework) -> tuple[Step, GradientCal
         check_harmless(step, item, may_jump=True)
     _check_history(step, call, function, targets, recorded=target.facts.steps.gradients is Gradients.RECORDED)
     assert step.statement is not None
-    found = GradientCall(statement, call, step.statement, made, shown(given), function, targets, gradients, step.clips)
+    found = GradientCall(
+        statement, call, step.statement, made, shown(given), function, targets, gradients, step.clips, cell
+    )
     return step, found
 
 
@@ -92,7 +105,7 @@ def _taken(step: Step) -> tuple[Step, ast.Assign, str]:
     if not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call) or len(found.targets) != 1:
         raise NotPlain(Why.GRADIENTS_CHANGED, name=name, line=found.lineno)
     target = found.targets[0]
-    last = target.elts[1] if isinstance(target, ast.Tuple) and len(target.elts) == 2 else None
+    last = target.elts[1] if isinstance(target, ast.Tuple) and len(target.elts) == 2 else target
     if not isinstance(last, ast.Name) or last.id != name:
         raise NotPlain(Why.NOT_LOSS_AND_GRADIENTS, line=found.lineno, name=name)
     for gone in deleted(step, name):
@@ -138,13 +151,48 @@ def _made(step: Step, call: ast.Call) -> GradientFunction:
             made = GradientFunction(value, statement)
     if made is None:
         raise NotPlain(Why.UNKNOWN_GRADIENT_FUNCTION, function=shown(call.func))
-    own = step.event.site.api.framework
-    paths = step.module.paths(made.call.func)
-    if len(paths) != 1 or not paths <= set(own.facts.steps.functions):
-        raise NotPlain(
-            Why.NOT_VALUE_AND_GRAD, function=shown(made.call.func), line=made.call.lineno, framework=own.facts.title
-        )
-    return made
+    facts, maker = step.event.site.api.framework.facts, _operation(step.module, made.call)
+    form = form_of(step.module, maker.func if maker is not None else made.call.func, facts.steps.forms)
+    if form is None or form not in ((Form.VALUES, Form.GRADIENTS) if maker is None else (Form.OPERATION,)):
+        what, line = shown(made.call.func), made.call.lineno
+        raise NotPlain(Why.NOT_VALUE_AND_GRAD, function=what, line=line, framework=facts.title)
+    return made._replace(form=form)
+
+
+def _operation(module: Module, made: ast.Call) -> ast.Call | None:
+    """`GradOperation(get_by_list=True)`, called where it stands or by a name for it."""
+    values = module.reaching(made.func).values if not isinstance(made.func, ast.Call) else (made.func,)
+    return values[0] if len(values) == 1 and isinstance(values[0], ast.Call) else None
+
+
+def _operated(step: Step, made: GradientFunction) -> ast.expr:
+    """The network that an operation is given; it must take the gradients of weights alone."""
+    line, operation = made.call.lineno, _operation(step.module, made.call)
+    options, bound = bind(_OPERATION, operation) if operation is not None else None, bind(_OPERATED, made.call)
+    if not isinstance(options, Bound) or not isinstance(bound, Bound):
+        raise NotPlain(Why.UNPACKED, line=line)
+    for name, wanted in (("get_all", False), ("get_by_list", True), ("sens_param", False)):
+        value = options.given[name].value
+        if not isinstance(value, ast.Constant) or value.value is not wanted:
+            raise NotPlain(Why.NOT_WEIGHTS, line=line)
+    if bound.given["weights"].index is None:
+        raise NotPlain(Why.NOT_WEIGHTS, line=line)
+    _check_weights(step, bound.given["weights"].value)
+    network = bound.given["fn"].value
+    assert isinstance(network, ast.expr)
+    return network
+
+
+def _cell(step: Step, given: ast.expr) -> LossCell | None:
+    """What a gradient function differentiates where it is a network that computes the loss, and no function."""
+    module = step.module
+    if isinstance(module.definition(given), ast.FunctionDef) or not isinstance(given, ast.Name | ast.Attribute):
+        return None
+    variable = module.variable(given)
+    values = variable.bindings if variable is not None else ()
+    made = all(isinstance(item.value, ast.Call) for item in values)
+    same = isinstance(given, ast.Attribute) or variable is step.variable(given.id)
+    return loss_cell(step, given) if values and made and same else None
 
 
 def _targets(statement: ast.Assign) -> tuple[tuple[str, ...], bool]:
@@ -247,10 +295,10 @@ def _check_results(module: Module, function: ast.FunctionDef, results: int) -> N
 
 
 def _check_history(
-    step: Step, call: ast.Call, function: ast.FunctionDef, targets: tuple[str, ...], *, recorded: bool
+    step: Step, call: ast.Call, function: ast.FunctionDef | None, targets: tuple[str, ...], *, recorded: bool
 ) -> None:
     history = History(step, targets, recorded=recorded)
     for item in (*call.args, *(word.value for word in call.keywords)):
         history.check(item)
-    if recorded:  # a tape records nothing that is computed before
+    if recorded and function is not None:  # a tape records nothing that is computed before
         history.body(function.body, {item.arg for item in parameters(function.args)})

@@ -32,6 +32,8 @@ def spelled_clips(module: Module, facts: Facts, clips: Iterable[Clip], needed: l
             raise NotPlain(Why.CLIPPED, line=clip.statement.lineno)
         for written in dict.fromkeys(_PATH.findall(text)):
             root, _, rest = written.partition(".")
+            if root not in facts.names:
+                continue
             spelling = spell_path(module, f"{facts.names.get(root, root)}.{rest}", root, clip.statement)
             if spelling is None:
                 raise NotPlain(Why.NAME_TAKEN, name=root)

@@ -17,6 +17,7 @@ from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.write.cells import loss_function, step_function
 from optmap.translate.steps.write.clips import clipping
 from optmap.translate.steps.write.fresh_names import UsedNames, free
 from optmap.translate.steps.write.pieces import BEFORE, BEHIND, Piece, filled, shown, text_of
@@ -27,8 +28,10 @@ def shown_step(source: Source, step: Retargeted, target: Framework, used: UsedNa
     words = target.facts.steps.shown
     if not words.gradients:
         raise NotPlain(Why.NOT_WRITTEN, framework=target.facts.title)
-    pieces = _Called(source, step, words, used) if step.called is not None else _Planned(source, step, words, used)
     module = Module.of(source)
+    if step.cell is not None:
+        return with_imports(module, shown(module, _cells(module, step, words, used)), words, target)
+    pieces = _Called(source, step, words, used) if step.called is not None else _Planned(source, step, words, used)
     return with_imports(module, shown(module, pieces.all()), words, target)
 
 
@@ -76,8 +79,9 @@ class _Called(_Pieces):
         assert called is not None
         given = deepcopy(called.call)
         given.func = ast.parse(called.forward, mode="eval").body
-        self.names |= {"grads": called.gradients, "loss": called.targets[0]}
-        targets = ", ".join(called.targets)
+        results = called.targets or (free("loss", self.used, keep=True),)
+        self.names |= {"grads": called.gradients, "loss": results[0]}
+        targets = ", ".join(results)
         yield Piece([called.statement], self.fill(self.words.called, call=ast.unparse(given), targets=targets))
         for clip in called.clips:
             yield Piece([clip.statement], clipping(clip, self.words.clip, called.gradients, self.names["model"]))
@@ -93,6 +97,17 @@ class _Called(_Pieces):
         variable = module.variable(made.targets[0])
         calls = [module.parent(use) for use in variable.uses] if variable is not None else [None]
         return all(isinstance(call, ast.Call) and call.func in variable.uses for call in calls if variable is not None)
+
+
+def _cells(module: Module, step: Retargeted, words: Shown, used: UsedNames) -> Iterator[Piece]:
+    """The functions that take the place of cells, and the modes of models that were theirs."""
+    assert step.cell is not None
+    names = {name: free(name, used, keep=True) for name in ("tape", "grads", "loss", "scaled")}
+    yield Piece([step.cell.statement], step_function(step, words, {**names, "made": "tf.GradientTape"}))
+    for statement, text in loss_function(step.cell.loss):
+        yield Piece([statement], text)
+    for node in (*step.cell.modes, *step.cell.loss.modes):
+        yield Piece([module.statement(node)], fill(words.training, model=ast.unparse(step.cell.loss.model)))
 
 
 class _Planned(_Pieces):

@@ -22,6 +22,7 @@ from optmap.translate.steps.names.carried import carry
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
+from optmap.translate.steps.read.cells import LossCell
 from optmap.translate.steps.read.compiled import callee
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
@@ -108,7 +109,7 @@ class _Retarget:
             for step, changes in list(found):
                 own = {id(node) for part in self.parts[id(step)] for node in inner(part)}
                 shared = step.called is not None or not changes.touched.keys() <= own
-                if shared and changes.touched:
+                if (shared and changes.touched) or any(loss.called for loss in _losses(step)):
                     found.remove((step, changes))
                     self._left(step, because(Why.OTHER_LEFT, line=step.event.call.lineno))
         kept, alone = keep_company([step for step, _ in found])
@@ -156,6 +157,7 @@ class _Retarget:
             made = spelling.text
         tape, gradients, loss = (free(name, self.used, keep=True) for name in ("tape", "grads", "loss"))
         clips = step.plan.clips if step.plan is not None else step.called.clips if step.called is not None else ()
+        scaled = free("scaled", self.used, keep=True)
         for clip in clips:
             self.gone += called_in(clip)
             self.settled += calls_of(clip)
@@ -165,7 +167,7 @@ class _Retarget:
         if step.plan is not None and step.plan.loop is not None:
             total = free("total", self.used)
         sums = fill(shown.total, total=total, grads=gradients) if total else ""
-        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable, spelled, total, sums)
+        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable, spelled, total, sums, scaled)
 
     def _write(self, step: Retargeted, words: Words) -> None:
         if step.plan is not None and step.plan.head is not None:
@@ -174,7 +176,11 @@ class _Retarget:
             self.changes += changes.changes
             self.touched |= changes.touched.keys()
         splicer = Splicer(self.source, step, words)
-        if step.called is not None:
+        self.gone += (loss.call.func for loss in _losses(step) if loss.call is not None)
+        if step.cell is not None:
+            splicer.cell(self.target.facts.steps.shown)
+            self.gone.append(step.cell.call.func)
+        elif step.called is not None:
             splicer.called(step.called)
             self.gone += (node.func for node in inner(step.called.step) if isinstance(node, ast.Call))
         elif step.plan is not None and step.plan.head is not None:
@@ -195,12 +201,18 @@ class _Retarget:
         start = self.target.facts.models.start
         if start is None:
             return
-        if step.called is not None and b"set_train" not in self.source.body:
+        if step.plan is None and not any(map(self._trains, self.module.attributes("set_train"))):
             said = f"the file never calls set_train(), so that it trains in inference mode, while {start}"
             self.findings.append(Finding(MODE_DIFFERS, said, step.event.call))
         for model in untold_models(self.module, step.plan, sure=False) if step.plan is not None else ():
             said = f"if {'.'.join(model)} is a model, it is called in inference mode under the tape, while {start}"
             self.findings.append(Finding(MODE_DIFFERS, said, step.event.call))
+
+    def _trains(self, node: ast.Attribute) -> bool:
+        """Tell whether `model.set_train` is called, and not to put the model into inference mode."""
+        call = self.module.parent(node)
+        given = [*call.args, *(word.value for word in call.keywords)] if isinstance(call, ast.Call) else [node]
+        return not any(isinstance(value, ast.Constant) and not value.value for value in given)
 
     def _used_elsewhere(self, plan: Plan, model: Chain) -> bool:
         """Tell whether the file may call a Keras model outside the step, where it is not in training mode by itself."""
@@ -279,6 +291,12 @@ class _Retarget:
                 yield node, f".{node.func.attr}(): {words[node.func.attr]}"
             elif flag is not None and any(word.arg == flag for word in node.keywords):
                 yield node, f"{flag}=...: {models.mode}"
+
+
+def _losses(step: Retargeted) -> list[LossCell]:
+    """The cells that compute the loss of a step."""
+    found = [step.cell.loss if step.cell is not None else None, step.called.cell if step.called is not None else None]
+    return [item for item in found if item is not None]
 
 
 def _trains(call: ast.Call) -> bool:

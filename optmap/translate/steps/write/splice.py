@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
+from optmap.mapping.frameworks import Shown
 from optmap.source.calls import Form, read_call
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.model import Module
@@ -16,6 +17,7 @@ from optmap.source.text import Source
 from optmap.translate.steps.read.plan import Clip, Plan
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.read.value_and_grad import GradientCall
+from optmap.translate.steps.write.cells import loss_changes, step_changes
 from optmap.translate.steps.write.clips import clipping
 from optmap.translate.steps.write.forward import gone_changes, run_of
 from optmap.values import NamedTuple
@@ -37,6 +39,7 @@ class Words(NamedTuple):
     clip: Mapping[str, str] = {}
     total: str = ""
     sums: str = ""
+    scaled: str = ""
 
 
 class Splicer:
@@ -50,16 +53,24 @@ class Splicer:
 
     def called(self, called: GradientCall) -> None:
         """A gradient function's call becomes one of the forward function, and what takes its gradients."""
-        text = f"{', '.join(called.targets)} = $call"
+        targets = called.targets or (self.words.loss,)
+        text = f"{', '.join(targets)} = $call"
         if self.words.made:
-            before, after = f"{self._with()}\n    ", self._gradient(called.gradients, called.targets[0])
+            before, after = f"{self._with()}\n    ", self._gradient(called.gradients, targets[0])
         else:
-            before, after = f"{self.step.holder}.zero_grad()\n", f"{called.targets[0]}.backward()"
+            before, after = f"{self.step.holder}.zero_grad()\n", f"{targets[0]}.backward()"
         self.changes.append(Replace(called.call.func, Template(called.forward)))
         self.changes.append(Replace(called.statement, template(before + text, call=called.call)))
         self.changes.append(Insert(called.statement, Where.AFTER, Template(after)))
+        self.changes += loss_changes(Module.of(self.source), called.cell) if called.cell is not None else ()
         self._clip(called.clips)
         self._update(called.step, next((clip.made for clip in reversed(called.clips)), called.gradients))
+
+    def cell(self, shown: Shown) -> None:
+        """A cell that makes steps becomes a function."""
+        words = self.words
+        names = {"tape": words.tape, "grads": words.gradients, "loss": words.loss, "scaled": words.scaled}
+        self.changes += step_changes(Module.of(self.source), self.step, shown, {**names, "made": words.made})
 
     def taped(self, plan: Plan, untold: Sequence[tuple[str, ...]], rest: Sequence[tuple[str, ...]]) -> None:
         """A gradient tape goes away.

@@ -1,13 +1,12 @@
-"""What takes the place of what trains by itself: `compile`, MindSpore's Model and TrainOneStepCell, and `minimize`."""
+"""What takes the place of what trains by itself: `compile`, MindSpore's Model, and `minimize`."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
 from typing import Final
 
 from optmap.mapping.framework import Framework
-from optmap.mapping.frameworks import Kind, fill
+from optmap.mapping.frameworks import Kind
 from optmap.source.bind import Bound, bind, signature_of
 from optmap.source.model import Module
 from optmap.source.syntax import Function
@@ -17,27 +16,20 @@ from optmap.translate.steps.write.fresh_names import UsedNames, free
 from optmap.translate.steps.write.pieces import Piece, filled, shown
 from optmap.translate.steps.write.preview import with_imports
 
-TRAINERS: Final = (Kind.COMPILE, Kind.MODEL, Kind.TRAIN_ONE_STEP)
+TRAINERS: Final = (Kind.COMPILE, Kind.MODEL)
 """What makes an object that trains by itself, and is no step."""
 _SIGNATURES: Final = {
     Kind.COMPILE: signature_of("optimizer=None, loss=None, loss_weights=None, metrics=None, **more"),
     Kind.MODEL: signature_of("network, loss=None, optimizer=None, metrics=None, **more"),
-    Kind.TRAIN_ONE_STEP: signature_of("network, optimizer, sens=None, **more"),
     Kind.MINIMIZE: signature_of("loss, var_list=None, *more, **others"),
 }
 
 
-def shown_trainer(
-    module: Module, event: Event, target: Framework, used: UsedNames, replaced: Collection[int] = ()
-) -> str:
-    """The code in place of a call that trains, or makes what does. Raises NotPlain where none can be shown.
-
-    `replaced` are the ids of expressions that have become 1.0.
-    """
+def shown_trainer(module: Module, event: Event, target: Framework, used: UsedNames) -> str:
+    """The code in place of a call that trains, or makes what does. Raises NotPlain where none can be shown."""
     words = target.facts.steps.shown
     templates = {
-        Kind.COMPILE: words.compiled, Kind.MODEL: words.model, Kind.TRAIN_ONE_STEP: words.cell,
-        Kind.MINIMIZE: words.gradients,
+        Kind.COMPILE: words.compiled, Kind.MODEL: words.model, Kind.MINIMIZE: words.gradients,
     }  # fmt: skip
     template = templates.get(event.kind, "")
     if not template:
@@ -45,8 +37,6 @@ def shown_trainer(
     names = {"optimizer": event.holder.text if event.holder is not None else _optimizer(event)}
     if event.kind is Kind.MINIMIZE:
         text = _minimized(module, event, target, used, names)
-    elif event.kind is Kind.TRAIN_ONE_STEP:
-        return with_imports(module, _cell(module, event, target, names, replaced), words, target)
     else:
         text = filled(template, **names, **_supervised(module, event, target, used))
     return with_imports(module, shown(module, [Piece([module.statement(event.call)], text)]), words, target)
@@ -79,27 +69,6 @@ def _supervised(module: Module, event: Event, target: Framework, used: UsedNames
     if loss is None or (isinstance(loss, ast.Constant) and loss.value is None):
         raise NotPlain(Why.GIVES_LOSS)
     return {"network": ast.unparse(given["network"]), "loss": ast.unparse(loss), "name": free("train_step", used)}
-
-
-def _cell(module: Module, event: Event, target: Framework, names: dict[str, str], replaced: Collection[int]) -> str:
-    """A function of the cell's name, which does what calling the cell did; its mode becomes the network's."""
-    given, held = _given(event), module.holder(event.call)
-    statement = module.statement(event.call)
-    if held is None or len(held.chain) != 1 or len(held.bindings) != 1 or not isinstance(statement, ast.Assign):
-        raise NotPlain(Why.NOT_BOUND, function=ast.unparse(event.call.func))
-    network, sens, words = ast.unparse(given["network"]), given.get("sens"), target.facts.steps.shown
-    plain = sens is None or id(sens) in replaced or ast.unparse(sens) in ("1", "1.0")
-    scaled = "" if plain or sens is None else f"{ast.unparse(sens)} * "
-    text = filled(words.cell, **names, name=held.text, network=network, scaled=scaled)
-    pieces = [Piece([statement], text)]
-    for use in held.uses:
-        outer = module.parent(use)
-        call = module.parent(outer) if isinstance(outer, ast.Attribute) and outer.attr == "set_train" else None
-        if isinstance(call, ast.Call) and not call.args and not call.keywords:
-            pieces.append(Piece([module.statement(use)], fill(words.training, model=network)))
-        elif not (isinstance(outer, ast.Call) and outer.func is use):
-            raise NotPlain(Why.USED_OTHERWISE, name=held.text, line=use.lineno)
-    return shown(module, pieces)
 
 
 def _minimized(module: Module, event: Event, target: Framework, used: UsedNames, names: dict[str, str]) -> str:
