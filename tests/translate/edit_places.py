@@ -83,6 +83,7 @@ class Places:
         self.gradients = {ast.unparse(node.targets[0]) for node in self.made}
         """The functions that give gradients."""
         self.sums = b"total is None" in result.output
+        self.output = result.output
         codes = {item.code.id for item in result.diagnostics}
         self.passed = "OM316" in codes
         self.attached = "OM315" in codes
@@ -138,7 +139,7 @@ class Places:
         paired = {id(edit) for pair in self._wrapped(edits) for edit in pair}
         rules: list[Callable[[Edit], bool]] = [
             self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
-            self._of_a_move, self._of_comments, self._of_an_idle_group, self._of_a_tensor_of_rates, self._of_a_loss_scale,
+            self._of_a_move, self._of_comments, self._of_an_idle_group, self._of_the_rate_of_a_group, self._of_a_tensor_of_rates, self._of_a_loss_scale,
         ]  # fmt: skip
         return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
 
@@ -347,6 +348,15 @@ class Places:
             if isinstance(node, ast.List | ast.Dict) and re.search(r"order_params|grad_centralization", ast.unparse(node))
         ]  # fmt: skip
         return not edit.text.strip() and any(_within(edit, self.span(node)) for node in idle)
+
+    def _of_the_rate_of_a_group(self, edit: Edit) -> bool:
+        """The learning rate of a group: 1.0 where it is that of a schedule, `...` where --todo leaves it open."""
+        values = [
+            value for node in self.nodes if isinstance(node, ast.Dict)
+            for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant) and key.value == "lr"
+        ]  # fmt: skip
+        wanted = {"1.0": self.attached, "...": b"TODO(optmap" in self.output}
+        return wanted.get(edit.text, False) and any((edit.start, edit.end) == self.span(value) for value in values)
 
     def _of_a_tensor_of_rates(self, edit: Edit) -> bool:
         """`rates = Tensor(x)`: what is around x, or the statement."""

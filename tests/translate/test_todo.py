@@ -36,7 +36,8 @@ def test_every_class_rejects_what_is_left_open(name: str, tables: MappingSet) ->
             key: write_literal(value) for key, value in default_call(tables, api).given.items() if key != rate.name
         }
         rest = ", ".join(f"{key}={text}" for key, text in given.items())
-        for lead, open_rate in ((models[name], f"{rate.name}=..."), ("...", f"{rate.name}=0.1")):
+        more = f"{rate.name}=0.1, what_no_class_has=..."
+        for lead, open_rate in ((models[name], f"{rate.name}=..."), ("...", f"{rate.name}=0.1"), (models[name], more)):
             if name == "tensorflow" and lead:
                 continue
             call = f"{api.name}({', '.join(filter(None, [lead, open_rate, rest]))})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,13 @@ from optmap.diagnostics import (
 from optmap.mapping.plan import Plan, Prefer
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.mapping.vocabulary import PARAMETERS
-from optmap.source.calls import Argument
+from optmap.source.calls import Argument, Form
 from optmap.source.templates import Template
 from optmap.source.text import SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.call import read_site
 from optmap.translate.constructors.learning_rate import learning_rate_object
+from optmap.translate.constructors.open import Left, rates_of_groups, same_value, unsupported
 from optmap.translate.constructors.reasons import at_changing_rate
 from optmap.translate.constructors.resolve import Groups, Rewrite, Serving, resolve
 from optmap.translate.constructors.write import CallOutcome, Decision, reported, write_call
@@ -62,6 +63,8 @@ class CallTranslation:
         """What a learning rate becomes that holds one for each step."""
         self.scaled: Unscaled | None = None
         """What multiplies the loss by a scale that the target lacks."""
+        self.left = Left(unit.source, site.api.framework.facts.packages)
+        """What --todo leaves open."""
 
     def run(self) -> CallOutcome:
         """Translate the call, or say why not."""
@@ -82,14 +85,19 @@ class CallTranslation:
         if isinstance(resolved, Refusal):
             from optmap.translate.parameters.advice import in_own_words
 
-            return CallOutcome(reported(self.call, in_own_words(resolved.reasons, self.parameters)))
-        refusal = self._hidden_groups() or self._refused_rate(resolved, serving) or self._inexpressible(resolved.plan)
+            found = reported(self.call, in_own_words(resolved.reasons, self.parameters))
+            resolved, serving, given_up = self._without_unsupported(resolved, groups, found)
+            if isinstance(resolved, Refusal):
+                return CallOutcome(found)
+        plan = resolved.plan
+        refusal = self._open(self._hidden_groups(), plan) or self._refused_rate(resolved, serving)
+        refusal = refusal or self._open(self._inexpressible(plan), plan)
         if refusal is not None:
             return CallOutcome((refusal,), given_up=given_up)
         reasons = at_changing_rate(resolved.reasons) if serving is not None else resolved.reasons
         decision = Decision(
-            self.site, self.call, self.values, resolved.plan, reasons, self.parameters, self.attached, self.scaled,
-            self.optimizers,
+            self.site, self.call, self.values, plan, reasons, self.parameters, self.attached, self.scaled,
+            self.optimizers, self.left,
         )  # fmt: skip
         return write_call(self.unit, self.options, decision)._replace(given_up=given_up)
 
@@ -138,6 +146,34 @@ class CallTranslation:
                 return self._served(groups)
         return resolved, serving, given_up
 
+    def _without_unsupported(
+        self, refused: Refusal, groups: Groups | None, found: Sequence[Finding]
+    ) -> tuple[Rewrite | Refusal, Serving | None, tuple[tuple[Member, Veto], ...]]:
+        """Resolve the call without the arguments that the target lacks, where --todo leaves them open."""
+        lacking = unsupported(self.call.text, refused) if self.options.todo else []
+        for place in lacking:
+            item = next(item for item in found if item.node == self.call.place(place))
+            self.left.argument(place, self.call.text.arguments[place], item)
+        if not lacking:
+            return refused, None, ()
+        resolved, serving, given_up = self._served(groups)
+        names = (
+            {parameter.name for parameter in resolved.plan.target.parameters}
+            if isinstance(resolved, Rewrite)
+            else set()
+        )
+        taken = not names.isdisjoint(self.left.names.values())  # the target takes something else by that name
+        return (refused if taken else resolved), serving, given_up
+
+    def _open(self, refused: Finding | None, plan: Plan) -> Finding | None:
+        """Leave the parameters open in place of a refusal, where --todo asks for it and the target takes any."""
+        index = self.call.index_of(PARAMETERS)
+        if refused is None or not self.options.todo or index is None or plan.target.parameters_argument is None:
+            return refused
+        self.left.argument(index, self.call.text.arguments[index], refused)
+        self.parameters = None
+        return None
+
     def _served(
         self, groups: Groups | None
     ) -> tuple[Rewrite | Refusal, Serving | None, tuple[tuple[Member, Veto], ...]]:
@@ -171,7 +207,10 @@ class CallTranslation:
     def _resolve(self, groups: Groups | None, serving: Serving | None) -> Rewrite | Refusal:
         options = self.options
         written = zip(self.call.text.arguments, self.values, strict=True)
-        arguments = [CallArgument(item.form, item.name, value) for item, value in written]
+        arguments = [
+            CallArgument(Form.EMPTY if place in self.left.names else item.form, item.name, value)
+            for place, (item, value) in enumerate(written)
+        ]
         ask = partial(resolve, self.tables, self.site.api, arguments, options.target, groups=groups, serving=serving)
         found = ask(prefer=options.prefer)
         trained = options.target.facts.steps.trained if options.prefer is Prefer.AUTO else ()
@@ -232,11 +271,18 @@ class CallTranslation:
 
     def _group_rate(self, moved: str) -> Finding | None:
         """A schedule that is attached sets the rate of every group, one that was passed that of the others."""
+        rate = self.call.argument("learning_rate")
         for entry in self.parameters.entries if moved and self.parameters is not None else ():
             if entry.key in ("lr", "learning_rate") and entry.sets:
                 message = f"a group has its own learning rate on line {entry.value.lineno}"
                 message = f"{message}, which the schedule leaves alone and {moved} does not"
-                return Finding(SCHEDULE_ARGUMENT, message, self.site.node)
+                refused = Finding(SCHEDULE_ARGUMENT, message, self.site.node)
+                if self.attached and rate is not None and same_value(self.site.module, entry.value, rate.node):
+                    self.left.settle(entry, self.attached.value)
+                elif not self.options.todo:
+                    return refused
+                else:
+                    self.left.entry(entry, refused)
         return None
 
     def _inexpressible(self, plan: Plan) -> Finding | None:
@@ -247,7 +293,13 @@ class CallTranslation:
             return None
         from optmap.translate.parameters.checks import inexpressible
 
-        return inexpressible(self.site, self.tables, plan, argument.node, argument.span, self.parameters.entries)
+        entries = self.parameters.entries
+        rates = rates_of_groups(self.site, self.tables, plan, entries) if self.options.todo else {}
+        for entry in entries:
+            if id(entry.value) in rates and id(entry.value) not in self.left.settled:
+                self.left.entry(entry, rates[id(entry.value)])
+        entries = [entry for entry in entries if id(entry.value) not in self.left.settled]
+        return inexpressible(self.site, self.tables, plan, argument.node, argument.span, entries)
 
 
 def _finding(code: Code, text: str, at: Place) -> Finding:

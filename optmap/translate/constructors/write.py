@@ -13,6 +13,7 @@ from optmap.source.changes import Change, Replace
 from optmap.source.templates import CallTemplate
 from optmap.source.text import Source
 from optmap.translate.constructors.call import SiteCall
+from optmap.translate.constructors.open import Left
 from optmap.translate.constructors.reasons import Reason, Subject
 from optmap.translate.constructors.safety import unsafe_edit
 from optmap.translate.constructors.spelling import spell
@@ -51,7 +52,7 @@ class Decision(NamedTuple):
     """How a constructor call is translated, with what it was read as: `values` are those of its arguments.
 
     `attached` is what takes the place of its learning rate, `scaled` what becomes of a loss scale that the target lacks.
-    `optimizers` are the ids of all constructor calls.
+    `optimizers` are the ids of all constructor calls, `left` is what --todo leaves open.
     """
 
     site: CallSite
@@ -63,6 +64,7 @@ class Decision(NamedTuple):
     attached: Attached | None
     scaled: Unscaled | None
     optimizers: Collection[int]
+    left: Left
 
 
 def reported(call: SiteCall, reasons: Iterable[Reason]) -> tuple[Finding, ...]:
@@ -76,7 +78,7 @@ def reported(call: SiteCall, reasons: Iterable[Reason]) -> tuple[Finding, ...]:
 def write_call(unit: Unit, options: Options, made: Decision) -> CallOutcome:
     """The outcome for a call that is translated; a refusal where its text cannot be written."""
     source, site, plan = unit.source, made.site, made.plan
-    findings: list[Finding] = []
+    findings = [*made.left.findings]
     inferred = _inferred(source, options, site, plan)
     if isinstance(inferred, Finding):
         if not options.todo:
@@ -94,7 +96,7 @@ def write_call(unit: Unit, options: Options, made: Decision) -> CallOutcome:
     inside = _inside(source, made)
     findings += _parameter_findings(source, options, made)
     needed = (spelling.needs,) if spelling.needs is not None else ()
-    change = Rewritten((site.node,), (own, *inside), needed, (site.callee,))
+    change = Rewritten((site.node,), (own, *inside), needed, (site.callee, *made.left.gone))
     names: Mapping[tuple[int, str], str] = {}
     taken: Mapping[tuple[int, str], str] = {}
     if (scale := made.scaled) is not None:
@@ -115,7 +117,7 @@ def write_call(unit: Unit, options: Options, made: Decision) -> CallOutcome:
 
 
 def _template(source: Source, made: Decision, callee: str, inferred: str | None) -> CallTemplate:
-    written = call_template(source, made.call.text, made.values, made.plan, callee, inferred)
+    written = made.left.written(call_template(source, made.call.text, made.values, made.plan, callee, inferred))
     if made.attached is None:
         return written
     rate, value = made.call.index_of("learning_rate"), made.attached.value
@@ -127,13 +129,13 @@ def _inside(source: Source, made: Decision) -> tuple[Change, ...]:
     """The changes of what the parameters hold."""
     if made.parameters is None or made.plan.target.parameters_argument is None:
         return ()
-    return parameter_changes(source, made.parameters, made.plan, made.site.node)
+    return (*parameter_changes(source, made.parameters, made.plan, made.site.node), *made.left.changes)
 
 
 def _parameter_findings(source: Source, options: Options, made: Decision) -> Iterable[Finding]:
     """What there is to say of the parameters argument."""
     argument = made.call.argument(PARAMETERS)
-    if argument is None:
+    if argument is None or made.call.index_of(PARAMETERS) in made.left.names:
         return ()
     if made.parameters is not None and made.plan.target.parameters_argument is not None:
         return carried_over(source, made.site, options.target, made.parameters, argument.span)
@@ -153,7 +155,8 @@ def _exact_reasons(unit: Unit, made: Decision, inside: Sequence[Change], inferre
     if made.parameters is not None and normalizes_nothing(made.site, unit.tables, made.parameters):
         return tuple(reason for reason in reasons if reason.subject is not Subject.DECAY_FILTER)
     index = made.call.index_of(PARAMETERS)
-    text = parameters_text(unit.source, made.call.text, index, inside) if index is not None else inferred
+    shown = index if index not in made.left.names else None
+    text = parameters_text(unit.source, made.call.text, shown, inside) if shown is not None else inferred
     decay = made.call.argument("l2", "decoupled_decay")
     span = decay.value_span if decay is not None else None
     weight_decay = unit.source.text(span.start, span.end) if span is not None else None

@@ -52,6 +52,11 @@ def test_a_number_where_rates_are_expected_fails_when_the_schedule_is_made() -> 
         run(text)
 
 
+def test_a_group_at_the_rate_of_all_others_follows_it() -> None:
+    groups = "[{'params': net.trainable_params(), 'lr': lr, 'weight_decay': 0.0}]"
+    assert rates(run(f"lr = {RATES}\nopt = nn.SGD({groups}, lr)"), 4) == [*RATES, 0.125]
+
+
 def test_a_name_that_is_bound_again_keeps_the_rates() -> None:
     made = run("lr = [0.5, 0.25]\nopt = nn.SGD(net.trainable_params(), lr)\nlr = [9.0]")
     assert rates(made, 2) == [0.5, 0.25]
