@@ -67,6 +67,9 @@ class Parameters(Record, title="parameters"):
     named: str | None = key("the method that gives them with their names", default=None)
     one_pass: bool = key("what they are given in can be iterated over once only", default=False)
     flag: str | None = key("the attribute that says whether a parameter is trained, where all are given", default=None)
+    trained: str | None = key(
+        "the attribute that says whether a parameter is trained, as all are in `named`", default=None
+    )
     lists: bool = key("a group takes its parameters in a list, and no iterator", default=False)
     idle_groups: tuple[str, ...] = key("keys of groups that train nothing: such a group has no other", default=())
     idle_keys: dict[str, Literal] = key("key of a group -> the value at which it does nothing", default={})
@@ -219,6 +222,7 @@ class Frontier(Record, title="frontier"):
     """
 
     kin: tuple[str, ...] = key("packages whose objects are the framework's own", default=())
+    devices: tuple[str, ...] = key("what names devices, or tells which there are, and does nothing else", default=())
     settings: tuple[str, ...] = key("functions that change what all code of a file means", default=())
     contexts: tuple[str, ...] = key("contexts and decorators that change what code means", default=())
     losses: tuple[str, ...] = key("losses", default=())
@@ -284,6 +288,7 @@ class Facts(Record, title="framework"):
     )
     joined: dict[str, str] = key("package -> version of the first from which it has versions of its own", default={})
     names: dict[str, str] = key("name that stands for a path by convention", default={})
+    imports: tuple[str, ...] = key("submodules that people import from it by their own names", default=())
     words: tuple[str, ...] = key("a file that mentions optimizers has one of these, or any text without", default=())
     class_names: bool = key("the name of a class is such a word, too", default=False)
     short_names: tuple[tuple[str, ...], ...] = key("words that together name optimizers by short names", default=())

@@ -14,6 +14,7 @@ from optmap.source.calls import Span, read_call
 from optmap.source.changes import Change, ConflictError, Delete, Insert, Rename, Replace, Where, extent, wraps
 from optmap.source.comments import with_comments
 from optmap.source.edits import Edit, apply_edits
+from optmap.source.line_breaks import with_breaks
 from optmap.source.slots import SlotWriter
 from optmap.source.statement_layout import StatementLayout
 from optmap.source.templates import Block, CallTemplate
@@ -26,7 +27,8 @@ _OPENING: Final = b" \t\r\n([{=,*:"
 
 def to_edits(source: Source, changes: Iterable[Change]) -> list[Edit]:
     """The edits that changes make of a file, in order and disjoint. Raises ConflictError."""
-    return with_comments(source, [(edit, change) for edit, _, change in merged(_Composer(source, changes).combined())])
+    edits = with_comments(source, [(edit, change) for edit, _, change in merged(_Composer(source, changes).combined())])
+    return with_breaks(source, edits)
 
 
 def edited_text(source: Source, span: Span, changes: Iterable[Change]) -> str:

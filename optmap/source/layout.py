@@ -15,17 +15,19 @@ from optmap.source.text import Source
 LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)?")
 _ENDING: Final = re.compile(rb"\r\n|\r|\n")
 _BLANK: Final = re.compile(rb"(?:[ \t]*(?:\r\n|\r|\n))*")
+_MANY: Final = 9
 _UNIT: Final = re.compile(
     rb"(?:^|[\r\n])([ \t]*)(?:for|while|if|with|def|class|else)\b[^\r\n]*:[^\r\n]*(?:\r\n|\r|\n)([ \t]+)"
 )
 
 
 def line_limit(source: Source) -> int:
-    """How wide the file's own lines are, between what is usual at least and at most."""
+    """How wide the file's own lines are: as PEP 8 says where some come near to that, at most 120 columns."""
     limit: int | None = source.memo.get(line_limit)
     if limit is None:
         widths = (len(line.decode("utf-8", "replace")) for line in source.body.splitlines())
-        limit = source.memo[line_limit] = min(max(88, *widths), 120)
+        widest = min(max(widths, default=0), 120)
+        limit = source.memo[line_limit] = 79 if 72 < widest < 80 else max(88, widest)
     return limit
 
 
@@ -130,9 +132,13 @@ def _line_before(source: Source, offset: int) -> bytes:
     return body[start_of_line(source, end) : offset]
 
 
-def opens_or_blank(source: Source, offset: int) -> bool:
-    """Tell whether a block, a blank line, or nothing, ends in front of the beginning of a line."""
-    return _is_free(source, offset) or _line_before(source, offset).rstrip().endswith(b":")
+def blank_lines(source: Source, offset: int) -> int:
+    """How many blank lines end at the beginning of a line; as many as may be wanted behind what opens a block, or nothing."""
+    count = 0
+    while offset and not _line_before(source, offset).strip():
+        offset -= len(_line_before(source, offset))
+        count += 1
+    return count if offset and not _line_before(source, offset).rstrip().endswith(b":") else _MANY
 
 
 def above_comments(source: Source, statement: ast.stmt) -> int:

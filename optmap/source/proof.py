@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from optmap.source.changes import Change, Delete, Insert, extent
+from optmap.source.compose import edited_text
 from optmap.source.edits import Edit, starts_line
 from optmap.source.expected import Different, Expected
 from optmap.source.layout import first_offset
@@ -79,13 +80,14 @@ def _head(output: bytes) -> bytes:
 
 
 def _missing(source: Source, changes: Sequence[Change], met: set[int]) -> list[Change]:
-    """Changes that were not come across; those inside a statement that goes have no place to be."""
+    """Changes that were not come across, but for those inside a statement that goes and those that change no text."""
     missing = [change for change in changes if hash(change) not in met]
     if not missing:
         return []
     gone = [extent(source, change) for change in changes if isinstance(change, Delete) and hash(change) in met]
     spans = [(change, extent(source, change)) for change in missing]
-    return [change for change, span in spans if not any(s <= span.start and span.end <= e for s, e in gone)]
+    lost = [(change, span) for change, span in spans if not any(s <= span.start and span.end <= e for s, e in gone)]
+    return [change for change, span in lost if edited_text(source, span, [change]) != source.text(*span)]
 
 
 def _inside(source: Source, changes: Iterable[Change], stretch: Stretch) -> list[Change]:

@@ -13,10 +13,10 @@ from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.edits import Edit, line_indent, members_of, remove_members, rest_of_line, start_of_line, starts_line
 from optmap.source.layout import (
     above_comments,
+    blank_lines,
     decorator_removal,
     first_offset,
     indentation_unit,
-    opens_or_blank,
     reindented,
     removal,
     whole_lines,
@@ -24,11 +24,24 @@ from optmap.source.layout import (
 )
 from optmap.source.model import Module
 from optmap.source.slots import SlotWriter
+from optmap.source.syntax import Function
 from optmap.source.templates import Block, Piece
 from optmap.source.text import Source
 
 _INNER: Final = "\n    "
+_FUNCTION: Final = re.compile(r"^def ", re.MULTILINE)
+_PARTED: Final = re.compile(r"(?<!\n)\n\n(?=\S)")
 _BREAK: Final = re.compile(r"\n(?!\n)((?:    )*)")
+
+
+def _apart(pieces: Sequence[Piece], lines: int) -> Sequence[Piece]:
+    """Statements with functions among them, parted by so many blank lines."""
+    if lines == 1 or not any(isinstance(piece, str) and _FUNCTION.search(piece) for piece in pieces):
+        return pieces
+    return [
+        piece[: index == 0] + _PARTED.sub("\n" * (lines + 1), piece[index == 0 :]) if isinstance(piece, str) else piece
+        for index, piece in enumerate(pieces)
+    ]
 
 
 class StatementLayout:
@@ -38,6 +51,7 @@ class StatementLayout:
         self.source = source
         self.slots = slots
         self.deletes = [change for change in changes if isinstance(change, Delete)]
+        self.inserts = [change for change in changes if isinstance(change, Insert)]
         self.deleted = {id(change.node) for change in self.deletes}
         heads = (change.node for change in changes if isinstance(change, Replace))
         self.becoming = {id(node[0] if isinstance(node, tuple) else node) for node in heads}
@@ -60,7 +74,8 @@ class StatementLayout:
         source, anchor = self.source, change.anchor
         indent, newline = line_indent(source, source.start(anchor)), source.newline
         at = first_offset(source, anchor)
-        lines = self._lines(change.template.pieces, anchor, indent)
+        apart = self._apart(anchor)
+        lines = self._lines(_apart(change.template.pieces, apart), anchor, indent)
         if change.where is Where.AFTER:
             at = rest_of_line(source, source.end(anchor)).end
             return Edit(at, at, newline + lines)
@@ -69,9 +84,21 @@ class StatementLayout:
         if change.where is Where.BEFORE:
             return Edit(at, at, lines.removeprefix(indent) + newline + indent)
         at = start_of_line(source, at) if id(anchor) in self.becoming else above_comments(source, anchor)
-        if lines.lstrip().startswith("def ") and not opens_or_blank(source, self._behind_gone(at)):
-            lines = newline + lines
-        return Edit(at, at, lines + newline)
+        closed = isinstance(anchor, Function | ast.ClassDef)
+        if lines.lstrip().startswith("def "):
+            above = (
+                blank_lines(source, self._behind_gone(at)) if change is self._first_above(anchor) else apart * closed
+            )
+            lines = newline * max(apart - above, 0) + lines
+        behind = newline * (apart == 2 and closed and lines.endswith(newline))
+        return Edit(at, at, lines + newline + behind)
+
+    def _apart(self, statement: ast.stmt) -> int:
+        """How many blank lines part functions from what stands beside them."""
+        return 1 + (Module.of(self.source).parent(statement) is self.source.tree and self.source.parts is None)
+
+    def _first_above(self, anchor: ast.stmt) -> Insert:
+        return next(item for item in self.inserts if item.anchor is anchor and item.where is Where.ABOVE)
 
     def _empties_block(self, statement: ast.stmt) -> bool:
         """Tell whether a statement is the first of a block of which nothing is left."""
@@ -104,6 +131,11 @@ class StatementLayout:
             lines = self._lines(pieces, node, indent)
             return [Edit(start_of_line(source, span.start), rest_of_line(source, span.end).end, lines)]
         laid_out = self._indented(pieces, node, indent)
+        if isinstance(laid_out[0], str) and laid_out[0].startswith("def "):
+            apart = self._apart(node)
+            laid_out[0] = (
+                source.newline * max(apart - blank_lines(source, start_of_line(source, span.start)), 0) + laid_out[0]
+            )
         return [*self.slots.in_place(span, laid_out, node), *self._continued(laid_out, indent)]
 
     def _continued(self, pieces: Sequence[Piece], indent: str) -> Iterator[Edit]:

@@ -178,6 +178,7 @@ def tight_slots(pieces: Sequence[Piece], *, expression: bool) -> frozenset[int]:
             loose = isinstance(outer, _LOOSE) and getattr(outer, "func", None) is not inner
             loose = loose or getattr(outer, "slice", None) is inner
             loose = loose or (isinstance(node, ast.Constant) and not isinstance(outer, ast.Attribute))
+            loose = loose or (isinstance(outer, ast.BoolOp) and isinstance(node, ast.Compare | ast.UnaryOp))
             if not loose or isinstance(node, _GREEDY):
                 found.add(id(node))
     return frozenset(found)

@@ -136,16 +136,36 @@ class Places:
 
     def strangers(self, edits: Sequence[Edit]) -> list[Edit]:
         """The edits that belong to no node that a translation changes."""
+        edits = [edit._replace(text=self._unbroken(edit)) for edit in edits]
         paired = {id(edit) for pair in self._wrapped(edits) for edit in pair}
         rules: list[Callable[[Edit], bool]] = [
             self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
-            self._of_a_move, self._of_comments, self._of_an_idle_group, self._of_the_rate_of_a_group, self._of_a_tensor_of_rates, self._of_a_loss_scale,
+            self._of_a_move, self._of_comments, self._of_an_idle_group, self._of_the_rate_of_a_group, self._of_a_tensor_of_rates,
+            self._of_a_loss_scale, self._of_a_break,
         ]  # fmt: skip
         return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
 
     def _in_a_call(self, edit: Edit) -> bool:
         """Within a call that was translated."""
         return any(_within(edit, self.span(node)) for node in self.calls)
+
+    def _of_a_break(self, edit: Edit) -> bool:
+        """Line breaks in a call, with the comma behind its last argument."""
+        blank = not (edit.text + self.body[edit.start : edit.end].decode()).strip(", \t\r\n")
+        return blank and any(
+            isinstance(node, ast.Call | ast.ListComp | ast.DictComp | ast.List | ast.Dict)
+            and _within(edit, self.span(node))
+            for node in self.nodes
+        )
+
+    def _unbroken(self, edit: Edit) -> str:
+        """New code with calls on one line that are spread over several."""
+        if not edit.text.strip():
+            return edit.text
+        behind = self.body[edit.end : edit.end + 1].decode(errors="replace")
+        text = re.sub(r"(?<=\()[\r\n]+[ \t]*|,?[\r\n]+[ \t]*(?=[)\]}])", "", edit.text + behind)
+        text = re.sub(r"(?<=,)[\r\n]+[ \t]*", " ", text)
+        return text[: len(text) - len(behind)]
 
     def _of_comments(self, edit: Edit) -> bool:
         """Comments of the file on lines of their own, where a translation took away what they stood beside; or marks."""
@@ -178,7 +198,7 @@ class Places:
             for right in inserted[index:]:
                 if (left.text, right.text) in BRACKETS and right.start in ends.get(left.start, ()):
                     yield left, right
-            if left.text == "mindspore.ops.stop_gradient(":  # around what a method is called of
+            if left.text.endswith("ops.stop_gradient("):  # around what a method is called of
                 ending = ends.get(left.start, ())
                 yield from ((left, right) for right in edits if right.start in ending and right.text.startswith(")."))
         for node in self.nodes:
@@ -198,6 +218,11 @@ class Places:
             if (edit.start, edit.end) == name and edit.text in ACCESSORS:
                 return True
             if (edit.start, edit.end) == (name[0], end + 2) and edit.text == "trainable_params())":
+                return True
+            picked = self.parents.get(id(self.parents.get(id(node))))
+            if isinstance(picked, ast.comprehension) and edit.start == edit.end and any(
+                re.fullmatch(r"\w+\.requires_grad and \(?|\)", edit.text) and edit.start in self.span(test) for test in picked.ifs
+            ):  # fmt: skip
                 return True
             if edit.start == edit.end == start and edit.text == "((parameter.name, parameter) for parameter in ":
                 return True
@@ -335,10 +360,24 @@ class Places:
             if self.steps and isinstance(node, ast.Assign) and len(node.targets) == 1
             and ast.unparse(node.targets[0]) == re.sub(r"\.(to|cuda|cpu)\([^()]*\)", "", ast.unparse(node.value))
         ]  # fmt: skip
-        return not edit.text and any(
+        devices = [
+            node for node in self.nodes
+            if self.steps and isinstance(node, ast.Assign) and re.search(r"device\(|is_available\(", ast.unparse(node.value))
+        ]  # fmt: skip
+        bare = [
+            node for node in self.nodes
+            if self.steps and isinstance(node, ast.Expr) and re.fullmatch(r"[\w.]+\.(to|cuda|cpu)\([^()]*\)", ast.unparse(node))
+        ]  # fmt: skip
+        gone = [*moves, *devices, *bare]
+        gone += [
+            node
+            for node in self.nodes
+            if isinstance(node, ast.If) and all(item in gone for item in (*node.body, *node.orelse))
+        ]
+        return edit.text in ("", "pass") and any(
             (edit.start, edit.end) == self.lines(node)
             or (edit.start == self.span(node)[0] and self._ends(node, edit.end))
-            for node in moves
+            for node in gone
         )
 
     def _of_an_idle_group(self, edit: Edit) -> bool:

@@ -130,7 +130,7 @@ def test_an_import_that_is_all_of_a_cell_goes() -> None:
     adam = "\nopt = Adam(net.parameters())"
     first, second = "import torch.optim as optim", "from torch.optim import Adam"
     result = translate(notebook(first, second, "net = f()\n" + CALL + adam))
-    assert texts(result.output)[:2] == ["import mindspore", ""]
+    assert texts(result.output)[:2] == ["from mindspore import nn", ""]
     assert json.loads(result.output)["cells"][1]["source"] == [""]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.changes import Change, Delete, Insert, Replace, Where, extent
 from optmap.source.edits import rest_of_line, starts_line
 from optmap.source.layout import first_offset
 from optmap.source.model import How, Module, Variable
@@ -14,6 +14,8 @@ from optmap.source.paths import root_of
 from optmap.source.syntax import Function, statements
 from optmap.source.templates import Template
 from optmap.source.text import Source
+from optmap.translate.constructors.import_places import Places, lines_of
+from optmap.translate.constructors.short_names import shortened
 from optmap.translate.constructors.spelling import NewImport
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.unit import Outcome, Unit
@@ -24,60 +26,61 @@ _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 
 def run(unit: Unit, before: Outcome) -> Outcome:
     """Add the imports that the changes need, and remove those that they leave without a use."""
-    changes = list(before.rewritten)
-    if not any(change.changes for change in changes):
+    if not any(change.changes for change in before.rewritten):
         return before
+    source, module = unit.source, Module.of(unit.source)
+    gone = [node for change in before.rewritten for node in change.gone]
+    lost = _lost(source, gone, written_names(before.changes))
+    before = shortened(module, unit.options.target, before, lost)
+    removed = removal_changes(module, lost)
+    needed = list(dict.fromkeys(new for change in before.rewritten for new in change.needed))
+    if not needed:
+        return before._replace(imports=tuple(removed))
+    first = min(extent(source, change).start for item in before.rewritten if item.needed for change in item.changes)
     sites = [item.site for item in (*before.optimizers, *before.schedules)]
-    needed = [new for change in changes for new in change.needed]
-    gone = [node for change in changes for node in change.gone]
-    added = import_changes(unit.source, needed, sites)
-    removed = removal_changes(unit.source, gone, written_names(before.changes))
+    near = _replaced(module, sites, first)
+    leaving = {id(change.node) for change in removed}
+    if source.parts is not None and source.parts.anchors:
+        added = _in_cells(source, needed, sites)
+    else:
+        added = Places(source, first, near, leaving).changes(needed)
     return before._replace(imports=(*added, *removed))
 
 
-def import_changes(source: Source, needed: Iterable[NewImport], replaced: Sequence[CallSite]) -> list[Change]:
-    """Insert the imports after the docstring and the `__future__` imports; in cells, beside those that they replace."""
-    lines = [Template(new.text) for new in dict.fromkeys(needed)]
-    if not lines:
-        return []
-    if source.parts is not None and source.parts.anchors:
-        at = _beside(source, source.parts.anchors, replaced)
-        found = (node for node in statements(source.tree.body) if isinstance(node, ast.stmt))
-        anchor = next(node for node in found if first_offset(source, node) == at)
-        return [Insert(anchor, Where.BEFORE, line) for line in lines]
-    following, previous = _anchor(source)
-    if following is not None:
-        return [Insert(following, Where.BEFORE, line) for line in lines]
-    assert previous is not None
-    return [Insert(previous, Where.AFTER, line) for line in lines]
+def _replaced(module: Module, sites: Sequence[CallSite], first: int) -> ast.stmt | None:
+    """The last of the module's own imports in front of an offset that gave a callee its name."""
+    return max(
+        (item for item in _imports_of(module, sites) if module.parent(item) is module.tree and module.source.end(item) <= first),
+        key=module.source.start, default=None,
+    )  # fmt: skip
+
+
+def _imports_of(module: Module, sites: Iterable[CallSite]) -> Iterator[ast.stmt]:
+    """The imports that gave callees their names."""
+    variables = {module.variable(root) for site in sites if (root := root_of(site.callee)) is not None}
+    bindings = (binding for variable in variables if variable is not None for binding in variable.bindings)
+    return (module.statement(item.target) for item in bindings if item.how is How.IMPORT)
+
+
+def _in_cells(source: Source, needed: Iterable[NewImport], replaced: Sequence[CallSite]) -> list[Change]:
+    """Insert imports beside one that they replace."""
+    assert source.parts is not None
+    at = _beside(source, source.parts.anchors, replaced)
+    found = (node for node in statements(source.tree.body) if isinstance(node, ast.stmt))
+    anchor = next(node for node in found if first_offset(source, node) == at)
+    return [Insert(anchor, Where.BEFORE, Template(text)) for text in lines_of(needed)]
 
 
 def _beside(source: Source, anchors: Sequence[int], replaced: Sequence[CallSite]) -> int:
     """Of the anchors before the first call, that of an import which gave a callee its name, or else the best one."""
     first = min(source.start(site.node) for site in replaced)
     before = [at for at in anchors if at <= first] or anchors[:1]
-    module = Module.of(source)
-    variables = {module.variable(root) for site in replaced if (root := root_of(site.callee)) is not None}
-    bindings = (binding for variable in variables if variable is not None for binding in variable.bindings)
-    starts = {source.start(module.statement(item.target)) for item in bindings if item.how is How.IMPORT}
+    starts = {source.start(item) for item in _imports_of(Module.of(source), replaced)}
     return next((at for at in before if at in starts and not _kept(source, at)), before[0])
 
 
 def _kept(source: Source, offset: int) -> bool:
     return source.parts is not None and any(first <= offset < last for first, last in source.parts.kept)
-
-
-def _anchor(source: Source) -> tuple[ast.stmt | None, ast.stmt | None]:
-    """Return the statement before which an import goes and the one before it."""
-    previous: ast.stmt | None = None
-    for index, statement in enumerate(source.tree.body):
-        docstring = index == 0 and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) \
-            and isinstance(statement.value.value, str)  # fmt: skip
-        future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
-        if not docstring and not future:
-            return statement, previous
-        previous = statement
-    return None, previous
 
 
 def written_names(changes: Iterable[Change]) -> frozenset[str]:
@@ -87,20 +90,23 @@ def written_names(changes: Iterable[Change]) -> frozenset[str]:
     return frozenset(name for piece in pieces for name in _NAME.findall(piece))
 
 
-def removal_changes(source: Source, left: Iterable[ast.expr], written: Collection[str] = ()) -> list[Change]:
-    """Remove imports that nothing uses any more once the given references to what they import have gone.
-
-    New code uses names that are `written`.
-    """
+def _lost(source: Source, left: Iterable[ast.expr], written: Collection[str]) -> list[Variable]:
+    """What imports bind that nothing uses any more once the given references have gone; new code uses what is `written`."""
     module = Module.of(source)
     roots = {id(root): root for node in left if (root := root_of(node)) is not None}
-    variables = {variable for root in roots.values() if (variable := module.variable(root)) is not None}
+    variables = dict.fromkeys(variable for root in roots.values() if (variable := module.variable(root)) is not None)
+
+    def is_used(name: str) -> bool:
+        return name in written or any(id(node) not in roots for node in module.names(name))
+
+    return [item for item in variables if not is_used(item.text) and _is_removable(source, module, item)]
+
+
+def removal_changes(module: Module, lost: Iterable[Variable]) -> list[Delete]:
+    """Remove the imports of what is used no more."""
     gone: dict[ast.AST | None, list[ast.AST]] = {}
-    for variable in variables:
-        used = variable.text in written or any(id(node) not in roots for node in module.names(variable.text))
-        if not used and _is_removable(source, module, variable):
-            for binding in variable.bindings:
-                gone.setdefault(module.parent(binding.target), []).append(binding.target)
+    for binding in (binding for variable in lost for binding in variable.bindings):
+        gone.setdefault(module.parent(binding.target), []).append(binding.target)
     return [change for statement, names in gone.items() for change in _without(statement, names)]
 
 
@@ -140,7 +146,7 @@ def _hides_cookie(source: Source, statement: ast.stmt) -> bool:
     return statement.lineno <= 2 and any(_COOKIE.match(line) for line in following.splitlines()[:2])
 
 
-def _without(statement: ast.AST | None, names: Sequence[ast.AST]) -> list[Change]:
+def _without(statement: ast.AST | None, names: Sequence[ast.AST]) -> list[Delete]:
     assert isinstance(statement, ast.Import | ast.ImportFrom)
     if len(names) == len(statement.names):
         return [Delete(statement)]

@@ -28,7 +28,8 @@ def changes_again(
         for chain in _called(change):
             if chain[-1] not in names:
                 continue
-            paths = paths_of(module, chain[0], _place(change)) or {imported.get(chain[0])}
+            new = imported.get(chain[0])
+            paths = {new} if new is not None else paths_of(module, chain[0], _place(change))
             apis = [tables.api_at(".".join((path, *chain[1:]))) for path in paths if path is not None]
             if any(api is not None and api.framework in sources for api in apis):
                 found.append(change)

@@ -13,13 +13,16 @@ from optmap.values import NamedTuple
 
 
 class NewImport(NamedTuple):
-    """An import that the file needs: `import path`, or `import path as name`."""
+    """An import that the file needs: `import path`, `import path as name`, or `from package import name`."""
 
     path: str
     name: str
 
     @property
     def text(self) -> str:
+        package, _, name = self.path.rpartition(".")
+        if package and name == self.name:
+            return f"from {package} import {name}"
         return f"import {self.path}" if self.path == self.name else f"import {self.path} as {self.name}"
 
 

@@ -90,12 +90,33 @@ class _Changes:
             return
         plain = (*self.found.accessors, *self.found.asked)
         named = call.func.attr == old.named and any(call is other for other in plain)
+        if named and self._picked(call, call.func):
+            return
         if named and new.own_names:
             text = f"((parameter.name, parameter) for parameter in $model.{new.trainable}())"
             self.changes.append(Replace(call, template(text, model=call.func.value)))
         else:
             wanted = new.named if named and new.named is not None else new.trainable
             self.changes.append(Rename(call.func, wanted))
+
+    def _picked(self, call: ast.Call, accessor: ast.Attribute) -> bool:
+        """`[p for n, p in X.named_parameters() if ...]`: pick among all parameters, of those that are trained."""
+        clause = Module.of(self.source).parent(call)
+        if (
+            self.new.named is None
+            or self.new.trained is None
+            or not isinstance(clause, ast.comprehension)
+            or not clause.ifs
+        ):
+            return False
+        target = clause.target
+        if not isinstance(target, ast.Tuple) or len(target.elts) != 2 or not isinstance(target.elts[1], ast.Name):
+            return False
+        self.changes.append(Rename(accessor, self.new.named))
+        asked = f"{target.elts[1].id}.{self.new.trained}"
+        if not any(ast.unparse(part) == asked for test in clause.ifs for part in _conjuncts(test)):
+            self.changes.append(Replace(clause.ifs[0], template(f"{asked} and $test", test=clause.ifs[0])))
+        return True
 
     def _key(self, entry: GroupEntry) -> None:
         key = entry.key
@@ -124,6 +145,10 @@ class _Changes:
             return False
         self.changes.append(Replace(call, template("$kept", kept=call.args[1])))
         return True
+
+
+def _conjuncts(test: ast.expr) -> list[ast.expr]:
+    return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
 
 
 def _different(nodes: Iterable[_Node]) -> list[_Node]:

@@ -156,7 +156,7 @@ class GraphWriter:
         if b"#" in self.source.body[start:end]:
             raise NotPlain(Why.COMMENT_IN_LOSS, line=statement.lineno)
         result = f"return {self.module}{path}({predictions}, {labels}{more})"
-        self.changes.append(Replace(statement, Template(f"def {node.name}():\n    {result}\n")))
+        self.changes.append(Replace(statement, Template(f"def {node.name}():\n    {result}\n\n")))
 
     def _node_value(self, node: ast.expr) -> str:
         assert isinstance(node, ast.Name)

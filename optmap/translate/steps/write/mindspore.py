@@ -63,7 +63,7 @@ def rewrite_steps(
             drop_flags(plan, changes)
     if heads:
         report_rest(training.module, changes, names.done, unit.options.target)
-    rewritten = without_leftovers(training.module, changes.changes)
+    rewritten = without_leftovers(names, framework.facts)
     needed, gone = list(changes.needed), list(changes.gone)
     gone += (head.func for head in heads if isinstance(head, ast.Call))
     rewritten += map(Delete, names.compiled)

@@ -121,7 +121,7 @@ class _Retarget:
         """What runs under gradients, a forward part or the forward function, and what models compute in front of it."""
         plan = step.plan
         if plan is None:
-            return [step.called.function] if step.called is not None else []
+            return [step.called.function] if step.called is not None and step.called.function is not None else []
         found: list[ast.AST] = [node for node in (*plan.region, plan.value) if hasattr(node, "lineno")]
         made: set[str] = set()
         front = computing(self.module.block(plan.backward)[0], plan.backward) if plan.head is None else ()
