@@ -22,7 +22,7 @@ def run(request: Request) -> int:
         print(_whole(codes[0]))
         return 0
     for code in codes:
-        print(f"{code.id}  {WORDS[code.severity]:<7}  {code.name:<32}  {code.meaning}")
+        print(f"{code.id}  {WORDS[code.severity]:<7}  {code.name:<32}  {code.texts.meaning}")
     return 0
 
 
@@ -36,14 +36,12 @@ def _find(wanted: str) -> Code:
 
 
 def _as_dict(code: Code) -> dict[str, str]:
-    return {
-        "code": code.id, "name": code.name, "severity": str(code.severity), "meaning": code.meaning,
-        "example": code.example, "remedy": code.remedy,
-    }  # fmt: skip
+    return {"code": code.id, "name": code.name, "severity": str(code.severity), **code.texts._asdict()}
 
 
 def _whole(code: Code) -> str:
+    meaning, example, remedy = code.texts
     return (
-        f"{code.id} {code.name} ({WORDS[code.severity]})\n\n{code.meaning}\n\nExample: {code.example}\nRemedy:  {code.remedy}\n"
+        f"{code.id} {code.name} ({WORDS[code.severity]})\n\n{meaning}\n\nExample: {example}\nRemedy:  {remedy}\n"
         f"Silence: # optmap: ignore[{code.id}]"
     )

@@ -39,14 +39,15 @@ def translation_sarif(files: Sequence[tuple[str, FileResult]]) -> str:
 
 
 def _rule(code: Code) -> dict[str, Any]:
+    meaning, example, remedy = code.texts
     return {
         "id": code.id,
         "name": "".join(word.capitalize() for word in code.name.split("-")),
         "shortDescription": {"text": code.name.replace("-", " ")},
-        "fullDescription": {"text": code.meaning},
+        "fullDescription": {"text": meaning},
         "help": {
-            "text": f"{code.meaning}\n\nExample: {code.example}\n\nRemedy: {code.remedy}\n\nSee `optmap rules {code.id}`.",
-            "markdown": f"**{code.meaning}**\n\n- Example: ``{code.example}``\n- What to do: {code.remedy}",
+            "text": f"{meaning}\n\nExample: {example}\n\nRemedy: {remedy}\n\nSee `optmap rules {code.id}`.",
+            "markdown": f"**{meaning}**\n\n- Example: ``{example}``\n- What to do: {remedy}",
         },
         "defaultConfiguration": {"level": _LEVELS[code.severity]},
     }

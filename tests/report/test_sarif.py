@@ -183,8 +183,8 @@ def test_every_diagnostic_is_a_result(files: list[tuple[str, FileResult]]) -> No
 def test_rules_say_what_the_codes_mean(files: list[tuple[str, FileResult]]) -> None:
     for rule in report(files)["tool"]["driver"]["rules"]:
         code = CODES[rule["id"]]
-        assert rule["fullDescription"]["text"] == code.meaning
-        assert code.remedy in rule["help"]["text"]
+        assert rule["fullDescription"]["text"] == code.texts.meaning
+        assert code.texts.remedy in rule["help"]["text"]
         assert rule["help"]["text"].endswith(f"See `optmap rules {code.id}`.")
         assert "http" not in rule["help"]["text"]
 
