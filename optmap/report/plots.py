@@ -60,9 +60,7 @@ def drift_plot(runs: Sequence[tuple[str, Sequence[float]]], levels: Sequence[tup
         place = low if value <= 0 else math.log10(value) if math.isfinite(value) else high
         return _up((min(max(place, low), high) - low) / (high - low))
 
-    lines = [
-        Line(_path(values, steps, up), label, look) for (label, values), look in zip(runs, ("one", "two"), strict=False)
-    ]
+    lines = _runs(runs, steps, up)
     lines += [Line(_level(up(value)), label, "level") for label, value in levels]
     ticks = tuple(Tick(up(10.0**power), f"1e{power}") for power in range(low, high + 1, every))
     return Plot("Drift per step, on a logarithmic scale", _ends(runs), tuple(lines), _across(steps), ticks)
@@ -77,11 +75,10 @@ def distance_plot(runs: Sequence[tuple[str, Sequence[float]]]) -> Plot:
     def up(value: float) -> float:
         return _up(min(value / high, 1.0) if math.isfinite(value) else 1.0)
 
-    lines = tuple(
-        Line(_path(values, steps, up), label, look) for (label, values), look in zip(runs, ("one", "two"), strict=False)
-    )
     ticks = tuple(Tick(up(high * part), f"{high * part:.2g}") for part in (0, 0.5, 1))
-    return Plot("Distance of the weights from their start", _ends(runs), lines, _across(steps), ticks)
+    return Plot(
+        "Distance of the weights from their start", _ends(runs), tuple(_runs(runs, steps, up)), _across(steps), ticks
+    )
 
 
 def _runs(runs: Sequence[tuple[str, Sequence[float]]], steps: int, up: Scale) -> list[Line]:

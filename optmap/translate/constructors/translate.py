@@ -111,7 +111,7 @@ class CallTranslation:
         if self.parameters.sums:
             from optmap.translate.parameters.checks import sum_message
 
-            return _finding(INVALID_CALL, sum_message(self.site, self.parameters.sums[0]), at)
+            return _finding(INVALID_CALL, sum_message(self.parameters.sums[0]), at)
         return None
 
     def _refused_schedule(self) -> Finding | None:

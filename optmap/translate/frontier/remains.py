@@ -15,8 +15,8 @@ from optmap.translate.findings import Finding
 from optmap.translate.frontier.listing import Item, foremost, listed, short
 from optmap.translate.frontier.origins import Origin, Origins
 from optmap.translate.frontier.sorts import Sort
-from optmap.translate.parameters.inferred import models_in_use
 from optmap.translate.parameters.reader import read_parameters
+from optmap.translate.parameters.training import models_in_use
 from optmap.translate.unit import Outcome, Unit
 
 _CALLED: Final = {Sort.LOSS: "the loss", Sort.SCHEDULE: "the schedule", Sort.DATA: "the data"}

@@ -57,7 +57,7 @@ def inexpressible(
     return None
 
 
-def sum_message(site: CallSite, node: ast.BinOp) -> str:
+def sum_message(node: ast.BinOp) -> str:
     """Say that the parts of a sum are iterators, and how they are put together."""
     listed = [
         item.args[0] if isinstance(item, ast.Call) and called(item) == "list" else item

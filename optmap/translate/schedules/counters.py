@@ -144,12 +144,12 @@ class Counters:
             call = self.module.parent(parent) if isinstance(parent, ast.keyword) else parent
             method = self.module.parent(parent) if isinstance(parent, ast.Attribute) else None
             sets = isinstance(parent, ast.Attribute) and parent.attr in _SETS and isinstance(method, ast.Call)
-            passed = isinstance(call, ast.Call) and call.func is not use and not self._leaves(call, use)
+            passed = isinstance(call, ast.Call) and call.func is not use and not self._leaves(call)
             if sets or passed or isinstance(parent, ast.AugAssign):
                 return f"line {use.lineno} may change {text} as well"
         return None
 
-    def _leaves(self, call: ast.Call, counter: ast.expr) -> bool:
+    def _leaves(self, call: ast.Call) -> bool:
         """Tell whether a call that gets a counter only counts a step in it, or reads it."""
         if any(call is step for step in self.steps):
             return True

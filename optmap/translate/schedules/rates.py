@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from enum import Enum, auto
 from typing import Final
 
 from optmap.diagnostics import SCHEDULE_STEPS
@@ -22,9 +21,9 @@ from optmap.translate.constructors.learning_rate import RateKind, learning_rate_
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.parameters.groups import called
 from optmap.translate.schedules.attach import Place, has_own_lines, place_of
 from optmap.translate.schedules.owners import rate_node
+from optmap.translate.schedules.rate_sort import Sort, Sorts
 from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.translate import Taken, shadowed
 from optmap.translate.unit import Unit
@@ -32,9 +31,6 @@ from optmap.values import NamedTuple
 
 _EFFECTS: Final = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 _ATOMS: Final = (ast.Name, ast.Attribute, ast.Call)
-_NUMBERS: Final = ("float", "int", "round", "abs", "min", "max", "pow")
-_SAME: Final = ("array", "asarray", "Tensor", "tensor", "Parameter", "list", "tuple")
-"""Functions that hold what they are given: a number, or one for each step."""
 
 
 class _TakenError(Exception):
@@ -55,15 +51,6 @@ class Attached(NamedTuple):
     names: Mapping[tuple[int, str], str] = {}
 
 
-class _Sort(Enum):
-    """What an expression gives, as far as can be seen."""
-
-    NUMBER = auto()
-    RATES = auto()
-    EITHER = auto()
-    SCHEDULE = auto()
-
-
 def unmovable(source: Source, node: ast.expr, place: Place) -> str | None:
     """Why an argument must not be evaluated behind the optimizer's statement rather than in it."""
     inside = list(ast.walk(node))
@@ -73,21 +60,6 @@ def unmovable(source: Source, node: ast.expr, place: Place) -> str | None:
     if any(isinstance(item, ast.Name | ast.Attribute) and ast.unparse(item) == place.optimizer for item in inside):
         return f"{place.optimizer} is another object behind the call"
     return None
-
-
-_KINDS: Final = {
-    RateKind.ARRAY: _Sort.RATES,
-    RateKind.RETURNED: _Sort.RATES,
-    RateKind.OBJECT: _Sort.SCHEDULE,
-    RateKind.OWN_SCHEDULE: _Sort.SCHEDULE,
-}
-
-
-def _joined(sorts: set[_Sort | None]) -> _Sort | None:
-    """What one of several values is."""
-    if len(sorts) == 1:
-        return next(iter(sorts))
-    return _Sort.EITHER if sorts and sorts <= {_Sort.NUMBER, _Sort.RATES, _Sort.EITHER} else None
 
 
 def attach_rates(unit: Unit, site: CallSite, node: ast.expr, taken: Taken) -> Attached | str | None:
@@ -106,14 +78,14 @@ class _Rates:
         self.tables = unit.tables
         self.target = unit.options.target
         self.others = frozenset(id(rate_node(other)) for other in unit.sites.calls)
-        self.seen: set[int] = set()
+        self.sorts = Sorts(site, unit.tables)
 
     def attached(self, node: ast.expr, taken: Taken) -> Attached | str | None:
-        held = self._held(node)
-        sort = self._sort(node)
-        if sort is _Sort.NUMBER and held is not None:
+        held = self.sorts.held(node)
+        sort = self.sorts.sort(node)
+        if sort is Sort.NUMBER and held is not None:
             return Attached(copied(held), (), self._around(node))
-        if sort in (None, _Sort.NUMBER) or self.target.facts.schedules.only != "attached":
+        if sort in (None, Sort.NUMBER) or self.target.facts.schedules.only != "attached":
             return None
         place = place_of(self.source, self.module, self.site, taken)
         reason = place if isinstance(place, str) else unmovable(self.source, node, place)
@@ -136,14 +108,14 @@ class _Rates:
         return spelling.text
 
     def _written(
-        self, node: ast.expr, sort: _Sort | None, held: ast.expr | None, place: Place, path: str,
+        self, node: ast.expr, sort: Sort | None, held: ast.expr | None, place: Place, path: str,
         needed: dict[NewImport, None],
     ) -> Attached:  # fmt: skip
         rates = node if held is None else held
         freed, gone = self._freed(node)
         head, name = self._head(rates, sort, freed, needed)
         value = f"{name}[min(step, len({name}) - 1)]"
-        if sort is _Sort.SCHEDULE:
+        if sort is Sort.SCHEDULE:
             made, kind = (self._spelled(f"mindspore.{each}", node, needed) for each in ("Tensor", "int32"))
             value = f"{name}({made}([step], {kind}))"
         own = f"{place.scheduler} = {self._spelled(path, node, needed)}"
@@ -161,28 +133,21 @@ class _Rates:
         )
 
     def _head(
-        self, rates: ast.expr, sort: _Sort | None, freed: tuple[Change, ...], needed: dict[NewImport, None]
+        self, rates: ast.expr, sort: Sort | None, freed: tuple[Change, ...], needed: dict[NewImport, None]
     ) -> tuple[str, str]:
         """How the function of the step begins, and what it calls the rates: a name of the file where that lasts."""
         what = learning_rate_object(self.site, rates, self.tables) if not freed else None
         tensor = what is not None and what.kind is RateKind.FRAMEWORK_VALUE
-        if sort is _Sort.EITHER:
+        if sort is Sort.EITHER:
             return f"lambda step, rates={self._spelled('numpy.ravel', rates, needed)}($rates)", "rates"
         unstable = Stability(self.module).unstable(self.site, [rates], [self.site])
         if isinstance(rates, ast.Name) and unstable is None and not tensor:
             return "lambda step", rates.id
-        name = "rates" if sort is _Sort.RATES else "rate"
+        name = "rates" if sort is Sort.RATES else "rate"
         slot = "$rates" if not tensor else "$rates.asnumpy()" if isinstance(rates, _ATOMS) else "($rates).asnumpy()"
         return f"lambda step, {name}={slot}", name
 
     # The tensor that nothing needs any more
-
-    def _held(self, node: ast.expr) -> ast.expr | None:
-        """What an expression does nothing but put into a tensor of the source framework."""
-        if not isinstance(node, ast.Call) or not node.args or isinstance(node.args[0], ast.Starred):
-            return None
-        tensor = any(path in self.tables.rate_objects for path in self.module.paths(node.func) if path is not None)
-        return node.args[0] if tensor else None
 
     def _around(self, node: ast.expr) -> tuple[ast.expr, ...]:
         """The references that go with a tensor."""
@@ -196,7 +161,7 @@ class _Rates:
         gone: list[ast.expr] = []
         for binding in self.module.in_force(variable, node) if variable is not None else ():
             value = binding.value if binding.how is How.ASSIGNED else None
-            held = self._held(value) if value is not None else None
+            held = self.sorts.held(value) if value is not None else None
             assert variable is not None
             used = self.module.uses_of(variable, binding)
             if value is None or held is None:
@@ -210,57 +175,3 @@ class _Rates:
             made.append(Delete(statement) if same and alone else Replace(value, copied(held)))
             gone += self._around(value)
         return tuple(made), tuple(gone)
-
-    # What the expression is
-
-    def _sort(self, node: ast.expr) -> _Sort | None:
-        """What all values of an expression are."""
-        reaching = self.module.reaching(node, calls=False)
-        values = (item for item in reaching.values if not (isinstance(item, ast.Constant) and item.value is None))
-        found = {self._of(value) for value in values if id(value) not in self.seen}
-        return _joined(found | (set() if reaching.complete else {_Sort.EITHER}))
-
-    def _of(self, node: ast.expr) -> _Sort | None:
-        self.seen.add(id(node))
-        found = self._value(node)
-        self.seen.discard(id(node))
-        return found
-
-    def _value(self, node: ast.expr) -> _Sort | None:
-        if isinstance(node, ast.Constant):
-            return _Sort.NUMBER if isinstance(node.value, int | float) else None
-        if isinstance(node, ast.List | ast.Tuple | ast.ListComp):
-            return _Sort.RATES
-        if isinstance(node, ast.BinOp):
-            sides = {self._sort(node.left), self._sort(node.right)}
-            if sides <= {_Sort.NUMBER, _Sort.RATES, _Sort.EITHER}:
-                return _Sort.RATES if _Sort.RATES in sides else _joined(sides)
-            return None
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-            return self._sort(node.value)
-        if isinstance(node, ast.Call):
-            return self._call(node)
-        return _Sort.EITHER if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else None
-
-    def _call(self, node: ast.Call) -> _Sort | None:
-        name, held = called(node), self._held(node)
-        if isinstance(node.func, ast.Name) and name in _NUMBERS and self.module.is_builtin(name, node):
-            return _Sort.NUMBER
-        if held is not None or (name in _SAME and node.args):
-            found = self._sort(node.args[0])
-            made = self.module.reaching(node.args[0], calls=False).values  # tensors are made of what functions give
-            if found is None and held is not None:
-                return _Sort.RATES if made and all(map(self._is_function, made)) else _Sort.EITHER
-            return found
-        function = self.module.function(node)
-        returned = self.module.returns(function) if function is not None else ()
-        sort = _joined({self._sort(value) for value in returned})
-        what = learning_rate_object(self.site, node, self.tables) if sort is None else None
-        if sort is not None or what is not None:
-            return sort or _KINDS.get(what.kind if what is not None else RateKind.LIST)
-        asked = isinstance(node.func, ast.Attribute) and node.func.attr != "item"
-        return self._sort(node.func.value) if asked and isinstance(node.func, ast.Attribute) else None
-
-    def _is_function(self, node: ast.expr) -> bool:
-        """Tell whether an expression is the call of a function of another file."""
-        return isinstance(node, ast.Call) and self.module.function(node) is None and self._of(node) is None

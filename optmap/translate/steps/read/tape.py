@@ -16,7 +16,8 @@ from optmap.source.edits import rest_of_line
 from optmap.source.model import How, Module
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain
-from optmap.translate.parameters.inferred import applied, infer_parameters
+from optmap.translate.parameters.inferred import infer_parameters
+from optmap.translate.parameters.training import applied
 from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
 from optmap.translate.steps.read.plan import Plan
