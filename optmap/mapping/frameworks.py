@@ -228,6 +228,13 @@ class Frontier(Record, title="frontier"):
     losses: tuple[str, ...] = key("losses", default=())
     schedules: tuple[str, ...] = key("learning-rate schedules", default=())
     data: tuple[str, ...] = key("what gives batches of tensors", default=())
+    batches: tuple[str, ...] = key(
+        "import paths of what gives nothing but batches of tensors when a loop runs over it", default=()
+    )
+    own_batches: tuple[str, ...] = key("arguments with which they give something else", default=())
+    batched: tuple[str, ...] = key("methods of `data` of which the same is true", default=())
+    array: str | None = key("the numpy array of a {tensor}", default=None)
+    tensor: str | None = key("the tensor of a numpy {array}", default=None)
     models: tuple[str, ...] = key("layers, models and their base classes", default=())
     plain: tuple[str, ...] = key("what gives numbers, text, arrays or nothing", default=())
     members: tuple[str, ...] = key("members of tensors and models that give numbers, text or arrays", default=())

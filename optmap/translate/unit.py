@@ -112,13 +112,15 @@ class Tied(NamedTuple):
 class Rewritten(NamedTuple):
     """Changes that belong together, the imports that they need, and the references that go away with them.
 
-    `members` are refused together where they cannot be proved.
+    `members` are refused together where they cannot be proved. `bridged` are the ids of names that a conversion gives values of
+    the target.
     """
 
     members: tuple[ast.expr, ...]
     changes: tuple[Change, ...]
     needed: tuple[NewImport, ...] = ()
     gone: tuple[ast.expr, ...] = ()
+    bridged: frozenset[int] = frozenset()
 
 
 class Translation(NamedTuple):

@@ -141,13 +141,25 @@ class Places:
         rules: list[Callable[[Edit], bool]] = [
             self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
             self._of_a_move, self._of_comments, self._of_an_idle_group, self._of_the_rate_of_a_group, self._of_a_tensor_of_rates,
-            self._of_a_loss_scale, self._of_a_break,
+            self._of_a_loss_scale, self._of_a_break, self._of_a_conversion,
         ]  # fmt: skip
         return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
 
     def _in_a_call(self, edit: Edit) -> bool:
         """Within a call that was translated."""
         return any(_within(edit, self.span(node)) for node in self.calls)
+
+    def _of_a_conversion(self, edit: Edit) -> bool:
+        """A batch that is made the target's in a loop of a rewritten step, or of an evaluation."""
+        made = _parsed(edit.text)
+        converts = made is not None and len(made) == 1 and isinstance(made[0], ast.Assign) and ".numpy()" in edit.text
+        loops = [node for node in self.nodes if isinstance(node, ast.For)]
+        return (
+            converts
+            and bool(self.steps)
+            and edit.start == edit.end
+            and any(_within(edit, self.lines(node)) for node in loops)
+        )
 
     def _of_a_break(self, edit: Edit) -> bool:
         """Line breaks in a call, with the comma behind its last argument."""

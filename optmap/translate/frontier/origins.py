@@ -72,16 +72,18 @@ _GIVEN: Final = {Sort.PLAIN: _PLAIN, Sort.DATA: Value(frozenset({Origin.DATA}))}
 class Origins:
     """Answers for one file. `gone` are the ids of references to the sources that the changes replace.
 
-    Those in `made` are the classes of optimizers and schedules, of which other findings speak.
+    `bridged` are those of names that are given the target's values. Those in `made` are the classes of optimizers and schedules,
+    of which other findings speak.
     """
 
     def __init__(
         self, module: Module, tables: MappingSet, sources: Collection[Framework], target: Framework,
-        gone: Collection[int], made: Collection[int],
+        gone: Collection[int], made: Collection[int], bridged: Collection[int] = (),
     ) -> None:  # fmt: skip
         self.module = module
         self.gone = gone
         self.made = made
+        self.bridged = bridged
         self.by_root = {root: item for item in sources for root in roots_of(tables, item)}
         self.renames = target.facts.steps.renames
         self.target = frozenset(roots_of(tables, target))
@@ -192,6 +194,8 @@ class Origins:
 
     def _binding(self, binding: Binding) -> Value:
         how, value = binding.how, binding.value
+        if id(binding.target) in self.bridged:
+            return _TARGET
         if how is How.PARAMETER and isinstance(binding.target, ast.arg):
             passed = self.module.passed(binding.target)
             other = [self._annotated(binding.target)] if passed.unknown is not None else []

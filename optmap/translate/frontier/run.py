@@ -38,7 +38,8 @@ def _origins(unit: Unit, outcome: Outcome) -> Origins:
     sources = list(dict.fromkeys(site.api.framework for site in sites))
     gone = {id(node) for item in outcome.rewritten for node in item.gone}
     made = {id(site.callee) for site in sites}
-    return Origins(Module.of(unit.source), unit.tables, sources, unit.options.target, gone, made)
+    bridged = frozenset[int]().union(*(item.bridged for item in outcome.steps))
+    return Origins(Module.of(unit.source), unit.tables, sources, unit.options.target, gone, made, bridged)
 
 
 def _findings(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[Item]) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ from optmap.values import NamedTuple
 class StepOutcome(NamedTuple):
     """What is reported of the steps, and how they change. `gone` are references to the source framework that go away.
 
-    `settled` are calls that other passes have findings for, and that a rewritten step made obsolete.
+    `settled` are calls that other passes have findings for, and that a rewritten step made obsolete. `bridged` are the ids of
+    names that a conversion gives the target's tensors.
     """
 
     findings: Sequence[Finding]
@@ -22,3 +23,4 @@ class StepOutcome(NamedTuple):
     needed: Sequence[NewImport] = ()
     gone: Sequence[ast.expr] = ()
     settled: Sequence[ast.expr] = ()
+    bridged: frozenset[int] = frozenset()

@@ -56,7 +56,7 @@ def run(unit: Unit, before: Outcome) -> Outcome:
         mentions=tuple(item for item in before.mentions if offset_of(unit.source, item.node) not in settled),
     )
     if outcome.changes or outcome.needed or outcome.gone:
-        made = Rewritten((), tuple(outcome.changes), tuple(outcome.needed), tuple(outcome.gone))
+        made = Rewritten((), tuple(outcome.changes), tuple(outcome.needed), tuple(outcome.gone), outcome.bridged)
         after = after._replace(steps=(made,))
     unproved = [veto.finding] if veto is not None and veto.finding is not None else []
     return after.reporting([*outcome.findings, *unproved])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -91,17 +91,21 @@ def joined(values: Iterable[Value]) -> Value:
 
 
 class Kinds:
-    """Answers for one file. `models` are the ids of its classes that become models, `tensors` hold results of a step."""
+    """Answers for one file. `models` are the ids of its classes that become models, `tensors` hold results of a step.
+
+    `bridged` are the ids of names that are given tensors of the target.
+    """
 
     def __init__(
         self, module: Module, table: Table, roots: frozenset[str], path: Path, models: Iterable[int],
-        tensors: Iterable[Variable] = (),
+        tensors: Iterable[Variable] = (), bridged: Collection[int] = (),
     ) -> None:  # fmt: skip
         self.module = module
         self.table = table
         self.roots = roots
         self.path = path
         self.models = frozenset(models)
+        self.bridged = bridged
         self.tensors = frozenset(tensors)
         self._known: dict[int, Value | None] = {}
         self._deep = 0
@@ -195,6 +199,8 @@ class Kinds:
 
     def _binding(self, binding: Binding, others: Iterable[Binding]) -> Value:
         how, value, target = binding.how, binding.value, binding.target
+        if id(target) in self.bridged:
+            return TENSOR
         if how is How.PARAMETER and isinstance(target, ast.arg):
             return self._parameter(target)
         if how is How.DEFINITION:

@@ -57,8 +57,10 @@ class NameRewriter:
         self.changes = NameChanges()
         self.models: dict[int, tuple[str, str]] = {}
 
-    def run(self, tensors: Iterable[Variable], recorded: Iterable[ast.AST]) -> NameChanges:
-        """`tensors` are variables that hold results of a rewritten step.
+    def run(
+        self, tensors: Iterable[Variable], recorded: Iterable[ast.AST], bridged: Collection[int] = ()
+    ) -> NameChanges:
+        """`tensors` are variables that hold results of a rewritten step, `bridged` names (ids) that are given the target's.
 
         `recorded` are the parts of the file that gradients are taken of. They, the models, and what these call are a closed
         world: what no row knows is refused there.
@@ -67,7 +69,9 @@ class NameRewriter:
         for node in wanted:
             self._base(node)
         weak = proxy(self)  # no cycle, which would keep the tree
-        self.kinds = Kinds(self.module, self.table, self.roots, partial(NameRewriter.path, weak), self.models, tensors)
+        self.kinds = Kinds(
+            self.module, self.table, self.roots, partial(NameRewriter.path, weak), self.models, tensors, bridged
+        )
         owners = [node for node in self.module.nodes(ast.ClassDef) if id(node) in self.models]
         methods = frozenset(own for own, _ in self.models.values())
         self.world = World(self.module, self.table, self.kinds, [*owners, *recorded], methods)

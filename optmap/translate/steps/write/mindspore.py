@@ -21,6 +21,7 @@ from optmap.translate.steps.read.compiled import callee
 from optmap.translate.steps.read.graph import GraphPlan
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.reasons import NotPlain, Why
+from optmap.translate.steps.write.boundary import conversions
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags, report_rest
 from optmap.translate.steps.write.forward import StepNames, ready_change, step_changes
@@ -51,7 +52,10 @@ def rewrite_steps(
     vetoed = [node for node in (*names.references(), *training.module.nodes(ast.Call)) if alone(node) in vetoes]
     names.done.update(map(id, vetoed))
     names.done.update(changed)
-    changes = names.run(_tensors(training.module, plans), _forward_parts(plans))
+    converted = conversions(unit, training, plans, left)
+    names.done.update(*(item.kept for item in converted))
+    bridged = frozenset(id(name) for item in converted for name in item.names)
+    changes = names.run(_tensors(training.module, plans), _forward_parts(plans), bridged)
     for node in vetoed:
         changes.stay(node, f"{ast.unparse(node)[:40]}: {vetoes[alone(node)].reason}")
     check_world(names)
@@ -64,7 +68,9 @@ def rewrite_steps(
     if heads:
         report_rest(training.module, changes, names.done, unit.options.target)
     rewritten = without_leftovers(names, framework.facts)
+    rewritten += (item.change for item in converted)
     needed, gone = list(changes.needed), list(changes.gone)
+    needed += (new for item in converted for new in item.needed)
     gone += (head.func for head in heads if isinstance(head, ast.Call))
     rewritten += map(Delete, names.compiled)
     gone += map(callee, names.compiled)
@@ -83,7 +89,7 @@ def rewrite_steps(
         findings.append(Finding(STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", plan.event.call))
     report(findings, changes.stays, changes.notes, str(framework))
     settled = tuple(node for plan in plans for clip in plan.clips for node in calls_of(clip))
-    return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled)
+    return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled, bridged)
 
 
 def _forward_parts(plans: Sequence[Plan]) -> list[ast.AST]:
