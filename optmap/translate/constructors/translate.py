@@ -23,6 +23,7 @@ from optmap.source.templates import Template
 from optmap.source.text import SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.call import read_site
+from optmap.translate.constructors.clipping import clipped, clipping
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.constructors.open import Left, rates_of_groups, same_value, unsupported
 from optmap.translate.constructors.reasons import at_changing_rate
@@ -32,7 +33,8 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place
 from optmap.translate.options import Options
 from optmap.translate.parameters.sharing import Sharing
-from optmap.translate.unit import Member, Tied, Unit, Veto, Vetoes
+from optmap.translate.prefilter import has_steps
+from optmap.translate.unit import Member, Tied, Unit, Veto, Vetoes, skipping
 
 if TYPE_CHECKING:
     from optmap.translate.constructors.loss_scale import Unscaled
@@ -136,7 +138,10 @@ class CallTranslation:
     def _resolve_scaled(
         self, groups: Groups | None
     ) -> tuple[Rewrite | Refusal, Serving | None, tuple[tuple[Member, Veto], ...]]:
-        """Resolve the call, without its loss scale where the target lacks that and the file can do without."""
+        """Resolve the call, without its loss scale where the target lacks that and the file can do without.
+
+        So it is with the clipping of gradients, if its steps are rewritten and clip.
+        """
         resolved, serving, given_up = self._served(groups)
         scale = self.call.index_of("loss_scale")
         if isinstance(resolved, Refusal) and scale is not None:
@@ -144,6 +149,10 @@ class CallTranslation:
             if self.scaled is not None:
                 self.values[scale] = literal_value(1.0)
                 return self._served(groups)
+        if isinstance(resolved, Refusal) and self._steps_may_clip():
+            for index in (self.call.index_of(name) for name in clipped(self.site)):
+                self.values[index or 0] = literal_value(None)
+            return self._served(groups)
         return resolved, serving, given_up
 
     def _without_unsupported(
@@ -173,6 +182,11 @@ class CallTranslation:
         self.left.argument(index, self.call.text.arguments[index], refused)
         self.parameters = None
         return None
+
+    def _steps_may_clip(self) -> bool:
+        """Tell whether steps are looked at, which clip as the optimizer did or veto this."""
+        looked = self.options.rewrite_step and has_steps(self.source.body, self.tables)
+        return looked and self.vetoes.keys().isdisjoint((clipping(self.site), skipping("steps")))
 
     def _served(
         self, groups: Groups | None

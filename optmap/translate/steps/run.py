@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optmap.diagnostics import SCHEDULE_STEPS, STEP, STEP_NOT_PLAIN, STEP_REWRITTEN, UNFOLLOWED_STEP
@@ -15,11 +15,12 @@ from optmap.mapping.frameworks import Facts, Gradients, Kind, fill
 from optmap.source.changes import Rename, Replace
 from optmap.source.model import Module
 from optmap.source.syntax import imported
+from optmap.translate.constructors.clipping import clipped, clipping
 from optmap.translate.discover.events import Event, read_training
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place, offset_of
 from optmap.translate.steps.outcome import StepOutcome
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import Clip, Plan
 from optmap.translate.steps.read.step import begin
 from optmap.translate.steps.read.targets import READ, Retargeted, keep_company, read_step
 from optmap.translate.steps.read.unfollowed import unfollowed
@@ -27,7 +28,7 @@ from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.fresh_names import UsedNames, lines_of
 from optmap.translate.steps.write.preview import shown_step
 from optmap.translate.steps.write.trainers import TRAINERS, shown_trainer
-from optmap.translate.unit import STEPS, Outcome, Rewritten, Unit
+from optmap.translate.unit import STEPS, Member, Outcome, Rewritten, Unit, Veto
 
 _WORD: Final = re.compile(r"\w+")
 
@@ -58,6 +59,8 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     if outcome.changes or outcome.needed or outcome.gone:
         made = Rewritten((), tuple(outcome.changes), tuple(outcome.needed), tuple(outcome.gone), outcome.bridged)
         after = after._replace(steps=(made,))
+    found = {member: Veto("not all of its steps clip in its place") for member in room.unclipped(outcome)}
+    after = after._replace(found={**after.found, **found})
     unproved = [veto.finding] if veto is not None and veto.finding is not None else []
     return after.reporting([*outcome.findings, *unproved])
 
@@ -78,6 +81,7 @@ class _Steps:
         self.vetoes = before.vetoes
         self.names = before.names
         made = (change for item in before.optimizers for change in item.change.changes)
+        self.clips = {id(item.site.node): clipped(item.site, item.target) for item in before.optimizers}
         self.put = frozenset(id(change.node) for change in made if isinstance(change, Replace))
         self.training = read_training(Module.of(unit.source), replaced)
         self.used = UsedNames(self.training.module)
@@ -105,6 +109,14 @@ class _Steps:
         steps = [event for event in self.training.events if event.kind is not Kind.ZERO_GRAD]
         left = {id(event.site.node) for event in steps if id(event.call) not in written or not self._scheduler(event)}
         return {id(event.site.node) for event in steps} - left
+
+    def unclipped(self, outcome: StepOutcome) -> Iterator[Member]:
+        """The optimizers whose own clipping went, though not all of their steps clip in their place."""
+        written = {id(item.node) for item in outcome.findings if item.code is STEP_REWRITTEN}
+        for site in self.replaced:
+            own = [item for item in self.training.events if item.site is site and item.kind is not Kind.ZERO_GRAD]
+            if self.clips[id(site.node)] and not (own and all(id(item.call) in written for item in own)):
+                yield clipping(site)
 
     def _report_unfollowed(self) -> None:
         """Report, once, what may step an optimizer of the file beside the steps that were found."""
@@ -162,6 +174,7 @@ class _Steps:
                 read = read._replace(scheduler=self._scheduler(event))
                 if read.cell is not None and id(read.cell.scale) in self.put:  # it has become 1.0
                     read = read._replace(cell=read.cell._replace(scale=None))
+                read = self._clipping(read)
                 refusal = next(iter(read.refusals), None) or refusal or self._company()
             if read is not None and self.rewrite and refusal is None:
                 self.read.append(read)
@@ -171,6 +184,17 @@ class _Steps:
         except NotPlain as error:
             self.left.append(event)
             self._report(event, None, error.reason)
+
+    def _clipping(self, read: Retargeted) -> Retargeted:
+        """A step that also clips as its optimizer did. Raises NotPlain where no such step is written."""
+        clips = self.clips.get(id(read.event.site.node))
+        if not clips:
+            return read
+        holder = read.event.holder
+        if read.plan is None or read.plan.head is None or holder is None or len(holder.sites) > 1:
+            raise NotPlain(Why.CLIPPED, line=read.event.site.node.lineno)
+        own = tuple(Clip(read.plan.step, how, bound) for how, bound in clips.values())
+        return read._replace(plan=read.plan._replace(own_clips=own))
 
     def _code(self, event: Event, read: Retargeted | None) -> str:
         """What is shown for a step. Raises NotPlain where it cannot be."""

@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     are models that must be put into training mode in front of the function, `ready` says where others are. `clips` clip
     the gradients before the update. `head` is the statement whose block the region is, for a gradient tape; `toggled` are
     models that are in training mode for the call alone. In `loop`, if there is one, gradients are added up until they are
-    cleared.
+    cleared. `own_clips` are made by the optimizer itself, behind `clips`.
     """
 
     event: Event
@@ -58,6 +58,7 @@ class Plan(NamedTuple):
     head: ast.With | None = None
     toggled: tuple[Chain, ...] = ()
     loop: ast.stmt | None = None
+    own_clips: tuple[Clip, ...] = ()
 
     @property
     def sum(self) -> str:

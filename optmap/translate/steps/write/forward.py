@@ -10,7 +10,7 @@ from optmap.source.model import Module
 from optmap.source.templates import Block, Template, template
 from optmap.source.text import Source
 from optmap.translate.steps.read.plan import Plan, Ready
-from optmap.translate.steps.write.clips import clipping
+from optmap.translate.steps.write.clips import clipping, own_clipping
 from optmap.values import NamedTuple
 
 
@@ -59,7 +59,8 @@ def step_changes(source: Source, plan: Plan, names: StepNames) -> Iterator[Chang
     gradients = names.total or names.gradients
     for clip in plan.clips:
         yield Replace(clip.statement, Template(clipping(clip, names.clip, gradients)))
-    yield Replace(plan.step, Template(f"{plan.holder.text}({plan.clipped(gradients)})"))
+    own = own_clipping(plan, names.clip, gradients)
+    yield Replace(plan.step, Template(f"{own}{plan.holder.text}({plan.clipped(gradients)})"))
 
 
 def gone_changes(module: Module, plan: Plan, total: str) -> Iterator[Change]:

@@ -114,7 +114,7 @@ def _choose(source: Source, plan: Plan, used: UsedNames, needed: list[NewImport]
     if spelling is None:
         return None
     needed += [spelling.needs] if spelling.needs is not None else []
-    clips = spelled_clips(module, facts, plan.clips, needed)
+    clips = spelled_clips(module, facts, (*plan.clips, *plan.own_clips), needed)
     forward, function = free("forward_fn", used), free("grad_fn", used)
     kept = plan.backward.targets[0] if isinstance(plan.backward, ast.Assign) else None
     gradients = kept.id if isinstance(kept, ast.Name) else free("grads", used, keep=True)

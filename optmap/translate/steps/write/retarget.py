@@ -157,12 +157,13 @@ class _Retarget:
             made = spelling.text
         tape, gradients, loss = (free(name, self.used, keep=True) for name in ("tape", "grads", "loss"))
         clips = step.plan.clips if step.plan is not None else step.called.clips if step.called is not None else ()
+        own = step.plan.own_clips if step.plan is not None else ()
         scaled = free("scaled", self.used, keep=True)
         for clip in clips:
             self.gone += called_in(clip)
             self.settled += calls_of(clip)
             self.touched |= set(map(id, calls_of(clip)))
-        spelled = spelled_clips(self.module, self.target.facts, clips, self.needed)
+        spelled = spelled_clips(self.module, self.target.facts, (*clips, *own), self.needed)
         shown, total = self.target.facts.steps.shown, ""
         if step.plan is not None and step.plan.loop is not None:
             total = free("total", self.used)

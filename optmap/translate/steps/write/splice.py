@@ -18,7 +18,7 @@ from optmap.translate.steps.read.plan import Clip, Plan
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.read.value_and_grad import GradientCall
 from optmap.translate.steps.write.cells import loss_changes, step_changes
-from optmap.translate.steps.write.clips import clipping
+from optmap.translate.steps.write.clips import clipping, own_clipping
 from optmap.translate.steps.write.forward import gone_changes, run_of
 from optmap.values import NamedTuple
 
@@ -135,7 +135,9 @@ class Splicer:
         """What makes the update, and steps the scheduler."""
         if self.words.made:
             return f"{self.step.holder}.apply_gradients(zip({gradients}, {self._variables()}))"
-        return f"{self.step.holder}.step()" + (f"\n{self.step.scheduler}.step()" if self.step.scheduler else "")
+        plan = self.step.plan
+        own = own_clipping(plan, self.words.clip, gradients, self._model()) if plan is not None else ""
+        return f"{own}{self.step.holder}.step()" + (f"\n{self.step.scheduler}.step()" if self.step.scheduler else "")
 
     def _replace(self, statement: ast.stmt, text: str) -> None:
         self.changes.append(Replace(statement, Template(text)))
