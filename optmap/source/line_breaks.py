@@ -158,7 +158,7 @@ class _Line(NamedTuple):
         )
         between = self._between(arguments, inside) if self.wide(inside + content) else None
         if between is None:
-            return [first, last]
+            return [first, *(self._clauses(node, inside) if self.wide(inside + content) else ()), last]
         deeper = [item for argument in arguments for item in self._deeper(argument, inside)]
         return sorted([first, *between, *deeper, last._replace(text="," * (content[-1] != ",") + last.text)])
 
@@ -167,6 +167,16 @@ class _Line(NamedTuple):
         value = argument.value if isinstance(argument, ast.keyword) else argument
         wide = self.wide(f"{indent}{text},") and isinstance(value, ast.Call) and (value.args or value.keywords)
         return self._spread(value, indent) if wide else []
+
+    def _clauses(self, node: ast.expr, indent: str) -> list[_Break]:
+        """Each clause of a comprehension on a line of its own; none where brackets stand around a part of one."""
+        found = list[_Break]()
+        for word, before, after in _clause_starts(node):
+            end, start = self.at(before.end_col_offset or 0), self.at(after.col_offset)
+            if self.text[end:start].strip() != word:
+                return []
+            found.append(_Break(end, end + self.text[end:start].index(word), self.newline + indent))
+        return found
 
     def _between(self, items: Sequence[ast.expr | ast.keyword], indent: str) -> list[_Break] | None:
         """Each of several items on a line of its own; None where brackets of their own stand around some."""
@@ -177,6 +187,18 @@ class _Line(NamedTuple):
                 return None
             found.append(_Break(end, start, f",{self.newline}{indent}"))
         return found or None
+
+
+def _clause_starts(node: ast.expr) -> Iterator[tuple[str, ast.expr, ast.expr]]:
+    """Each clause of a comprehension: its word, what stands before the word, and what stands after it."""
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+        before = node.value if isinstance(node, ast.DictComp) else node.elt
+        for clause in node.generators:
+            yield "for", before, clause.target
+            before = clause.iter
+            for condition in clause.ifs:
+                yield "if", before, condition
+                before = condition
 
 
 def _bracketed(statement: ast.stmt) -> Iterator[ast.expr]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from optmap.source.changes import Change, Delete, Insert, extent
-from optmap.source.compose import edited_text
+from optmap.source.compose import to_edits
 from optmap.source.edits import Edit, starts_line
 from optmap.source.expected import Different, Expected
 from optmap.source.layout import first_offset
@@ -86,8 +86,8 @@ def _missing(source: Source, changes: Sequence[Change], met: set[int]) -> list[C
         return []
     gone = [extent(source, change) for change in changes if isinstance(change, Delete) and hash(change) in met]
     spans = [(change, extent(source, change)) for change in missing]
-    lost = [(change, span) for change, span in spans if not any(s <= span.start and span.end <= e for s, e in gone)]
-    return [change for change, span in lost if edited_text(source, span, [change]) != source.text(*span)]
+    lost = [change for change, span in spans if not any(s <= span.start and span.end <= e for s, e in gone)]
+    return [change for change in lost if to_edits(source, [change])]
 
 
 def _inside(source: Source, changes: Iterable[Change], stretch: Stretch) -> list[Change]:

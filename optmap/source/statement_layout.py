@@ -131,12 +131,12 @@ class StatementLayout:
             lines = self._lines(pieces, node, indent)
             return [Edit(start_of_line(source, span.start), rest_of_line(source, span.end).end, lines)]
         laid_out = self._indented(pieces, node, indent)
-        if isinstance(laid_out[0], str) and laid_out[0].startswith("def "):
-            apart = self._apart(node)
-            laid_out[0] = (
-                source.newline * max(apart - blank_lines(source, start_of_line(source, span.start)), 0) + laid_out[0]
-            )
-        return [*self.slots.in_place(span, laid_out, node), *self._continued(laid_out, indent)]
+        edits = [*self.slots.in_place(span, laid_out, node), *self._continued(laid_out, indent)]
+        if isinstance(laid_out[0], str) and laid_out[0].startswith("def ") and starts_line(source, span.start):
+            line = start_of_line(source, span.start)
+            wanted = self._apart(node) - blank_lines(source, line)
+            edits[:0] = [Edit(line, line, source.newline * wanted)] if wanted > 0 else []
+        return edits
 
     def _continued(self, pieces: Sequence[Piece], indent: str) -> Iterator[Edit]:
         """Move the lines on which a slot goes on, where it stands deeper than before and holds no string of several lines."""
