@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import linecache
 import os
 import pickle
 import random
@@ -22,7 +23,8 @@ import numpy as np
 from tests.differential.outcome import Array, Job, Outcome, arrays, first_weights
 from tests.differential.replay import Nothing, Replay, Shim, stand_ins
 
-NAME = "<program>"
+NAME = "program.py"
+"""Under which frameworks that read the source of functions find it."""
 
 
 class Side(Protocol):
@@ -86,6 +88,7 @@ def run(side: Side, job: Job) -> Outcome:
     batches = [(side.tensor(x), side.tensor(y)) for x, y in given]
     vars(workshop).update({"batches": batches, "arrays": given, "criterion": side.criterion})
     sys.modules["workshop"] = workshop
+    linecache.cache[NAME] = (len(job.text), None, job.text.splitlines(keepends=True), NAME)
     models = Models(side, job)
     replay = Replay(job.seed)
 

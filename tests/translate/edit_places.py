@@ -296,6 +296,10 @@ class Places:
         gone = [
             node for node in decorators if not edit.text and any(_mentions(node, name) for name in ("function", "jit"))
         ]
+        variables = [
+            node for node in self.nodes
+            if isinstance(node, ast.Assign) and not edit.text and re.search(r"\.trainable_(variables|weights)$", ast.unparse(node))
+        ]  # fmt: skip
         modes = [
             node.value for node in self.nodes
             if isinstance(node, ast.Attribute) and node.attr == "set_train" and ast.unparse(node.value) in self.gradients
@@ -305,6 +309,7 @@ class Places:
             *map(self.lines, gone),
             *map(self.room, self.made),
             *map(self.span, modes),
+            *map(self.lines, variables),
         ]
         return bool(self.steps) and any(_within(edit, place) for place in places)
 

@@ -89,7 +89,7 @@ class Why(Enum):
     FROZEN = "line {line} changes which parameters are trained: the step would not notice"
     # Gradient tapes
     NOT_ZIPPED = "apply_gradients is not given zip(gradients, model.trainable_variables)"
-    NOT_OF_TAPE = "{name} is not plainly tape.gradient(loss, {model}.trainable_variables) in the same block"
+    NOT_OF_TAPE = "{name} is not plainly tape.gradient(loss, {variables}) in the same block"
     NO_TAPE = "{tape} is not plainly `with tf.GradientTape() as {tape}` in the same block"
     NOT_UNDER_TAPE = "{loss} is not computed under the tape"
     GRADIENTS_USED = "the gradients are used for something else, too"

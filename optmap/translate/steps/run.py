@@ -191,7 +191,13 @@ class _Steps:
         if not clips:
             return read
         holder = read.event.holder
-        if read.plan is None or read.plan.head is None or holder is None or len(holder.sites) > 1:
+        if (
+            read.plan is None
+            or read.plan.head is None
+            or holder is None
+            or len(holder.sites) > 1
+            or len(read.plan.holder.models or ()) != 1
+        ):
             raise NotPlain(Why.CLIPPED, line=read.event.site.node.lineno)
         own = tuple(Clip(read.plan.step, how, bound) for how, bound in clips.values())
         return read._replace(plan=read.plan._replace(own_clips=own))

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from optmap.source.bindings import Binding
 from optmap.source.flow import flow
 from optmap.source.model import How, Variable
 from optmap.source.paths import root_of
@@ -72,9 +73,12 @@ class History:
         if not self.recorded or variable is None or variable in self.seen:
             return
         self.seen.add(variable)
+        bindings: Sequence[Binding] = variable.bindings
         if node.id in self.own and variable is self.step.variable(node.id):
-            raise NotPlain(Why.FROM_EARLIER_STEP, name=node.id, line=node.lineno)
-        for binding in variable.bindings:
+            bindings = self.module.in_force(variable, node)
+            if not all(item.loop is not None or item.how is How.PARAMETER for item in bindings):
+                raise NotPlain(Why.FROM_EARLIER_STEP, name=node.id, line=node.lineno)
+        for binding in bindings:
             if binding.loop is not None and binding.value is not None:
                 self._models(binding.value)
             elif binding.value is not None and binding.how is not How.WITH:

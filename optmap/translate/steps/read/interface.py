@@ -233,7 +233,8 @@ def _gives_tensor(step: Step, call: ast.Call, seen: frozenset[str]) -> bool:
     if isinstance(function, ast.Attribute) and _makes_tensor(step, function.value, seen):
         return True
     paths = step.module.paths(root) if root is not None else frozenset[str | None]()
-    if paths and all(path is not None and path.startswith("torch") for path in paths):
+    packages = step.event.site.api.framework.facts.packages
+    if paths and all(path is not None and path.partition(".")[0] in packages for path in paths):
         return True
     named = step.module.variable(function if _is_self(step, function) else root) if root is not None else None
     own = named is not None and any(isinstance(item.target, (Function, ast.ClassDef)) for item in named.bindings)

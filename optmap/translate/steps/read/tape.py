@@ -11,18 +11,20 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optmap.mapping.framework import Framework
+from optmap.mapping.frameworks import Gradients
 from optmap.source.bind import Bound, bind, signature_of
 from optmap.source.edits import rest_of_line
-from optmap.source.model import How, Module
+from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain
 from optmap.translate.parameters.inferred import infer_parameters
 from optmap.translate.parameters.training import applied
+from optmap.translate.parameters.variables import Kind, Part, parts_of, text_of
 from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.region import check_region
-from optmap.translate.steps.read.step import Step, stand
+from optmap.translate.steps.read.step import Step, shown, stand
 from optmap.translate.steps.reasons import NotPlain, Why
 
 VARIABLES: Final = ("trainable_variables", "trainable_weights")
@@ -35,25 +37,32 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     """Read the tape and what is under it, and which models are called in training mode there. Raises NotPlain."""
     step = stand(step, Why.APPLIED_USED, Why.IN_LAMBDA_ASYNC_OR_CLASS, ast.AsyncFunctionDef)
     pairs = applied(step.module, step.event.call)
-    model = _model(step, pairs[1]) if pairs is not None else None
-    if pairs is None or model is None or any(word.arg != "grads_and_vars" for word in step.event.call.keywords):
+    parts = _trained(step, pairs[1]) if pairs is not None else ()
+    if pairs is None or not parts or any(word.arg != "grads_and_vars" for word in step.event.call.keywords):
         raise NotPlain(Why.NOT_ZIPPED)
-    step, taken, gradient = _taken(step, pairs[0], model)
-    tape, loss = _differentiated(step, gradient, model)
-    head = _head(step, tape)
-    holder = step.holder._replace(models=(model,))
+    chains = [chain_of(part.node) for part in parts if part.kind is Kind.MODEL]
+    models = tuple(chain for chain in chains if chain is not None)
+    recorded = target.facts.steps.gradients is Gradients.RECORDED
+    if len(models) < len(parts) and not recorded:  # whether variables get gradients in every step is not looked at
+        raise NotPlain(Why.NOT_ZIPPED)
+    step, taken, gradient = _taken(step, *pairs)
+    if step.clips and len(parts) > 1:
+        raise NotPlain(Why.NOT_ONE_MODEL, optimizer=step.holder.text)
+    tape, loss = _differentiated(step, gradient, parts)
+    head = _head(step, tape, taken)
+    holder = step.holder._replace(models=models)
     gone = tuple(_idle(step, (pairs[1], _given(gradient)[1])))
     step = step._replace(
         head=head, region=tuple(head.body), backward=taken, loss=loss, total=ast.Name(loss), holder=holder, gone=gone
     )
-    _check_uses(step, tape, Why.TAPE_USED)
+    _check_uses(step, tape, Why.TAPE_USED, head)
     step = step.tried(lambda step: _check_head(step, head))
     if loss not in step.effects.binds(head):
         raise NotPlain(Why.NOT_UNDER_TAPE, loss=loss)
     step = check_region(step)
     laid = [*step.region, taken, step.event.call, *gone, *(clip.statement for clip in step.clips)]
     step = step.tried(lambda step: check_layout(step.source, map(step.module.statement, laid)))
-    step = step.tried(lambda step: _check_trained(step, model, target))
+    step = step.tried(lambda step: _check_trained(step, parts, target))
     _check_between(step, head, taken)
     return step, tuple(dict.fromkeys(_training_models(step)))
 
@@ -71,7 +80,7 @@ def taped_plan(step: Step, toggled: tuple[Chain, ...], hoist: ast.stmt) -> Plan:
     )  # fmt: skip
 
 
-def _taken(step: Step, gradients: ast.expr, model: Chain) -> tuple[Step, ast.Assign | ast.Expr, ast.Call]:
+def _taken(step: Step, gradients: ast.expr, variables: ast.expr) -> tuple[Step, ast.Assign | ast.Expr, ast.Call]:
     """The statement that takes the gradients, and the call that does, behind what clips them. Raises NotPlain."""
     if isinstance(gradients, ast.Call) and isinstance(step.statement, ast.Expr):
         return step, step.statement, gradients
@@ -82,20 +91,23 @@ def _taken(step: Step, gradients: ast.expr, model: Chain) -> tuple[Step, ast.Ass
     found = next((item for item in reversed(before) if name in step.effects.binds(item)), None)
     named = isinstance(found, ast.Assign) and len(found.targets) == 1 and isinstance(found.targets[0], ast.Name)
     if not named or not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):
-        raise NotPlain(Why.NOT_OF_TAPE, name=name, model=".".join(model))
+        raise NotPlain(Why.NOT_OF_TAPE, name=name, variables=shown(variables))
     step = step._replace(clips=clips)
-    for held in dict.fromkeys((name, *(clip.made for clip in clips))):
-        _check_uses(step, held, Why.GRADIENTS_USED, [step.statement, *(clip.statement for clip in clips)])
+    known = [step.statement, *(clip.statement for clip in clips)]
+    for held, made in ((name, found), *((clip.made, clip.statement) for clip in clips)):
+        _check_uses(step, held, Why.GRADIENTS_USED, made, known)
     return step, found, found.value
 
 
-def _differentiated(step: Step, call: ast.Call, model: Chain) -> tuple[str, str]:
+def _differentiated(step: Step, call: ast.Call, parts: Sequence[Part]) -> tuple[str, str]:
     """The tape and the loss in `tape.gradient(loss, model.trainable_variables)`. Raises NotPlain."""
     chain, (loss, variables) = chain_of(call.func), _given(call)
     plain = chain is not None and len(chain) == 2 and chain[1] == "gradient"
-    if plain and chain is not None and isinstance(loss, ast.Name) and _model(step, variables) == model:
+    same = _texts(_trained(step, variables)) == _texts(parts)
+    if plain and chain is not None and isinstance(loss, ast.Name) and same:
         return chain[0], loss.id
-    raise NotPlain(Why.NOT_OF_TAPE, name="what is applied", model=".".join(model))
+    applied_to = " and ".join(part.text for part in parts)
+    raise NotPlain(Why.NOT_OF_TAPE, name="what is applied", variables=f"the variables of {applied_to}")
 
 
 def _given(call: ast.Call) -> tuple[ast.expr | None, ast.expr | None]:
@@ -117,8 +129,9 @@ def _idle(step: Step, variables: Sequence[ast.expr | None]) -> Iterator[ast.stmt
             yield statement
 
 
-def _head(step: Step, tape: str) -> ast.With:
-    for item in step.block:
+def _head(step: Step, tape: str, taken: ast.stmt) -> ast.With:
+    """The last tape of a name before its gradient is taken."""
+    for item in reversed(step.block[: step.block.index(taken)]):
         if not isinstance(item, ast.With) or len(item.items) != 1:
             continue
         name, made = item.items[0].optional_vars, item.items[0].context_expr
@@ -129,10 +142,14 @@ def _head(step: Step, tape: str) -> ast.With:
     raise NotPlain(Why.NO_TAPE, tape=tape)
 
 
-def _check_uses(step: Step, name: str, why: Why, known: Sequence[ast.stmt | None] = ()) -> None:
-    """The tape is used once in the step's block, gradients by `known` statements, and nowhere else in a function."""
-    variable = step.variable(name)
-    uses = variable.uses if variable is not None else ()
+def _check_uses(step: Step, name: str, why: Why, made: ast.stmt, known: Sequence[ast.stmt | None] = ()) -> None:
+    """The tape is used once in the step's block, gradients by `known` statements, and nowhere else in a function.
+
+    What else the name holds is not looked at: `made` is the statement that sets it.
+    """
+    variable, module = step.variable(name), step.module
+    own = [item for item in variable.bindings if module.statement(item.target) is made] if variable is not None else []
+    uses = [use for item in own if variable is not None for use in module.uses_of(variable, item)]
     here = [use for use in uses if step.inside(use, step.block)]
     others = len(here) != len(uses) and step.function is not step.module.tree
     under = any(isinstance(node, ast.Name) and node.id == name for item in step.region for node in inner(item))
@@ -149,12 +166,12 @@ def _check_head(step: Step, head: ast.With) -> None:
         raise NotPlain(Why.SHARED_LINE, line=head.lineno)
 
 
-def _check_trained(step: Step, model: Chain, target: Framework) -> None:
+def _check_trained(step: Step, parts: Sequence[Part], target: Framework) -> None:
     """The new optimizer must hold what the old one was given."""
-    name = ".".join(model)
+    text = text_of(parts, target.facts.parameters)
     for site in step.holder.sites:
-        if infer_parameters(step.source, site, target) != f"{name}.{target.facts.parameters.trainable}()":
-            raise NotPlain(Why.TRAINS_OTHER, model=name)
+        if infer_parameters(step.source, site, target) != text:
+            raise NotPlain(Why.TRAINS_OTHER, model=" and ".join(part.text for part in parts))
 
 
 def _check_between(step: Step, head: ast.With, taken: ast.stmt) -> None:
@@ -238,12 +255,10 @@ def _may_be_model(module: Module, call: ast.Call) -> bool:
     return not any(path is not None and path.startswith(_KNOWN) for path in paths)
 
 
-def _model(step: Step, node: ast.expr | None) -> Chain | None:
-    """`model` in `model.trainable_variables`, or in a name for it that has no other value."""
-    if isinstance(node, ast.Name):
-        variable = step.module.variable(node)
-        bindings = step.module.in_force(variable, node) if variable is not None else ()
-        only = bindings[0] if len(bindings) == 1 and bindings[0].how is How.ASSIGNED else None
-        node = only.value if only is not None and isinstance(only.value, ast.Attribute) else None
-    chain = chain_of(node) if node is not None else None
-    return chain[:-1] if chain is not None and len(chain) > 1 and chain[-1] in VARIABLES else None
+def _trained(step: Step, node: ast.expr | None) -> Sequence[Part]:
+    """The models, or variables, that are trained by `a.trainable_variables + b.trainable_variables`, or a name for them."""
+    return parts_of(step.module, node, VARIABLES) if node is not None else ()
+
+
+def _texts(parts: Sequence[Part]) -> list[tuple[object, str]]:
+    return [(part.kind, part.text) for part in parts]
