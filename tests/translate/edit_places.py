@@ -43,6 +43,7 @@ STEP_WORDS = {
 MAKERS = ("value_and_grad", "grad", "GradOperation", "WithLossCell", "TrainOneStepCell")
 BRACKETS = {("[", "]"), ("[*", "]"), ("list(", ")"), ("float(", ")"), ("iter(", ")")}
 """What may be put around an expression."""
+PARTS = {"(p for p in ": "get_parameters() if not p.name.endswith(", "(m for _, m in ": "cells_and_names())"}
 Span = tuple[int, int]
 
 
@@ -210,6 +211,12 @@ class Places:
             for right in inserted[index:]:
                 if (left.text, right.text) in BRACKETS and right.start in ends.get(left.start, ()):
                     yield left, right
+            if left.text in PARTS:  # a part of what a method of a model gives
+                yield from (
+                    (left, right)
+                    for right in edits
+                    if right.start > left.end and right.text.startswith(PARTS[left.text])
+                )
             if left.text.endswith("ops.stop_gradient("):  # around what a method is called of
                 ending = ends.get(left.start, ())
                 yield from ((left, right) for right in edits if right.start in ending and right.text.startswith(")."))

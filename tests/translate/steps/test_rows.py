@@ -97,6 +97,8 @@ FUNCTIONS = {
     "rsqrt": ["torch.rsqrt(p)"], "index_select": ["torch.index_select(x, 0, torch.tensor([0, 1]))"],
     "logsumexp": ["torch.logsumexp(x, 1)", "torch.logsumexp(x, dim=0, keepdim=True)"], "eye": ["torch.eye(3)"],
     "masked_fill_function": ["torch.masked_fill(x, x > 0, 0.5)"],
+    **{f"init_{name}": [] for name in ("constant", "zeros", "ones", "normal", "uniform", "xavier_uniform",
+        "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "trunc_normal")},  # tests/translate/steps/test_initialization.py
     "seed": [], "variable": ["torch.autograd.Variable(x) * x"], "as_tensor": ["torch.as_tensor([1.5, 2.0]).sum() * x"],
     "norm": ["torch.norm(x)"], "clamp": ["torch.clamp(x, -1, 1)", "torch.clamp(x, min=0.1)"], "reshape": ["torch.reshape(x, (-1,))"],
 }  # fmt: skip
@@ -130,6 +132,7 @@ METHODS = {
     "rsqrt": ["p.rsqrt()"], "reciprocal": ["p.reciprocal()"], "logsumexp": ["x.logsumexp(1)", "x.logsumexp(0, keepdim=True)"],
     "cumsum": ["x.cumsum(1)", "x.cumsum(dim=0)"], "flip": ["x.flip(1)", "x.flip(0, 1)"],
     "sub": ["x.sub(0.5)", "x.sub(y)"], "mul": ["x.mul(0.5)", "x.mul(y)"], "div": ["x.div(2.0)", "p.div(y)"], "add": ["x.add(0.5)", "x.add(y)"],
+    **{name: [] for name in ("fill_", "zero_", "copy_", "mul_", "div_", "add_", "add_scaled_", "sub_", "sub_scaled_", "clamp_", "normal_", "uniform_")},
     "ndim": ["x.ndim"], "requires_grad": ["nn.Parameter(torch.tensor([1.0])).requires_grad"], "dtype": ["x.dtype == y.dtype"], "numpy": ["x.detach().cpu().numpy()"], "cpu": ["x.cpu() * x"],
 }  # fmt: skip
 """Rows that are not here are run as `x.name()`."""
@@ -147,6 +150,8 @@ MODELS = {
     "cuda": "",
     "cpu": "",
     "parameters": "",
+    "modules": "",
+    "apply": "",
 }
 SHAPES = [(), (5,), (2, 3), (2, 4), (1, 5), (2, 3, 4), (2, 3, 4, 4)]
 TYPES = {

@@ -366,6 +366,65 @@ criterion = nn.MSELoss()
 def train_step(data, label):
     agent.learn(data, label)
 """,
+    "parameters that are initialized and changed": """
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def weights_init(m):
+    classname = m.__class__.__name__
+    if classname.find("Linear") != -1:
+        torch.nn.init.constant_(m.weight.data, 0.02)
+        nn.init.zeros_(m.bias)
+    elif classname.find("BatchNorm") != -1:
+        nn.init.normal_(m.weight.data, 1.0, 0.0)
+        m.bias.data.fill_(0.25)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(2, 4)
+        self.norm = nn.BatchNorm1d(4)
+        self.last = nn.Linear(4, 3)
+        self.other = nn.Linear(3, 3)
+        for m in self.modules():
+            if isinstance(m, (nn.Linear, nn.Conv2d)):
+                nn.init.xavier_uniform_(m.weight)
+                if m.bias is not None:
+                    nn.init.constant_(m.bias, 0.1)
+            elif isinstance(m, nn.BatchNorm1d):
+                nn.init.constant_(m.weight, 1)
+                nn.init.constant_(m.bias, 0)
+        self.other.weight.data.uniform_(0.1, 0.1)
+        self.other.bias.data.zero_()
+
+    def forward(self, x):
+        return self.other(self.last(F.relu(self.norm(self.first(x)))))
+
+
+model = Net()
+criterion = nn.MSELoss()
+target = Net()
+model.apply(weights_init)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+def train_step(data, label):
+    for scale in (1.0, 0.5):
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(data * scale), label)
+        loss.backward()
+        optimizer.step()
+        for p in model.parameters():
+            p.data.clamp_(-0.5, 0.5)
+        for a, b in zip(target.parameters(), model.parameters()):
+            a.data.copy_(0.9 * a.data + 0.1 * b.data)
+        with torch.no_grad():
+            for a, b in zip(target.parameters(), model.parameters()):
+                a.mul_(0.9).add_(b, alpha=0.1)
+        model.last.bias.data.copy_(target.last.bias.data)
+""",
 }
 """Programs in the manner of the pages, with more in them."""
 

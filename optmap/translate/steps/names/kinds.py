@@ -258,9 +258,24 @@ class Kinds:
             first = positional(function.args)[:1]
             if isinstance(owner, ast.ClassDef) and first and first[0] is argument:
                 return Value(Kind.MODEL, owner=owner) if id(owner) in self.models else UNKNOWN
+            if self._is_applied(function):
+                return Value(Kind.MODEL)
         passed = self.module.passed(argument)
         found = [self.of(value) for value in passed.values]
         return joined([*found, *([UNKNOWN] if passed.unknown is not None or not found else [])])
+
+    def _is_applied(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Tell whether a function is only given to `model.apply(...)`."""
+        variable = self.module.bound(function.name, at=function)
+        uses = variable.uses if variable is not None and len(variable.bindings) == 1 else ()
+        calls = [self.module.parent(use) for use in uses]
+        return bool(calls) and all(
+            isinstance(call, ast.Call)
+            and call.args == [use]
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr == "apply"
+            for use, call in zip(uses, calls, strict=True)
+        )
 
     # Calls and attributes
 
@@ -351,6 +366,8 @@ class Kinds:
             return self._attribute_of_model(receiver, node)
         if receiver.kind in (Kind.PLAIN, Kind.ARRAY, Kind.FOREIGN):
             return receiver if receiver.item is None else PLAIN
+        if receiver.kind is Kind.PARAMETER and node.attr == "data":
+            return receiver
         rows = self.table.methods.get(node.attr, ())
         return self._asked(receiver, {pair.row.gives for pair in rows if pair.one.parameters is None})
 

@@ -22,12 +22,13 @@ from optmap.translate.discover.trained import constructed_with
 from optmap.translate.parameters.reader import read_parameters
 from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
+from optmap.translate.steps.names.classes import Classes
 from optmap.translate.steps.names.kinds import Kind, Kinds
-from optmap.translate.steps.names.tensors import PATH, TensorRewriter, filled
+from optmap.translate.steps.names.tensors import PATH, TensorRewriter, check_outside, completed, filled
 from optmap.translate.steps.names.world import World
 from optmap.translate.steps.read.compiled import compiling
 
-_PLAIN = ("train", "eval", "parameters")
+_PLAIN = ("train", "eval", "parameters", "modules")
 """Methods of torch's models whose counterparts do the same."""
 _NUMPY_TYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
 
@@ -75,6 +76,7 @@ class NameRewriter:
         owners = [node for node in self.module.nodes(ast.ClassDef) if id(node) in self.models]
         methods = frozenset(own for own, _ in self.models.values())
         self.world = World(self.module, self.table, self.kinds, [*owners, *recorded], methods)
+        self.classes = Classes(self.module, self.table, self.kinds, self.references())
         rewriter = TensorRewriter(
             self.source,
             self.kinds,
@@ -83,12 +85,15 @@ class NameRewriter:
             self.done,
             partial(NameRewriter._spell, weak),
             self.methods,
+            self.classes,
         )
+        self.rewriter = rewriter
         self.fits = rewriter.fits
         for node in wanted:
             self._reference(node)
         self._rename_methods()
         self._modes()
+        self.classes.rewrite(self.changes)
         rewriter.run()
         self.world.check(self.changes.refuse, lambda node: id(node) in self.done)
         return self.changes
@@ -100,7 +105,11 @@ class NameRewriter:
         self.kinds = Kinds(self.module, self.table, self.roots, partial(NameRewriter.path, weak), ())
         self.world = World(self.module, self.table, self.kinds, (), frozenset(), roots)
         spell = partial(NameRewriter._spell, weak)
-        rewriter = TensorRewriter(self.source, self.kinds, self.world, self.changes, self.done, spell, self.methods)
+        self.classes = Classes(self.module, self.table, self.kinds, ())
+        rewriter = TensorRewriter(
+            self.source, self.kinds, self.world, self.changes, self.done, spell, self.methods, self.classes
+        )
+        self.rewriter = rewriter
         self.fits = rewriter.fits
         for node in self.references():
             if node in self.world and id(node) not in self.module.annotations and id(node) not in self.done:
@@ -149,6 +158,8 @@ class NameRewriter:
                 self.changes.stay(node, None)
             else:
                 self._replace(node, self.table.values[path])
+        elif self.classes.is_asked(node) and (row := self.classes.row(node)) is not None:
+            self._replace(node, row.other.path)
         elif path in self.table.bases and id(node) in self.module.annotations:
             self._replace(node, self.table.bases[path][1].path)
         else:
@@ -214,12 +225,22 @@ class NameRewriter:
         named = {name: values for name, values in given.items() if f"${name}" in pair.other.text}
         lost = given.keys() - named.keys() - _neutral(given, pair)
         missing = [item.tie for item in pair.one.parameters or () if item.tie and item.tie not in given]
-        if any(f"${name}" in pair.other.text for name in missing):
+        code = completed(pair.other.text, given, pair)
+        if any(f"${name}" in code for name in missing):
             raise Stays("it is given too little")
         if lost or comments_in(self.source, self.source.start(call), self.source.end(call)):
             raise Stays("its arguments have no counterpart")
-        text = PATH.sub(lambda match: self._spelled(match[0], node), pair.other.text)
+        if "parameter" in pair.row.only.values():
+            named = {name: self._changed(call, values) for name, values in named.items()}
+        text = PATH.sub(lambda match: self._spelled(match[0], node), code)
         self.changes.replace(call, filled(text, named))
+
+    def _changed(self, call: ast.Call, values: Sequence[ast.expr]) -> Sequence[ast.expr]:
+        """What a call that changes a parameter is given, without `.data`. Raises Stays."""
+        if not isinstance(self.module.parent(call), ast.Expr):
+            raise Stays("its result is used")
+        check_outside(self.module, self.world, call)
+        return [self.rewriter.without_data(item) for item in values]
 
     def _spelled(self, path: str, node: ast.expr, conventional: str | None = None) -> str:
         """How a path is written at a place. Raises Stays."""
@@ -299,7 +320,10 @@ class NameRewriter:
                 self.changes.stay(call, f".{word}(): {self.called} has {self.methods[word]}")
                 continue
             own = self.table.models.get(word)
-            if own is not None and self._counterpart(call, word) != self.trainable and self._may_keep(function.value):
+            kept = word != "parameters" or self._may_keep(function.value)
+            if own is not None and kept and self._counterpart(call, word) != self.trainable:
+                if self._keeps_idle():
+                    self.changes.refuse(call, f".{word}(), as {self.called} counts what affine=False leaves out")
                 self.changes.replace(call, filled(own.other.text, {"x": [function.value]}))
                 continue
             self.changes.rename_to(function, self._counterpart(call, word))
@@ -311,6 +335,11 @@ class NameRewriter:
         """Tell whether the target may count statistics, which are no parameters, among a model's parameters."""
         made = [item for node in self.references() for item in self.table.callables.get(self.path(node) or "", ())]
         return self.kinds.of(model).kind is not Kind.MODEL or any(pair.row.statistics for pair in made)
+
+    def _keeps_idle(self) -> bool:
+        """Tell whether a layer of the file may have parameters in the target that it has not in the source."""
+        calls = (self.module.parent(node) for node in self.references())
+        return any(isinstance(call, ast.Call) and any(word.arg == "affine" for word in call.keywords) for call in calls)
 
     def _follows_steps(self, node: ast.AST) -> bool:
         """Tell whether a node may run after a step and before another: in a loop, or between calls that step."""

@@ -12,10 +12,12 @@ from typing import Final
 from optmap.mapping.steps import Pair, Side
 from optmap.source.calls import comments_in
 from optmap.source.model import How, Module
-from optmap.source.templates import CallTemplate, Template, template
+from optmap.source.syntax import chain_of
+from optmap.source.templates import CallTemplate, Template, copied, template
 from optmap.source.text import Source
 from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
+from optmap.translate.steps.names.classes import Classes
 from optmap.translate.steps.names.kinds import Kind, Kinds, Value
 from optmap.translate.steps.names.world import World
 
@@ -35,8 +37,9 @@ class TensorRewriter:
 
     def __init__(
         self, source: Source, kinds: Kinds, world: World, changes: NameChanges, done: set[int], spell: Spell,
-        methods: Collection[str],
+        methods: Collection[str], classes: Classes,
     ) -> None:  # fmt: skip
+        self.classes = classes
         self.source = source
         self.kinds = kinds
         self.world = world
@@ -58,7 +61,8 @@ class TensorRewriter:
                 self._asked(node)
 
     def _is_settled(self, node: ast.Attribute) -> bool:
-        call, path = self.module.parent(node), self.kinds.path(node)
+        outer, path = self.module.parent(node), self.kinds.path(node)
+        call = outer if isinstance(outer, ast.Call) and outer.func is node else node
         elsewhere = path is not None and path.partition(".")[0] not in self.kinds.roots
         return any(id(item) in self.done or id(item) in self.changes.touched for item in (node, call)) or (
             id(node) in self.module.annotations
@@ -88,6 +92,8 @@ class TensorRewriter:
         if not rows and every and receiver.kind is Kind.UNKNOWN:
             return  # `config.size` is no method
         if receiver.kind is Kind.PARAMETER and node.attr == "data":
+            if self._is_changed(node) or self._is_computed_with(node):
+                return
             rows = []
         reason = ""
         for pair in rows:
@@ -96,7 +102,7 @@ class TensorRewriter:
                 return
             except Stays as error:
                 reason = f": {error}"
-        if sure or (call is not None and not rows and _is_in_place(node.attr)):
+        if sure or (call is not None and _is_in_place(node.attr)):
             self.changes.refuse(node, f".{node.attr}{'()' if call is not None else ''}{reason}")
         elif node.attr in _UNKNOWN_METHODS and call is not None and not call.args:
             self.changes.stay(call, f".{node.attr}()")
@@ -149,8 +155,11 @@ class TensorRewriter:
             self._call(pair, other, node, call, sure=sure)
             return
         given = bound(self.source, call, pair, self.fits)
+        if "$to" in other.text:
+            self._assign(node, call, other.text, given, pair)
+            return
         if sure or (other.text == "$x" and node.attr in ("to", "cuda")):
-            self._text(call, node, other.text, given)
+            self._text(call, node, other.text, given, pair)
         elif node.attr == "size":
             self.changes.stay(call, f"{ast.unparse(call)[:40]}: a tensor of MindSpore has .shape")
 
@@ -164,11 +173,58 @@ class TensorRewriter:
         else:
             self.changes.replace(node, template(f"{self._spelled(other.path, node)}($x)", x=node.value))
 
-    def _text(self, call: ast.Call, node: ast.Attribute, text: str, given: Mapping[str, Sequence[ast.expr]]) -> None:
+    # Parameters that change
+
+    def _assign(
+        self, node: ast.Attribute, call: ast.Call, text: str, given: Mapping[str, Sequence[ast.expr]], pair: Pair
+    ) -> None:
+        """`p.data.mul_(x)`: what is computed of the parameter `$x` is assigned to it; `$to` is the parameter. Raises Stays."""
+        outer = self.module.parent(call)
+        if not isinstance(outer, ast.Expr) and not (isinstance(outer, ast.Attribute) and self._is_changed(outer)):
+            raise Stays("its result is used")
+        check_outside(self.module, self.world, call)
+        value = self.without_data(node.value)
+        held = value
+        while isinstance(held, ast.Call) and isinstance(held.func, ast.Attribute):
+            held = self.without_data(held.func.value)
+        if chain_of(held) is None:
+            raise Stays("of a parameter that has no name")
+        self._text(call, node, text, {"to": [held], "x": [value], **given}, pair)
+
+    def without_data(self, node: ast.expr) -> ast.expr:
+        """`p` in `p.data`."""
+        data = isinstance(node, ast.Attribute) and node.attr == "data"
+        if data and isinstance(node, ast.Attribute) and self.kinds.of(node.value).kind is Kind.PARAMETER:
+            self.done.add(id(node))
+            return node.value
+        return node
+
+    def _is_changed(self, node: ast.Attribute) -> bool:
+        """Tell whether a parameter's method changes it, and a row knows how: of `p.data` in `p.data.mul_(x)`, or of `p.mul_`."""
+        outer = node if node.attr != "data" else self.module.parent(node)
+        call = self.module.parent(outer) if isinstance(outer, ast.Attribute) else None
+        rows = self.table.methods.get(outer.attr, ()) if isinstance(outer, ast.Attribute) else ()
+        return isinstance(call, ast.Call) and call.func is outer and any("$to" in pair.other.text for pair in rows)
+
+    def _is_computed_with(self, node: ast.Attribute) -> bool:
+        """Take `.data` away where a value is only computed with, or copied, outside of what gradients are taken of."""
+        outer = self.module.parent(node)
+        given = isinstance(outer, ast.Call) and node in outer.args and isinstance(outer.func, ast.Attribute)
+        copied_in = given and isinstance(outer, ast.Call) and self._is_changed(outer.func)  # type: ignore[arg-type]
+        if not copied_in and not isinstance(outer, ast.BinOp | ast.UnaryOp | ast.Compare):
+            return False
+        if any(id(item) in self.world.running for item in self.module.ancestors(node)):
+            return False
+        self.changes.replace(node, copied(node.value))
+        return True
+
+    def _text(
+        self, call: ast.Call, node: ast.Attribute, text: str, given: Mapping[str, Sequence[ast.expr]], pair: Pair
+    ) -> None:
         if comments_in(self.source, self.source.end(node.value), self.source.end(call)):
             raise Stays("there is a comment inside it")
         text = PATH.sub(lambda match: self._spelled(match[0], call), text)
-        self.changes.replace(call, filled(text, {"x": [node.value], **given}))
+        self.changes.replace(call, filled(completed(text, given, pair), {"x": [node.value], **given}))
 
     def _call(self, pair: Pair, other: Side, node: ast.Attribute, call: ast.Call, *, sure: bool) -> None:
         own = other.path.startswith("x.")
@@ -215,6 +271,9 @@ class TensorRewriter:
             if receiver.row.attributes[name] != name:
                 self.changes.rename_to(node, receiver.row.attributes[name])
             return
+        if receiver.row is None and receiver.owner is None and name in ("weight", "bias"):
+            self._of_some_model(node)
+            return
         row = self.table.models.get(name)
         if row is not None and (row.one.parameters is None) == (call is None):
             try:
@@ -228,6 +287,16 @@ class TensorRewriter:
             self.changes.refuse(node, f".{name}{'()' if call is not None else ''} of a model")
         elif name in self.table.model_names:
             self.changes.stay(node, f".{name}")
+
+    def _of_some_model(self, node: ast.Attribute) -> None:
+        """The weight of a model that `isinstance` or the name of its class tells."""
+        rows = self.classes.rows(node.value)
+        names = {pair.attributes.get(node.attr) for pair in rows or ()}
+        (name,) = names if len(names) == 1 else (None,)
+        if name is None:
+            self.changes.refuse(node, f"{ast.unparse(node)} of a model that may be of several classes")
+        elif name != node.attr:
+            self.changes.rename_to(node, name)
 
     def table_method(self, name: str) -> str:
         return next(other.method for one, other in self.table.bases.values() if one.method == name)
@@ -273,6 +342,8 @@ class TensorRewriter:
         """Tell whether an argument may be what a row says it must be."""
         if wanted == "device":
             return self._is_device(node)
+        if wanted == "parameter":
+            return self.kinds.of(node).kind is Kind.PARAMETER and chain_of(node) is not None
         if wanted in ("dtype", "float_dtype"):
             type_of = self.table.values.get(self.kinds.path(node) or "", "")
             return bool(type_of) and (wanted == "dtype" or ".float" in type_of)
@@ -316,6 +387,24 @@ class TensorRewriter:
             or (binding.how is How.ASSIGNED and binding.value is not None and self._is_device(binding.value))
             for binding in (variable.bindings if variable is not None else ())
         )
+
+
+def check_outside(module: Module, world: World, node: ast.AST) -> None:
+    """Raises Stays where a parameter would change in what gradients are taken of."""
+    if any(id(item) in world.running for item in module.ancestors(node)):
+        raise Stays("where the model computes")
+
+
+def completed(text: str, given: Mapping[str, Sequence[ast.expr]], pair: Pair) -> str:
+    """Code of the table with the defaults of what is not given. Raises Stays."""
+    for parameter in pair.one.parameters or ():
+        name = parameter.tie or parameter.name
+        if name not in given and not parameter.required and not parameter.any:
+            text = re.sub(rf"\${name}\b", repr(parameter.default), text)
+        calls = any(isinstance(item, ast.Call) for one in given.get(name, ()) for item in ast.walk(one))
+        if calls and len(re.findall(rf"\${name}\b", text)) > 1:
+            raise Stays(f"{name} would be computed twice")
+    return text
 
 
 def filled(text: str, given: Mapping[str, Sequence[ast.expr]]) -> Template:

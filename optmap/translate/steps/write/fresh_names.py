@@ -61,9 +61,8 @@ def report(
     for place, (node, pair) in first.items():
         for code, text in ((NAME_NOTE, pair.note), (NAME_DIFFERS, pair.warning)):
             if text is not None:
-                name = (
-                    pair.other.path.replace("x.", "Tensor.", 1) if pair.other.path.startswith("x.") else pair.other.path
-                )
+                path = pair.other.path or pair.one.path
+                name = path.replace("x.", "Tensor.", 1) if path.startswith("x.") else path
                 findings.append(Finding(code, f"{name}: {text}", node, place))
     if not stays:
         return
