@@ -63,10 +63,7 @@ def _taken(source: Source, edit: Edit) -> Iterator[str]:
 
 def source_comments(source: Source) -> Sequence[Comment]:
     """Every comment of a file, in order."""
-    if source_comments not in source.memo:
-        source.memo[source_comments] = tuple(_comments(source))
-    found: Sequence[Comment] = source.memo[source_comments]
-    return found
+    return source.once(source_comments, lambda: tuple(_comments(source)))
 
 
 def gap_start(source: Source, offset: int, limit: int) -> int:

@@ -23,12 +23,13 @@ _UNIT: Final = re.compile(
 
 def line_limit(source: Source) -> int:
     """How wide the file's own lines are: as PEP 8 says where some come near to that, at most 120 columns."""
-    limit: int | None = source.memo.get(line_limit)
-    if limit is None:
-        widths = (len(line.decode("utf-8", "replace")) for line in source.body.splitlines())
-        widest = min(max(widths, default=0), 120)
-        limit = source.memo[line_limit] = 79 if 72 < widest < 80 else max(88, widest)
-    return limit
+    return source.once(line_limit, lambda: _line_limit(source))
+
+
+def _line_limit(source: Source) -> int:
+    widths = (len(line.decode("utf-8", "replace")) for line in source.body.splitlines())
+    widest = min(max(widths, default=0), 120)
+    return 79 if 72 < widest < 80 else max(88, widest)
 
 
 def one_or_three_lines(source: Source, near: ast.stmt, head: str, inside: str, room: int = 0) -> str:

@@ -12,12 +12,14 @@ import sys
 import tokenize
 import warnings
 from bisect import bisect_right
+from collections.abc import Callable, Hashable
 from functools import cached_property, lru_cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from optmap.values import NamedTuple
 
+_Answer = TypeVar("_Answer")
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 _SPACED: Final = bytes(byte if bytes([byte]).isalnum() or byte == ord("_") else ord(" ") for byte in range(256))
 """Puts a space in place of every byte that is no ASCII letter, digit or underscore."""
@@ -73,6 +75,13 @@ class Source:
         self.tree: Final = tree
         self.parts: Final = parts
         self.memo: Final[dict[Any, Any]] = {}
+
+    def once(self, question: Hashable, find: Callable[[], _Answer]) -> _Answer:
+        """The answer to a question that is asked once for a file."""
+        if question not in self.memo:
+            self.memo[question] = find()
+        answer: _Answer = self.memo[question]
+        return answer
 
     @cached_property
     def line_starts(self) -> list[int]:

@@ -165,9 +165,7 @@ def has_surroundings(data: bytes, frameworks: Collection[Framework], extra: tupl
 def names_packages(source: Source, frameworks: frozenset[Framework], extra: tuple[Path, ...]) -> bool:
     """Tell whether the file may use another package that has optimizers for one of the frameworks, or takes them."""
     key = (names_packages, frameworks, extra)
-    if key not in source.memo:
-        source.memo[key] = _spells_packages(source.words, frameworks, extra)
-    return bool(source.memo[key])
+    return source.once(key, lambda: _spells_packages(source.words, frameworks, extra))
 
 
 def _spells_packages(words: Set[bytes], frameworks: frozenset[Framework], extra: tuple[Path, ...]) -> bool:

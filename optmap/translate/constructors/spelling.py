@@ -58,7 +58,7 @@ def _reusable(module: Module, path: str, at: ast.expr | ast.stmt) -> list[tuple[
 
     An import among the module's own statements has surely run by the time of a use that stands below it.
     """
-    names, imports = path.split("."), _imports(module)
+    names, imports = path.split("."), module.source.once(_imports, lambda: _imports(module))
     modules = [".".join(names[:end]) for end in range(len(names) - 1, 0, -1)]
     return [
         (local, leads)
@@ -70,13 +70,10 @@ def _reusable(module: Module, path: str, at: ast.expr | ast.stmt) -> list[tuple[
 
 def _imports(module: Module) -> dict[str, list[tuple[str, ast.stmt]]]:
     """The names that the module's own import statements bind, by what they stand for."""
-    memo = module.source.memo
-    found: dict[str, list[tuple[str, ast.stmt]]] | None = memo.get(_imports)
-    if found is None:
-        found = memo[_imports] = {}
-        for statement in module.tree.body:
-            for _, local, leads in imported(statement) if isinstance(statement, ast.Import | ast.ImportFrom) else ():
-                found.setdefault(leads, []).append((local, statement))
+    found: dict[str, list[tuple[str, ast.stmt]]] = {}
+    for statement in module.tree.body:
+        for _, local, leads in imported(statement) if isinstance(statement, ast.Import | ast.ImportFrom) else ():
+            found.setdefault(leads, []).append((local, statement))
     return found
 
 

@@ -15,9 +15,9 @@ from optmap.source.bindings import position
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
-from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON, Role, called
+from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON, called
 from optmap.translate.parameters.together import Part, together
-from optmap.translate.parameters.uses import FEW, Added, changing_uses, effects, is_sum
+from optmap.translate.parameters.uses import FEW, added, changing_uses, is_sum
 from optmap.values import NamedTuple
 
 _MANY: Final = 200_000
@@ -161,9 +161,9 @@ class _Graph:
         branches: dict[object, Part],
     ) -> None:  # fmt: skip
         for use in changing_uses(self.module, variable, binding):
-            added = [] if use is at or self._is_later(variable, use, at) else _added(self.module, use)
-            if added:
-                self._all(added, frame, self._branch(use, part, branches))
+            more = [] if use is at or self._is_later(variable, use, at) else added(self.module, use)
+            if more:
+                self._all(more, frame, self._branch(use, part, branches))
 
     def _given(
         self, variable: Variable, binding: Binding, frame: _Frame | None
@@ -245,14 +245,3 @@ class _Graph:
             self._model(value, outer, part, text if len(variable.chain) > 1 else "", depth)
         else:
             part.identity, part.text = variable, text
-
-
-def _added(module: Module, use: ast.expr) -> list[ast.expr]:
-    """What a use adds to a list, a dict of groups, or the parameters of a group."""
-    every = (effects(module, use, role) for role in (Role.WHOLE, Role.ITEM, Role.MAPPING))
-    found = next((item for item in every if item is not None), ())
-    return [
-        item.node if isinstance(item, Added) else item.value
-        for item in found
-        if isinstance(item, Added) or (item.sets and item.key == "params")
-    ]

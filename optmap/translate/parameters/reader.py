@@ -10,6 +10,7 @@ from optmap.mapping.framework import Framework
 from optmap.source.model import Module
 from optmap.source.text import Source
 from optmap.translate.parameters.account import Account, Walk
+from optmap.translate.parameters.functions import called_by
 from optmap.translate.parameters.groups import (
     LOOP_ONLY,
     PASS_ON,
@@ -72,7 +73,7 @@ class Reader:
                 self.item(item)
         elif isinstance(node, ast.DictComp):
             self._comprehension(node)
-        elif isinstance(node, ast.Call) and self.links.called(node) and (inner := dict_inside(node)) is not None:
+        elif isinstance(node, ast.Call) and called_by(self.module, node) and (inner := dict_inside(node)) is not None:
             self.read(inner, in_loop=True)
         elif not isinstance(node, ast.Call) or node.args or node.keywords:
             self._give_up(node)
@@ -122,7 +123,7 @@ class Reader:
             self._add_accessor(node, name, False)  # a list of such lists is iterated over
         elif isinstance(node, ast.Starred):
             self.read(node.value)
-        elif isinstance(node, ast.Call) and self.links.call(node, Role.ITEM, False):
+        elif isinstance(node, ast.Call) and self.links.functions.call(node, Role.ITEM, False):
             return
         elif not self.links.follow(node, Role.ITEM, False):
             self._give_up(node)
@@ -193,9 +194,9 @@ class Reader:
         name = self.accessor(node)
         if name is not None:
             self._add_accessor(node, name, in_loop)
-        elif self.links.call(node, role, in_loop):
+        elif self.links.functions.call(node, role, in_loop):
             return
-        elif (function := self.links.called(node)) == "filter" and len(node.args) == 2:
+        elif (function := called_by(self.module, node)) == "filter" and len(node.args) == 2:
             self.found.filters.append(node)
             self.note_names(node.args[0])
             self._note_asked([node.args[0]])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Final, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from optmap.source.bindings import position
 from optmap.source.model import Binding, How, Module, Variable
@@ -13,7 +13,6 @@ from optmap.source.syntax import Function
 from optmap.translate.parameters.groups import GroupEntry, Role, is_group
 from optmap.values import NamedTuple
 
-_Answer = TypeVar("_Answer")
 READERS: Final = ("print", "len", "bool", "isinstance", "type", "id", "repr", "str")
 LOGGERS: Final = ("debug", "info", "warning", "error", "log", "write")
 _COUNTERS: Final = ("sum", "len", "any", "all", "max", "min", "print", "set", "list")
@@ -38,19 +37,10 @@ def is_sum(module: Module, binding: Binding) -> bool:
     return isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add)
 
 
-def _once(module: Module, key: Hashable, find: Callable[[], _Answer]) -> _Answer:
-    """The answer to a question that is asked once for a file."""
-    memo = module.source.memo
-    if key not in memo:
-        memo[key] = find()
-    answer: _Answer = memo[key]
-    return answer
-
-
 def defined(module: Module) -> frozenset[str]:
     """The names of all functions and methods of the file."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return _once(module, defined, lambda: frozenset(item.name for item in module.nodes(*functions)))
+    return module.source.once(defined, lambda: frozenset(item.name for item in module.nodes(*functions)))
 
 
 def one_value(module: Module, variable: Variable, place: ast.expr) -> Sequence[Binding]:
@@ -58,7 +48,7 @@ def one_value(module: Module, variable: Variable, place: ast.expr) -> Sequence[B
     bindings = module.in_force(variable, place)
     if not variable.grows:
         return bindings
-    tied = _once(module, (one_value, variable), lambda: _tied(module, variable))
+    tied = module.source.once((one_value, variable), lambda: _tied(module, variable))
     return list({id(each.target): each for item in bindings for each in tied[id(item.target)]}.values())
 
 
@@ -79,7 +69,7 @@ def _tied(module: Module, variable: Variable) -> dict[int, list[Binding]]:
 
 def binding_at(module: Module, variable: Variable, target: ast.AST) -> Binding | None:
     """The binding of a variable that a place makes."""
-    places = _once(module, (binding_at, variable), lambda: {id(item.target): item for item in variable.bindings})
+    places = module.source.once((binding_at, variable), lambda: {id(item.target): item for item in variable.bindings})
     return places.get(id(target))
 
 
@@ -90,7 +80,7 @@ def changing_uses(module: Module, variable: Variable, binding: Binding | None) -
         uses = variable.uses if binding is None else module.uses_of(variable, binding)
         return [use for use in uses if isinstance(module.parent(use), _CHANGING)]
 
-    return _once(module, (changing_uses, variable, id(binding.target) if binding is not None else None), find)
+    return module.source.once((changing_uses, variable, id(binding.target) if binding is not None else None), find)
 
 
 def effects(module: Module, use: ast.expr, role: Role) -> list[Added | GroupEntry] | None:
@@ -114,6 +104,17 @@ def effects(module: Module, use: ast.expr, role: Role) -> list[Added | GroupEntr
     if isinstance(parent, ast.For | ast.comprehension) and parent.iter is use and role is Role.WHOLE:
         return _loop_over_groups(module, parent)
     return None
+
+
+def added(module: Module, use: ast.expr) -> list[ast.expr]:
+    """What a use adds to a list, a dict of groups, or the parameters of a group."""
+    every = (effects(module, use, role) for role in (Role.WHOLE, Role.ITEM, Role.MAPPING))
+    found = next((item for item in every if item is not None), ())
+    return [
+        item.node if isinstance(item, Added) else item.value
+        for item in found
+        if isinstance(item, Added) or (item.sets and item.key == "params")
+    ]
 
 
 def _method(name: str, call: ast.Call, role: Role) -> list[Added | GroupEntry] | None:
@@ -197,7 +198,7 @@ def _is_asked(node: ast.AST | None) -> bool:
 
 def groups_inside(module: Module, node: ast.AST) -> Iterator[ast.expr]:
     """The displays of groups that an expression or a definition holds, itself among them."""
-    groups = _once(module, groups_inside, lambda: sorted(_groups(module), key=position))
+    groups = module.source.once(groups_inside, lambda: sorted(_groups(module), key=position))
     end = (node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
     for index in range(bisect_left(groups, position(node), key=position), len(groups)):
         if position(groups[index]) >= end:
@@ -217,7 +218,7 @@ def shows_groups(module: Module, node: ast.AST) -> bool:
     if variable is None:
         return False
     shown = (group for item in _visible(module, variable) for group in groups_inside(module, item))
-    return _once(module, (shows_groups, variable), lambda: next(shown, None) is not None)
+    return module.source.once((shows_groups, variable), lambda: next(shown, None) is not None)
 
 
 def _visible(module: Module, variable: Variable) -> Iterator[ast.AST]:
