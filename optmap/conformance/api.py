@@ -7,35 +7,33 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Final
 
 from optmap.arguments import several
-from optmap.conformance.calls import Call, default_call
-from optmap.conformance.catalog import catalog
+from optmap.conformance.asked import (
+    choose_scenarios,
+    directions,
+    read_fail_on,
+    run_options,
+    time_limit_of,
+    wished_calls,
+)
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.execution import Flip, flips, run_flips, schedule_flips
 from optmap.conformance.expect import find_better, rejecting
-from optmap.conformance.filecalls import file_calls
 from optmap.conformance.pool import Session
-from optmap.conformance.results import FailOn, Refused, Report, Result
+from optmap.conformance.results import FailOn, Report, Result
 from optmap.conformance.run import Progress, RunOptions, run_trials
-from optmap.conformance.scenario import Scenario
 from optmap.conformance.schedule_check import SchedulePair, run_pairs
 from optmap.conformance.schedule_files import rates_of_files, wished_pairs
-from optmap.conformance.select import CheckError, Direction, Wishes, find_apis, table_calls, with_settings
+from optmap.conformance.select import CheckError, Wishes
 from optmap.conformance.simulate import DTYPES
 from optmap.conformance.trials import Trial, Trials
 from optmap.mapping.framework import Framework
-from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.load import load_schedules
 from optmap.mapping.model import MappingSet
 from optmap.mapping.records import Literal
 from optmap.nearest import nearest
 from optmap.processes import WorkerError
-
-STEPS: Final = 100
-ROW_STEPS: Final = 40
-MOST_STEPS: Final = 100_000
 
 
 def check(
@@ -94,45 +92,43 @@ def check(
         TypeError: an argument is of another type.
     """
     optimizers, schedules = several("optimizers", optimizers, str), several("schedules", schedules, str)
-    paths, dtypes, require = (
-        several("paths", paths, str, Path),
-        several("dtypes", dtypes, str),
-        several("require", require, str),
-    )
-    sources = several("sources", sources, str) if sources is not None else None
-    scenarios = several("scenarios", scenarios, str) if scenarios is not None else None
+    paths, dtypes = several("paths", paths, str, Path), several("dtypes", dtypes, str)
+    require = several("require", require, str)
     if tables is None:
         from optmap.mapping.load import load
 
         tables = load()
-    wanted = _directions(tables, sources, to, everything)
-    chosen = _scenarios(scenarios, seed)
-    fails = _fail_on(fail_on)
-    options = replace(_options(steps, dtypes), courses=courses)
+    wanted = directions(tables, several("sources", sources, str) if sources is not None else None, to, everything)
+    chosen = choose_scenarios(several("scenarios", scenarios, str) if scenarios is not None else None, seed)
+    fails = read_fail_on(fail_on)
+    options = replace(run_options(steps, dtypes), courses=courses)
     wishes = Wishes(tuple(optimizers), tuple(schedules), tuple(map(Path, paths)), everything, tuple(wanted), options.steps,
                     dict(hyperparameters or {}), steps)  # fmt: skip
     rated, left_alone, taken = wished_pairs(tables, wishes)
-    calls, refused = _calls(tables, wishes, taken)
+    calls, refused = wished_calls(tables, wishes, taken)
     trials = Trials(tables, chosen, every_target=everything, rates=rates_of_files(tables, rated))
     found = trials.find(calls)
-    needed: set[str] = {
-        framework for trial in found for framework in (trial.plan.source.framework, trial.plan.target.framework)
-    }
-    needed |= {api.framework for pair in rated for api in (pair.source, pair.target)}
-    engines = _engines(needed, require, interpreters or {})
+    engines = _engines(_needed(found, rated), require, interpreters or {})
     flipped = flips(tables, (call.api for call, _ in calls)) if everything and scenarios is None else []
     flipped += (
         schedule_flips(load_schedules(tables.extra), (pair.source for pair in rated)) if flipped and rated else []
     )
     results, versions, failures = _run(
-        found, rated, flipped, engines, options, list(require), _counter(progress, len(found)),
-        _limited(time_limit),
-    )  # fmt: skip
+        found, rated, flipped, engines, options, require, _counter(progress, len(found)), time_limit_of(time_limit)
+    )
     if scenarios is None:
         results = find_better(results)
     if fails is FailOn.DIVERGENT:
         results = rejecting(results)
     return Report(versions, failures, tuple(results), (*refused, *trials.refused, *left_alone), fails, seed)
+
+
+def _needed(trials: Sequence[Trial], rated: Sequence[SchedulePair]) -> set[str]:
+    """The frameworks that take part."""
+    plans = [api for trial in trials for api in (trial.plan.source, trial.plan.target)]
+    return {str(api.framework) for api in plans} | {
+        api.framework for pair in rated for api in (pair.source, pair.target)
+    }
 
 
 def _run(
@@ -193,91 +189,5 @@ def _counter(progress: Callable[[int, int], None] | None, total: int) -> Progres
     return count
 
 
-def _directions(
-    tables: MappingSet, sources: Iterable[Framework | str] | None, to: Framework | str | None, everything: bool
-) -> list[Direction]:
-    """The source frameworks of each target. Raises CheckError."""
-    every = tables.frameworks.values()
-    targets = list(every) if to is None and everything else [_framework(tables, to or DEFAULT)]
-    wanted = frozenset(_framework(tables, name) for name in sources) if sources is not None else None
-    if wanted is not None and len(targets) == 1 and targets[0] in wanted:
-        raise CheckError(f"found {targets[0]} both as source and as target, expected two different frameworks")
-    found = [((frozenset(every) if wanted is None else wanted) - {target}, target) for target in targets]
-    return [(frameworks, target) for frameworks, target in found if frameworks]
-
-
-def _framework(tables: MappingSet, name: str) -> Framework:
-    if name not in tables.frameworks:
-        raise CheckError(f"unknown framework {name!r}{nearest(name, tables.frameworks)}")
-    return tables.frameworks[name]
-
-
-def _scenarios(names: Iterable[str] | None, seed: int) -> dict[str, Scenario]:
-    if seed < 0:
-        raise CheckError(f"found seed {seed}, expected 0 or more")
-    known = catalog(seed)
-    wanted = [name for name in known if not known[name].rare] if names is None else list(names)
-    for name in wanted:
-        if name not in known:
-            raise CheckError(f"unknown scenario {name!r}{nearest(name, known)}")
-    return {name: known[name] for name in known if name in wanted}
-
-
-def _options(steps: int | None, dtypes: Sequence[str]) -> RunOptions:
-    if steps is not None and not 1 <= steps <= MOST_STEPS:
-        raise CheckError(f"found {steps} steps, expected 1 to {MOST_STEPS}")
-    for dtype in dtypes:
-        if dtype not in DTYPES:
-            raise CheckError(f"unknown dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
-    return RunOptions(steps or STEPS, steps or ROW_STEPS, tuple(dict.fromkeys(dtypes)) or DTYPES)
-
-
-def _limited(seconds: float | None) -> float | None:
-    if seconds is not None and not seconds > 0:
-        raise CheckError(f"found a time limit of {seconds:g} seconds, expected more than 0")
-    return seconds
-
-
 def _session(engine: str, interpreter: str | None, limit: float | None) -> Session:
     return Session(engine, interpreter) if limit is None else Session(engine, interpreter, total=limit)
-
-
-def _fail_on(text: str) -> FailOn:
-    if text not in list(FailOn):
-        raise CheckError(f"unknown fail_on {text!r}, expected one of {', '.join(FailOn)}")
-    return FailOn(text)
-
-
-def _calls(tables: MappingSet, wishes: Wishes, taken: set[str]) -> tuple[list[tuple[Call, Framework]], list[Refused]]:
-    """All requested calls of optimizers, each with its target, and the calls of files whose arguments cannot be bound.
-
-    `taken` are the settings that schedules use.
-    """
-    alone = bool(wishes.schedules)
-    if not (wishes.optimizers or wishes.paths or wishes.everything or alone):
-        raise CheckError("found nothing to check, expected files, --optimizer NAME, --schedule NAME or --all")
-    made = _table_calls(tables, wishes)
-    if made:
-        made = with_settings(tables, made, wishes.settings, taken)
-    calls = [(call, target) for call in made for sources, target in wishes.directions if call.api.framework in sources]
-    refused: list[Refused] = []
-    used = set(taken)
-    for path in wishes.paths:
-        for sources, target in wishes.directions:
-            found = file_calls(path, tables, sources, target, wishes.settings)
-            calls += [(call, target) for call in found.calls]
-            refused += found.refused
-            used |= found.used
-    unused = set(wishes.settings) - used
-    if not (wishes.optimizers or wishes.everything) and unused and (calls or alone):
-        raise CheckError(f"--set {min(unused)}: found a name that no checked call takes")
-    return calls, refused
-
-
-def _table_calls(tables: MappingSet, wishes: Wishes) -> list[Call]:
-    """The calls of the named classes, or of all."""
-    sources = frozenset[Framework]().union(*(frameworks for frameworks, _ in wishes.directions))
-    named = [api for name in wishes.optimizers for api in find_apis(tables, "an optimizer", name, sources)]
-    if not wishes.everything:
-        return [default_call(tables, api) for api in named]
-    return table_calls(tables, named or [api for api in tables.apis.values() if api.framework in sources])

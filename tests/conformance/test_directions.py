@@ -7,7 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from optmap.conformance.api import _directions, check
+from optmap.conformance.api import check
+from optmap.conformance.asked import directions
 from optmap.conformance.results import Level, Mode, Pair, Report, Result, Verdict
 from optmap.conformance.select import CheckError
 from optmap.mapping.framework import Framework
@@ -23,20 +24,20 @@ SPEED = "mindspore.experimental.optim.adamw.SpeedAdamW"
 
 
 def test_everything_is_every_direction() -> None:
-    found = {(source, target) for sources, target in _directions(load(), None, None, True) for source in sources}
+    found = {(source, target) for sources, target in directions(load(), None, None, True) for source in sources}
     assert found == set(permutations(Framework, 2))
 
 
 def test_one_target_where_it_is_named() -> None:
     others = frozenset({Framework("tensorflow"), Framework("mindspore")})
-    assert _directions(load(), None, "torch", True) == [(others, Framework("torch"))]
-    assert _directions(load(), None, None, False)[0][1] is Framework("mindspore")
-    assert [target for _, target in _directions(load(), ["torch"], None, True)] == [
+    assert directions(load(), None, "torch", True) == [(others, Framework("torch"))]
+    assert directions(load(), None, None, False)[0][1] is Framework("mindspore")
+    assert [target for _, target in directions(load(), ["torch"], None, True)] == [
         Framework("tensorflow"),
         Framework("mindspore"),
     ]
     with pytest.raises(CheckError, match="both as source and as target"):
-        _directions(load(), ["torch"], "torch", True)
+        directions(load(), ["torch"], "torch", True)
 
 
 def report(*verdicts: tuple[Verdict, str]) -> Report:
