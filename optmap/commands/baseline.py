@@ -1,23 +1,17 @@
-"""What was found in files before, so that a later run reports and fails only on what is new. The form is JSON with a version."""
+"""What `translate` found in files before."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from optmap.baselines import dump, parse
 from optmap.diagnostics import Diagnostic
 from optmap.selection import ALWAYS
 from optmap.translate.results import CallResult, FileResult, Status
-
-VERSION: Final = 1
-
-
-class BaselineError(ValueError):
-    """A baseline cannot be used; the message says what was found and what was expected."""
 
 
 class Baseline:
@@ -26,7 +20,7 @@ class Baseline:
     def __init__(self, text: str, directory: Path) -> None:
         """Raises BaselineError."""
         self._directory = directory
-        self._known = {path: Counter(entries) for path, entries in _read(text).items()}
+        self._known = parse(text, "translate", _entries)
 
     def of(self, path: Path, result: FileResult, *, checking: bool) -> FileResult:
         """The result without what the file had before; checking, it changes only if there are calls that were not."""
@@ -45,10 +39,7 @@ def text(results: Iterable[tuple[Path, FileResult]], directory: Path) -> str:
         ])
         for path, result in results
     }  # fmt: skip
-    return (
-        json.dumps({"version": VERSION, "files": {path: found for path, found in files.items() if found}}, indent=1)
-        + "\n"
-    )
+    return dump(files={path: found for path, found in files.items() if found})
 
 
 def _taken(left: Counter[str], entry: str) -> bool:
@@ -71,13 +62,5 @@ def _relative(path: Path, directory: Path) -> str:
     return Path(os.path.relpath(path, directory)).as_posix()
 
 
-def _read(text: str) -> Mapping[str, list[str]]:
-    try:
-        document: Any = json.loads(text)
-        if document["version"] != VERSION:
-            raise BaselineError(f"found version {document['version']!r}, expected {VERSION}")
-        return {path: list(map(str, entries)) for path, entries in document["files"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, BaselineError):
-            raise
-        raise BaselineError("expected a baseline that optmap translate has written") from None
+def _entries(content: Any) -> dict[str, Counter[str]]:
+    return {path: Counter(map(str, entries)) for path, entries in content["files"].items()}

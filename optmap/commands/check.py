@@ -11,17 +11,17 @@ from optmap.cli.check import Request
 from optmap.commands.common import (
     BASELINE,
     UsageError,
-    baseline_text,
     choice,
     framework,
     interpreter,
     known_frameworks,
+    read_baseline,
     reports_usage_errors,
     settings,
     tables,
 )
 from optmap.conformance.api import check
-from optmap.conformance.baseline import BaselineError, compared
+from optmap.conformance.baseline import compared, known
 from optmap.conformance.baseline import text as text_of
 from optmap.conformance.results import FailOn, Report
 from optmap.conformance.select import CheckError, read_setting
@@ -43,7 +43,8 @@ def run(request: Request) -> int:
     choice(request.format, "--format", tuple(name for name in CHECK_FORMATS if name != "html"))
     choice(request.fail_on, "--fail-on", tuple(FailOn))
     page = _page(request.report)
-    before = None if request.write_baseline or request.baseline is None else baseline_text(Path(request.baseline))
+    old = None if request.write_baseline else request.baseline
+    before = read_baseline(Path(old), known) if old is not None else None
     progress = Progress()
     try:
         found = _check(request, progress)
@@ -55,10 +56,7 @@ def run(request: Request) -> int:
         _write(Path(request.baseline or BASELINE), text_of(found), "--write-baseline")
         return PASSED
     if before is not None:
-        try:
-            found = compared(found, before)
-        except BaselineError as error:
-            raise UsageError(f"--baseline: {request.baseline}: {error}") from None
+        found = compared(found, before)
     if page is not None:
         _write(page, _report(found))
     text = CHECK_FORMATS[request.format](found)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Final, ParamSpec
+from typing import Final, ParamSpec, TypeVar
 
 from optmap.config import ConfigError, Settings, find_settings
 from optmap.mapping.framework import Framework, frameworks, named
@@ -20,6 +20,7 @@ from optmap.reading import MAXIMUM_BYTES, read_regular
 from optmap.shown import shown_lines
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 CLOSED_PIPE: Final = 141
 """What shells say of a process that wrote to a pipe which nobody reads."""
@@ -152,10 +153,14 @@ def named_tables(
     return own, other, tables(mappings, configured).at({**configured.versions, **chosen, **more})
 
 
-def baseline_text(path: Path) -> str:
-    """The content of a baseline. Raises UsageError."""
+def read_baseline(path: Path, read: Callable[[str], R]) -> R:
+    """What `read` makes of the text of a baseline. Raises UsageError."""
+    from optmap.baselines import BaselineError
+
     try:
-        return read_regular(path, MAXIMUM_BYTES).decode()
+        return read(read_regular(path, MAXIMUM_BYTES).decode())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror or error if isinstance(error, OSError) else "it is no UTF-8"
         raise UsageError(f"--baseline: {path} cannot be read: {reason}") from None
+    except BaselineError as error:
+        raise UsageError(f"--baseline: {path}: {error}") from None

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from optmap.cli.translate import Request
 from optmap.commands.common import (
     UsageError,
-    baseline_text,
     choice,
     direction,
     known_frameworks,
+    read_baseline,
     reports_usage_errors,
     settings,
     tables,
@@ -73,13 +73,10 @@ def _baseline(request: Request) -> Baseline | None:
         raise UsageError(f"found --write-baseline and {request.modes[0]}, expected one of them")
     if request.write_baseline or request.baseline is None:
         return None
-    from optmap.commands.baseline import Baseline, BaselineError
+    from optmap.commands.baseline import Baseline
 
     path = Path(request.baseline)
-    try:
-        return Baseline(baseline_text(path), path.parent)
-    except BaselineError as error:
-        raise UsageError(f"--baseline: {path}: {error}") from None
+    return read_baseline(path, lambda text: Baseline(text, path.parent))
 
 
 def _reporting(request: Request, configured: Settings) -> Settings:

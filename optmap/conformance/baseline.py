@@ -1,4 +1,4 @@
-"""What a check found before, so that a later one fails only on what got worse. The form is JSON with a version."""
+"""What a check found before, so that a later one fails only on what got worse."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from optmap.baselines import dump, parse
 from optmap.conformance.results import Level, Refused, Report, Result
 
-VERSION: Final = 1
 FACTOR: Final = 2.0
 """A drift that is larger by this factor is worse, where it is more than rounding."""
-
-
-class BaselineError(ValueError):
-    """A baseline cannot be used; the message says what was found and what was expected."""
 
 
 class Entry(NamedTuple):
@@ -30,18 +26,35 @@ class Entry(NamedTuple):
         return "not run" if self.level is None else f"{self.level} with a drift of {_number(self.drift)}"
 
 
+class Known(NamedTuple):
+    """The runs of a baseline by their keys, and the keys of the calls that it refuses."""
+
+    entries: Mapping[tuple[str, ...], Entry]
+    refused: tuple[tuple[str, ...], ...]
+
+
 def text(report: Report) -> str:
     """The baseline of a report."""
     results = [{"run": _key(item), **_entry(item)._asdict()} for item in report.results]
     refused = [_refused_key(item) for item in report.refused if item.fails]
-    return json.dumps({"version": VERSION, "results": results, "refused": refused}, indent=1, allow_nan=False) + "\n"
+    return dump(results=results, refused=refused)
 
 
-def compared(report: Report, baseline: str) -> Report:
-    """The report in which what the baseline has passes, and what is worse than there does not. Raises BaselineError."""
-    known, refused = _read(baseline)
-    results = tuple(_held(item, known.get(tuple(_key(item)))) for item in report.results)
-    return replace(report, results=results, refused=tuple(_known(item, refused) for item in report.refused))
+def known(baseline: str) -> Known:
+    """What the text of a baseline says. Raises BaselineError."""
+    return parse(baseline, "check", _known)
+
+
+def _known(content: Any) -> Known:
+    entries = {tuple(each["run"]): Entry(each["level"], each["drift"], each["passed"]) for each in content["results"]}
+    return Known(entries, tuple(map(tuple, content["refused"])))
+
+
+def compared(report: Report, before: Known) -> Report:
+    """The report in which what the baseline has passes, and what is worse than there does not."""
+    left = Counter(before.refused)
+    results = tuple(_held(item, before.entries.get(tuple(_key(item)))) for item in report.results)
+    return replace(report, results=results, refused=tuple(_accepted(item, left) for item in report.refused))
 
 
 def _held(result: Result, before: Entry | None) -> Result:
@@ -91,27 +104,12 @@ def _refused_key(item: Refused) -> list[str]:
     return [item.origin.rpartition(":")[0], item.source, item.target]
 
 
-def _known(item: Refused, left: Counter[tuple[str, ...]]) -> Refused:
+def _accepted(item: Refused, left: Counter[tuple[str, ...]]) -> Refused:
     key = tuple(_refused_key(item))
     if not item.fails or not left[key]:
         return item
     left[key] -= 1
     return replace(item, known=True)
-
-
-def _read(baseline: str) -> tuple[Mapping[tuple[str, ...], Entry], Counter[tuple[str, ...]]]:
-    try:
-        document: Any = json.loads(baseline)
-        if document["version"] != VERSION:
-            raise BaselineError(f"found version {document['version']!r}, expected {VERSION}")
-        entries = {
-            tuple(each["run"]): Entry(each["level"], each["drift"], each["passed"]) for each in document["results"]
-        }
-        return entries, Counter(map(tuple, document["refused"]))
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, BaselineError):
-            raise
-        raise BaselineError("expected a baseline that optmap check has written") from None
 
 
 def _number(drift: float | None) -> str:

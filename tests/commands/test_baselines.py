@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from optmap.conformance.baseline import BaselineError, compared, text
+from optmap.baselines import BaselineError
+from optmap.conformance.baseline import compared, known, text
 from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, Report, Result, Verdict
 from optmap.report import CHECK_FORMATS
 from tests.commandline import run as optmap
@@ -45,7 +46,7 @@ def report(*results: Result, refused: tuple[Refused, ...] = ()) -> Report:
 )
 def test_only_what_got_worse_fails(before: Result, now: Result, passes: bool) -> None:
     moved = replace(now, pair=replace(PAIR, origin="a.py:30"))
-    (found,) = compared(report(moved), text(report(before))).results
+    (found,) = compared(report(moved), known(text(report(before)))).results
     assert found.passes is passes
     if not passes and now.divergence:
         assert str(before.divergence and before.divergence.level) in str(found.reason)
@@ -56,12 +57,12 @@ def test_only_what_got_worse_fails(before: Result, now: Result, passes: bool) ->
 
 def test_what_is_new_is_judged_as_ever() -> None:
     new = result(Level.DIVERGENT, 4.0, Verdict.WORSE, replace(PAIR, hyperparameters={"lr": 0.2}))
-    assert not compared(report(new), text(report(result(Level.CLOSE)))).passed
+    assert not compared(report(new), known(text(report(result(Level.CLOSE))))).passed
 
 
 def test_refusals_are_known_as_often_as_they_were() -> None:
     refused = Refused("torch.optim.Y", "mindspore", {}, "a.py:3", ("why",))
-    before = text(report(result(Level.CLOSE), refused=(refused,)))
+    before = known(text(report(result(Level.CLOSE), refused=(refused,))))
     again = replace(refused, origin="a.py:9")
     assert compared(report(result(Level.CLOSE), refused=(again,)), before).passed
     assert not compared(report(result(Level.CLOSE), refused=(refused, again)), before).passed
@@ -70,7 +71,7 @@ def test_refusals_are_known_as_often_as_they_were() -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "results": [1], "refused": []}'])
 def test_what_is_no_baseline(content: str) -> None:
     with pytest.raises(BaselineError):
-        compared(report(), content)
+        known(content)
 
 
 def test_translate_reports_only_what_is_new(tmp_path: Path) -> None:
