@@ -169,6 +169,19 @@ class Shown(Record, title="shown"):
     idiom: str = key("what is said of a step for which no code can be shown", default="")
 
 
+class Saving(Record, title="saving"):
+    """How the state of a model is written to a file, as `save(model.state(), path)`, and read again."""
+
+    save: str = key("the import path of the function that writes a state")
+    load: str = key("that of the function that reads it")
+    gives: str = key("the method of a model that gives its state")
+    takes: str = key("the method that takes it")
+    idle: tuple[str, ...] = key("arguments of `load` that say how, not what", default=())
+    endings: tuple[str, ...] = key("how such files are called; the first is written")
+    holds: str | None = key("what writes the state of {optimizer} alone to {path}", default=None)
+    restores: str | None = key("what reads it", default=None)
+
+
 class Scaling(Record, title="scaling"):
     """Loss scales: what multiplies the loss, and how gradients are divided where no optimizer does so by itself."""
 
@@ -310,6 +323,7 @@ class Facts(Record, title="framework"):
     schedules: Schedules = key("learning-rate schedules", default=Schedules())
     models: Models = key("models and tensors", default=Models())
     scaling: Scaling = key("loss scales", default=Scaling())
+    saving: Saving | None = key("files with the states of models", default=None)
     steps: Steps = key("training steps", default=Steps())
     saved: Files | None = key("files with the state of optimizers", default=None)
     frontier: Frontier = key("what its names give", default=Frontier())

@@ -142,13 +142,19 @@ class Places:
         rules: list[Callable[[Edit], bool]] = [
             self._in_a_call, self._of_an_import, self._of_an_accessor, self._of_a_schedule, self._of_a_step, self._of_a_framework,
             self._of_a_move, self._of_comments, self._of_an_idle_group, self._of_the_rate_of_a_group, self._of_a_tensor_of_rates,
-            self._of_a_loss_scale, self._of_a_break, self._of_a_conversion,
+            self._of_a_loss_scale, self._of_a_break, self._of_a_conversion, self._of_a_state,
         ]  # fmt: skip
         return [edit for edit in edits if id(edit) not in paired and not any(rule(edit) for rule in rules)]
 
     def _in_a_call(self, edit: Edit) -> bool:
         """Within a call that was translated."""
         return any(_within(edit, self.span(node)) for node in self.calls)
+
+    def _of_a_state(self, edit: Edit) -> bool:
+        """What saves or loads the state of a model or an optimizer that are rewritten."""
+        states = [node for node in self.nodes if isinstance(node, ast.Call) and "state_dict(" in ast.unparse(node)]
+        written = re.match(r"mindspore\.(save_checkpoint|load_param_into_net)\(", edit.text) is not None
+        return bool(self.steps) and written and any((edit.start, edit.end) == self.span(node) for node in states)
 
     def _of_a_conversion(self, edit: Edit) -> bool:
         """A batch that is made the target's in a loop of a rewritten step, or of an evaluation."""

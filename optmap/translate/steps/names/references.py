@@ -170,6 +170,10 @@ class NameRewriter:
         outer = next((item for item in self.module.ancestors(node) if not isinstance(item, ast.keyword)), None)
         return isinstance(outer, ast.Call) and self.changes.leaves(outer.func)
 
+    def spelled(self, path: str, node: ast.expr) -> str | None:
+        """How a path of the target is written at a place, with the import that this needs; None where it cannot be."""
+        return self._spell(path, node)
+
     def _spell(self, path: str, node: ast.expr, conventional: str | None = None) -> str | None:
         """How a path, of the target where no other framework is given, is written at a place."""
         spelling = spell_path(self.module, path, conventional or self.facts.called(path), node)

@@ -28,6 +28,7 @@ from optmap.translate.steps.write.forward import StepNames, ready_change, step_c
 from optmap.translate.steps.write.fresh_names import UsedNames, free, report
 from optmap.translate.steps.write.graph import GraphWriter
 from optmap.translate.steps.write.leftovers import without_leftovers
+from optmap.translate.steps.write.saved import saved_states
 from optmap.translate.unit import Unit, Vetoes, alone
 
 
@@ -67,6 +68,8 @@ def rewrite_steps(
             drop_flags(plan, changes)
     if heads:
         report_rest(training.module, changes, names.done, unit.options.target)
+    saved = list(saved_states(names, training, framework.facts, unit.options.target.facts))
+    findings += (said for said, _ in saved if said is not None)
     rewritten = without_leftovers(names, framework.facts)
     rewritten += (item.change for item in converted)
     needed, gone = list(changes.needed), list(changes.gone)
@@ -89,6 +92,7 @@ def rewrite_steps(
         findings.append(Finding(STEP_REWRITTEN, f"the step of {plan.holder.text} was rewritten", plan.event.call))
     report(findings, changes.stays, changes.notes, str(framework))
     settled = tuple(node for plan in plans for clip in plan.clips for node in calls_of(clip))
+    settled += tuple(node for _, node in saved)
     return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled, bridged)
 
 
