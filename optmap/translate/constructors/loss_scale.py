@@ -86,15 +86,13 @@ def _hooked(unit: Unit, site: CallSite, scale: ast.expr, taken: Taken, why: str)
     lines = fill(facts.scaling.divided, name=name, optimizer=place.optimizer)
     text = apart + lines.replace("\n\n", f"\n{apart}")
     shown = ast.unparse(scale)
-    message = (
-        f"{facts.title} has no loss scale: the gradients are divided by {shown} in a hook before each step, because {why}; "
-        "whatever multiplies the loss by it has to go on doing so"
-    )
+    message = f"the gradients are divided by {shown} in a hook before each step: go on multiplying the loss by it"
     change = Insert(place.statement, Where.AFTER, template(text, scale=scale))
     names = {(id(place.scope), place.scheduler): place.optimizer}
     own = site.api.framework.facts.scaling.managers
     managers = (item.func for item in site.module.nodes(ast.Call) if not site.module.paths(item.func).isdisjoint(own))
-    said = Finding(LOSS_SCALING, message, site.node, covers=frozenset(map(id, managers)))
+    detail = f"{facts.title} has no loss scale, and {why}"
+    said = Finding(LOSS_SCALING, message, site.node, detail=detail, covers=frozenset(map(id, managers)))
     return Unscaled((change,), (), said, False, names)
 
 
@@ -131,7 +129,7 @@ class _Scale:
 
     def _message(self) -> str:
         where = " and ".join(f"{name} on line {line}" for line, name in sorted(self.where.items()))
-        return f"the loss scale {self.text} went, and with it {where}: the loss must not be multiplied by it any more"
+        return f"the loss scale {self.text} went, with {where}: do not multiply the loss by it"
 
     def _taking(self, place: ast.expr) -> ast.Call | None:
         """The call that takes the optimizer as an argument."""

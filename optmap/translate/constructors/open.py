@@ -52,9 +52,7 @@ class Left:
         self.settled.add(id(entry.value))
 
     def _left(self, node: ast.expr, found: Finding) -> None:
-        text = " ".join(self.source.text(self.source.start(node), self.source.end(node)).split())
-        was = f"; it was {text}" if len(text) <= _SHOWN else ""
-        self.findings.append(found._replace(message=found.message + was))
+        self.findings.append(with_text(self.source, node, found))
         self.gone += [item for item in inner(node) if isinstance(item, ast.Name | ast.Attribute) and self._is_own(item)]
 
     def _is_own(self, node: ast.expr) -> bool:
@@ -74,6 +72,12 @@ class Left:
             else:
                 given.insert(behind, Given(name, OPEN, place))
         return made._replace(arguments=tuple(given))
+
+
+def with_text(source: Source, node: ast.expr, found: Finding) -> Finding:
+    """What is said of an expression that goes away, with its text where that is short."""
+    text = " ".join(source.text(source.start(node), source.end(node)).split())
+    return found._replace(message=f"{found.message}; it was {text}") if len(text) <= _SHOWN else found
 
 
 def unsupported(call: CallText, refused: Refusal) -> list[int]:

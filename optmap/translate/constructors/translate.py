@@ -19,13 +19,12 @@ from optmap.mapping.plan import Plan, Prefer
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.mapping.vocabulary import PARAMETERS
 from optmap.source.calls import Argument, Form
-from optmap.source.templates import Template
 from optmap.source.text import SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal
 from optmap.translate.constructors.call import read_site
 from optmap.translate.constructors.clipping import clipped, clipping
 from optmap.translate.constructors.learning_rate import learning_rate_object
-from optmap.translate.constructors.open import Left, rates_of_groups, same_value, unsupported
+from optmap.translate.constructors.open import OPEN, Left, rates_of_groups, same_value, unsupported, with_text
 from optmap.translate.constructors.reasons import at_changing_rate
 from optmap.translate.constructors.resolve import Groups, Rewrite, Serving, resolve
 from optmap.translate.constructors.write import CallOutcome, Decision, reported, write_call
@@ -279,9 +278,7 @@ class CallTranslation:
         """Leave a learning rate open: the call fails where it stands, until a person has said what it is."""
         from optmap.translate.schedules.rates import Attached
 
-        text = self.source.text(self.source.start(argument.node), self.source.end(argument.node))
-        found = refused._replace(message=f"{refused.message}; it was {text}")
-        self.attached = Attached(Template("..."), (), (), (), (found,))
+        self.attached = Attached(OPEN, (), (), (), (with_text(self.source, argument.node, refused),))
 
     def _group_rate(self, moved: str) -> Finding | None:
         """A schedule that is attached sets the rate of every group, one that was passed that of the others."""

@@ -107,8 +107,8 @@ def names_message(literals: Collection[str], target: Framework, attribute: bool 
     named, called = target.facts.parameters.named, target.facts.parameters.scales
     says = []
     if attribute and named is not None and not target.facts.parameters.own_names:
-        says.append(f"a parameter's name is not in its attribute name, which is None, but in {named}()")
-    others = []
+        says.append(f"name is None, take it from {named}()")
+    others, renamed = [], []
     for literal in literals:
         found = re.fullmatch(rf"(.*?)({'|'.join(called)})", literal) if called else None
         if found is None:
@@ -116,13 +116,12 @@ def names_message(literals: Collection[str], target: Framework, attribute: bool 
                 others.append(literal)
             continue
         prefix, part = found.groups()
-        if prefix.strip("._"):
-            says.append(f"{literal!r} is {prefix}{called[part]} if that is a normalization layer")
-        else:
-            says.append(f"normalization layers have {called[part]} in place of {literal!r}")
+        shown = f"{prefix}{called[part]}" if prefix.strip("._") else called[part]
+        renamed.append(f"{shown} for {literal!r}")
+    says += [f"normalization layers have {', '.join(renamed)}"] if renamed else []
     if others:
         shown = ", ".join(map(repr, others[:_SHOWN])) + (", ..." if len(others) > _SHOWN else "")
-        says.append(f"{shown} must stand in the names of the {target} model")
+        says.append(f"check {shown}")
     if not says:
         says = [f"normalization layers have {' and '.join(called.values()) or 'other names'} there"]
     return f"parameter names differ: {'; '.join(says)}"

@@ -13,7 +13,7 @@ from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.collected import collected, differentiated
 from optmap.translate.parameters.uses import binding_at, defined
-from optmap.translate.parameters.variables import Kind, Part, parts_of
+from optmap.translate.parameters.variables import Kind, Part, holding, parts_of
 
 _STEPS: Final = ("apply_gradients", "apply", "minimize")
 """Methods of an optimizer that train."""
@@ -23,7 +23,7 @@ def models_in_use(module: Module, site: CallSite) -> list[ast.expr]:
     """The models that the file trains with an optimizer whose constructor takes no parameters, as far as they are seen."""
     users = training_calls(module, site.node)
     found = [trained_by(module, user, node, site) for user, node in users]
-    return [part.node for parts in found if isinstance(parts, Sequence) for part in parts]
+    return [holding(part.node) for parts in found if isinstance(parts, Sequence) for part in parts]
 
 
 def training_calls(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:

@@ -111,7 +111,7 @@ def place_of(source: Source, module: Module, site: CallSite, taken: Taken, name:
         target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
     own = isinstance(target, ast.Name) or (isinstance(target, ast.Attribute) and module.self_class(target.value))
     if variable is None or target is None or not own or not isinstance(statement, ast.stmt):
-        return f"the optimizer on line {site.node.lineno} is not bound to a name that a schedule could be attached to"
+        return f"the optimizer on line {site.node.lineno} has no name that a schedule could be given"
     if not has_own_lines(source, statement):
         return f"there is more than one statement on line {site.node.lineno}"
     text, scope = ast.unparse(target), variable.scope
@@ -130,8 +130,8 @@ def has_own_lines(source: Source, statement: ast.stmt) -> bool:
 
 
 def _finding(ownership: Ownership, api: Api, site: CallSite, place: Place) -> Finding:
-    message = f"{api.name} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
+    message = f"call {place.scheduler}.step() after every step of {place.optimizer}"
     lines = ownership.counters.lines(site)
     if lines:
         message += f" (line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))})"
-    return Finding(SCHEDULE_STEPS, message, site.node, str(api.at))
+    return Finding(SCHEDULE_STEPS, f"{message}: it changes the rate", site.node, str(api.at))

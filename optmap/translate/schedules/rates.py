@@ -122,7 +122,7 @@ class _Rates:
         room = len(ast.unparse(rates)) - len("$rates") if "$rates" in head else 0
         inside = f"{place.optimizer}, {head}: float({value})"
         behind = template(one_or_three_lines(self.source, place.statement, own, inside, room), rates=rates)
-        message = f"{path} changes the rate in its step(): call {place.scheduler}.step() after every step of {place.optimizer}"
+        message = f"call {place.scheduler}.step() after every step of {place.optimizer}: it changes the rate"
         return Attached(
             Template("1.0"),
             (Insert(place.statement, Where.AFTER, behind), *freed),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from optmap.diagnostics import NAME_DIFFERS, NAME_NOTE, REMAINS
 from optmap.source.model import Module
@@ -13,6 +13,12 @@ from optmap.translate.findings import Finding
 
 if TYPE_CHECKING:
     from optmap.mapping.steps import Pair
+
+
+_ROOM: Final = 150
+"""Characters that a message has for reasons."""
+_LINES: Final = 8
+"""Lines that a message names."""
 
 
 class UsedNames:
@@ -74,15 +80,16 @@ def report(
     reasons = [f"{lines_of(places)}: {reason}" for reason, places in said.items()]
     uses = "use" if len(nodes) == 1 else "uses"
     remain = "remains" if len(nodes) == 1 else "remain"
-    detail = f" ({'; '.join(reasons[:6])})" if reasons else ""
-    message = f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{detail}"
-    findings.append(Finding(REMAINS, message, nodes[0]))
+    short = [reason for place, reason in enumerate(reasons) if len("; ".join(reasons[: place + 1])) <= _ROOM]
+    said_here = f" ({'; '.join(short)})" if short else ""
+    message = f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{said_here}"
+    findings.append(Finding(REMAINS, message, nodes[0], detail="; ".join(reasons[len(short) :]) or None))
 
 
 def lines_of(nodes: Sequence[ast.expr]) -> str:
     """`line 3` or `lines 3, 5 and 8`, with only the first ones where there are many."""
     lines = sorted({node.lineno for node in nodes})
-    shown = [str(line) for line in lines[:12]]
-    if len(lines) > 12:
-        shown.append(f"{len(lines) - 12} more")
+    shown = [str(line) for line in lines[:_LINES]]
+    if len(lines) > _LINES:
+        shown.append(f"{len(lines) - _LINES} more")
     return f"line {shown[0]}" if len(shown) == 1 else f"lines {', '.join(shown[:-1])} and {shown[-1]}"
