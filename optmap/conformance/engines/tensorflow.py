@@ -1,4 +1,4 @@
-"""TensorFlow on CPU: Keras 3 optimizers and those of `tf.compat.v1.train`, whole runs compiled with `tf.function`.
+"""TensorFlow on CPU: Keras 3 optimizers and those of `tf.compat.v1.train`, each step compiled with `tf.function`.
 
 Tracing takes far longer than running, so jobs with the same constructor call share one program: their parameters are
 concatenated in one variable, which makes no difference to an optimizer that works element by element.

@@ -1,12 +1,16 @@
-"""One compiled program that runs an optimizer on the parameters of several jobs at once."""
+"""One program that runs an optimizer on the parameters of several jobs at once.
+
+A step and the gradients of scenarios are traced, once for all programs that are equal in them, and the loop is Python's.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from inspect import signature
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from unittest.mock import patch
 
 import keras
@@ -23,6 +27,8 @@ SAME: Final = 1e-5
 V1: Final = "tf.compat.v1.train."
 EAGER: Final = 3
 """Up to so many steps, tracing takes longer than it saves."""
+KEPT: Final = 128
+"""So many traced functions are kept."""
 
 
 class _View(NamedTuple):
@@ -53,6 +59,45 @@ class _View(NamedTuple):
         return value
 
 
+class _Update:
+    """An optimizer with its variables, and one step of it, which is compiled where it is made often enough."""
+
+    def __init__(self, job: Job, starts: Sequence[Array], dtype: Any) -> None:
+        self.dtype = dtype
+        self.variables = [tf.Variable(start, dtype=dtype) for start in starts]
+        self.optimizer, self.rate, state = _optimizer(job, self.variables, dtype)
+        self.constant = float(self.rate.numpy())
+        self._state = [(variable, variable.numpy()) for variable in (*self.variables, *state)]
+        self.step: Callable[..., list[Any]] = self._step
+        if job.steps > EAGER:
+            given = [tf.TensorSpec(variable.shape, dtype) for variable in (self.rate, *self.variables)]
+            self.step = tf.function(self._step, autograph=False, input_signature=given).get_concrete_function()
+
+    def reset(self) -> None:
+        """Start anew."""
+        for variable, value in self._state:
+            variable.assign(value)
+
+    def _step(self, rate: Any, *gradients: Any) -> list[Any]:
+        """The parameters after a step."""
+        self.rate.assign(rate)
+        self.optimizer.apply_gradients(list(zip(gradients, self.variables, strict=True)))
+        return [variable.read_value() for variable in self.variables]
+
+
+_updates: OrderedDict[object, _Update] = OrderedDict()
+_computations: OrderedDict[object, Callable[..., list[Any]]] = OrderedDict()
+T = TypeVar("T")
+
+
+def _once(made: OrderedDict[object, T], key: object, make: Callable[[], T]) -> T:
+    """What was made for an equal program before, because tracing takes longer than running; the least recent ones go."""
+    made[key] = found = made.pop(key) if key in made else make()
+    if len(made) > KEPT:
+        made.popitem(last=False)
+    return found
+
+
 class Program:
     """A program for jobs that agree in constructor call, dtype, steps and mode; it runs once per series of learning rates.
 
@@ -66,13 +111,15 @@ class Program:
         self.steps = jobs[0].steps
         self.dtype = tf.dtypes.as_dtype(jobs[0].dtype)
         keras.backend.set_floatx(jobs[0].dtype)
-        self.views, starts = _layout(jobs, separate)
-        self.variables = [tf.Variable(start, dtype=self.dtype) for start in starts]
+        self.views, self.starts = _layout(jobs, separate)
+        job, layout = jobs[0], tuple((start.shape, start.tobytes()) for start in self.starts)
+        key = job.api, repr(sorted(job.arguments.items())), job.dtype, layout
         with _exact(self.dtype):
-            self.optimizer, self.rate, state = _optimizer(jobs[0], self.variables, self.dtype)
+            make = partial(_Update, job, self.starts, self.dtype)
+            self.update = _once(_updates, key, make) if self.steps > EAGER else make()
+        self.optimizer, self.variables = self.update.optimizer, self.update.variables
         self.kept: dict[int, State] = {}
         self.alone: set[int] = set()
-        self.state = [(variable, variable.numpy()) for variable in (*self.variables, *state)]
 
     def run(self) -> list[Trace | None]:
         """Run all steps and split the record into one Trace per job; None for a job that has to be run alone."""
@@ -80,36 +127,32 @@ class Program:
             return self._run()
 
     def _run(self) -> list[Trace | None]:
-        forced = self.jobs[0].gradients is not None
-        step = self._forced() if forced else self._free()
-        program: Callable[..., list[Any]] = lambda *given: self._loop(step, *given)  # noqa: E731
-        if self.steps > EAGER:
-            program = tf.function(program, autograph=False)
-        constant = (float(self.rate.numpy()),) * self.steps
+        compute = self._replayed() if self.jobs[0].gradients is not None else self._computed()
         traces: list[Trace | None] = [None] * len(self.jobs)
         for rates in dict.fromkeys(job.rates for job in self.jobs):
-            for variable, value in self.state:
-                variable.assign(value)
-            recorded = self._recorded(program, tf.constant(rates or constant, self.dtype))
+            self.update.reset()
+            recorded = self._recorded(compute, rates or (self.update.constant,) * self.steps)
             for index, job in enumerate(self.jobs):
                 if job.rates == rates:
                     traces[index] = self._trace(index, recorded)
         return [None if index in self.alone else trace for index, trace in enumerate(traces)]
 
-    def _recorded(self, program: Callable[..., list[Any]], rates: Any) -> list[Array]:
+    def _recorded(self, compute: Callable[..., Any], rates: Sequence[float]) -> list[Array]:
         """Run all steps; in between, states are kept, and the jobs that start there are given theirs."""
-        pauses = sorted({job.kept or job.first for job in self.jobs} - {0, self.steps})
-        parts: list[list[Array]] = []
-        for begin, end in pairwise((0, *pauses, self.steps)):
-            given = (tf.constant(begin), tf.constant(end))
-            made = program(rates, *given)
-            parts.append([item.numpy().astype(held_in(self.dtype.name), copy=False) for item in made])
+        records: list[list[Array]] = []
+        values = [tf.constant(start, self.dtype) for start in self.starts]
+        for step, rate in enumerate(tf.unstack(tf.constant(rates, self.dtype))):
+            losses, *gradients = compute(step, *values)
+            values = self.update.step(rate, *gradients)
+            records.append([item.numpy() for item in (losses, *gradients, *values)])
             for index, job in enumerate(self.jobs):
-                if job.kept == end:
+                if job.kept == step + 1:
                     self.kept[index] = self._kept(index)
-                if job.middle is not None and job.first == end:
+                if job.middle is not None and job.first == step + 1:
                     self._place(index, job.middle)
-        return [np.concatenate(found) for found in zip(*parts, strict=True)]
+                    values = [variable.read_value() for variable in self.variables]
+        held = held_in(self.dtype.name)
+        return [np.stack(found).astype(held, copy=False) for found in zip(*records, strict=True)]
 
     def _held(self, slots: dict[str, str]) -> Iterator[tuple[str, list[Any]]]:
         """The variables of each quantity that the optimizer stores."""
@@ -145,46 +188,38 @@ class Program:
         given = job.gradients or {name: view.cut(gradients) for name, view in views.items()}
         return Trace(losses[job.first :, index].astype(np.float64), given, found, self.kept.get(index))
 
-    def _loop(self, step: Callable[[Any], tuple[Any, list[Any]]], rates: Any, begin: Any, end: Any) -> list[Any]:
-        """Stack losses, gradients and parameters of the steps from `begin` up to `end`."""
-
-        def body(index: Any, *arrays: Any) -> tuple[Any, ...]:
-            self.rate.assign(rates[index])
-            losses, gradients = step(index)
-            self.optimizer.apply_gradients(list(zip(gradients, self.variables, strict=True)))
-            values = [losses, *gradients, *(variable.read_value() for variable in self.variables)]
-            return index + 1, *(array.write(index - begin, value) for array, value in zip(arrays, values, strict=True))
-
-        arrays = [tf.TensorArray(self.dtype, end - begin) for _ in range(1 + 2 * len(self.variables))]
-        _, *filled = tf.while_loop(lambda index, *_: index < end, body, (begin, *arrays), parallel_iterations=1)
-        return [array.stack() for array in filled]
-
-    def _forced(self) -> Callable[[Any], tuple[Any, list[Any]]]:
-        """A step that replays the jobs' gradients."""
+    def _replayed(self) -> Callable[..., list[Any]]:
+        """What gives losses that are not known, and the jobs' gradients of a step."""
         pieces: list[list[Array]] = [[] for _ in self.variables]
         for job, views in zip(self.jobs, self.views, strict=True):
             for name, view in views.items():
                 value: Any = job.gradients[name]  # type: ignore[index]
                 pieces[view.variable].append(value if view.span is None else value.reshape(self.steps, -1))
-        given = [tf.constant(np.concatenate(found, axis=-1), self.dtype) for found in pieces]
+        given = [tf.unstack(tf.constant(np.concatenate(found, axis=-1), self.dtype)) for found in pieces]
         unknown = tf.fill([len(self.jobs)], tf.constant(np.nan, self.dtype))
-        return lambda index: (unknown, [gradient[index] for gradient in given])
+        return lambda step, *values: [unknown, *(gradients[step] for gradients in given)]
 
-    def _free(self) -> Callable[[Any], tuple[Any, list[Any]]]:
-        """A step that computes losses and gradients; the jobs share no parameter, so their losses can be added."""
+    def _computed(self) -> Callable[..., list[Any]]:
+        """What computes losses and gradients of a step; the jobs share no parameter, so their losses can be added."""
         losses = [_loss(job.scenario, self.dtype) for job in self.jobs]
 
-        def step(index: Any) -> tuple[Any, list[Any]]:
+        def compute(step: Any, *values: Any) -> list[Any]:
             with tf.GradientTape() as tape:
-                values = [variable.read_value() for variable in self.variables]
+                tape.watch(values)
                 found = [
-                    loss({name: view.tensor(values) for name, view in views.items()}, index)
+                    loss({name: view.tensor(values) for name, view in views.items()}, step)
                     for loss, views in zip(losses, self.views, strict=True)
                 ]
                 total = tf.add_n(found)
-            return tf.stack(found), tape.gradient(total, self.variables)
+            return [tf.stack(found), *tape.gradient(total, values)]
 
-        return step
+        if self.steps <= EAGER:
+            return compute
+        given = [tf.TensorSpec([], tf.int32), *(tf.TensorSpec(start.shape, self.dtype) for start in self.starts)]
+        made = tf.function(compute, autograph=False, input_signature=given)
+        key = self.dtype, repr(self.views), tuple(_content(job.scenario) for job in self.jobs)
+        program = _once(_computations, key, made.get_concrete_function)
+        return lambda step, *values: program(tf.constant(step), *values)
 
 
 def _layout(jobs: Sequence[Job], separate: bool) -> tuple[list[dict[str, _View]], list[Array]]:
@@ -236,6 +271,12 @@ def _keep_precision(optimizer: Any, dtype: Any) -> None:
         for key, value in list(vars(optimizer).items()):
             if type(value) is float:
                 setattr(optimizer, key, np.float64(value))
+
+
+def _content(scenario: Scenario) -> tuple[object, ...]:
+    """All that the loss of a scenario depends on."""
+    arrays = ((item.shape, item.dtype.str, item.tobytes()) for item in (scenario.inputs, scenario.targets))
+    return scenario.model, scenario.loss, scenario.scale, *arrays
 
 
 def _loss(scenario: Scenario, dtype: Any) -> Callable[[dict[str, Any], Any], Any]:
