@@ -119,7 +119,9 @@ class Schedules(Record, title="schedules"):
     rate: str | None = key("how the rate of {optimizer} is set by hand", default=None)
     given: str | None = key("what functions are called with, where it is no int", default=None)
     lacking: dict[str, str] = key("member that attached schedules elsewhere have -> what to do", default={})
-    stepped: dict[str, str] = key("algorithm whose step() takes no epoch here -> why", default={})
+    stepped: dict[str, str] = key(
+        "algorithm, or algorithm.hyperparameter, whose step() takes no epoch here -> why", default={}
+    )
     unswitched: dict[str, str] = key("algorithm that no sequence can switch to -> why, after its {line}", default={})
 
 

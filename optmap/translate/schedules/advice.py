@@ -16,23 +16,32 @@ _FROM_THE_START: Final = ("sequential", "linear_ramp", "constant_factor", "lambd
 """Schedules whose first rate is not that of the optimizer."""
 
 
-def advice(unit: Unit, schedule: CallSite, optimizer: CallSite | None, parts: Sequence[CallSite] = ()) -> str | None:
-    """What to do instead, and the code below; None where nothing can be said with certainty. A sequence is made of `parts`."""
+def advice(
+    unit: Unit, schedule: CallSite, optimizer: CallSite | None, parts: Sequence[CallSite] = (), *,
+    alone: bool = True, counts: bool = True,
+) -> str | None:  # fmt: skip
+    """What to do instead, and the code below; None where nothing can be said with certainty.
+
+    A sequence is made of `parts`. Is the schedule `alone`, or do others set the rate of its optimizer? If it is attached, is its
+    rate a function of the steps that the optimizer `counts`?
+    """
     call = read_call_of(unit, schedule, optimizer)
     if call is None:
         return None
     if schedule.api.algorithm != "sequential":
-        return _replacement(call)
+        return _replacement(call, alone, counts)
     members = [read_call_of(unit, part, optimizer) for part in parts]
-    return _sequence(call, [item for item in members if item is not None]) if None not in members else None
+    return _sequence(call, [item for item in members if item is not None]) if alone and None not in members else None
 
 
-def _replacement(call: ScheduleCall) -> str | None:
+def _replacement(call: ScheduleCall, alone: bool, counts: bool) -> str | None:
     """The advice for a schedule that is not made of others."""
     same = _counterpart(call, call.attached)
     if same is not None:
         return f"write its counterpart\n{same}"
-    other = _counterpart(call, not call.attached)
+    if not alone:
+        return None
+    other = _counterpart(call, not call.attached) if counts or not call.attached else None
     if other is not None and call.attached:
         return f"pass this to the optimizer, and remove the calls of step()\nlearning_rate = {other}"
     if other is not None:

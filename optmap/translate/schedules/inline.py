@@ -14,14 +14,16 @@ from optmap.source.edits import rest_of_line
 from optmap.source.model import Module, Variable
 from optmap.source.templates import Template
 from optmap.translate.constructors.spelling import spell
+from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.schedules.attach import has_own_lines
 from optmap.translate.schedules.owners import Ownership, also_used, optimizer_node, rate_node
-from optmap.translate.schedules.pace import find_pace
+from optmap.translate.schedules.pace import Pace, find_pace, follows
 from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.substitutes import read_call_of
 from optmap.translate.schedules.translate import TranslatedSchedule, no_name, shadowed
+from optmap.translate.surroundings.objects import MemberUse, uses_of
 from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
@@ -51,13 +53,16 @@ def pass_schedule(
     statements = _statements(module, schedule)
     if isinstance(statements, str):
         return statements
+    pace = _pace(module, schedule, optimizers[0], statements.step)
+    if isinstance(pace, str):
+        return pace
+    unit = _at(unit, pace)
     quantities = dict(unit.options.quantities)
-    loader = _loader(module, schedule, optimizers[0], statements.step, quantities)
-    if isinstance(loader, str):
-        return loader
+    loader = pace.loader if pace is not None and "steps_per_epoch" not in quantities else None
+    if loader is None and "steps_per_epoch" not in quantities:
+        return _UNSEEN
     text = f"len({loader.id})" if loader is not None else None
-    given = unit.options._replace(quantities=tuple(sorted(quantities.items())))
-    call = read_call_of(unit._replace(options=given), schedule, optimizers[0])
+    call = read_call_of(unit, schedule, optimizers[0])
     found = call.passable(text) if call is not None else "its arguments cannot be read"
     if isinstance(found, str):
         return found
@@ -75,21 +80,44 @@ def pass_schedule(
     return _passed(unit, schedule, api, found.arguments, rate, statements, finding)
 
 
-def _loader(
-    module: Module, schedule: CallSite, optimizer: CallSite, step: ast.stmt, quantities: dict[str, int]
-) -> ast.Name | str | None:
-    """The name whose length is the number of steps between two calls of step(); None where `quantities` then has it."""
+def paced(unit: Unit, ownership: Ownership, schedule: CallSite, optimizer: CallSite) -> Unit | None:
+    """The unit, with the pace of a schedule if that is known; None where one that counts steps is no replacement."""
+    variable = ownership.module.holder(schedule.node)
+    uses = variable.uses if variable is not None and _is_bound_once(variable) else ()
+    steps = [_step(ownership.module, use) for use in uses]
+    shown = [step for step in steps if step is not None]
+    pace = _pace(ownership.module, schedule, optimizer, shown[0]) if len(shown) == 1 else ""
+    return None if isinstance(pace, str) else _at(unit, pace)
+
+
+def _at(unit: Unit, pace: Pace | None) -> Unit:
+    """The unit with the number of steps between two calls of step(), if the file shows that it is one."""
+    if pace is None or pace.loader is not None:
+        return unit
+    given = dict(unit.options.quantities) | {"steps_per_epoch": 1}
+    return unit._replace(options=unit.options._replace(quantities=tuple(sorted(given.items()))))
+
+
+def _pace(module: Module, schedule: CallSite, optimizer: CallSite, step: ast.stmt) -> Pace | str | None:
+    """The pace of a schedule whose only call of step() this is; None where only its number is unseen, else a clause."""
     node = optimizer_node(schedule)
     variable = module.variable(node) if node is not None else None
-    held = variable is not None and module.holder(optimizer.node) is variable and _is_bound_once(variable)
-    pace = find_pace(module, variable, schedule.node, step) if variable is not None and held else None
-    if pace is not None and pace.loader is None:
-        quantities["steps_per_epoch"] = 1
-    if not held:
+    if variable is None or module.holder(optimizer.node) is not variable or not _is_bound_once(variable):
         return "its optimizer is not bound to one name"
-    if "steps_per_epoch" in quantities:
-        return None
-    return pace.loader if pace is not None and pace.loader is not None else _UNSEEN
+    written = rewritten(module, optimizer)
+    if written is not None:
+        return f"line {written.node.lineno} changes its optimizer, too"
+    pace = find_pace(module, variable, schedule.node, step)
+    if pace is None and not follows(module, optimizer.node, step):
+        return f"its step() on line {step.lineno} does not plainly come after a loop of the optimizer's steps"
+    return pace
+
+
+def rewritten(module: Module, optimizer: CallSite) -> MemberUse | None:
+    """Where a group of an optimizer is given another value."""
+    members = (module.parent(place) for place, _ in places_of(module, [optimizer.node]).values())
+    uses = (use for member in members if isinstance(member, ast.Attribute) for use in uses_of(module, member))
+    return next((use for use in uses if use.kind == "item"), None)
 
 
 def _passed(

@@ -9,11 +9,13 @@ from typing import Final
 
 from optmap.source.bindings import position
 from optmap.source.model import Module, Variable
+from optmap.translate.discover.flow import places_of
 from optmap.values import NamedTuple
 
 _LEAVE: Final = (ast.Break, ast.Continue, ast.Return, ast.Raise)
 _BOUND: Final = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Call)
 _DISPLAYS: Final = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred)
+_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
 
 
 class Pace(NamedTuple):
@@ -42,6 +44,42 @@ def find_pace(module: Module, optimizer: Variable, schedule: ast.Call, step: ast
         return None
     loader = _iterated(module, outer.iter)
     return Pace(loader) if loader is not None and _runs_always(module, made, outer) else None
+
+
+def follows(module: Module, optimizer: ast.Call, step: ast.stmt) -> bool:
+    """Tell whether a schedule's step() comes after a loop of the optimizer's steps, whenever that loop has run.
+
+    A function that the file does not show is taken for such a loop where it is given the optimizer.
+    """
+    block, last = module.block(step)
+    leads: dict[int, bool] = {}
+    for place, _ in places_of(module, [optimizer]).values():
+        around = module.parent(place)
+        outer = module.parent(around) if isinstance(around, ast.keyword | ast.Attribute) else around
+        if isinstance(around, ast.Attribute) and around.attr == "step":
+            found = dict(_leads(module, module.statement(place), step, ()))
+            if not found or max(found) >= last:
+                return False
+            leads |= found
+        elif isinstance(outer, ast.Call) and outer.func is not around and module.function(outer) is None:
+            leads |= {at: True for at, _ in _leads(module, module.statement(place), step, ()) if at < last}
+    return bool(leads) and all(leads.values()) and not _holds(module, (ast.Continue,), *block[min(leads) : last])
+
+
+def _leads(
+    module: Module, statement: ast.stmt, step: ast.stmt, seen: tuple[ast.AST, ...], looped: bool = False
+) -> Iterator[tuple[int, bool]]:
+    """The statements that lead to another, by their places in the block of step(), and whether a loop is on the way."""
+    outer = _in_block_of(module, step, statement)
+    function = module.function_of(statement)
+    inside = (statement, *module.ancestors(statement))
+    ends = inside.index(outer) + 1 if outer is not None else inside.index(function) if function is not None else 0
+    looped = looped or any(isinstance(item, _LOOPS) for item in inside[:ends])
+    if outer is not None:
+        yield module.block(step)[0].index(outer), looped
+    elif function is not None and function not in seen:
+        for call in module.callers(function) or ():
+            yield from _leads(module, module.statement(call), step, (*seen, function), looped)
 
 
 def _optimizer_steps(module: Module, optimizer: Variable, schedule: ast.Call) -> Iterator[ast.stmt | None]:

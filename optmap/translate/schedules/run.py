@@ -105,10 +105,16 @@ def _serving(made: TranslatedSchedule, why: str) -> Serving:
 
 def _refusal(room: Translations, schedule: CallSite, reason: str, optimizer: CallSite | None) -> str:
     """Why a schedule stays as it is, and what to do; code stands below the first line."""
-    whole = room.wholes.get(id(schedule.node))
+    from optmap.translate.schedules.inline import paced, rewritten
+
+    whole, group = room.wholes.get(id(schedule.node)), room.group.get(id(schedule.node))
     shown, miscount = None, uncounted(room.ownership, schedule)
+    parts = room.ownership.parts(schedule)
+    others = [item for item in group.schedules if item not in (schedule, *parts)] if group is not None else []
     if (whole is None or whole.api.algorithm != "sequential") and not (miscount is not None and miscount.wrong):
-        shown = advice(room.unit, schedule, optimizer, room.ownership.parts(schedule))
+        known = paced(room.unit, room.ownership, schedule, optimizer) if optimizer is not None else None
+        alone = not others and (optimizer is None or rewritten(room.ownership.module, optimizer) is None)
+        shown = advice(known or room.unit, schedule, optimizer, parts, alone=alone, counts=known is not None)
     return f"{schedule.api.class_name} stays as it is: {reason}" + (f"; {shown}" if shown else "")
 
 

@@ -10,7 +10,14 @@ from optmap.mapping.frameworks import fill
 from optmap.mapping.load import load_schedules
 from optmap.source.model import Module
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.schedules.owners import AttachedGroup, Owners, Ownership, attached_groups, schedule_calls
+from optmap.translate.schedules.owners import (
+    AttachedGroup,
+    Owners,
+    Ownership,
+    argument,
+    attached_groups,
+    schedule_calls,
+)
 from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.translate import TranslatedSchedule, translate_schedule
 from optmap.translate.unit import Unit, Vetoes, failed_on
@@ -109,7 +116,10 @@ class _Translator:
 
     def _stepped(self, schedule: CallSite) -> str | None:
         """Why the calls of its step() do not suit the target; None where they do."""
-        why = self.unit.options.target.facts.schedules.stepped.get(schedule.api.algorithm)
+        api, stepped = schedule.api, self.unit.options.target.facts.schedules.stepped
+        given = (tie for tie, row in api.by_tie.items() if argument(schedule, row.name) is not None)
+        names = (api.algorithm, *(f"{api.algorithm}.{tie}" for tie in given))
+        why = next((stepped[name] for name in names if name in stepped), None)
         call = self.ownership.step_with_epoch(schedule) if why is not None else None
         if call is None:
             return None
