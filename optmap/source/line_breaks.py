@@ -6,12 +6,15 @@ import ast
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from typing import Final
 
 from optmap.source.calls import Span
 from optmap.source.edits import Edit, ordered, rest_of_line, start_of_line
 from optmap.source.layout import indentation_unit, line_limit
 from optmap.source.text import Source
 from optmap.values import NamedTuple
+
+_DISPLAYS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class _Break(NamedTuple):
@@ -191,7 +194,7 @@ class _Line(NamedTuple):
 
 def _clause_starts(node: ast.expr) -> Iterator[tuple[str, ast.expr, ast.expr]]:
     """Each clause of a comprehension: its word, what stands before the word, and what stands after it."""
-    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
         before = node.value if isinstance(node, ast.DictComp) else node.elt
         for clause in node.generators:
             yield "for", before, clause.target
@@ -206,7 +209,7 @@ def _bracketed(statement: ast.stmt) -> Iterator[ast.expr]:
     closed = [item for item in ast.walk(statement) if isinstance(item, ast.JoinedStr | ast.Lambda)]
     inside = {id(node) for item in closed for node in ast.walk(item)}
     for node in ast.walk(statement):
-        displayed = isinstance(node, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.SetComp | ast.DictComp)
+        displayed = isinstance(node, _DISPLAYS)
         if id(node) not in inside and (displayed or (isinstance(node, ast.Call) and (node.args or node.keywords))):
             yield node  # type: ignore[misc]
 

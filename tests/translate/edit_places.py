@@ -217,11 +217,12 @@ class Places:
             for right in inserted[index:]:
                 if (left.text, right.text) in BRACKETS and right.start in ends.get(left.start, ()):
                     yield left, right
-            if left.text in PARTS:  # a part of what a method of a model gives
+            part = PARTS.get(_one_line(left.text).replace("( ", "("))
+            if part is not None:  # a part of what a method of a model gives
                 yield from (
                     (left, right)
                     for right in edits
-                    if right.start > left.end and right.text.startswith(PARTS[left.text])
+                    if right.start > left.end and _one_line(right.text).startswith(part)
                 )
             if left.text.endswith("ops.stop_gradient("):  # around what a method is called of
                 ending = ends.get(left.start, ())
@@ -505,3 +506,7 @@ def _prepares(text: str) -> bool:
         )
         for node in made
     )
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
