@@ -62,6 +62,14 @@ def unverified(tables: MappingSet, modules: dict[str, LiveModule]) -> tuple[Unve
     return tuple(Unverified(*key, count) for key, count in found.items())
 
 
+def merged(one: tuple[Unverified, ...], other: tuple[Unverified, ...]) -> tuple[Unverified, ...]:
+    """Both counts as one."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for item in (*one, *other):
+        found[item[:3]] += item.sections
+    return tuple(Unverified(*key, count) for key, count in found.items())
+
+
 def compare_class(api: Api, live: LiveClass | None, version: str) -> Iterator[Difference]:
     """All differences between a section and the live class; `version` is the installed version of the section's package."""
     installed, expected = f"{api.module.package} {version}", _expected(api, version)

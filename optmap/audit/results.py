@@ -115,6 +115,8 @@ class Kind(StrEnum):
     NO_CLASS = "no such class"
     NO_MODULE = "no such module"
     NEW_CLASS = "new class"
+    VALUE = "accepted value"
+    RATE = "rate"
 
 
 class Difference(NamedTuple):
@@ -143,7 +145,10 @@ class Unverified(NamedTuple):
 
 
 class FrameworkAudit(NamedTuple):
-    """The audit of one framework. `failure` is the reason why it was not audited; `installed` is false if it is missing."""
+    """The audit of one framework. `failure` is the reason why it was not audited; `installed` is false if it is missing.
+
+    `called` counts the classes whose accepted values and rates were held to their sections.
+    """
 
     framework: Framework
     version: str | None = None
@@ -153,6 +158,7 @@ class FrameworkAudit(NamedTuple):
     notes: tuple[str, ...] = ()
     failure: str | None = None
     installed: bool = True
+    called: int = 0
 
 
 class Audit(NamedTuple):

@@ -1,4 +1,4 @@
-"""The worker process of an audit: reads a request, inspects the framework, and writes the answer."""
+"""The worker process of an audit: reads requests, inspects the framework, and writes the answers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from optmap.wire import read_frame, write_frame
 
 
 def main() -> None:
-    """Answer the request on standard input. What the framework prints is redirected to stderr."""
+    """Answer the requests on standard input. What the framework prints is redirected to stderr."""
     output = claim_output()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_v", "3")
     warnings.simplefilter("ignore")
-    write_frame(output, _answer(read_frame(sys.stdin.buffer, WIRED)["request"]), WIRED)
+    while (message := read_frame(sys.stdin.buffer, WIRED)) is not None:
+        write_frame(output, _answer(message["request"]), WIRED)
 
 
 def _answer(request: Request) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from optmap.commands.common import (
     tables,
 )
 from optmap.mapping.framework import Framework
+from optmap.mapping.load import load_schedules
 from optmap.report.audit_reports import AUDIT_FORMATS
 from optmap.shown import shown_lines
 
@@ -38,7 +39,8 @@ def run(request: Request) -> int:
     unused = [name for name in interpreters if name not in chosen]
     if unused:
         raise UsageError(f"--python: found {unused[0]}, which --framework does not name")
-    found = audit(tables(request.mappings), chosen, interpreters)
+    optimizers = tables(request.mappings)
+    found = audit(optimizers, chosen, interpreters, load_schedules(optimizers.extra))
     sys.stdout.write(AUDIT_FORMATS[request.format](found))
     sys.stdout.flush()
     return _exit_code(found, [*named, *interpreters])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -143,7 +144,7 @@ class Job:
         api: full name of the optimizer class.
         arguments: keyword arguments of its constructor, without the parameters to train.
         scenario: what is trained.
-        steps: the number of steps.
+        steps: the number of steps; with none, the optimizer is made and nothing is recorded.
         dtype: "float32" or "float64", or "float16" or "bfloat16" where the scenario asks for it.
         gradients: gradients to replay (a forced run); None for a free run, in which the framework computes its own.
         rate_argument: the constructor's name for the learning rate.
@@ -228,6 +229,14 @@ class ScheduleJob:
     formula: bool = False
     momentum: bool = False
     at: tuple[int, ...] = ()
+
+    @property
+    def called(self) -> dict[str, Any]:
+        """The arguments, with functions in place of optmap's own text."""
+        if not self.formula:
+            return self.arguments
+        texts = {name: str(value) for name, value in self.arguments.items() if str(value).startswith("lambda ")}
+        return self.arguments | {name: eval(text, {"math": math}) for name, text in texts.items()}
 
     @property
     def wanted(self) -> tuple[int, ...]:

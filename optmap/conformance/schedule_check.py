@@ -90,7 +90,7 @@ def _moved(parameter: Parameter) -> Any:
 
 def completed(api: Api, given: Mapping[str, Any], steps: int) -> dict[str, Any] | None:
     """The arguments with samples for required ones; None where there can be no sample."""
-    found = dict(given)
+    found = {**api.sample, **given}
     for parameter in api.current:
         if not parameter.required or parameter.name in found or parameter.ties[:1] in LEADS:
             continue
@@ -98,8 +98,6 @@ def completed(api: Api, given: Mapping[str, Any], steps: int) -> dict[str, Any] 
         if value is None:
             return None
         found[parameter.name] = value
-    if api.algorithm == "cyclic" and "cycle_momentum" in api.by_name:
-        found.setdefault("cycle_momentum", False)
     return found
 
 

@@ -45,12 +45,16 @@ def steps_of(
     """The steps of a run of this length, counted from 0, at which the rates of both sides are compared."""
     if length <= DENSE:
         return tuple(range(length))
+    evenly = np.linspace(0, length - 1, EVENLY).astype(int).tolist()
+    return boundaries(api, given, length, pace, (*_changes(schedules, api, given, length, rate, pace), *evenly))
+
+
+def boundaries(api: Api, given: Mapping[str, Any], length: int, pace: int, more: Sequence[int] = ()) -> tuple[int, ...]:
+    """The steps at, before and after every boundary that a call's numbers make, both ends, and more places."""
     unit = pace if attached(api) else 1
     lengths = list(_lengths(api, given))
     places = [size * unit * times for size in (*lengths, *accumulate(lengths)) for times in CYCLES]
-    places += _changes(schedules, api, given, length, rate, pace)
-    places += [0, 1, 2, unit, length - 2, *np.linspace(0, length - 1, EVENLY).astype(int).tolist()]
-    near = {place + by for place in places for by in (-1, 0, 1)}
+    near = {place + by for place in (*places, *more, 0, 1, 2, unit, length - 2) for by in (-1, 0, 1)}
     return tuple(sorted(step for step in near if 0 <= step < length))
 
 

@@ -14,13 +14,15 @@ from optmap.mapping.sections import Api
 from optmap.mapping.values import Conversion, conversion
 from optmap.mapping.vocabulary import Accepts, Parameter, same_value
 
-_NO_NUMBERS: Final = (Accepts.OBJECT, Accepts.LIST, Accepts.FLOATS, Accepts.INTS)
+_NO_NUMBERS: Final = (Accepts.OBJECT, Accepts.LIST)
 
 
 def refused(api: Api, parameter: Parameter, number: Any) -> str | None:
     """Why a class does not take a value that is known; None where it does."""
     if parameter.accepts in _NO_NUMBERS or (number is None and parameter.none_is is not None):
         return None
+    if isinstance(number, list | tuple) and parameter.accepts in (Accepts.FLOATS, Accepts.INTS):
+        return next((found for item in number if (found := refused(api, parameter, item))), None)
     default = parameter.default
     parts = default if isinstance(default, tuple) else (default,)
     if not (parameter.interval or parameter.required or all(isinstance(part, bool | int | float) for part in parts)):

@@ -23,7 +23,8 @@ def _summary(item: FrameworkAudit) -> Iterator[str]:
         yield f"{item.framework}: not audited: {item.failure}"
         return
     name = f"{item.framework} {item.version}"
-    yield f"{name}: {_count(item.sections, 'section')}, {_count(len(item.differences), 'difference')}"
+    called = f", {item.called} of them called" if item.called else ""
+    yield f"{name}: {_count(item.sections, 'section')}{called}, {_count(len(item.differences), 'difference')}"
     yield from (f"{name}: {line}" for line in _notes(item))
 
 
@@ -57,8 +58,8 @@ def as_json(audit: Audit) -> str:
 def _framework(item: FrameworkAudit) -> dict[str, Any]:
     unverified = [each._asdict() for each in item.unverified]
     return {
-        "framework": str(item.framework), "version": item.version, "sections": item.sections, "unverified": unverified,
-        "notes": list(item.notes), "failure": item.failure,
+        "framework": str(item.framework), "version": item.version, "sections": item.sections, "called": item.called,
+        "unverified": unverified, "notes": list(item.notes), "failure": item.failure,
     }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_only_the_frameworks_named_are_audited(audit: Run, fake_torch: str) -> N
     assert [item["framework"] for item in document["frameworks"]] == ["torch"]
     assert code == 1
     assert err == ""
-    assert {item["kind"] for item in document["differences"]} == {"no such class", "new class"}
+    assert {item["kind"] for item in document["differences"]} == {"no such class", "no such module", "new class"}
 
 
 def test_the_options_reach_the_command(fake_torch: str, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_the_json_is_the_contract() -> None:
          "message": "torch.optim.One: parameter 'lr': the table has 50%; torch 2.0.0 has 1"}
     ]  # fmt: skip
     assert document["frameworks"][0] == {
-        "framework": "torch", "version": "2.0.0", "sections": 2,
+        "framework": "torch", "version": "2.0.0", "sections": 2, "called": 0,
         "unverified": [{"package": "torch", "verified": "1.9.0", "installed": "2.0.0", "sections": 1}],
         "notes": ["mylib.optim is not audited: mylib is not installed"], "failure": None,
     }  # fmt: skip

@@ -263,3 +263,10 @@ def test_rprop_takes_denormal_products_for_zero() -> None:
     for api, rate in (("nn", "learning_rate"), ("experimental.optim", "lr")):
         history = simulate(f"mindspore.{api}.Rprop", {rate: 0.01}, start, gradients)
         assert float(history[-1]["w"][0]) == pytest.approx(0.8, rel=1e-6)
+
+
+def test_adamax_keeps_its_norm_where_a_gradient_is_nan() -> None:
+    """The larger of 0 and NaN is the first of the two, and MindSpore's NaN / 0 is minus infinity."""
+    api, nan = "mindspore.experimental.optim.Adamax", np.array([np.nan], np.float32)
+    after = simulate(api, {"lr": 0.05}, {"w": np.ones(1, np.float32)}, [{"w": nan}])[0]["w"]
+    assert after == np.inf

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import yaml
 
 from optmap.mapping.load import SCHEDULES, load_files, load_schedules
 from optmap.mapping.schema import schema
-from optmap.mapping.sections import Api
 from optmap.mapping.stored import MappingError, default_directory
 from optmap.mapping.vocabulary import OPTIMIZER
 
@@ -26,7 +24,6 @@ MODULES = {
     "mindspore.experimental.optim.lr_scheduler": "mindspore.experimental.optim.lr_scheduler",
 }
 BASES = {"LRScheduler", "LearningRateSchedule"}
-Row = tuple[str, str]
 
 
 def live_module(name: str) -> Any:
@@ -39,21 +36,6 @@ def live_module(name: str) -> Any:
             found = getattr(found, part)
         return found
     return importlib.import_module(path)
-
-
-def live_rows(api: Api) -> list[Row]:
-    found: Any = getattr(live_module(api.module.name), api.class_name)
-    is_class = inspect.isclass(found)
-    function = vars(found)["__init__"] if is_class else found
-    parameters = list(inspect.signature(function).parameters.values())[is_class:]
-    empty = inspect.Parameter.empty
-    return [(item.name, "required" if item.default is empty else repr(item.default)) for item in parameters]
-
-
-@pytest.mark.parametrize("api", APIS, ids=[api.name for api in APIS])
-def test_the_section_equals_the_live_signature(api: Api) -> None:
-    rows = [(item.name, "required" if item.required else repr(item.default)) for item in api.current]
-    assert rows == live_rows(api)
 
 
 def names_in(module: str) -> set[str]:

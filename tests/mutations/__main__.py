@@ -16,9 +16,9 @@ from functools import partial
 from .generate import mutations
 from .judge import judge_all
 
-KNOWN = ("not run", "older versions", "refuses more", "changes nothing")
+KNOWN = ("not run", "older versions", "refuses more", "same numbers", "changes nothing")
 """Why nobody catches a mutation: no CPU runs the class, the installed version does not have the row, it refuses what could be
-translated and says so, or no call of `check --all` gives anything else."""
+translated and says so, it writes an argument that changes no number, or no call of `check --all` gives anything else."""
 
 
 def main(arguments: list[str]) -> int:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
 from optmap.audit.compare import differences
+from optmap.audit.rates import wrong_rates
 from optmap.audit.results import Live
 from optmap.audit.run import AuditError, inspect_installed, request_for
+from optmap.audit.values import wrong_values
 from optmap.conformance.calls import Call
 from optmap.conformance.catalog import catalog
 from optmap.conformance.execution import flips, run_flips, schedule_flips
 from optmap.conformance.expect import find_better
 from optmap.conformance.results import Result
 from optmap.conformance.run import RunOptions, run_trials
+from optmap.conformance.scenario import ScheduleJob
 from optmap.conformance.schedule_check import SchedulePair, run_pairs
 from optmap.conformance.schedule_files import wished_pairs
 from optmap.conformance.select import Wishes
@@ -54,12 +58,14 @@ class Judge:
         self.base, self.schedules = base(), load_schedules()
         self.sessions: dict[str, Any] = {name: (Remembering if real else Simulated)(name) for name in ENGINES}
         self.flipped: dict[str, Any] = {name: Remembering(name) for name in ENGINES}
-        self.live = dict(_installed(self.base)) if audited else {}
-        self.usual = self.audited(self.base)
+        self.called: dict[str, Any] = {**self.flipped, "mindspore": Remembering("mindspore-real")}
+        both = {False: self.base, True: self.schedules}
+        self.live = {schedule: dict(_installed(tables)) if audited else {} for schedule, tables in both.items()}
+        self.usual = {schedule: self.audited(tables, schedule) for schedule, tables in both.items()}
         self.known: dict[str, dict[str, Any]] = {}
 
     def close(self) -> None:
-        for session in (*self.sessions.values(), *self.flipped.values()):
+        for session in (*self.sessions.values(), *self.flipped.values(), self.called["mindspore"]):
             session.close()
 
     def judge(self, mutation: Mutation) -> Judged:
@@ -74,8 +80,8 @@ class Judge:
         return self._optimizer(mutation, tables)
 
     def _optimizer(self, mutation: Mutation, tables: MappingSet) -> Judged:
-        if found := self.audited(tables) - self.usual:
-            return Judged(mutation, "audit", min(found))
+        if text := self.misfit(mutation, tables):
+            return Judged(mutation, "audit", text)
         executed = [api for api in tables.apis.values() if _executed(api) - _executed(self.base.apis[api.name])]
         for result in run_flips(flips(tables, executed), self.flipped):
             return Judged(mutation, "check", result.reason or "")
@@ -98,9 +104,24 @@ class Judge:
             return Judged(mutation, "older versions", f"{row[0].name} {row[0].verified} does not have the row")
         return Judged(mutation, "survives" if evidence else "changes nothing", evidence)
 
-    def audited(self, tables: MappingSet) -> set[str]:
-        """The differences from what is installed."""
-        return {item.message for framework, live in self.live.items() for item in differences(tables, framework, live)}
+    def audited(self, tables: MappingSet, schedule: bool) -> set[str]:
+        """The differences from the signatures of what is installed."""
+        live = self.live[schedule].items()
+        return {item.message for framework, found in live for item in differences(tables, framework, found)}
+
+    def misfit(self, mutation: Mutation, tables: MappingSet) -> str:
+        """What an audit finds, and does not find in the tables as they are: in signatures, accepted values and rates."""
+        if found := self.audited(tables, mutation.schedule) - self.usual[mutation.schedule]:
+            return min(found)
+        own = mutation.file.rpartition("/")[2].removesuffix(".yaml")
+        for api in tables.apis.values() if self.live[mutation.schedule] else ():
+            if api.name != mutation.place and (mutation.place in tables.apis or own not in ("common", api.algorithm)):
+                continue
+            both = (self.base, tables) if mutation.schedule else (tables, self.schedules)
+            session = self.called[api.framework]
+            for item in chain(wrong_values(*both, [api], session), wrong_rates(both[1], [api], session)):
+                return item.message
+        return ""
 
     def touched(self, mutation: Mutation, tables: MappingSet) -> Iterator[tuple[Call, Framework, tuple[str, ...]]]:
         """The calls whose translation may depend on what is changed, with their targets, and the classes of these that count.
@@ -137,6 +158,8 @@ class Judge:
         return []
 
     def _schedule(self, mutation: Mutation, tables: MappingSet) -> Judged:
+        if text := self.misfit(mutation, tables):
+            return Judged(mutation, "audit", text)
         own = mutation.file.rpartition("/")[2].removesuffix(".yaml")
         names = [name for name, api in self.schedules.apis.items() if own in ("common", api.algorithm)]
         found = self.rated(names)
@@ -150,11 +173,7 @@ class Judge:
             return Judged(mutation, "check", result.reason or "")
         different = [key for key in {**usual, **found} if _brief(found.get(key)) != _brief(usual.get(key))]
         if not different:
-            return (
-                Judged(mutation, "tests", text)
-                if (text := _signed(mutation, tables))
-                else Judged(mutation, "changes nothing")
-            )
+            return Judged(mutation, "changes nothing")
         pairs = [pair for key in different if isinstance(pair := found.get(key), SchedulePair)]
         with _schedules(self.schedules):
             before = [pair for key in different if isinstance(pair := usual.get(key), SchedulePair)]
@@ -162,19 +181,21 @@ class Judge:
         for text in map(_text, run_pairs(pairs, self.sessions)):
             if text and text not in accepted:
                 return Judged(mutation, "check", text)
-        if text := _signed(mutation, tables):
-            return Judged(mutation, "tests", text)
-        key = different[0]
-        lost = not any(
-            _brief(found.get(key)) != _brief(usual.get(key))
-            for key in different
-            if isinstance(found.get(key), SchedulePair)
-        )
-        return Judged(
-            mutation,
-            "refuses more" if lost else "survives",
-            f"{key}: {_brief(usual.get(key))} became {_brief(found.get(key))}",
-        )
+        changed = [key for key in different if not _lost(usual.get(key), found.get(key))]
+        with _schedules(self.schedules):
+            moved = [key for key in changed if not self._same_rates(usual.get(key), found.get(key))]
+        by = "survives" if moved else "same numbers" if changed else "refuses more"
+        key = (moved or changed or different)[0]
+        return Judged(mutation, by, f"{key}: {_brief(usual.get(key))} became {_brief(found.get(key))}")
+
+    def _same_rates(self, before: Any, after: Any) -> bool:
+        """Whether what becomes of a schedule is another call with the very same rates."""
+        if not (isinstance(before, SchedulePair) and isinstance(after, SchedulePair)):
+            return False
+        jobs = [ScheduleJob(pair.target.name, _listed(pair.pair.arguments), pair.length, pair.rate, pair.pace, at=pair.at)
+                for pair in (before, after)]  # fmt: skip
+        one, other = self.sessions[before.target.framework].rates(jobs)
+        return before.target.name == after.target.name and not one.failure and one.values == other.values
 
     def rated(self, names: Iterable[str]) -> dict[str, Any]:
         """Every pair of these schedules, and every refusal, by call and target."""
@@ -228,32 +249,18 @@ def _row_of(mutation: Mutation, tables: MappingSet) -> tuple[Api, bool] | None:
 
 
 def _held(mutation: Mutation, tables: MappingSet) -> str:
-    """What the tests of ranges and of old releases find in the section."""
+    """What the tests of old releases find in the section."""
     found = _row_of(mutation, tables)
     if found is None:
         return ""
-    from tests.mapping import test_ranges, test_versions
+    from tests.mapping import test_versions
 
     api = found[0]
     try:
         for package, version in test_versions.releases(api):
             test_versions.test_the_rows_of_a_version_are_its_constructor(api, package, version)
-        if mutation.kind.startswith(("range", "accepts")) and any(item.name == api.name for item in test_ranges.APIS):
-            test_ranges.test_what_a_constructor_rejects_is_refused(api)
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:300]}"
-    return ""
-
-
-def _signed(mutation: Mutation, tables: MappingSet) -> str:
-    """What the test of the signatures of schedules finds."""
-    from tests.mapping.test_schedule_tables import test_the_section_equals_the_live_signature as compare_signature
-
-    try:
-        if mutation.place in tables.apis:
-            compare_signature(tables.apis[mutation.place])
-    except AssertionError as error:
-        return str(error)[:300] or "the signature differs"
     return ""
 
 
@@ -266,6 +273,21 @@ def _text(result: Result) -> str:
         return ""
     pair = result.pair
     return f"{pair.source}{dict(pair.hyperparameters)} -> {pair.target} in {result.scenario}: {result.verdict}: {result.reason}"
+
+
+def _lost(before: Any, after: Any) -> bool:
+    """Whether a schedule is refused now, or at the pace at which it was translated."""
+    if not isinstance(after, SchedulePair):
+        return True
+    return (
+        isinstance(before, SchedulePair)
+        and after.pace < before.pace
+        and _brief(after._replace(pace=before.pace)) == _brief(before)
+    )
+
+
+def _listed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
 
 def _brief(item: Any) -> str:

@@ -74,7 +74,13 @@ class Simulated:
                 cycles = given.get("cycle_momentum", "cycle_momentum" in api.by_name)
                 return Rates((0.5 + 0.1 * bool(cycles),) * job.steps)
             found = rates(
-                self._schedules, api, given, job.steps, learning_rate=own, steps_per_epoch=job.steps_per_epoch
+                self._schedules,
+                api,
+                given,
+                job.steps,
+                learning_rate=own,
+                steps_per_epoch=job.steps_per_epoch,
+                at=job.at,
             )
         except Exception as error:
             return Rates(failure=f"{type(error).__name__}: {error}")

@@ -51,7 +51,7 @@ def _attached(job: ScheduleJob, name: str) -> list[float]:
     experimental = importlib.import_module("mindspore.experimental.optim")
     weight = mindspore.Parameter(mindspore.Tensor(np.zeros(1, np.float32)), name="w")
     optimizer = experimental.SGD([weight], lr=job.learning_rate)
-    schedule = getattr(experimental.lr_scheduler, name)(optimizer, **job.arguments)
+    schedule = getattr(experimental.lr_scheduler, name)(optimizer, **job.called)
     found, epochs = [], 0
     for step in job.wanted:
         while epochs < step // job.steps_per_epoch:

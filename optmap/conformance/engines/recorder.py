@@ -29,6 +29,8 @@ def record(
             it, which are copied.
         state: what the optimizer stores.
     """
+    if not job.steps:
+        return Trace(np.zeros(0), {}, {})
     kept: State | None = None
     losses: list[float] = []
     gradients: dict[str, list[Any]] = {name: [] for name in job.scenario.start}

@@ -14,11 +14,12 @@ from typing import Final
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+import numpy as np
 import tensorflow as tf
 
-from optmap.conformance.engines import described
+from optmap.conformance.engines import described, each
 from optmap.conformance.engines.tensorflow_program import Program
-from optmap.conformance.scenario import Failure, Job, Outcome, ScheduleJob
+from optmap.conformance.scenario import Failure, Job, Outcome, ScheduleJob, Trace
 
 with suppress(RuntimeError):  # a process that has used TensorFlow keeps the threads with which it began
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -58,6 +59,13 @@ def rates(job: ScheduleJob) -> list[float]:
     return [float(function(**{counter: tf.constant(step)}, **job.arguments)()) for step in job.wanted]
 
 
+def _made(job: Job) -> Trace:
+    """Make the optimizer alone."""
+    module, _, name = job.api.rpartition(".")
+    getattr(tf.compat.v1.train if module == "tf.compat.v1.train" else tf.keras.optimizers, name)(**job.arguments)
+    return Trace(np.zeros(0), {}, {})
+
+
 def _coupled(job: Job) -> bool:
     """Whether the update of an element depends on other elements."""
     return job.api.rpartition(".")[2] in COUPLED or any(job.arguments.get(name) for name in COUPLING)
@@ -70,6 +78,8 @@ def _key(job: Job, index: int) -> str:
 
 
 def _outcomes(jobs: Sequence[Job]) -> list[Outcome]:
+    if not jobs[0].steps:
+        return list(each(jobs, _made))
     if jobs[0].groups is not None:
         return [Failure("TensorFlow's optimizers have no parameter groups")] * len(jobs)
     if any(job.scenario.silent for job in jobs):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -34,10 +33,7 @@ def rates(job: ScheduleJob) -> list[float]:
         warnings.simplefilter("ignore")
         momentum = 0.5 if job.momentum else 0.0
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=job.learning_rate, momentum=momentum)
-        arguments = dict(job.arguments)
-        if job.formula:
-            arguments["lr_lambda"] = eval(arguments["lr_lambda"], {"math": math})
-        schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(optimizer, **arguments)
+        schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(optimizer, **job.called)
         optimizer.step()
         found, epochs = [], 0
         for step in job.wanted:

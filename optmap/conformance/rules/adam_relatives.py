@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from optmap.conformance.rules.adam_base import ExperimentalBetas, NnBetas, moments
-from optmap.conformance.rules.arithmetic import Array, Averaging, power, wide
+from optmap.conformance.rules.arithmetic import Array, Averaging, power, quotient, wide
 from optmap.conformance.rules.options import (
     ANY_NON_NEGATIVE,
     ANY_POSITIVE,
@@ -127,8 +127,9 @@ class ExperimentalAdamax(TorchBetas):
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
         by = self.factors(weight)
         state["m"] = Averaging.WEIGHTED.of(state["m"], gradient, by.beta1, by.one - by.beta1)
-        state["u"] = np.maximum(state["u"] * by.beta2, np.abs(gradient) + by.eps)
-        updated: Array = weight - at.lr / (by.one - power(by.beta1, at.step)) * state["m"] / state["u"]
+        old, new = state["u"] * by.beta2, np.abs(gradient) + by.eps
+        state["u"] = np.where(new > old, new, old)  # as amax, which keeps the first of two where one is NaN
+        updated: Array = weight - quotient(at.lr / (by.one - power(by.beta1, at.step)) * state["m"], state["u"])
         return updated
 
 

@@ -97,6 +97,12 @@ def flushed(value: Array) -> Array:
     return np.where(np.abs(value) < np.finfo(value.dtype).tiny, value.dtype.type(0), value)
 
 
+def quotient(dividend: Array, divisor: Array) -> Array:
+    """MindSpore's Div: over a zero of either sign stands an infinity of the dividend's sign, and minus infinity for NaN."""
+    infinite = np.where(dividend > 0, np.inf, np.where(dividend == 0, np.nan, -np.inf)).astype(dividend.dtype)
+    return np.where(divisor == 0, infinite, dividend / divisor)
+
+
 def sign(value: Array) -> Array:
     """-1, 0 or 1 in the array's dtype; 0 for NaN, for which numpy.sign returns NaN."""
     return np.subtract(value > 0, value < 0, dtype=value.dtype)

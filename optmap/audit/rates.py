@@ -1,0 +1,105 @@
+"""The formulas of schedules: the rates of the tables are held to those of the real classes, where a schedule does something.
+
+Every class is called at its defaults, then with each argument away from them, and with every word that its formula knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from optmap.audit.results import Difference, Kind
+from optmap.conformance.pool import Session
+from optmap.conformance.scenario import Rates, ScheduleJob
+from optmap.conformance.schedule_check import PACE_OF_RUNS, RATE, compare_rates, table_calls
+from optmap.conformance.schedule_steps import boundaries, run_length
+from optmap.conformance.schedules import ScheduleError, rates
+from optmap.mapping.canonical import attached
+from optmap.mapping.model import MappingSet
+from optmap.mapping.sections import Api
+
+TOTAL_STEPS: Final = 100
+LONGEST: Final = 200
+"""Steps of a run: the installed MindSpore takes some milliseconds for a step."""
+FUNCTION: Final = "lambda epoch: 0.9**epoch"
+
+
+def _function(epoch: float) -> float:
+    return float(0.9**epoch)
+
+
+class Trial(NamedTuple):
+    """A call of a schedule, the steps that are looked at, and the rates of the tables there; None where they have none.
+
+    `word` tells that an argument is a guess, which the class may reject.
+    """
+
+    api: Api
+    job: ScheduleJob
+    expected: tuple[float, ...] | None
+    word: bool = False
+
+
+def wrong_rates(schedules: MappingSet, apis: Sequence[Api], session: Session) -> Iterator[Difference]:
+    """The schedules whose formula does not give the rates of the class, each once."""
+    trials = [trial for api in apis if api.name in schedules.apis for trial in rate_trials(schedules, api)]
+    wrong: dict[str, Difference] = {}
+    for trial, real in zip(trials, session.rates([trial.job for trial in trials]), strict=True):
+        difference = None if trial.api.name in wrong else _judged(trial, real)
+        if difference is not None:
+            wrong[trial.api.name] = difference
+    yield from wrong.values()
+
+
+def rate_trials(schedules: MappingSet, api: Api) -> Iterator[Trial]:
+    """The calls of a class whose table states a formula."""
+    if api.no_rate is not None or (text := schedules.algorithms[api.algorithm].rate) is None:
+        return
+    functions = {row.name: FUNCTION for row in api.current if row.ties in (("function",), ("scale_function",))}
+    required = {name: text for name, text in functions.items() if api.by_name[name].required}
+    first: Mapping[str, Any] = {}
+    for call in table_calls(api, TOTAL_STEPS, required):
+        first = first or call.given
+        yield _trial(schedules, api, call.given)
+    for name in functions.keys() - required.keys():
+        yield _trial(schedules, api, {**first, name: FUNCTION})
+    for row in api.current:
+        for word in re.findall("'([a-z_0-9]+)'", text) if isinstance(row.default, str) and row.ties else ():
+            yield _trial(schedules, api, {**first, row.name: word})._replace(word=True)
+
+
+def _trial(schedules: MappingSet, api: Api, given: Mapping[str, Any]) -> Trial:
+    pace = PACE_OF_RUNS if attached(api) else 1
+    length = min(run_length(api, given, pace), LONGEST)
+    at = boundaries(api, given, length, pace, (length // 3, length // 2))
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    called = {name: _function if value is FUNCTION else value for name, value in given.items()}
+    own = RATE if attached(api) else None
+    try:
+        found = rates(schedules, api, called, length, learning_rate=own, steps_per_epoch=pace, at=at)
+        expected = tuple(found.tolist())
+    except (ScheduleError, ArithmeticError):
+        expected = None
+    return Trial(
+        api, ScheduleJob(api.name, listed, length, RATE, pace, formula=FUNCTION in given.values(), at=at), expected
+    )
+
+
+def _judged(trial: Trial, real: Rates) -> Difference | None:
+    api, job = trial.api, trial.job
+
+    def made(table: str, live: str) -> Difference:
+        call = ", ".join(f"{name}={value!r}" for name, value in job.arguments.items())
+        return Difference(api.at, Kind.RATE, api.name, None, f"the table's formula for ({call}) gives {table}", live)
+
+    if real.failure is not None:
+        return None if trial.word else made("rates", f"the class does not run: {real.failure}")
+    if trial.expected is None:
+        return made("none", "the class has rates")
+    over = compare_rates(real.values, trial.expected, job.at).first_step_over
+    if over is None:
+        return None
+    place = job.at.index(over - 1)
+    shown = [f"{each[place]:.9g}" if place < len(each) else "none" for each in (trial.expected, real.values)]
+    return made(f"{shown[0]} after {over - 1} steps", f"the class has {shown[1]}")
