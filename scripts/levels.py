@@ -2,7 +2,7 @@
 
 optmap check --all --format json >check.json
 python scripts/levels.py check.json             # compare: exit 1 and a line for each pair that differs
-python scripts/levels.py check.json --summary   # the same, and the results that are not as expected
+python scripts/levels.py check.json --summary   # the same, what is not as expected, and the largest remainder
 python scripts/levels.py check.json --write
 """
 
@@ -78,6 +78,18 @@ def _summary(check: dict[str, Any]) -> Iterator[str]:
             yield f"{result['verdict']} {call} in {result['scenario']}, {result['dtype']}: {result['reason']}"
 
 
+def _remainder(check: dict[str, Any]) -> str:
+    """The largest difference in float64 that is left of a stated one once its causes are taken away."""
+    explained = [result for result in check["results"] if result["remainder"] is not None]
+    if not explained:
+        return "no difference is explained"
+    pairs = {(result["source"], result["target"]) for result in explained}
+    worst = max(explained, key=lambda result: float(result["remainder"]))
+    where = f"{worst['source']} -> {worst['target']} {worst['hyperparameters']} in {worst['scenario']}"
+    left = f"{float(worst['remainder']):.3g}, of {where}"
+    return f"{len(pairs)} pairs with stated differences; the largest remainder in float64 is {left}"
+
+
 def text(document: dict[str, Any]) -> str:
     """The text of the file, with one line per pair, so that diffs are readable."""
     pairs = ",\n".join(f"  {json.dumps(item)}" for item in document["pairs"])
@@ -108,7 +120,7 @@ def main() -> int:
         path.write_text(text(new), encoding="utf-8")
         return 0
     if given.summary:
-        print(*_summary(given.check), sep="\n")
+        print(*_summary(given.check), _remainder(given.check), sep="\n")
     found = differences(json.loads(path.read_text(encoding="utf-8")), new)
     print("\n".join(found) or f"{len(new['pairs'])} pairs were measured as {NAME} has them")
     return 1 if found else 0

@@ -79,7 +79,7 @@ def _trial(schedules: MappingSet, api: Api, given: Mapping[str, Any]) -> Trial:
     try:
         found = rates(schedules, api, called, length, learning_rate=own, steps_per_epoch=pace, at=at)
         expected = tuple(found.tolist())
-    except (ScheduleError, ArithmeticError):
+    except (ScheduleError, ArithmeticError, LookupError, TypeError):
         expected = None
     return Trial(
         api, ScheduleJob(api.name, listed, length, RATE, pace, formula=FUNCTION in given.values(), at=at), expected

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -337,6 +339,22 @@ def test_nothing_ran(check: Run, no_torch: str) -> None:
     assert document["engines"]["torch"] is None
     assert {(row["verdict"], row["level"]) for row in document["results"]} == {("NOT_RUN", None)}
     assert "pip install torch" in document["results"][0]["reason"]
+    assert "nothing ran" in err
+
+
+def test_what_is_not_run_within_the_time_limit_is_said(check: Run, no_torch: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("import time\ntime.sleep(60)\n", encoding="utf-8")
+    began = time.monotonic()
+    code, out, err = check(
+        optimizers=["torch.optim.SGD"], to="mindspore", python=[no_torch], time_limit=1.0, format="json"
+    )
+    assert time.monotonic() - began < 30
+    assert code == 2
+    results = json.loads(out)["results"]
+    assert {row["verdict"] for row in results} == {"NOT_RUN"}
+    assert all(
+        re.search("within [01][.0-9]* seconds|time limit of 1 seconds was over", row["reason"]) for row in results
+    )
     assert "nothing ran" in err
 
 

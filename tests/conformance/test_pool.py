@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from optmap import processes
+from optmap.conformance.catalog import catalog
 from optmap.conformance.pool import Session
+from optmap.conformance.scenario import Job
 from optmap.processes import WorkerError
 
 Interpreter = Callable[[str], str]
@@ -51,6 +53,14 @@ def test_a_worker_that_hangs(interpreter: Interpreter) -> None:
     message = failure(interpreter("echo still loading >&2; exec sleep 60"), (0.5, 0.5))
     assert "did not answer within 0.5 seconds" in message
     assert "still loading" in message
+
+
+def test_a_session_answers_nothing_once_its_time_is_over() -> None:
+    session = Session("mindspore", total=0.05)
+    assert session.run([]) == []
+    time.sleep(0.06)
+    with pytest.raises(WorkerError, match=r"the time limit of 0\.05 seconds was over"):
+        session.run([Job("mindspore.nn.SGD", {}, catalog()["dense-mse"], 1, "float32")])
 
 
 def test_a_worker_that_prints_nonsense(interpreter: Interpreter) -> None:
