@@ -77,6 +77,7 @@ class Parameters(Record, title="parameters"):
     rename: str | None = key("the call that tells equal names apart, where no two may be equal", default=None)
     join: str | None = key("what does so as well", default=None)
     scales: dict[str, str] = key("last part of a name elsewhere -> that of a normalization layer here", default={})
+    tables: dict[str, str] = key("last part of a name elsewhere -> that of an embedding here", default={})
     spare: str | None = key("how to decay what the source decays, given {parameters}, {list}, {model}", default=None)
     spare_any: str | None = key("the same where the parameters cannot be quoted", default=None)
     left_out: str = key("what is said of a class that takes no parameters", default="the class takes none")

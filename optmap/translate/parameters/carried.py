@@ -30,7 +30,7 @@ def carried_over(
     if uses_names(parameters, site.api.framework):
         from optmap.translate.parameters.checks import names_message
 
-        message = names_message(parameters.literals, target, parameters.name_attribute)
+        message = names_message(parameters.literals, target, parameters.name_attribute, site.module.source.words)
         yield Finding(NAMES_DIFFER, message, at)
     if facts.flag is None and facts.trainable:
         from optmap.translate.parameters.freezing import freezing

@@ -97,34 +97,39 @@ def _picked_by_attribute(module: Module, node: ast.expr) -> ast.Attribute | None
 
 
 _SHOWN: Final = 4
+_SIGNS: Final = {"normalization layers": (b"Norm", b"norm"), "embeddings": (b"mbedding",)}
 
 
-def names_message(literals: Collection[str], target: Framework, attribute: bool = False) -> str:
+def names_message(
+    literals: Collection[str], target: Framework, attribute: bool = False, words: Collection[bytes] = ()
+) -> str:
     """Say, for the strings that names are compared with, what they stand for in the target.
 
-    `attribute` says that the parameters are asked for their own name, which only MindSpore's have.
+    `attribute` says that the parameters are asked for their own name, which only MindSpore's have. Layers are spoken of if the
+    `words` of the file do, or if they speak of none.
     """
-    named, called = target.facts.parameters.named, target.facts.parameters.scales
-    says = []
-    if attribute and named is not None and not target.facts.parameters.own_names:
-        says.append(f"name is None, take it from {named}()")
-    others, renamed = [], []
-    for literal in literals:
-        found = re.fullmatch(rf"(.*?)({'|'.join(called)})", literal) if called else None
-        if found is None:
-            if literal not in called.values():
-                others.append(literal)
-            continue
-        prefix, part = found.groups()
-        shown = f"{prefix}{called[part]}" if prefix.strip("._") else called[part]
-        renamed.append(f"{shown} for {literal!r}")
-    says += [f"normalization layers have {', '.join(renamed)}"] if renamed else []
+    facts, says = target.facts.parameters, list[str]()
+    if attribute and facts.named is not None and not facts.own_names:
+        says.append(f"name is None, take it from {facts.named}()")
+    layers = {"normalization layers": facts.scales, "embeddings": facts.tables}
+    seen = {layer for layer in layers if any(sign in word for word in words for sign in _SIGNS[layer])}
+    layers = {layer: names for layer, names in layers.items() if names and layer in (seen or layers)}
+    others = dict.fromkeys(literals)
+    for layer, names in layers.items():
+        renamed = []
+        for literal in literals:
+            found = re.fullmatch(rf"(.*?)({'|'.join(names)})", literal)
+            if found is not None:
+                renamed.append(f"{found[1] if found[1].strip('._') else ''}{names[found[2]]} for {literal!r}")
+            if found is not None or literal in names.values():
+                others.pop(literal, None)
+        says += [f"{layer} have {', '.join(renamed)}"] if renamed else []
     if others:
-        shown = ", ".join(map(repr, others[:_SHOWN])) + (", ..." if len(others) > _SHOWN else "")
+        shown = ", ".join(map(repr, [*others][:_SHOWN])) + (", ..." if len(others) > _SHOWN else "")
         says.append(f"check {shown}")
     if not says:
-        says = [f"normalization layers have {' and '.join(called.values()) or 'other names'} there"]
-    return f"parameter names differ: {'; '.join(says)}"
+        says = [f"{layer} have {' and '.join(names.values())} there" for layer, names in layers.items()]
+    return f"parameter names differ: {'; '.join(says) or 'layers have other names there'}"
 
 
 def clash_message(site: CallSite, found: ParametersArgument, target: Framework) -> tuple[str, str, str | None] | None:

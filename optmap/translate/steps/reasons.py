@@ -71,6 +71,7 @@ class Why(Enum):
     EVALUATES = "the file puts models into evaluation mode, and none into training mode beside the step"
     EVALUATES_MODEL = "the file puts models into evaluation mode, and {model} not into training mode beside the step"
     MODE_UNKNOWN = "the file does not plainly say in which mode {model} is called in the forward part"
+    GROWS = "{model} is given another part on line {line}, which is not in training mode by then"
     IN_EVALUATION = "{model} is in evaluation mode (line {line})"
     # What the forward function is given and gives back
     GLOBAL = "{name} is global or nonlocal"
@@ -176,7 +177,7 @@ _ACCUMULATES: Final = frozenset({Why.CLEARED_ELSEWHERE, Why.NO_BACKWARD})
 """Gradients may be added up over several backward passes."""
 _HARMLESS: Final = frozenset(
     {Why.LONG_STRING, Why.SHARED_LINE, Why.MODELS_UNKNOWN, Why.PART_OF_MODEL, Why.EVALUATES, Why.EVALUATES_MODEL,
-     Why.IN_EVALUATION, Why.MODE_UNKNOWN, Why.COMMENT, Why.TRAINS_OTHER, Why.COMMENT_INSIDE, Why.OTHER_LEFT}
+     Why.IN_EVALUATION, Why.GROWS, Why.MODE_UNKNOWN, Why.COMMENT, Why.TRAINS_OTHER, Why.COMMENT_INSIDE, Why.OTHER_LEFT}
 )  # fmt: skip
 """What forbids a change that nobody looks at, but leaves the code right that a message shows for the step."""
 

@@ -42,7 +42,8 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     rewrite = unit.options.rewrite_step and (veto is None or refusal is not None)
     sites = [item.site for item in before.optimizers]
     options = unit.options._replace(rewrite_step=rewrite)
-    changed = frozenset(id(item.node) for one in before.rewritten for item in one.changes if isinstance(item, Rename))
+    changes = (item for one in before.rewritten for item in one.changes)
+    changed = frozenset(id(item.node) for item in changes if isinstance(item, Rename | Replace))
     room = _Steps(unit._replace(options=options), sites, refusal, before, changed)
     outcome = room.run()
     stepped = room.stepped(outcome.findings)

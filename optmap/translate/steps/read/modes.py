@@ -22,6 +22,8 @@ _ASKED: Final = frozenset(
     {"parameters", "named_parameters", "train", "eval", "to", "cuda", "state_dict", "load_state_dict", "modules", "apply"}
 )  # fmt: skip
 """Methods of models that compute no results."""
+_GROWS: Final = ("append", "extend", "insert", "update", "add_module", "register_module")
+"""Methods that give models parts."""
 _LAYERS: Final = ("Sequential", "Dropout")
 """What the names of torch's classes end with that are models though no class of the file makes them."""
 _HOLDS: Final = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Tuple, ast.List)
@@ -54,6 +56,11 @@ def choose_modes(step: Step) -> Step:
     if found and evaluates(step.module):
         ready += [_constructed(step, site) for site in sites.values()]
         found = []
+    for item in ready:
+        for model in item.models:
+            _check_grown(step, model, item.statement, once=True)
+    for model in found:
+        _check_grown(step, model, step.interface.hoist or step.anchor, once=False)
     return step._replace(modes=tuple(found), ready=tuple(ready))
 
 
@@ -64,6 +71,33 @@ def _check_copied(step: Step, statement: ast.stmt) -> None:
     lines = [line for line, mode in modes_of(step.module, model).items() if mode == "eval"] if model else []
     if model is not None and any(line < statement.lineno for line in lines):
         raise NotPlain(Why.IN_EVALUATION, model=".".join(model), line=min(lines))
+
+
+def _check_grown(step: Step, model: Chain, ready: ast.stmt, *, once: bool) -> None:
+    """A part that a model is given after this statement is not in training mode, into which it is put `once`. Raises NotPlain."""
+    own = step.module.function_of(ready)
+    for node in _parts(step, model):
+        same = step.module.function_of(node) is own
+        if (same and node.lineno > ready.lineno) or (once and not same):
+            raise NotPlain(Why.GROWS, model=".".join(model), line=node.lineno)
+
+
+def _parts(step: Step, model: Chain) -> Iterator[ast.expr]:
+    """The model wherever it may be given another part: `model.head = ...`, `model.layers.append(...)`, `setattr(model, ...)`."""
+    for node in step.module.nodes(ast.Attribute, ast.Subscript):
+        call = step.module.parent(node)
+        grows = (
+            isinstance(node, ast.Attribute) and node.attr in _GROWS and isinstance(call, ast.Call) and call.func is node
+        )
+        owner = node.value if grows or isinstance(node.ctx, ast.Store) else None
+        while isinstance(owner, ast.Attribute | ast.Subscript) and chain_of(owner) != model:
+            owner = owner.value
+        if owner is not None and chain_of(owner) == model and step.chain(owner) is not None:
+            yield owner
+    for name in step.module.names("setattr"):
+        call = step.module.parent(name)
+        if isinstance(call, ast.Call) and call.func is name and call.args and step.chain(call.args[0]) == model:
+            yield call.args[0]
 
 
 def made_models(module: Module) -> dict[Chain, ast.stmt]:
@@ -133,7 +167,7 @@ def _computes_early(step: Step, model: Chain, made: ast.stmt) -> bool:
         module.holder(made.value) if isinstance(made, ast.Assign | ast.AnnAssign) and made.value is not None else None
     )
     hoist = step.interface.hoist or step.anchor
-    settled = {id(node) for site in step.holder.sites for node in inner(site.node)}
+    settled = {id(node) for site in step.holder.sites for node in inner(site.node)} | set(map(id, _parts(step, model)))
     for use in variable.uses if variable is not None else ():
         outer = module.parent(use)
         asked = isinstance(outer, ast.Attribute) and outer.attr in _ASKED

@@ -38,8 +38,8 @@ def rewrite_steps(
 ) -> StepOutcome:  # fmt: skip
     """Return the edits of all plans, and of what the table knows of the rest of the file but for what is vetoed.
 
-    Steps that are `left` as they are must not meet what is rewritten outside the others; nodes that are `changed` have new
-    names already. Raises NotPlain.
+    Steps that are `left` as they are must not meet what is rewritten outside the others; nodes that are `changed` are
+    the target's already. Raises NotPlain.
     """
     source, sites = unit.source, unit.sites
     framework = plans[0].event.site.api.framework
