@@ -121,40 +121,76 @@ def may_say_anything(data: bytes, tables: MappingSet, sources: frozenset[Framewo
     """Tell whether some pass may want a file that may hold optimizers: by whole words, which costs a tenth of parsing it."""
     words = words_of(data)
     return (
-        spells_modules(words, tables, sources | {target})
+        spells_modules(words, tables, sources, target)
         or _spells_packages(words, sources, tables.extra)
         or looks_up_optimizers(data, (), tables, sources)
     )
 
 
-def spells_modules(words: Set[bytes], tables: MappingSet, frameworks: frozenset[Framework]) -> bool:
-    """Tell whether a file with these words may mention a module of optimizers, by its path or by a conventional name."""
-    spellings = tables.once((spells_modules, frameworks), lambda: _spellings(tables, frameworks))
-    return any(each <= words for each in spellings)
+def spells_modules(words: Set[bytes], tables: MappingSet, sources: frozenset[Framework], target: Framework) -> bool:
+    """Tell whether a file with these words may mention a module of optimizers, by its path or by a conventional name.
+
+    Of the target's modules, and of a name that means one where nothing binds it, nothing but a known class is of interest.
+    """
+    alone, named = tables.once((spells_modules, sources, target), lambda: _spellings(tables, sources, target))
+    if any(each <= words for each in alone):
+        return True
+    if not any(each <= words for each in named):
+        return False
+    return not words.isdisjoint(tables.once(spells_modules, lambda: frozenset(map(str.encode, tables.class_names))))
 
 
-def _spellings(tables: MappingSet, frameworks: frozenset[Framework]) -> tuple[frozenset[bytes], ...]:
-    found: set[frozenset[bytes]] = set()
-    for path in tables.paths_of(frameworks):
-        shorter = (
-            f"{name}{path.removeprefix(means)}" if f"{path}.".startswith(f"{means}.") else name
+def _spellings(
+    tables: MappingSet, sources: frozenset[Framework], target: Framework
+) -> tuple[list[frozenset[bytes]], list[frozenset[bytes]]]:
+    """The words of each path to a module, and those that count beside the name of a class alone."""
+    alone, named = set[frozenset[bytes]](), set[frozenset[bytes]]()
+    for path in tables.paths_of(sources | {target}):
+        own = tables.modules_by_path[path].framework in sources
+        found = [(path, own)]
+        found += [
+            (
+                f"{name}{path.removeprefix(means)}" if f"{path}.".startswith(f"{means}.") else name,
+                own and "." not in means,
+            )
             for name, means in tables.conventional.items()
             if f"{path}.".startswith(f"{means}.") or means.startswith(f"{path}.")
-        )
-        found |= {frozenset(each.encode().split(b".")) for each in (path, *shorter)}
-    return tuple(each for each in found if not any(other < each for other in found))
+        ]
+        for each, enough in found:
+            (alone if enough else named).add(frozenset(each.encode().split(b".")))
+    return _smallest(alone), _smallest(named)
+
+
+def _smallest(found: set[frozenset[bytes]]) -> list[frozenset[bytes]]:
+    return [each for each in found if not any(other < each for other in found)]
 
 
 def looks_up_optimizers(
     data: bytes, mentions: Sequence[Finding], tables: MappingSet, sources: frozenset[Framework]
 ) -> bool:
     """Tell whether the file may stand a string for an optimizer, given what it mentions."""
-    forms = _forms(tables, sources)
-    if any(mention.code is DYNAMIC for mention in mentions) or _has_one(
-        data, (*forms.short_worded, *forms.short_plain)
-    ):
+    if any(mention.code is DYNAMIC for mention in mentions):
+        return True
+    by_class, others = tables.once((looks_up_optimizers, sources), lambda: _short_forms(sources))
+    if _has_one(data, others) or (_has_one(data, by_class) and _names_class(data, tables)):
         return True
     return b"getattr" in data and _MODULE_BY_NAME.search(data) is not None
+
+
+def _short_forms(sources: frozenset[Framework]) -> tuple[tuple[Form, ...], tuple[Form, ...]]:
+    """The short names that are names of classes, in any case, and the others."""
+    found: tuple[list[Form], list[Form]] = [], []
+    for item in sources:
+        forms = (tuple((word.encode(),) for word in each) for each in item.facts.short_names)
+        found[0 if item.facts.strings is not None else 1].extend(forms)
+    return tuple(found[0]), tuple(found[1])
+
+
+def _names_class(data: bytes, tables: MappingSet) -> bool:
+    """Tell whether a string of the file is the name of a class, in any case."""
+    names = {*tables.class_names, *(api.class_name for api in tables.older.values())}
+    pattern = tables.once(_names_class, lambda: re.compile(rf"['\"](?:{'|'.join(names)})['\"]".encode(), re.IGNORECASE))
+    return pattern.search(data) is not None
 
 
 def has_surroundings(data: bytes, frameworks: Collection[Framework], extra: tuple[Path, ...]) -> bool:

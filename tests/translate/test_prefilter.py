@@ -23,6 +23,9 @@ ANY_SOURCE = TO_MINDSPORE._replace(sources=frozenset(Framework) - {TO_MINDSPORE.
         "import torch\nfrom run import optimize\n",
         "import tensorflow\nmodel.optimizer = None\n",
         "import apexes\nimport transformers_like\noptimizer = 1\n",
+        "import mindspore.nn as nn\nnet, optimizer, torch = nn.Dense(2, 3), 1, 2\n",
+        "from mytorch import optim\nopt = optim.Other(p, lr=0.1)\n",
+        "import keras\nmodel.compile(optimizer=adam)\n",
     ],
 )
 def test_a_file_that_spells_no_module_of_optimizers_is_not_parsed(tables: MappingSet, text: str) -> None:
@@ -50,6 +53,8 @@ def test_every_way_to_spell_a_module_is_found(tables: MappingSet, text: str) -> 
         ("# torch\nopt = optim.SGD(p, lr=0.1)\n", MISSING_IMPORT),
         ("# optimizers\nopt = tf.keras.optimizers.SGD(0.1)\nimport tensorflow as t\n", MISSING_IMPORT),
         ('import keras\nmodel.compile(optimizer="adam")\n', OPTIMIZER_BY_NAME),
+        ("import keras\nmodel.compile('RMSProp')\n", OPTIMIZER_BY_NAME),
+        ("import keras\nmodel.compile({'class_name': 'Adam', 'config': {}})\n", OPTIMIZER_BY_NAME),
         ("# optimizer\nfrom apex.optimizers import FusedAdam\nopt = FusedAdam(p)\n", FOREIGN_OPTIMIZER),
         ('# optimizer\nimport torch\nmake = getattr(torch, "optim")\n', DYNAMIC),
     ],

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from optmap.conformance.rules.arithmetic import fma
 from optmap.conformance.scenario import Array, Loss, Model, Scenario
 
 
@@ -19,41 +18,52 @@ def outputs(scenario: Scenario, parameters: dict[str, Array], batch: int) -> Arr
     if scenario.model is Model.EMBEDDING:
         rows: Array = parameters["embedding"][scenario.inputs[batch]]
         return rows
-    dtype = parameters["weight"].dtype
-    dense = chain(scenario.inputs[batch].astype(dtype), parameters["weight"].T) + parameters["bias"]
-    if scenario.model is Model.DENSE:
-        return dense
+    return _scaled(scenario, parameters, _dense(scenario, parameters, batch))
+
+
+def _dense(scenario: Scenario, parameters: dict[str, Array], batch: int) -> Array:
+    """What the dense layer gives."""
+    weight = parameters["weight"]
+    dense: Array = chain(scenario.inputs[batch].astype(weight.dtype), weight.T) + parameters["bias"]
+    return dense
+
+
+def _scaled(scenario: Scenario, parameters: dict[str, Array], dense: Array) -> Array:
+    """What the model makes of the dense layer's outputs."""
     if scenario.model is Model.TINY:
         tiny: Array = dense * parameters["factor"] + parameters["offset"]
         return tiny
-    scaled: Array = dense * parameters["norm.gamma"] + parameters["norm.beta"]
-    return scaled
+    if scenario.model is Model.SCALED:
+        scaled: Array = dense * parameters["norm.gamma"] + parameters["norm.beta"]
+        return scaled
+    return dense
 
 
 def chain(left: Array, right: Array) -> Array:
-    """Matrix product (n, k) x (k, m) as a chain of fused multiply-adds over k, from zero."""
+    """Matrix product (n, k) x (k, m) as a chain of fused multiply-adds over k, from zero; `fma` says how."""
     total = np.zeros((left.shape[0], right.shape[1]), left.dtype)
-    for k in range(left.shape[1]):
-        total = fma(left[:, k, None], right[None, k, :], total)
+    for product in np.multiply(left.T[:, :, None], right[:, None, :], dtype=np.float64):
+        total = np.add(product, total).astype(left.dtype, copy=False)
     return total
 
 
 def loss_and_gradients(scenario: Scenario, parameters: dict[str, Array], batch: int) -> tuple[float, dict[str, Any]]:
     """The loss, and the gradient of every parameter; of an embedding, the indices and values of its rows."""
-    result = outputs(scenario, parameters, batch)
-    loss, upstream = _loss(scenario, result, scenario.targets[batch].astype(result.dtype))
     if scenario.model is Model.EMBEDDING:
+        result = outputs(scenario, parameters, batch)
+        loss, upstream = _loss(scenario, result, scenario.targets[batch].astype(result.dtype))
         return loss, {"embedding": (scenario.inputs[batch], upstream)}
+    dense = _dense(scenario, parameters, batch)
+    result = _scaled(scenario, parameters, dense)
+    loss, upstream = _loss(scenario, result, scenario.targets[batch].astype(result.dtype))
     found: dict[str, Any] = {}
-    inputs = scenario.inputs[batch].astype(result.dtype)
     if scenario.model is Model.SCALED:
-        dense = chain(inputs, parameters["weight"].T) + parameters["bias"]
         found = {"norm.gamma": _sum(upstream * dense), "norm.beta": _sum(upstream)}
         upstream = upstream * parameters["norm.gamma"]
     if scenario.model is Model.TINY:
-        dense = chain(inputs, parameters["weight"].T) + parameters["bias"]
         found = {"factor": np.sum(upstream * dense), "offset": np.sum(upstream).reshape(1)}
         upstream = upstream * parameters["factor"]
+    inputs = scenario.inputs[batch].astype(result.dtype)
     return loss, {"weight": chain(upstream.T, inputs), "bias": _sum(upstream), **found}
 
 

@@ -57,7 +57,7 @@ def find_sites(source: Source, tables: MappingSet, sources: Collection[Framework
     """Find every call and mention of an optimizer of the source frameworks."""
     wanted = frozenset(sources) | {target}
     module = Module.of(source)
-    if not spells_modules(source.words, tables, wanted):  # no model is needed then
+    if not spells_modules(source.words, tables, frozenset(sources), target):  # no model is needed then
         return Sites(module, (), (), (), (), (), frozenset())
     unbound = tables.conventional.keys() | (tables.class_names if module.stars() else frozenset())
     prefixes = tables.once((find_sites, wanted), lambda: frozenset(tables.paths_of(wanted)))
