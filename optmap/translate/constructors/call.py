@@ -1,14 +1,18 @@
-"""A constructor call as it stands in the file: its text, and which argument gives what."""
+"""A constructor call as it stands in the file: its text, which argument gives what, and what is known around it."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
+from optmap.diagnostics import Code
 from optmap.source.bind import Given, Signature, bind
 from optmap.source.calls import Argument, CallText, read_call
 from optmap.source.text import Source
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.findings import Place
+from optmap.translate.findings import Finding, Place
+from optmap.translate.options import Options
+from optmap.translate.unit import Tied, Unit, Vetoes
 from optmap.values import NamedTuple
 
 
@@ -34,8 +38,28 @@ class SiteCall(NamedTuple):
         return self.text.arguments[index].span if index is not None else self.node
 
 
+class CallContext(NamedTuple):
+    """What is known around a call; `tied` is what its schedules ask for.
+
+    `taken` are the names that schedules have, by the id of their scope, with their optimizers.
+    """
+
+    unit: Unit
+    options: Options
+    site: CallSite
+    tied: Tied
+    taken: Mapping[tuple[int, str], str]
+    vetoes: Vetoes
+
+
 def read_site(source: Source, site: CallSite) -> SiteCall:
     """Raises SourceError where the text of the call cannot be taken apart."""
     text, api = read_call(source, site.node), site.api
     given = bind(Signature(api.current, api.by_name), text.arguments).given
     return SiteCall(site.node, text, tuple(given.values()))
+
+
+def split_finding(code: Code, text: str, at: Place) -> Finding:
+    """A finding whose text may have code below its first line."""
+    message, _, shown = text.partition("\n")
+    return Finding(code, message, at, replacement=shown or None)

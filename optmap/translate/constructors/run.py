@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from optmap.source.changes import Change
+from optmap.translate.constructors.call import CallContext
 from optmap.translate.constructors.translate import CallTranslation
 from optmap.translate.constructors.write import CallOutcome
 from optmap.translate.discover.sites import CallSite
@@ -56,10 +57,8 @@ class _Constructors:
             self.findings += [veto.finding] if veto.finding is not None else []
         else:
             tied = self.before.tied.get(id(site.node), Tied())
-            made = CallTranslation(
-                self.unit, self.options, site, self.sharing, tied, self.optimizers, self.taken, self.before.vetoes
-            )
-            self._translated(site, made.run())
+            context = CallContext(self.unit, self.options, site, tied, self.taken, self.before.vetoes)
+            self._translated(site, CallTranslation(context, self.sharing, self.optimizers).run())
 
     def _translated(self, site: CallSite, outcome: CallOutcome) -> None:
         self.findings += outcome.findings
