@@ -112,6 +112,8 @@ OLD_NOTEBOOK: Final = _code("OM006", "old-notebook", _E)
 INTERNAL_ERROR: Final = _code("OM007", "internal-error", _E)
 UNKNOWN_IGNORE: Final = _code("OM008", "unknown-ignored-code", _W)
 UNUSED_IGNORE: Final = _code("OM009", "unused-ignore", _W)
+COMMENTS: Final = frozenset((UNKNOWN_IGNORE, UNUSED_IGNORE))
+"""What is the matter with optmap's own comments: nothing that keeps a result from running."""
 
 # 1xx: what a translation did
 DEFAULT_FILLED: Final = _code("OM101", "default-filled", _I)

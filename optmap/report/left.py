@@ -8,7 +8,7 @@ from itertools import groupby
 from textwrap import indent
 from typing import Final
 
-from optmap.diagnostics import WORDS, Diagnostic, Group, Severity
+from optmap.diagnostics import COMMENTS, WORDS, Diagnostic, Group, Severity
 from optmap.report.terminal import Segment, hanging, width, write
 from optmap.shown import shown, shown_lines
 from optmap.translate.results import FileResult, Said, Status, once
@@ -86,7 +86,10 @@ def _excerpt(item: Diagnostic) -> str:
     if start < room:
         source, mark = source[:room], mark[: room - start]
     else:
-        source, mark, start = f"...{source[start : start + room - 3]}", mark[: room - 3], 3
+        room -= 3
+        first = min(start, start + len(mark) - room)
+        source, start = f"...{source[first : first + room]}", start - first + 3
+        mark = mark[:room]
     return f"{_INDENT}{number} | {source}\n{_INDENT}{' ' * len(number)} | {' ' * start}{mark}\n"
 
 
@@ -120,6 +123,7 @@ _DONE: Final = {Status.TRANSLATED: "translated", Status.REFUSED: "refused", Stat
 
 def _runs(result: FileResult, todo: Sequence[Said]) -> str:
     """Whether the result can run, and what that takes."""
+    todo = [item for item in todo if item.first.code not in COMMENTS]
     sure = [item for item in todo if item.first.severity is not Severity.INFO]
     if not result.changed:
         return f"{count(len(sure), 'thing')} left to do by hand" if sure else "nothing changed"

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from optmap.diagnostics import Diagnostic, Group, Severity
+from optmap.diagnostics import COMMENTS, Diagnostic, Group, Severity
 from optmap.source.edits import Edit, apply_edits, start_of_line
 from optmap.source.text import Source
 from optmap.translate.results import MARK, FileResult
@@ -50,7 +50,10 @@ def _same_tree(source: Source, before: Sequence[Edit], after: Sequence[Edit]) ->
 
 def _comments(source: Source, result: FileResult) -> Iterator[Edit]:
     """The comments to add, each once for its statement."""
-    left = [item for item in result.diagnostics if item.code.group is Group.TODO and item.severity is not Severity.INFO]
+    left = [
+        item for item in result.diagnostics
+        if item.code.group is Group.TODO and item.severity is not Severity.INFO and item.code not in COMMENTS
+    ]  # fmt: skip
     statements = sorted(_starts(source.tree), key=lambda span: span[0]) if left else []
     said: set[tuple[int, str]] = set()
     for item in left:

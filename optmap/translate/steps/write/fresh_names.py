@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ROOM: Final = 150
 """Characters that a message has for reasons."""
-_LINES: Final = 8
+_LINES: Final = 6
 """Lines that a message names."""
 
 
