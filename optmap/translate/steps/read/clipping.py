@@ -156,7 +156,7 @@ def _is_each(node: object, each: ast.comprehension) -> bool:
 def _is_limit(node: object) -> bool:
     """Tell whether an expression is a number, or a name that means the same in what is written."""
     chain = chain_of(node) if isinstance(node, ast.Name | ast.Attribute) else ()
-    return isinstance(node, ast.Constant) or bool(chain and chain[0] not in ("grad", "parameter"))
+    return isinstance(node, ast.Constant) or bool(chain and chain[0] not in ("grad", "parameter", "p"))
 
 
 def _clipped(

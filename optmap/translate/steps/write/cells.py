@@ -66,9 +66,8 @@ def loss_changes(module: Module, cell: LossCell) -> Iterator[Change]:
 
 
 def _defined(module: Module, statement: ast.stmt, text: str) -> Change:
-    """A definition in place of a statement, with the blank lines that it is due."""
+    """A definition in place of a statement, with the blank lines behind it that it is due."""
     (block, place), lines = module.block(statement), module.source.body.splitlines()
     top = module.parent(statement) is module.tree
-    before = top and place > 0 and lines[statement.lineno - 2].strip()
     after = "\n\n" not in text and place + 1 < len(block) and lines[statement.end_lineno or 0].strip()
-    return Replace(statement, Template("\n\n" * bool(before) + text + "\n" * (1 + top) * bool(after)))
+    return Replace(statement, Template(text + "\n" * (1 + top) * bool(after)))
