@@ -159,6 +159,10 @@ class Shown(Record, title="shown"):
         default={},
     )
     total: str = key("what adds the gradients up in {total}, which is None at first", default="")
+    taken: str = key(
+        "what takes {grads} of {loss} for {parameters} alone, where steps share a forward part", default=""
+    )
+    assigned: str = key("what gives these to {parameters}, {parameter} and {gradient} at a time", default="")
     update: str = key("how the optimizer is given gradients", default="{optimizer}(grads)")
     cell: str = key(
         "what takes the place of a TrainOneStepCell {name}, where {value} computes {loss} from what is {given}",

@@ -14,8 +14,8 @@ from typing import Final
 from tests.differential.parts import Choices, Slot, block, choose, each_alone, slots
 from tests.differential.program import Program
 
-LOCAL: Final = {"model": "model", "optimizer": "optimizer", "criterion": "criterion"}
-OWN: Final = {"model": "self.model", "optimizer": "self.optimizer", "criterion": "criterion"}
+LOCAL: Final = {"model": "model", "optimizer": "optimizer", "second": "second", "criterion": "criterion"}
+OWN: Final = {"model": "self.model", "optimizer": "self.optimizer", "second": "self.second", "criterion": "criterion"}
 PLAIN: Final = (
     "gradient",
     "made",
@@ -108,13 +108,13 @@ class _TensorFlow(_Writer):
             "keras_alone": f"keras.optimizers.{name}",
         }
         made = f"{self.names['optimizer']} = {spelled.get(imports, f'tf.keras.optimizers.{name}')}({arguments})"
-        return [*before, made, *self.fill(self.field("later"))]
+        return [*before, made, *self.fill(self.field("gradient", "before")), *self.fill(self.field("later"))]
 
     def step(self) -> list[str]:
         gradient = self.field("gradient").replace("{clip}", self.field("clip"))
         gradient = "\n".join(line for line in gradient.split("\n") if line)
         return [
-            "with tf.GradientTape() as tape:",
+            self.field("gradient", "head") or "with tf.GradientTape() as tape:",
             *block("\n".join(self.fill(self.field("forward"))), 1),
             *self.fill(gradient),
         ]

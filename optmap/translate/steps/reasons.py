@@ -92,6 +92,7 @@ class Why(Enum):
     NOT_ZIPPED = "apply_gradients is not given zip(gradients, model.trainable_variables)"
     NOT_OF_TAPE = "{name} is not plainly tape.gradient(loss, {variables}) in the same block"
     NO_TAPE = "{tape} is not plainly `with tf.GradientTape() as {tape}` in the same block"
+    SEVERAL_TAPES = "the tapes on line {line} share a forward part, which {framework} computes anew for each gradient"
     NOT_UNDER_TAPE = "{loss} is not computed under the tape"
     GRADIENTS_USED = "the gradients are used for something else, too"
     TAPE_USED = "the tape is used for something else, too"

@@ -38,7 +38,8 @@ class Plan(NamedTuple):
     are models that must be put into training mode in front of the function, `ready` says where others are. `clips` clip
     the gradients before the update. `head` is the statement whose block the region is, for a gradient tape; `toggled` are
     models that are in training mode for the call alone. In `loop`, if there is one, gradients are added up until they are
-    cleared. `own_clips` are made by the optimizer itself, behind `clips`.
+    cleared. `own_clips` are made by the optimizer itself, behind `clips`. Where other steps share the forward
+    part, `shared` are the parameters whose gradients this one takes.
     """
 
     event: Event
@@ -59,6 +60,7 @@ class Plan(NamedTuple):
     toggled: tuple[Chain, ...] = ()
     loop: ast.stmt | None = None
     own_clips: tuple[Clip, ...] = ()
+    shared: str = ""
 
     @property
     def sum(self) -> str:

@@ -47,7 +47,8 @@ class Step(NamedTuple):
     gradient, `head` the statement whose block the region is. `loss` is the variable of the loss, `total` what the backward
     pass starts from where that is not plain. `gone` are other statements that make the gradients. `modes` are models to put
     into training mode in front of the forward function, `ready` says where others are. With `summed` gradients are added up
-    over several backward passes. `others` must belong to other steps that are rewritten, too. `refusals` say why the step is not
+    over several backward passes. `others` must belong to other steps that are rewritten, too; where they share
+    the forward part, `shared` are the parameters whose gradients this one takes. `refusals` say why the step is not
     rewritten, though code can be shown for it.
     """
 
@@ -71,6 +72,7 @@ class Step(NamedTuple):
     gone: tuple[ast.stmt, ...] = ()
     summed: bool = False
     others: tuple[ast.stmt, ...] = ()
+    shared: str = ""
     refusals: tuple[Reason, ...] = ()
 
     def refuse(self, why: Why | Reason, **data: object) -> Step:

@@ -24,6 +24,7 @@ from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.region import check_region
+from optmap.translate.steps.read.shared import siblings, tapes
 from optmap.translate.steps.read.step import Step, shown, stand
 from optmap.translate.steps.reasons import NotPlain, Why
 
@@ -55,7 +56,8 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     step = step._replace(
         head=head, region=tuple(head.body), backward=taken, loss=loss, total=ast.Name(loss), holder=holder, gone=gone
     )
-    _check_uses(step, tape, Why.TAPE_USED, head)
+    step, known = _shared(step, parts, target) if len(tapes(head)) > 1 or tapes(head)[tape] else (step, ())
+    _check_uses(step, tape, Why.TAPE_USED, head, known)
     step = step.tried(lambda step: _check_head(step, head))
     if loss not in step.effects.binds(head):
         raise NotPlain(Why.NOT_UNDER_TAPE, loss=loss)
@@ -63,8 +65,20 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     laid = [*step.region, taken, step.event.call, *gone, *(clip.statement for clip in step.clips)]
     step = step.tried(lambda step: check_layout(step.source, map(step.module.statement, laid)))
     step = step.tried(lambda step: _check_trained(step, parts, target))
-    _check_between(step, head, taken)
+    _check_between(step, head, taken, step.others)
     return step, tuple(dict.fromkeys(_training_models(step)))
+
+
+def _shared(step: Step, parts: Sequence[Part], target: Framework) -> tuple[Step, Sequence[ast.stmt]]:
+    """A step whose forward part others have, too, and the statements that take gradients there. Raises NotPlain."""
+    assert step.head is not None
+    if target.facts.steps.gradients is not Gradients.RECORDED:
+        raise NotPlain(Why.SEVERAL_TAPES, line=step.head.lineno, framework=target.facts.title)
+    if step.clips or step.backward is step.statement:
+        raise NotPlain(Why.CLIPPED if step.clips else Why.TAPE_USED, line=step.head.lineno)
+    found = siblings(step, step.head)
+    others, gone = (*found.takes, *found.applies), (*step.gone, *found.deletes)
+    return step._replace(others=others, gone=gone, shared=text_of(parts, target.facts.parameters)), found.takes
 
 
 def taped_plan(step: Step, toggled: tuple[Chain, ...], hoist: ast.stmt) -> Plan:
@@ -76,7 +90,7 @@ def taped_plan(step: Step, toggled: tuple[Chain, ...], hoist: ast.stmt) -> Plan:
     return Plan(
         step.event, step.holder, step.region, (*nested, *step.gone), step.backward, step.statement, hoist, step.loss,
         ast.Name(step.loss), step.interface.arguments, step.interface.returned, clips=step.clips, head=step.head,
-        toggled=toggled,
+        toggled=toggled, shared=step.shared,
     )  # fmt: skip
 
 
@@ -132,12 +146,7 @@ def _idle(step: Step, variables: Sequence[ast.expr | None]) -> Iterator[ast.stmt
 def _head(step: Step, tape: str, taken: ast.stmt) -> ast.With:
     """The last tape of a name before its gradient is taken."""
     for item in reversed(step.block[: step.block.index(taken)]):
-        if not isinstance(item, ast.With) or len(item.items) != 1:
-            continue
-        name, made = item.items[0].optional_vars, item.items[0].context_expr
-        bare = isinstance(made, ast.Call) and not made.args and not made.keywords
-        chain = chain_of(made.func) if isinstance(made, ast.Call) and bare else None
-        if isinstance(name, ast.Name) and name.id == tape and chain is not None and chain[-1] == "GradientTape":
+        if isinstance(item, ast.With) and tape in tapes(item):
             return item
     raise NotPlain(Why.NO_TAPE, tape=tape)
 
@@ -159,7 +168,7 @@ def _check_uses(step: Step, name: str, why: Why, made: ast.stmt, known: Sequence
 
 
 def _check_head(step: Step, head: ast.With) -> None:
-    end = step.source.end(head.items[0].optional_vars or head)
+    end = step.source.end(head.items[-1].optional_vars or head)
     if b"#" in step.source.body[end : rest_of_line(step.source, end).end]:
         raise NotPlain(Why.COMMENT, line=head.lineno)
     if head.body[0].lineno == head.lineno:
@@ -174,13 +183,13 @@ def _check_trained(step: Step, parts: Sequence[Part], target: Framework) -> None
             raise NotPlain(Why.TRAINS_OTHER, model=" and ".join(part.text for part in parts))
 
 
-def _check_between(step: Step, head: ast.With, taken: ast.stmt) -> None:
+def _check_between(step: Step, head: ast.With, taken: ast.stmt, others: Sequence[ast.stmt]) -> None:
     place = step.block.index
     end = place(step.statement)
     if not place(head) < place(taken) <= end:
         raise NotPlain(Why.OUT_OF_ORDER)
     for statement in step.block[place(head) + 1 : end]:
-        if statement is not taken and statement not in step.gone:
+        if statement is not taken and statement not in (*step.gone, *others):
             check_harmless(step, statement, may_jump=True)
 
 

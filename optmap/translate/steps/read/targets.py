@@ -85,12 +85,18 @@ def keep_company(steps: Sequence[Retargeted]) -> tuple[list[Retargeted], list[Re
         alone = [
             item for item in kept
             if not all(id(other) in known for other in item.others)
-            or any(regions[id(item)] & regions[id(one)] or own[id(item)] & own[id(one)] for one in kept if one is not item)
+            or any(regions[id(item)] & regions[id(one)] or own[id(item)] & own[id(one)] for one in kept if _apart(item, one))
         ]  # fmt: skip
         if not alone:
             return kept, left
         left += alone
         kept = [item for item in kept if not any(item is one for one in alone)]
+
+
+def _apart(one: Retargeted, other: Retargeted) -> bool:
+    """Tell whether two steps may have no statement in common."""
+    heads = [item.plan.head if item.plan is not None and item.plan.shared else None for item in (one, other)]
+    return one is not other and (heads[0] is None or heads[0] is not heads[1])
 
 
 def _own(step: Retargeted) -> list[ast.stmt]:
@@ -125,7 +131,7 @@ def read_step(step: Step, target: Framework) -> Retargeted:
         if not written and step.loss is not None:
             step = check_loss_reached(step, step.region, ast.Name(step.loss))
         hoist = _check_recorded(step) if written else _hoisted(step := check_interface(choose_interface(step)))
-        return Retargeted(step.event, (), None, taped_plan(step, toggled, hoist), step.refusals)
+        return Retargeted(step.event, (), None, taped_plan(step, toggled, hoist), step.refusals, step.others)
     try:
         step = _read_stages(step, _INLINE if written else _FUNCTION)
     except NotPlain as error:
@@ -195,9 +201,11 @@ def _hoisted(step: Step) -> ast.stmt:
 def _check_recorded(step: Step) -> ast.stmt:
     """Where a forward part can stand without its tape: torch records what is before it, too. Raises NotPlain."""
     bound = {name for item in step.region for name in step.effects.binds(item)}
-    gone = {word.id for node in (step.backward, step.head) if node is not None for word in _stored(node)} - bound
+    ending = (step.head,) if step.shared else (step.backward, step.head)
+    gone = {word.id for node in ending if node is not None for word in _stored(node)} - bound
     for name in sorted(gone):
-        line = next((item.lineno for item in deleted(step, name)), None) or _left(step, name)
+        last = (item.lineno for item in deleted(step, name) if not step.inside(item, step.gone))
+        line = next(last, None) or _left(step, name)
         if line is not None:
             raise NotPlain(Why.USED_OTHERWISE, name=name, line=line)
     from optmap.translate.steps.read.history import History

@@ -36,17 +36,22 @@ def spelled_clips(module: Module, facts: Facts, clips: Iterable[Clip], needed: l
         text = facts.steps.shown.clip.get(clip.how)
         if text is None:
             raise NotPlain(Why.CLIPPED, line=clip.statement.lineno)
-        for written in dict.fromkeys(_PATH.findall(text)):
-            root, _, rest = written.partition(".")
-            if root not in facts.names:
-                continue
-            spelling = spell_path(module, f"{facts.names.get(root, root)}.{rest}", root, clip.statement)
-            if spelling is None:
-                raise NotPlain(Why.NAME_TAKEN, name=root)
-            needed += [spelling.needs] if spelling.needs is not None else []
-            text = text.replace(f"{written}(", f"{spelling.text}(")
-        found[clip.how] = text
+        found[clip.how] = spelled(module, facts, text, clip.statement, needed)
     return found
+
+
+def spelled(module: Module, facts: Facts, text: str, at: ast.stmt, needed: list[NewImport]) -> str:
+    """Code with the target's names as the file spells them. Raises NotPlain where it cannot."""
+    for written in dict.fromkeys(_PATH.findall(text)):
+        root, _, rest = written.partition(".")
+        if root not in facts.names:
+            continue
+        spelling = spell_path(module, f"{facts.names[root]}.{rest}", root, at)
+        if spelling is None:
+            raise NotPlain(Why.NAME_TAKEN, name=root)
+        needed += [spelling.needs] if spelling.needs is not None else []
+        text = text.replace(f"{written}(", f"{spelling.text}(")
+    return text
 
 
 def calls_of(clip: Clip) -> list[ast.Call]:

@@ -28,7 +28,7 @@ from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted, computing, keep_company, model_calls
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
-from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
+from optmap.translate.steps.write.clips import called_in, calls_of, spelled, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags
 from optmap.translate.steps.write.fresh_names import UsedNames, free, report
 from optmap.translate.steps.write.splice import Splicer, Words
@@ -163,12 +163,20 @@ class _Retarget:
             self.gone += called_in(clip)
             self.settled += calls_of(clip)
             self.touched |= set(map(id, calls_of(clip)))
-        spelled = spelled_clips(self.module, self.target.facts, (*clips, *own), self.needed)
+        spelled_words = spelled_clips(self.module, self.target.facts, (*clips, *own), self.needed)
         shown, total = self.target.facts.steps.shown, ""
         if step.plan is not None and step.plan.loop is not None:
             total = free("total", self.used)
         sums = fill(shown.total, total=total, grads=gradients) if total else ""
-        return Words(tape, gradients, loss, made, self.target.facts.parameters.trainable, spelled, total, sums, scaled)
+        trainable = self.target.facts.parameters.trainable
+        words = Words(tape, gradients, loss, made, trainable, spelled_words, total, sums, scaled)
+        plan, at = step.plan, self.module.statement(step.event.call)
+        if plan is None or not plan.shared or not isinstance(plan.backward, ast.Assign):
+            return words
+        names = {name: free(name, self.used, keep=True) for name in ("parameter", "gradient")}
+        names |= {"grads": ast.unparse(plan.backward.targets[0]), "loss": plan.loss or "", "parameters": plan.shared}
+        taken = spelled(self.module, self.target.facts, shown.taken, at, self.needed)
+        return words._replace(taken=fill(taken, **names), assigned=fill(shown.assigned, **names))
 
     def _write(self, step: Retargeted, words: Words) -> None:
         if step.plan is not None and step.plan.head is not None:

@@ -28,7 +28,7 @@ class Words(NamedTuple):
 
     `made` is how the gradient tape is spelled, empty where there is none; `variables` what a model gives its variables by.
     `clip` says how gradients are clipped, with the names of the framework as the file spells them. `total` is what gradients
-    are added up in, `sums` the line that does so.
+    are added up in, `sums` the line that does so. `taken` takes gradients of parameters alone, `assigned` sets them.
     """
 
     tape: str
@@ -40,6 +40,8 @@ class Words(NamedTuple):
     total: str = ""
     sums: str = ""
     scaled: str = ""
+    taken: str = ""
+    assigned: str = ""
 
 
 class Splicer:
@@ -80,11 +82,16 @@ class Splicer:
         """
         assert plan.head is not None
         lines = [f"{'.'.join(model)}.eval()" for model in untold]
-        lines += [*(f"{'.'.join(model)}.train()" for model in plan.toggled), f"{self.step.holder}.zero_grad()"]
+        lines += (f"{'.'.join(model)}.train()" for model in plan.toggled)
+        lines += [] if plan.shared else [f"{self.step.holder}.zero_grad()"]
         lines += ["$body", *(f"{'.'.join(model)}.eval()" for model in rest)]
         self.changes.append(Replace(plan.head, template("\n".join(lines), body=run_of(self.source, plan))))
         self.changes += (Delete(node) for node in plan.gone if node is not plan.backward)
         self._clip(plan.clips)
+        if plan.shared:
+            self._replace(plan.backward, self.words.taken)
+            self._replace(plan.step, f"{self.words.assigned}\n{self._updating('')}")
+            return
         if plan.backward is plan.step:
             self._replace(plan.step, f"{plan.loss}.backward()\n{self._updating('')}")
             return
