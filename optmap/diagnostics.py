@@ -201,6 +201,7 @@ TARGET_EXPECTED: Final = _code("OM411", "target-expected", _I, Group.TODO)
 SOURCE_CONTEXT: Final = _code("OM412", "context-of-the-source", _W)
 GIVEN_AWAY: Final = _code("OM413", "optimizer-given-away", _W)
 PARAMS_UNBOUND: Final = _code("OM414", "params-not-bound", _W)
+COMPILED: Final = _code("OM415", "no-longer-compiled", _W, _DIFFERS)
 
 # 44x: configuration files
 BROKEN_CONFIGURATION: Final = _code("OM440", "broken-configuration", _E)

@@ -324,6 +324,7 @@ class Places:
             *map(self.room, self.made),
             *map(self.span, modes),
             *map(self.lines, variables),
+            *(self.lines(node) for node in self.nodes if isinstance(node, ast.Delete) and not edit.text),
         ]
         return bool(self.steps) and any(_within(edit, place) for place in places)
 

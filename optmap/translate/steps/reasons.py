@@ -93,6 +93,7 @@ class Why(Enum):
     NOT_OF_TAPE = "{name} is not plainly tape.gradient(loss, {variables}) in the same block"
     NO_TAPE = "{tape} is not plainly `with tf.GradientTape() as {tape}` in the same block"
     SEVERAL_TAPES = "the tapes on line {line} share a forward part, which {framework} computes anew for each gradient"
+    ONLY_TOGETHER = "other steps share its forward part, and only --rewrite-step writes them together"
     NOT_UNDER_TAPE = "{loss} is not computed under the tape"
     GRADIENTS_USED = "the gradients are used for something else, too"
     TAPE_USED = "the tape is used for something else, too"

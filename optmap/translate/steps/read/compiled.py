@@ -10,12 +10,14 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from optmap.diagnostics import COMPILED
 from optmap.mapping.framework import Framework
 from optmap.source.calls import comments_in
 from optmap.source.edits import starts_line
 from optmap.source.model import How, Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import Function, inner
+from optmap.translate.findings import Finding
 
 _OPTIONS: Final = frozenset({"jit_compile", "reduce_retracing", "experimental_relax_shapes", "experimental_compile", "autograph",
                              "input_signature", "mode", "jit_level", "backend"})  # fmt: skip
@@ -23,6 +25,8 @@ _OPTIONS: Final = frozenset({"jit_compile", "reduce_retracing", "experimental_re
 _CHANGES: Final = ("append", "extend", "insert", "add", "update", "pop", "remove", "clear", "setdefault", "write")
 _ONCE: Final = frozenset({"next", "input", "open", "exec", "eval", "setattr", "delattr", "globals", "iter"})
 """Builtins that change something, or give something else at each call."""
+_PURE: Final = ("numpy", "math", "builtins", "functools", "operator", "typing", "collections", "itertools")
+"""Packages whose functions do the same at each call."""
 _VARYING: Final = ("random", "time", "datetime", "numpy.random", "os", "uuid")
 """What gives something else at each call."""
 
@@ -49,6 +53,25 @@ def callee(decorator: ast.expr) -> ast.expr:
     return decorator.func if isinstance(decorator, ast.Call) else decorator
 
 
+def no_longer_compiled(module: Module, framework: Framework) -> Iterator[Finding]:
+    """Report what decorators that go away compiled of other files: whether it does the same at each call is not seen."""
+    packages = {*framework.facts.packages, *_PURE}
+    for decorator in compiling(module, framework):
+        function, traced = module.parent(decorator), _Traced(module)
+        if function is None or not traced.same(function):
+            continue
+        calls = [call for call in traced.calls if (own := _packages(module, call)) and packages.isdisjoint(own)]
+        if calls:
+            names = ", ".join(dict.fromkeys(ast.unparse(call.func) for call in calls))
+            said = f"@{ast.unparse(callee(decorator))} ran the Python of {names}, of another file, once: now it runs at each call"
+            yield Finding(COMPILED, said, calls[0].func)
+
+
+def _packages(module: Module, call: ast.Call) -> set[str]:
+    """The packages that what is called comes from, if it is imported."""
+    return {path.lstrip(".").partition(".")[0] for path in module.paths(call.func) if path is not None}
+
+
 def _is_plain(module: Module, decorator: ast.expr) -> bool:
     """Tell whether a decorator stands on lines of its own, with nothing but options."""
     source = module.source
@@ -62,11 +85,12 @@ def _is_plain(module: Module, decorator: ast.expr) -> bool:
 
 
 class _Traced:
-    """Looks for what a function does as Python. `seen` are the functions that were looked at."""
+    """Looks for what a function does as Python. `seen` are the functions that were looked at, `calls` their calls."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
         self.seen: list[ast.AST] = []
+        self.calls: list[ast.Call] = []
 
     def same(self, function: ast.AST) -> bool:
         """Tell whether a function gives the same at each call, but for what the framework computes, and changes nothing."""
@@ -93,6 +117,7 @@ class _Traced:
 
     def _calls(self, call: ast.Call, function: ast.AST) -> bool:
         name = call.func.id if isinstance(call.func, ast.Name) else ""
+        self.calls.append(call)
         if name in _ONCE and self.module.is_builtin(name, call.func):
             return False
         if any(path is not None and _below(path) for path in self.module.paths(call.func)):

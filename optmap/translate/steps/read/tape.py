@@ -71,14 +71,18 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
 
 def _shared(step: Step, parts: Sequence[Part], target: Framework) -> tuple[Step, Sequence[ast.stmt]]:
     """A step whose forward part others have, too, and the statements that take gradients there. Raises NotPlain."""
-    assert step.head is not None
+    head = step.head
+    assert head is not None
+    found = siblings(step, head)
+    step = step._replace(gone=(*step.gone, *found.deletes))
+    if len(found.takes) == len(tapes(head)) == 1:
+        return step, found.takes
     if target.facts.steps.gradients is not Gradients.RECORDED:
-        raise NotPlain(Why.SEVERAL_TAPES, line=step.head.lineno, framework=target.facts.title)
+        raise NotPlain(Why.SEVERAL_TAPES, line=head.lineno, framework=target.facts.title)
     if step.clips or step.backward is step.statement:
-        raise NotPlain(Why.CLIPPED if step.clips else Why.TAPE_USED, line=step.head.lineno)
-    found = siblings(step, step.head)
-    others, gone = (*found.takes, *found.applies), (*step.gone, *found.deletes)
-    return step._replace(others=others, gone=gone, shared=text_of(parts, target.facts.parameters)), found.takes
+        raise NotPlain(Why.CLIPPED if step.clips else Why.TAPE_USED, line=head.lineno)
+    others = (*found.takes, *found.applies)
+    return step._replace(others=others, shared=text_of(parts, target.facts.parameters)), found.takes
 
 
 def taped_plan(step: Step, toggled: tuple[Chain, ...], hoist: ast.stmt) -> Plan:

@@ -17,7 +17,7 @@ from optmap.translate.discover.events import Event, Training
 from optmap.translate.findings import Finding
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
-from optmap.translate.steps.read.compiled import callee
+from optmap.translate.steps.read.compiled import callee, no_longer_compiled
 from optmap.translate.steps.read.graph import GraphPlan
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.reasons import NotPlain, Why
@@ -77,6 +77,7 @@ def rewrite_steps(
     gone += (head.func for head in heads if isinstance(head, ast.Call))
     rewritten += map(Delete, names.compiled)
     gone += map(callee, names.compiled)
+    findings += no_longer_compiled(training.module, framework)
     ready: dict[int, Change] = {}
     used = UsedNames(Module.of(source))
     for plan in plans:

@@ -116,7 +116,7 @@ class _Planned(_Pieces):
     def all(self) -> Iterator[Piece]:
         plan = self.plan = self._plan()
         if plan.shared:
-            raise NotPlain(Why.ANOTHER_STEPS)
+            raise NotPlain(Why.ONLY_TOGETHER)
         self.names["loss"] = plan.loss or free("loss", self.used, keep=True)
         if plan.head is not None:
             self.names["model"] = ".".join(plan.holder.models[0]) if plan.holder.models else self.names["model"]

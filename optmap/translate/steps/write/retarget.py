@@ -23,7 +23,7 @@ from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.cells import LossCell
-from optmap.translate.steps.read.compiled import callee
+from optmap.translate.steps.read.compiled import callee, no_longer_compiled
 from optmap.translate.steps.read.plan import Plan
 from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted, computing, keep_company, model_calls
@@ -90,6 +90,7 @@ class _Retarget:
         self._drop_functions()
         self.changes += map(Delete, names.compiled)
         self.gone += map(callee, names.compiled)
+        self.findings += no_longer_compiled(self.module, framework)
         stays = list(self._remains(framework))
         report(self.findings, stays, self.notes, str(framework))
         return StepOutcome(self.findings, self.changes, self.needed, self.gone, tuple(self.settled))
