@@ -45,6 +45,8 @@ KEYS: Final[dict[str, type[Any]]] = {
     "versions": dict, "select": list, "ignore": list, "per-file-ignores": dict, "set": dict, "rewrite-step": bool, "todo": bool,
     "verbose": bool, "quiet": bool, "statistics": bool,
 }  # fmt: skip
+_AS_WRITTEN: Final = ("strict", "params", "rewrite-step", "todo", "verbose", "quiet", "statistics")
+"""The keys whose values need no more than their type."""
 _EXPECTED: Final = {
     str: "a string",
     bool: "true or false",
@@ -67,27 +69,10 @@ def find_settings(start: Path) -> Settings:
 
 
 def read_settings(path: Path) -> Settings:
-    """Read the settings of one pyproject.toml, which is not parsed where it says nothing of optmap. Raises ConfigError."""
-    try:
-        text = read_regular(path, TEXT_BYTES).decode("utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if "optmap" not in text and "\\" not in text:  # a key may be written with escapes
+    """Read the settings of one pyproject.toml. Raises ConfigError."""
+    section = _section(path)
+    if not section:
         return Settings()
-    import tomllib
-
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply") from None
-    tool = document.get("tool", {})
-    section: Any = tool.get("optmap", {}) if isinstance(tool, dict) else {}
-    if not isinstance(section, dict):
-        raise ConfigError(f"{path}: [tool.optmap]: found {section!r}, expected a table")
     for key, value in section.items():
         _check(path, key, value)
     for pattern in section.get("exclude", ()):
@@ -103,19 +88,38 @@ def read_settings(path: Path) -> Settings:
         source=source,
         to=_framework(path, section.get("to"), known),
         prefer=_prefer(path, section),
-        strict=section.get("strict", False),
-        params=section.get("params"),
         exclude=tuple(section.get("exclude", ())),
         mappings=mappings,
         versions=dict(section.get("versions", {})),
         selection=_selection(path, section),
         set=_quantities(path, section.get("set", {})),
-        rewrite_step=section.get("rewrite-step", False),
-        todo=section.get("todo", False),
-        verbose=section.get("verbose", False),
-        quiet=section.get("quiet", False),
-        statistics=section.get("statistics", False),
+        **{key.replace("-", "_"): section[key] for key in _AS_WRITTEN if key in section},
     )
+
+
+def _section(path: Path) -> dict[str, Any]:
+    """What a file says of optmap; it is not parsed where that is nothing."""
+    try:
+        text = read_regular(path, TEXT_BYTES).decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if "optmap" not in text and "\\" not in text:  # a key may be written with escapes
+        return {}
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply") from None
+    tool = document.get("tool", {})
+    section: Any = tool.get("optmap", {}) if isinstance(tool, dict) else {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: [tool.optmap]: found {section!r}, expected a table")
+    return section
 
 
 def _check(path: Path, key: str, value: Any) -> None:

@@ -23,7 +23,7 @@ MODULES: Final = {
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:
-    """The command line with the command that is named, or with all: to build them takes longer than to run one."""
+    """The command line with the command that is named, else with all: to build them takes longer than to run one."""
     app = typer.Typer(
         name="optmap",
         help="Move optimizers between PyTorch, TensorFlow/Keras and MindSpore, and prove that they do the same arithmetic.",
@@ -35,7 +35,8 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_main)
     servers = {"lsp": lsp, "mcp": mcp}
     every = (*MODULES, *servers)
-    for name in [name for name in every if arguments[:1] == [name]] or every:
+    named = [name for name in every if arguments[:1] == [name]]
+    for name in named or (() if arguments[:1] == ["--version"] else every):
         app.command(name)(servers.get(name) or _command(MODULES[name]))
     return app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Final
 
 from optmap.cli.convert_state import Request
@@ -15,6 +16,7 @@ from optmap.commands.common import (
     settings,
     tables,
 )
+from optmap.mapping.framework import named
 from optmap.mapping.frameworks import DEFAULT
 from optmap.mapping.state import RequestError, StateError
 from optmap.mapping.values import write_literal
@@ -32,11 +34,12 @@ def run(request: Request) -> int:
     interpreters = {str(framework(name, "--python", known)): path for name, path in map(interpreter, request.python)}
     if request.map is not None and request.parameters:
         raise UsageError("--map and --parameter both list the parameters; use one of them")
-    aliases = {name: str(item) for item in known.values() for name in (item, *item.facts.aliases)}
+    to = request.to or str(settings().to or DEFAULT)
+    with suppress(ValueError):  # a class
+        to = str(named(to, known))
     try:
         found = convert_state(
-            request.source, request.target, optimizer=request.optimizer,
-            to=aliases.get(request.to.lower(), request.to) or str(settings().to or DEFAULT),
+            request.source, request.target, optimizer=request.optimizer, to=to,
             parameters=request.map or request.parameters or None, in_order=request.in_order, steps=request.steps,
             entry=request.entry, interpreters=interpreters, tables=tables(request.mappings),
         )  # fmt: skip
