@@ -123,12 +123,15 @@ class _Line(NamedTuple):
 
     def breaks(self, *, opened: bool) -> list[_Break]:
         """The breaks of the outermost brackets with which all of it fits, or of those with which most does."""
-        statement = _statement(self.text)
+        lead, statement = _statement(self.text)
         if statement is None:
             return []
-        code = self.text[: self.at(statement.end_col_offset or 0)]
+        code = self.text[: self._replace(text=lead + self.text).at(statement.end_col_offset or 0) - len(lead)].rstrip()
         best, narrowest = list[_Break](), len((self.indent + code).expandtabs())
-        for breaks in self._ways(statement, opened) if narrowest > self.limit else ():
+        for found in (
+            self._replace(text=lead + self.text)._ways(statement, opened, lead) if narrowest > self.limit else ()
+        ):
+            breaks = [_Break(start - len(lead), end - len(lead), text) for start, end, text in found]
             width = max(len(line.expandtabs()) for line in (self.indent + _with(code, 0, breaks)).splitlines())
             if width < narrowest:
                 best, narrowest = breaks, width
@@ -136,11 +139,16 @@ class _Line(NamedTuple):
                 break
         return best
 
-    def _ways(self, statement: ast.stmt, opened: bool) -> Iterator[list[_Break]]:
-        if opened and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Tuple):
-            yield self._between(statement.value.elts, self.indent) or []  # the arguments of a call that begins above
+    def _ways(self, statement: ast.stmt, opened: bool, lead: str) -> Iterator[list[_Break]]:
+        value = statement.value if isinstance(statement, ast.Expr) else None
+        if opened and isinstance(value, ast.Tuple):
+            yield self._between(value.elts, self.indent) or []  # the arguments of a call that begins above
+        elif opened and lead and value is not None:
+            yield self._between(_arguments(value), self.indent) or []
+        end = len(self.text.rstrip().encode())
         for node in _bracketed(statement):
-            yield self._spread(node, self.indent)
+            if (node.end_col_offset or 0) <= end and node is not (value if lead else None):
+                yield self._spread(node, self.indent)
 
     def _spread(self, node: ast.expr, indent: str) -> list[_Break]:
         """Put what stands between brackets on a line of its own; where it is too wide, each argument of a call."""
@@ -220,15 +228,16 @@ def _arguments(node: ast.expr) -> list[ast.expr | ast.keyword]:
     return sorted(found, key=lambda item: item.col_offset)
 
 
-def _statement(text: str) -> ast.stmt | None:
-    """The one statement that is all of a line, or what opens a block there."""
-    for ending in ("", " pass"):
+def _statement(text: str) -> tuple[str, ast.stmt | None]:
+    """The one statement that is all of a line, or what opens a block or brackets there; with a lead, arguments of a call."""
+    text = text.rstrip()
+    for lead, ending in (("", ""), ("", " pass"), ("", ")"), ("_(", ")")):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = ast.parse(text.rstrip() + ending).body
+                found = ast.parse(f"{lead}{text}{ending}").body
         except (SyntaxError, ValueError):
             continue
         if len(found) == 1:
-            return found[0]
-    return None
+            return lead, found[0]
+    return "", None

@@ -68,7 +68,16 @@ class StatementLayout:
             return remove_members(self.source, owner, gone) if gone[:1] == [node] else []  # type: ignore[arg-type]
         alone = self._empties_block(node)
         edit = removal(self.source, node, alone=alone)
-        return [with_blank_lines(self.source, edit) if change.blank_lines and not alone else edit]
+        whole = not alone and (change.blank_lines or self._is_followed(node))
+        return [with_blank_lines(self.source, edit) if whole else edit]
+
+    def _is_followed(self, statement: ast.stmt) -> bool:
+        """Tell whether another statement of a block follows, but for the module's own, which blank lines group."""
+        module = Module.of(self.source)
+        block, place = module.block(statement)
+        return module.parent(statement) is not self.source.tree and any(
+            id(item) not in self.deleted for item in block[place + 1 :]
+        )
 
     def insert(self, change: Insert) -> Edit:
         source, anchor = self.source, change.anchor
