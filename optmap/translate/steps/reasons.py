@@ -151,7 +151,7 @@ class Why(Enum):
     LOSS_NOT_OWN = "the loss is not a function of this file: choose its counterpart in {framework} first"
     GIVES_LOSS = "the network computes the loss itself"
     NOT_BOUND = "what {function} gives is not bound to a variable of its own"
-    NOT_FOLLOWED = "the optimizer's variable cannot be followed to line {line}"
+    UNNAMED = "the optimizer on line {line} has no name: give it one"
     # The file
     NOT_IN_TABLE = "optmap cannot carry over {used} (line {line})"
     SEVERAL_PLACES = "the file trains in several places"

@@ -170,7 +170,7 @@ class _Steps:
         try:
             if event.kind in READ:
                 if event.holder is None:
-                    raise NotPlain(Why.NOT_FOLLOWED, line=event.call.lineno)
+                    raise NotPlain(Why.UNNAMED, line=event.call.lineno)
                 read = read_step(begin(self.source, self.training, event), self.target)
                 read = read._replace(scheduler=self._scheduler(event))
                 if read.cell is not None and id(read.cell.scale) in self.put:  # it has become 1.0

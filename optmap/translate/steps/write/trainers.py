@@ -51,7 +51,9 @@ def _given(event: Event) -> dict[str, ast.expr]:
 
 
 def _optimizer(event: Event) -> str:
-    raise NotPlain(Why.NOT_FOLLOWED, line=event.call.lineno)
+    if event.kind is Kind.MINIMIZE and event.site.api.module.collects:
+        raise NotPlain(Why.GRAPH)
+    raise NotPlain(Why.UNNAMED, line=event.call.lineno)
 
 
 def _supervised(module: Module, event: Event, target: Framework, used: UsedNames) -> dict[str, str]:
