@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -548,6 +549,18 @@ def test_ignore_comments(here: Path) -> None:
     assert "OM008 ignore[OM999]: there is no such code" in done.err
     assert "OM008 ignore[no-countrpart]: there is no such code" in done.err
     assert (done.code, run("translate", "a.py", "--strict", cwd=here).code) == (0, 1)
+
+
+def test_an_unused_ignore_keeps_no_result_from_running(here: Path) -> None:
+    call = f"opt = torch.optim.SGD(net.parameters(), lr=0.1, momentum={'0' * 50}.9)"
+    put(here, a=f"import torch\n{call}  # optmap: ignore[OM203]\n".encode())
+    done = run("translate", "a.py", "--todo", cwd=here)
+    assert "OM009 ignore[OM203] silences nothing on this line" in done.err
+    assert "before it can run" not in done.err
+    assert "TODO" not in done.out.decode()
+    source, mark = next(pair for pair in pairwise(done.err.splitlines()) if "# optmap: ignore[OM203" in pair[0])
+    assert source[mark.index("^") :].startswith("OM203")
+    assert "momentum=" in source  # and not only what stands behind
 
 
 def test_a_view_of_what_is_left(here: Path) -> None:

@@ -102,7 +102,7 @@ def test_the_attached_schedule_has_the_rates_of_the_passed_one(call: str, tables
     options = Options(Framework("torch"), frozenset(Framework) - {Framework("torch")}, params="net.parameters()")
     result = translate_bytes(source.encode(), tables, options)
     statements = map(ast.unparse, ast.parse(result.output).body)
-    written = [text for text in statements if "torch" in text or text == "import math"]
+    written = [text for text in statements if "torch" in text or "optim." in text or text == "import math"]
     space: dict[str, Any] = {"net": torch.nn.Linear(2, 2)}
     exec("\n".join(written), space)
     found = []
@@ -171,7 +171,8 @@ def test_the_passed_schedule_has_the_rates_of_the_attached_one(call: str, every:
     if smooth and every > 1:
         assert any(item.code.id == "OM312" for item in result.diagnostics)
         return
-    line = next(text for text in result.output.decode().splitlines() if "opt = " in text).strip()
+    statements = (node for node in ast.walk(ast.parse(result.output)) if isinstance(node, ast.Assign))
+    line = next(text for text in map(ast.unparse, statements) if text.startswith("opt = "))
     made: dict[str, Any] = {"tf": tensorflow, "loader": range(7)}
     exec(line, made)
     found = [float(made["opt"]._learning_rate(step)) for step in range(len(seen))]
