@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from optmap.audit.results import Difference, Kind
+from optmap.conformance.execution import values
 from optmap.conformance.pool import Session
 from optmap.conformance.scenario import Rates, ScheduleJob
 from optmap.conformance.schedule_check import PACE_OF_RUNS, RATE, compare_rates, table_calls
@@ -32,13 +33,14 @@ def _function(epoch: float) -> float:
 class Trial(NamedTuple):
     """A call of a schedule, the steps that are looked at, and the rates of the tables there; None where they have none.
 
-    `word` tells that an argument is a guess, which the class may reject.
+    `word` tells that an argument is a guess, which the class may reject; `idle` is the argument that must change nothing.
     """
 
     api: Api
     job: ScheduleJob
     expected: tuple[float, ...] | None
     word: bool = False
+    idle: str = ""
 
 
 def wrong_rates(schedules: MappingSet, apis: Sequence[Api], session: Session) -> Iterator[Difference]:
@@ -65,6 +67,9 @@ def rate_trials(schedules: MappingSet, api: Api) -> Iterator[Trial]:
     for name in functions.keys() - required.keys():
         yield _trial(schedules, api, {**first, name: FUNCTION})
     for row in api.current:
+        if row.execution:
+            given = {**first, row.name: values(row.default, ("other",))[-1]}
+            yield _trial(schedules, api, first)._replace(job=_trial(schedules, api, given).job, idle=row.name)
         for word in re.findall("'([a-z_0-9]+)'", text) if isinstance(row.default, str) and row.ties else ():
             yield _trial(schedules, api, {**first, row.name: word})._replace(word=True)
 
@@ -93,11 +98,18 @@ def _judged(trial: Trial, real: Rates) -> Difference | None:
         call = ", ".join(f"{name}={value!r}" for name, value in job.arguments.items())
         return Difference(api.at, Kind.RATE, api.name, None, f"the table's formula for ({call}) gives {table}", live)
 
+    over = compare_rates(real.values, trial.expected or (), job.at).first_step_over
+    if trial.idle and (real.failure is not None or over is not None):
+        row = api.by_name[trial.idle]
+        live = (
+            f"the class rejects {job.arguments[row.name]!r}: {real.failure}" if real.failure else "it changes the rates"
+        )
+        table = "the table says that it affects execution alone"
+        return Difference(row.at, Kind.RATE, api.name, row.name, table, live)
     if real.failure is not None:
         return None if trial.word else made("rates", f"the class does not run: {real.failure}")
     if trial.expected is None:
         return made("none", "the class has rates")
-    over = compare_rates(real.values, trial.expected, job.at).first_step_over
     if over is None:
         return None
     place = job.at.index(over - 1)

@@ -56,9 +56,14 @@ def wrong_values(
     scenario = replace(catalog()["norm-scale"], start={"weight": np.ones((3, 3), np.float32)})
     outcomes = session.run([Job(trial.api.name, dict(trial.given), scenario, 0, "float32") for trial in optimizers])
     found = session.rates([_job(trial) for trial in scheduled])
+    unmade = {
+        trial.api.name for trial, outcome in zip(optimizers, outcomes, strict=True)
+        if trial.row.is_parameters and trial.api.not_run is not None and isinstance(outcome, Failure)
+    }  # fmt: skip
     judged = [
         _judged(trial, outcome.reason if isinstance(outcome, Failure) else None, taken=True)
         for trial, outcome in zip(optimizers, outcomes, strict=True)
+        if trial.api.name not in unmade
     ] + [
         _judged(trial, real.failure, taken=_as_the_formula(schedules, trial, real))
         for trial, real in zip(scheduled, found, strict=True)
@@ -78,8 +83,11 @@ def _judged(trial: Trial, failure: str | None, *, taken: bool) -> Difference | N
 
 
 def _optimizer_trials(tables: MappingSet, api: Api) -> Iterator[Trial]:
-    if api.not_run is None and OBJECTS.isdisjoint(api.by_tie):
-        yield from _trials(api, default_call(tables, api).given)
+    if OBJECTS.isdisjoint(api.by_tie):
+        given = default_call(tables, api).given
+        if api.parameters_argument is not None:
+            yield Trial(api, api.parameters_argument, 0.0, given, None)  # the call itself
+        yield from _trials(api, given)
 
 
 def _schedule_trials(schedules: MappingSet, api: Api) -> Iterator[Trial]:

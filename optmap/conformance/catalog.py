@@ -35,7 +35,8 @@ _SCENARIOS: Final[tuple[tuple[str, str, tuple[int, int], dict[str, Any]], ...]] 
     ("missing-gradients", "Dense(3, 4) whose bias has no gradient in every third step", (3, 4),
      {"silent": ("bias",), "rare": True}),
     ("float16", "Dense(3, 4) in half precision", (3, 4), {"dtype": "float16", "rare": True}),
-    ("bfloat16", "Dense(3, 4) in bfloat16, between PyTorch and TensorFlow", (3, 4), {"dtype": "bfloat16", "rare": True}),
+    ("bfloat16", "Dense(3, 4) in bfloat16, between PyTorch and TensorFlow, which rounds beta2=0.999 to 1: its Nadam gives NaN, "
+     "and the steps of TensorFlow 1's Adam explode", (3, 4), {"dtype": "bfloat16", "rare": True}),
 )  # fmt: skip
 """Name, description, size (inputs and outputs, or rows and width), and what differs from a dense model with squared error."""
 

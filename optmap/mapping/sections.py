@@ -47,6 +47,7 @@ class Api(Record):
     not_run: str | None = key(
         "why no run can compare the class with others, such as a device that it needs", default=None
     )
+    unmoved: tuple[str, ...] = key("dtypes of weights that the class leaves as they are, without an error", default=())
     since: str | None = key("first version that has the class", default=None)
     until: str | None = key("first version that no longer has it", default=None)
     earlier: tuple[Earlier, ...] = key(

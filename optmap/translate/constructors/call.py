@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from optmap.diagnostics import Code
 from optmap.source.bind import Given, Signature, bind
@@ -14,6 +16,8 @@ from optmap.translate.findings import Finding, Place
 from optmap.translate.options import Options
 from optmap.translate.unit import Tied, Unit, Vetoes
 from optmap.values import NamedTuple
+
+_DTYPES: Final = {"float16": rb"float16|\bhalf\b", "float64": rb"float64|\bdouble\b"}
 
 
 class SiteCall(NamedTuple):
@@ -63,3 +67,10 @@ def split_finding(code: Code, text: str, at: Place) -> Finding:
     """A finding whose text may have code below its first line."""
     message, _, shown = text.partition("\n")
     return Finding(code, message, at, replacement=shown or None)
+
+
+def spoken_dtypes(source: Source) -> frozenset[str]:
+    """The dtypes other than float32 that the text of a file speaks of, so that its weights may be of them."""
+    return source.once(
+        spoken_dtypes, lambda: frozenset(name for name, words in _DTYPES.items() if re.search(words, source.body))
+    )

@@ -11,7 +11,7 @@ from optmap.mapping.plan import Prefer
 from optmap.mapping.values import Value, literal_value
 from optmap.source.calls import Form
 from optmap.translate.constructors.arguments import CallArgument, Refusal
-from optmap.translate.constructors.call import CallContext, SiteCall
+from optmap.translate.constructors.call import CallContext, SiteCall, spoken_dtypes
 from optmap.translate.constructors.clipping import clipped, clipping
 from optmap.translate.constructors.open import Left, unsupported
 from optmap.translate.constructors.resolve import Groups, Rewrite, Serving, resolve
@@ -126,6 +126,7 @@ class Resolution:
             options.target,
             groups=groups,
             serving=serving,
+            dtypes=spoken_dtypes(self.unit.source),
         )
         found = ask(prefer=options.prefer)
         trained = options.target.facts.steps.trained if options.prefer is Prefer.AUTO else ()

@@ -88,14 +88,18 @@ def resolve(
     groups: Groups | None = None,
     serving: Serving | None = None,
     trainer: Trainer | None = None,
+    dtypes: frozenset[str] = frozenset(),
 ) -> Rewrite | Refusal:
     """Find how the target framework expresses the call; one of its classes is chosen, or the reasons against all given.
 
     `serving` leaves only some of the target's classes to choose from, `trainer` only some to prefer to the documented one.
+    Weights may be of these `dtypes`.
     """
     # Files repeat themselves; equal calls have equal answers. repr() keeps 1, 1.0 and True apart.
-    question = (api.name, api.version, target, prefer, groups, serving, trainer, repr(arguments))
-    return tables.once(question, lambda: _resolve(tables, api, arguments, target, prefer, groups, serving, trainer))
+    question = (api.name, api.version, target, prefer, groups, serving, trainer, dtypes, repr(arguments))
+    return tables.once(
+        question, lambda: _resolve(tables, api, arguments, target, prefer, groups, serving, trainer, dtypes)
+    )
 
 
 def _resolve(
@@ -107,6 +111,7 @@ def _resolve(
     groups: Groups | None,
     serving: Serving | None,
     trainer: Trainer | None,
+    dtypes: frozenset[str],
 ) -> Rewrite | Refusal:
     if not api.exists:
         return Refusal((Reason(INVALID_CALL, Subject.CALL, api.absence, table=str(api.at)),))
@@ -126,6 +131,14 @@ def _resolve(
     keys = None if groups is None else groups.keys
     question = (plans, api.name, api.version, target, serving, keys, repr(arguments))
     found = tables.once(question, lambda: plans(tables, api, bound, classes, keys))  # whoever trains with them
+    moving = [plan for plan in found if dtypes.isdisjoint(plan.target.unmoved)]
+    if len(moving) < len(found):
+        if not any(not plan.problems for plan in moving) and (idle := choose(found, prefer)):
+            kinds = " and ".join(sorted(dtypes.intersection(idle.target.unmoved)))
+            what = f"{idle.target.name} leaves {kinds} weights as they are"
+            message = f"{what}, which this file speaks of; no other class takes the call"
+            return Refusal((Reason(NO_COUNTERPART, Subject.COUNTERPART, message, None, str(idle.target.at)),))
+        found = moving
     chosen = choose(found, prefer, trainer and trainer.modules)
     if chosen is None:
         return Refusal(tuple(_problem_reasons(found)))
