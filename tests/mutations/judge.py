@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
-from unittest.mock import patch
 
 from optmap.audit.compare import differences
 from optmap.audit.rates import wrong_rates
@@ -20,10 +17,7 @@ from optmap.conformance.execution import flips, run_flips, schedule_flips
 from optmap.conformance.expect import find_better
 from optmap.conformance.results import Result
 from optmap.conformance.run import RunOptions, run_trials
-from optmap.conformance.scenario import ScheduleJob
 from optmap.conformance.schedule_check import SchedulePair, run_pairs
-from optmap.conformance.schedule_files import wished_pairs
-from optmap.conformance.select import Wishes
 from optmap.conformance.trials import Trials
 from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_files, load_schedules
@@ -34,12 +28,12 @@ from optmap.mapping.stored import MappingError
 from .generate import Mutation, mutated
 from .outcomes import REFUSED, calls, difference, outcome
 from .remembering import Remembering
+from .scheduled import brief, lost, pairs_of, reading, same_rates
 from .simulated import Simulated, base
 
 RUNS: Final = ((6, "float64"), (40, "float64"), (40, "float32"))
 """Steps and dtypes, the quickest first."""
 SCENARIOS: Final = {name: item for name, item in catalog().items() if not (item.rare or item.resumed)}
-SCHEDULE_STEPS: Final = 60
 ENGINES: Final = ("torch", "tensorflow", "mindspore")
 
 
@@ -75,7 +69,7 @@ class Judge:
         except MappingError as error:
             return Judged(mutation, "load", str(error).partition("\n")[0])
         if mutation.schedule:
-            with _schedules(tables):
+            with reading(tables):
                 return self._schedule(mutation, tables)
         return self._optimizer(mutation, tables)
 
@@ -162,73 +156,31 @@ class Judge:
             return Judged(mutation, "audit", text)
         own = mutation.file.rpartition("/")[2].removesuffix(".yaml")
         names = [name for name, api in self.schedules.apis.items() if own in ("common", api.algorithm)]
-        found = self.rated(names)
-        with _schedules(self.schedules):
-            usual = self.known.get(own) or self.known.setdefault(own, self.rated(names))
+        found = pairs_of(names)
+        with reading(self.schedules):
+            usual = self.known.get(own) or self.known.setdefault(own, pairs_of(names))
         executed = [tables.apis[name] for name in names if name in tables.apis
                     and _executed(tables.apis[name]) - _executed(self.schedules.apis[name])]  # fmt: skip
         sources = {pair.source.name for pair in found.values() if isinstance(pair, SchedulePair)}
         flipped = schedule_flips(tables, [api for api in executed if api.name in sources])
         for result in run_flips(flipped, self.flipped):
             return Judged(mutation, "check", result.reason or "")
-        different = [key for key in {**usual, **found} if _brief(found.get(key)) != _brief(usual.get(key))]
+        different = [key for key in {**usual, **found} if brief(found.get(key)) != brief(usual.get(key))]
         if not different:
             return Judged(mutation, "changes nothing")
         pairs = [pair for key in different if isinstance(pair := found.get(key), SchedulePair)]
-        with _schedules(self.schedules):
+        with reading(self.schedules):
             before = [pair for key in different if isinstance(pair := usual.get(key), SchedulePair)]
             accepted = set(map(_text, run_pairs(before, self.sessions)))
         for text in map(_text, run_pairs(pairs, self.sessions)):
             if text and text not in accepted:
                 return Judged(mutation, "check", text)
-        changed = [key for key in different if not _lost(usual.get(key), found.get(key))]
-        with _schedules(self.schedules):
-            moved = [key for key in changed if not self._same_rates(usual.get(key), found.get(key))]
+        changed = [key for key in different if not lost(usual.get(key), found.get(key))]
+        with reading(self.schedules):
+            moved = [key for key in changed if not same_rates(self.sessions, usual.get(key), found.get(key))]
         by = "survives" if moved else "same numbers" if changed else "refuses more"
         key = (moved or changed or different)[0]
-        return Judged(mutation, by, f"{key}: {_brief(usual.get(key))} became {_brief(found.get(key))}")
-
-    def _same_rates(self, before: Any, after: Any) -> bool:
-        """Whether what becomes of a schedule is another call with the very same rates."""
-        if not (isinstance(before, SchedulePair) and isinstance(after, SchedulePair)):
-            return False
-        jobs = [ScheduleJob(pair.target.name, _listed(pair.pair.arguments), pair.length, pair.rate, pair.pace, at=pair.at)
-                for pair in (before, after)]  # fmt: skip
-        one, other = self.sessions[before.target.framework].rates(jobs)
-        return before.target.name == after.target.name and not one.failure and one.values == other.values
-
-    def rated(self, names: Iterable[str]) -> dict[str, Any]:
-        """Every pair of these schedules, and every refusal, by call and target."""
-        found: dict[str, Any] = {}
-        for name in names:
-            api = self.schedules.apis[name]
-            for target in self.base.frameworks.values():
-                if target == api.framework:
-                    continue
-                direction = frozenset({api.framework}), target
-                wishes = Wishes((), (name,), (), True, (direction,), SCHEDULE_STEPS, {})
-                pairs, refused, _ = wished_pairs(self.base, wishes)
-                for pair in pairs:
-                    found[f"{name} to {target}: {dict(pair.pair.hyperparameters)} ({pair.pair.row})"] = pair
-                for item in refused:
-                    found[f"{name} to {target}: {dict(item.hyperparameters)} refused"] = item.reasons
-        return found
-
-
-@contextmanager
-def _schedules(tables: MappingSet) -> Iterator[None]:
-    """Let everything read these tables of schedules."""
-    names = [
-        name for name, module in sys.modules.items() if name.startswith("optmap.") and hasattr(module, "load_schedules")
-    ]
-    patches = [patch(f"{name}.load_schedules", lambda extra=(): tables) for name in names]
-    for each in patches:
-        each.start()
-    try:
-        yield
-    finally:
-        for each in patches:
-            each.stop()
+        return Judged(mutation, by, f"{key}: {brief(usual.get(key))} became {brief(found.get(key))}")
 
 
 def _installed(tables: MappingSet) -> Iterator[tuple[Framework, Live]]:
@@ -273,27 +225,6 @@ def _text(result: Result) -> str:
         return ""
     pair = result.pair
     return f"{pair.source}{dict(pair.hyperparameters)} -> {pair.target} in {result.scenario}: {result.verdict}: {result.reason}"
-
-
-def _lost(before: Any, after: Any) -> bool:
-    """Whether a schedule is refused now, or at the pace at which it was translated."""
-    if not isinstance(after, SchedulePair):
-        return True
-    return (
-        isinstance(before, SchedulePair)
-        and after.pace < before.pace
-        and _brief(after._replace(pace=before.pace)) == _brief(before)
-    )
-
-
-def _listed(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
-
-
-def _brief(item: Any) -> str:
-    if isinstance(item, SchedulePair):
-        return f"{item.pair.target}{dict(item.pair.arguments)} {item.rate} {item.pace} {item.formula}"
-    return repr(item)
 
 
 def judge_all(share: Sequence[Mutation], *, real: bool) -> list[Judged]:
