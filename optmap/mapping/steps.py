@@ -12,7 +12,7 @@ from optmap.values import NamedTuple
 _MARKS = ("own", "execution", "call", "inplace")
 """What an annotation says of a parameter that is tied to nothing."""
 _GIVES = ("float", "int", "bool", "same", "tensor", "tensors", "parameter", "number", "array")
-_KINDS = ("int", "float", "number", "dtype", "float_dtype", "device", "items", "literal", "parameter")
+_KINDS = ("int", "float", "number", "dtype", "float_dtype", "device", "items", "literal", "parameter", "size")
 
 
 class Parameter(NamedTuple):
@@ -56,7 +56,9 @@ class Row(Record):
     also_from: tuple[Framework, ...] = key("frameworks from which it is used beside that of its first side", default=())
     gives: str = key("what a call gives, of a class what its objects give", default="float", choices=_GIVES)
     takes: str = key(
-        "the type of tensor that it is right for", default="any", choices=("any", "number", "float", "parameter")
+        "the type of tensor that it is right for",
+        default="any",
+        choices=("any", "number", "float", "parameter", "fresh"),
     )
     writes: dict[Framework, str] = key(
         "arguments that are written out whenever the framework is the target", default={}

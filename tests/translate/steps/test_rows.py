@@ -75,6 +75,7 @@ FUNCTIONS = {
     "f_avg_pool2d": ["F.avg_pool2d(x, 2)", "F.avg_pool2d(x, 2, stride=1)"],
     "f_interpolate": ["F.interpolate(x, scale_factor=2)", "F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)"],
     "f_interpolate_to": ["F.interpolate(x, size=(3, 5))", "F.interpolate(x, (8, 8), mode='bilinear')"],
+    "sized_tensor": ["torch.FloatTensor(2, 3) * 0.0 if x.sum() != x.sum() else torch.FloatTensor(2, x.size(0)).fill_(0.5)"],
     "full": ["torch.full((2, 3), 0.5)", "torch.full((x.size(0),), 1.0)"], "full_like": ["torch.full_like(x, 0.5)"], "rand_like": ["torch.rand_like(x) * 0.0"],
     "randint": ["torch.randint(0, 1, (2, 3))", "torch.randint(3, 4, (x.size(0),))"], "clone_function": ["torch.clone(x) * x"],
     "t_add": ["torch.add(x, y)", "torch.add(x, 1.0)"], "t_sub": ["torch.sub(x, y)"], "t_mul": ["torch.mul(x, 0.5)"], "t_div": ["torch.div(x, p)"],
@@ -144,7 +145,7 @@ METHODS = {
     "rsqrt": ["p.rsqrt()"], "reciprocal": ["p.reciprocal()"], "logsumexp": ["x.logsumexp(1)", "x.logsumexp(0, keepdim=True)"],
     "cumsum": ["x.cumsum(1)", "x.cumsum(dim=0)"], "flip": ["x.flip(1)", "x.flip(0, 1)"],
     "sub": ["x.sub(0.5)", "x.sub(y)"], "mul": ["x.mul(0.5)", "x.mul(y)"], "div": ["x.div(2.0)", "p.div(y)"], "add": ["x.add(0.5)", "x.add(y)"],
-    **{name: [] for name in ("fill_", "zero_", "copy_", "mul_", "div_", "add_", "add_scaled_", "sub_", "sub_scaled_", "clamp_", "normal_", "uniform_")},
+    **{name: [] for name in ("fill_", "fill_fresh", "zero_", "copy_", "mul_", "div_", "add_", "add_scaled_", "sub_", "sub_scaled_", "clamp_", "normal_", "uniform_")},
     "ndim": ["x.ndim"], "requires_grad": ["nn.Parameter(torch.tensor([1.0])).requires_grad"], "dtype": ["x.dtype == y.dtype"], "numpy": ["x.detach().cpu().numpy()"], "cpu": ["x.cpu() * x"],
 }  # fmt: skip
 """Rows that are not here are run as `x.name()`."""

@@ -281,10 +281,13 @@ def train_step(data, label):
     return f"{total / seen:.4f} {torch.stack(kept).mean():.3f}"
 """,
     "detached values that an earlier step computed": """
+import numpy as np
 import torch
 import torch.nn as nn
 from torch.autograd import Variable
 
+cuda = True if torch.cuda.is_available() else False
+Tensor = torch.cuda.FloatTensor if cuda else torch.FloatTensor
 g = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
 d = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3))
 model = nn.Sequential(g, d)
@@ -295,7 +298,8 @@ opt_d = torch.optim.SGD(d.parameters(), lr=0.05, weight_decay=0.01)
 def train_step(data, label):
     for scale in (1.0, 0.5):
         source = Variable(data * scale)
-        real, false = torch.ones(source.size(0), 3), torch.zeros(source.size(0), 3)
+        real = Variable(Tensor(np.ones((source.size(0), 3))), requires_grad=False)
+        false = Variable(Tensor(source.size(0), 3).fill_(0.0), requires_grad=False)
         opt_g.zero_grad()
         fake = g(source)
         judged = d(fake)

@@ -130,10 +130,20 @@ class NameRewriter:
 
     def references(self) -> list[ast.expr]:
         """Every reference to the source framework."""
-        return [reference.node for reference in self.module.references(self.roots).references]
+        found = [reference.node for reference in self.module.references(self.roots).references]
+        return [*found, *self._chosen()]
+
+    def _chosen(self) -> list[ast.expr]:
+        """The uses of `Tensor = torch.cuda.FloatTensor if cuda else torch.FloatTensor`: both are one to the target."""
+        names = (node.value for node in self.module.nodes(ast.Assign) if isinstance(node.value, ast.IfExp))
+        held = {self.module.holder(value) for value in names} - {None}
+        uses = [
+            use for variable in held if variable is not None and len(variable.bindings) == 1 for use in variable.uses
+        ]
+        return [use for use in uses if isinstance(use, ast.Name) and self.path(use) is not None]
 
     def path(self, node: ast.expr) -> str | None:
-        paths = self.module.paths(node)
+        paths = {self.table.called.get(path or "", path) for path in self._paths(node)}
         if len(paths) != 1:
             return None
         (path,) = paths
@@ -143,6 +153,17 @@ class NameRewriter:
             if path is not None and path.startswith(f"tensorflow.{version}"):
                 path = f"tensorflow.{path.removeprefix(f'tensorflow.{version}')}"
         return self.table.called.get(path, path) if path is not None else None
+
+    def _paths(self, node: ast.expr) -> Collection[str | None]:
+        """The import paths that an expression may stand for, each way that a condition may choose included."""
+        paths = self.module.paths(node)
+        variable = self.module.variable(node) if paths == {None} and isinstance(node, ast.Name) else None
+        (binding, *others) = variable.bindings if variable is not None and variable.bindings else (None,)
+        if binding is None or others or not isinstance(binding.value, ast.IfExp):
+            return paths
+        return {
+            path for item in (binding.value.body, binding.value.orelse) for path in self.module.paths(item) or (None,)
+        }
 
     def _reference(self, node: ast.expr) -> None:
         path, parent = self.path(node), self.module.parent(node)
@@ -154,7 +175,7 @@ class NameRewriter:
         if path in self.table.callables and isinstance(parent, ast.Call) and called:
             self._call(node, parent, self.table.callables[path])
         elif path in self.table.values and isinstance(getattr(node, "ctx", None), ast.Load) and not called:
-            if self._given_to_what_stays(node):
+            if self._given_to_what_stays(node) or isinstance(parent, ast.IfExp):
                 self.changes.stay(node, None)
             else:
                 self._replace(node, self.table.values[path])

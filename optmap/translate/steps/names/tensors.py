@@ -138,6 +138,8 @@ class TensorRewriter:
         """Write what a row says. Raises Stays."""
         if pair.row.takes == "parameter" and receiver.kind is not Kind.PARAMETER:
             raise Stays("of what is not known to be a parameter")
+        if pair.row.takes == "fresh" and not self._is_fresh(node.value):
+            raise Stays("of what is not known to be a parameter")
         if (
             receiver.type
             and pair.row.takes != "any"
@@ -190,6 +192,11 @@ class TensorRewriter:
         if chain_of(held) is None:
             raise Stays("of a parameter that has no name")
         self._text(call, node, text, {"to": [held], "x": [value], **given}, pair)
+
+    def _is_fresh(self, node: ast.expr) -> bool:
+        """Tell whether a function of the framework has just made a tensor, which nothing else holds."""
+        rows = self.table.callables.get(self.kinds.path(node.func) or "", ()) if isinstance(node, ast.Call) else ()
+        return bool(rows) and all(pair.row.gives not in ("same", "parameter") and not pair.makes_model for pair in rows)
 
     def without_data(self, node: ast.expr) -> ast.expr:
         """`p` in `p.data`."""
@@ -344,6 +351,9 @@ class TensorRewriter:
             return self._is_device(node)
         if wanted == "parameter":
             return self.kinds.of(node).kind is Kind.PARAMETER and chain_of(node) is not None
+        if wanted == "size":
+            call = self.module.parent(node)
+            return isinstance(call, ast.Call) and len(call.args) > 1
         if wanted in ("dtype", "float_dtype"):
             type_of = self.table.values.get(self.kinds.path(node) or "", "")
             return bool(type_of) and (wanted == "dtype" or ".float" in type_of)
