@@ -341,7 +341,10 @@ class Places:
     def _ends(self, statement: ast.stmt, offset: int) -> bool:
         """Whether a place is the end of a statement, or behind it on its line with nothing but a comment between."""
         end = self.span(statement)[1]
-        return end <= offset and re.fullmatch(rb"[ \t]*(#[^\r\n]*)?([ \t]*(\r\n|\r|\n))*", self.body[end:offset]) is not None
+        return (
+            end <= offset
+            and re.fullmatch(rb"[ \t]*(#[^\r\n]*)?([ \t]*(\r\n|\r|\n))*", self.body[end:offset]) is not None
+        )
 
     def _takes_part(self, statement: ast.AST) -> bool:
         inside = list(ast.walk(statement))
