@@ -65,7 +65,7 @@ def wrong_values(
         for trial, outcome in zip(optimizers, outcomes, strict=True)
         if trial.api.name not in unmade
     ] + [
-        _judged(trial, real.failure, taken=_as_the_formula(schedules, trial, real))
+        _judged(trial, real.failure or _lost(trial, real), taken=_as_the_formula(schedules, trial, real))
         for trial, real in zip(scheduled, found, strict=True)
     ]
     wrong = [item for item in judged if item is not None]
@@ -155,6 +155,12 @@ def _written(row: Parameter, number: float, usual: Any) -> Iterator[Any]:
 def _job(trial: Trial) -> ScheduleJob:
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in trial.given.items()}
     return ScheduleJob(trial.api.name, listed, 2, RATE, at=trial.at)
+
+
+def _lost(trial: Trial, real: Rates) -> str | None:
+    """What rejects a value within a range without an error: rates that are no numbers."""
+    finite = trial.row.interval is None or all(map(math.isfinite, real.values))
+    return None if finite or trial.refusal is not None else "its rates are not finite"
 
 
 def _as_the_formula(schedules: MappingSet, trial: Trial, real: Rates) -> bool:

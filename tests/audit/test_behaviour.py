@@ -38,6 +38,7 @@ WRONG = (
     Wrong("tf.keras.optimizers.schedules.CosineDecay", "times: learning_rate, ", ""),
     Wrong("tf.keras.optimizers.schedules.PiecewiseConstantDecay", "plus: 1, ", ""),
     Wrong("tf.keras.optimizers.schedules.ExponentialDecay", ', range: "(0, inf)"', ', range: "[1, inf)"', Kind.VALUE),
+    Wrong("tf.compat.v1.train.exponential_decay", 'range: "(0, inf)"', 'range: "[0, inf)"', Kind.VALUE),
     Wrong(X + "StepLR", "staircase: true", "staircase: false, learning_rate: 0.2"),
     Wrong(X + "LinearLR", "is: decay_steps, times: steps_per_epoch", "is: decay_steps"),
     Wrong(X + "CosineAnnealingLR", "after_end: climbs", "after_end: holds"),
