@@ -27,13 +27,16 @@ _OPENING: Final = b" \t\r\n([{=,*:"
 
 def to_edits(source: Source, changes: Iterable[Change]) -> list[Edit]:
     """The edits that changes make of a file, in order and disjoint. Raises ConflictError."""
-    edits = with_comments(source, [(edit, change) for edit, _, change in merged(_Composer(source, changes).combined())])
-    return with_breaks(source, edits)
+    return with_breaks(source, _unbroken(source, changes))
+
+
+def _unbroken(source: Source, changes: Iterable[Change]) -> list[Edit]:
+    return with_comments(source, [(edit, change) for edit, _, change in merged(_Composer(source, changes).combined())])
 
 
 def edited_text(source: Source, span: Span, changes: Iterable[Change]) -> str:
-    """The text of a part of the file once changes are made."""
-    inside = [edit for edit in to_edits(source, changes) if span.start <= edit.start and edit.end <= span.end]
+    """The text of a part of the file once changes are made, on lines as wide as they come."""
+    inside = [edit for edit in _unbroken(source, changes) if span.start <= edit.start and edit.end <= span.end]
     return edited(source, span.start, span.end, inside)
 
 
