@@ -103,6 +103,14 @@ class Source:
         """Tell whether the body holds a word, whatever it means there."""
         return word.encode() in self.words
 
+    def holds(self, text: bytes) -> bool:
+        """Tell whether the body has a text anywhere; each is looked for once, however many calls ask."""
+        key = (Source.holds, text)
+        found = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = text in self.body
+        return bool(found)
+
     def offset(self, line: int, column: int) -> int:
         """Offset of a position that `ast` gives: line from 1, column in bytes from 0."""
         return self.line_starts[line - 1] + column

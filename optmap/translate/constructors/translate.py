@@ -112,7 +112,7 @@ class CallTranslation:
     def _inexpressible(self, plan: Plan) -> Finding | None:
         """What in the parameters themselves the target cannot express."""
         facts, argument = self.site.api.framework.facts.parameters, self.call.argument(PARAMETERS)
-        flagged = facts.flag is not None and facts.flag.encode() in self.source.body
+        flagged = facts.flag is not None and self.source.holds(facts.flag.encode())
         if argument is None or self.parameters is None or not (self.parameters.entries or facts.own_names or flagged):
             return None
         from optmap.translate.parameters.checks import inexpressible

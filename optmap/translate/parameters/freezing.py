@@ -25,7 +25,7 @@ class Freezing(NamedTuple):
 def freezing(site: CallSite) -> Freezing:
     """What the file does with the attribute that says whether a parameter is trained."""
     flag = site.api.framework.facts.parameters.flag
-    if flag is None or flag.encode() not in site.module.source.body:
+    if flag is None or not site.module.source.holds(flag.encode()):
         return Freezing()
     before: list[int] = []
     later: list[int] = []

@@ -197,7 +197,7 @@ def _is_all(step: Step, parameters: object) -> bool:
     given = parameters if isinstance(parameters, ast.Call) else None
     if isinstance(parameters, ast.Subscript):  # of its only group
         only = ast.unparse(parameters) == f"{step.holder.text}.param_groups[0]['params']"
-        added = b"add_param_group" in step.source.body
+        added = step.source.holds(b"add_param_group")
         return only and not added and len(step.models) == 1 and _has_all(step)
     if given is None or is_accessor(given, "parameters") is None or len(step.models) != 1:
         return False

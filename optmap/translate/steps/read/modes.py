@@ -111,7 +111,7 @@ def made_models(module: Module) -> dict[Chain, ast.stmt]:
     found: dict[Chain, ast.stmt] = {}
     used = (item for item in module.nodes(ast.ClassDef) if module.names(item.name) or module.attributes(item.name))
     models = {item.name for item in used if _is_model(module, item)}
-    layers = any(name.encode() in module.source.body for name in (*_LAYERS, "deepcopy"))
+    layers = any(module.source.holds(name.encode()) for name in (*_LAYERS, "deepcopy"))
     for call in module.nodes(ast.Call) if models or layers else ():
         if not layers and getattr(call.func, "id", getattr(call.func, "attr", None)) not in models:
             continue

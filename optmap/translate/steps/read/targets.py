@@ -186,7 +186,7 @@ def _one_model(step: Step) -> Chain:
     for site in step.holder.sites:
         if len(step.models) != 1 or whole_model(step.module, constructed_with(site), site) is None:
             raise NotPlain(Why.NOT_ONE_MODEL, optimizer=step.holder.text)
-    if b"add_param_group" in step.source.body:
+    if step.source.holds(b"add_param_group"):
         raise NotPlain(Why.ADDS_GROUPS)
     step.check_model(step.models[0])
     return step.models[0]
