@@ -13,6 +13,8 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
 from optmap.mapping.values import read_value, write_literal
 from optmap.mapping.vocabulary import OPTIMIZER, PARAMETERS
+from optmap.source.model import Module
+from optmap.source.text import read_source
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
@@ -83,7 +85,8 @@ def _written(value: Any) -> str:
 
 def _read(schedules: MappingSet, result: FileResult, target: Framework, rate: float, pace: int) -> Translated | None:
     """The schedule of the target in a translated program, and the rate of an optimizer that it is attached to."""
-    calls = {ast.unparse(node.func): node for node in ast.walk(ast.parse(result.output)) if isinstance(node, ast.Call)}
+    module = Module.of(read_source(result.output))
+    calls = {path: node for node in module.nodes(ast.Call) for path in module.paths(node.func) if path is not None}
     api = next((schedules.apis[name] for name in calls if name in schedules.apis), None)
     if api is None or api.framework is not target:
         return None

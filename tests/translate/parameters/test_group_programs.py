@@ -51,6 +51,9 @@ class Model:
     def trainable_params(self) -> list[Parameter]:
         return self._all("mindspore")
 
+    def parameters_and_names(self) -> Any:
+        return ((p.name, p) for p in self._all("mindspore"))
+
 
 def run(source: str) -> list[tuple[str, Any, set[str]]]:
     """For each constructor call the framework, what it got with parameters by name, and whose parameters those were."""
