@@ -132,6 +132,8 @@ class Models(Record, title="models"):
     called: str = key("what a model is called in messages", default="a model")
     bases: tuple[str, ...] = key("what models derive from", default=())
     containers: tuple[str, ...] = key("classes of layers that are made of other layers", default=())
+    layers: tuple[str, ...] = key("modules whose classes are layers", default=())
+    tensors: tuple[str, ...] = key("functions that give tensors, and no layers", default=())
     normalizing: tuple[str, ...] = key("parts of the names of layers that normalize, or hold such layers", default=())
     mode: str | None = key("how a model is put into training mode", default=None)
     flag: str | None = key("the keyword that tells a call whether it is for training", default=None)

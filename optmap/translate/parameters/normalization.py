@@ -35,7 +35,7 @@ def normalizes_nothing(site: CallSite, tables: MappingSet, parameters: Parameter
         return False
     source, module = site.api.framework, site.module
     parts = [part.encode() for part in source.facts.models.normalizing]
-    if not known or not parts or any(part in word for word in module.source.words for part in parts):
+    if not known or not parts or any(_mentions(word, parts) for word in module.source.words):
         return False
     names = {name for item in tables.frameworks.values() for name in item.facts.parameters.scales.values()}
     search = _Search(module, source, names)
@@ -47,7 +47,6 @@ class _Search:
 
     def __init__(self, module: Module, source: Framework, names: Collection[str]) -> None:
         self.module = module
-        self.roots = source.facts.packages
         self.models = source.facts.models
         self.names = names
         self.seen: set[int] = set()
@@ -61,7 +60,15 @@ class _Search:
         if isinstance(node, ast.List | ast.Tuple):
             return all(map(self.shows, node.elts))
         found = self.module.reaching(node)
-        return found.complete and bool(found.values) and all(map(self._value, found.values))
+        seen = found.complete and bool(found.values) and all(map(self._value, found.values))
+        return seen and not (any(isinstance(item, ast.List) for item in found.values) and self._is_given(node))
+
+    def _is_given(self, node: ast.expr) -> bool:
+        """Whether a function may put something into the list that a name holds."""
+        variable = self.module.variable(node)
+        uses = variable.uses if variable is not None else ()
+        calls = (call for use in uses if isinstance(call := self.module.parent(use), ast.Call) and call.func is not use)
+        return any(not (isinstance(c.func, ast.Name) and self.module.is_builtin(c.func.id, c.func)) for c in calls)
 
     def _value(self, value: ast.expr) -> bool:
         if not isinstance(value, ast.Call):
@@ -71,9 +78,12 @@ class _Search:
             return self._class(owner)
         paths = self.module.paths(value.func)
         path = next(iter(paths)) if len(paths) == 1 else None
-        if path is None or path.partition(".")[0] not in self.roots:
+        package, _, name = (path or "").rpartition(".")
+        if path in self.models.tensors:
+            return True
+        normalizes = any(part in name for part in self.models.normalizing)
+        if package not in self.models.layers or not name[:1].isupper() or normalizes:
             return False
-        name = path.rpartition(".")[2]
         inside = [*value.args, *(item.value for item in value.keywords)] if name in self.models.containers else []
         return all(map(self.shows, inside))
 
@@ -114,6 +124,11 @@ class _Search:
         binding = parameter.bindings[0].target if parameter is not None and len(parameter.bindings) == 1 else None
         typed = isinstance(binding, ast.arg) and getattr(binding.annotation, "id", None) in _NUMBERS
         return typed or self.shows(value)
+
+
+def _mentions(word: bytes, parts: Iterable[bytes]) -> bool:
+    """Tell whether a word of a file may name a layer that normalizes; `Normal` and `Normalize` name other things."""
+    return any(part in word.replace(b"Normal", b"") for part in parts)
 
 
 def _assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr | None]]:

@@ -11,7 +11,6 @@ from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.parameters.collected import collected, differentiated
 from optmap.translate.parameters.uses import binding_at, defined
 from optmap.translate.parameters.variables import Kind, Part, holding, parts_of
 
@@ -106,15 +105,18 @@ def trained_by(module: Module, call: ast.Call, optimizer: ast.expr, site: CallSi
         )  # one that takes several
         return [Part(call.func.value, Kind.MODEL)] if usual and chain_of(call.func.value) is not None else []
     pairs = applied(module, call)
-    if pairs is not None:
-        if collects and (loss := differentiated(module, pairs, variables_of)) is not None:
-            return collected(module, loss, variables_of)
-        return parts_of(module, pairs[1], given)
     variables = _argument(call, 2 if collects else 1, "var_list") if method == "minimize" else None
-    if variables is not None:
-        return parts_of(module, variables, given)
-    loss = _argument(call, 0, "loss") if collects and method == "minimize" else None
-    return collected(module, loss, variables_of) if loss is not None else []
+    if collects and variables is None:
+        from optmap.translate.parameters.collected import collected, differentiated
+
+        loss = differentiated(module, pairs, variables_of) if pairs is not None else None
+        if loss is None and pairs is None and method == "minimize":
+            loss = _argument(call, 0, "loss")
+        if loss is not None:
+            return collected(module, loss, variables_of)
+    if pairs is not None:
+        return parts_of(module, pairs[1], given)
+    return parts_of(module, variables, given) if variables is not None else []
 
 
 def applied(module: Module, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:

@@ -24,6 +24,8 @@ WITHOUT = {
     "a class": NET,
     "a container": "net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())\n",
     "a layer": "net = nn.Linear(2, 3)\n",
+    "words that only look like them": NET
+    + "nn.utils.clip_grad_norm_(net.parameters(), torch.distributions.Normal(1, 2))\n",
     "a class in a class": NET.replace("nn.Linear(n, 3)", "Part()") + "class Part(nn.Module):\n    pass\n",
 }
 PERHAPS = {
@@ -38,6 +40,13 @@ PERHAPS = {
     "a part that is added": NET + "net.rest.append(make())\n",
     "a part that is registered": NET + "net.add_module('more', part)\n",
     "a part that is one of two": NET + "if c:\n    net = make()\n",
+    "a list that grows": "parts = [nn.Linear(2, 3)]\nparts.append(make())\nnet = nn.Sequential(*parts)\n",
+    "a list that is added to": "parts = [nn.Linear(2, 3)]\nparts += make()\nnet = nn.Sequential(*parts)\n",
+    "a list that others get": "parts = [nn.Linear(2, 3)]\nfill(parts)\nnet = nn.Sequential(*parts)\n",
+    "a model of the hub": "net = torch.hub.load('pytorch/vision', 'resnet18')\n",
+    "a model that is loaded": "net = torch.load('net.pt')\n",
+    "a model that is compiled": "net = torch.compile(make())\n",
+    "a layer that a function changes": "net = nn.utils.spectral_norm(make())\n",
     "a list of parts": NET.replace("nn.Linear(n, 3)", "nn.ModuleList([make() for _ in range(n)])"),
     "a name like theirs": NET.replace("self.first", "self.gamma_part"),
     "another name like theirs": NET.replace("self.first", "self.beta"),

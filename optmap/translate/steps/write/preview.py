@@ -14,10 +14,8 @@ from optmap.source.syntax import chain_of, inner
 from optmap.source.text import Source
 from optmap.translate.discover.trained import Chain
 from optmap.translate.steps.read.plan import Plan
-from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.reasons import NotPlain, Why
-from optmap.translate.steps.write.cells import loss_function, step_function
 from optmap.translate.steps.write.clips import clipping
 from optmap.translate.steps.write.fresh_names import UsedNames, free
 from optmap.translate.steps.write.pieces import BEFORE, BEHIND, Piece, filled, shown, text_of
@@ -101,6 +99,8 @@ class _Called(_Pieces):
 
 def _cells(module: Module, step: Retargeted, words: Shown, used: UsedNames) -> Iterator[Piece]:
     """The functions that take the place of cells, and the modes of models that were theirs."""
+    from optmap.translate.steps.write.cells import loss_function, step_function
+
     assert step.cell is not None
     names = {name: free(name, used, keep=True) for name in ("tape", "grads", "loss", "scaled")}
     yield Piece([step.cell.statement], step_function(step, words, {**names, "made": "tf.GradientTape"}))
@@ -195,6 +195,8 @@ class _Planned(_Pieces):
         evaluation = [self._modes(plan.toggled, words.evaluation)] * bool(plan.toggled)
         if words.before:
             return training, evaluation
+        from optmap.translate.steps.read.tape import untold_models
+
         untold = untold_models(Module.of(self.source), plan)
         return [*[self._modes(untold, words.evaluation)] * bool(untold), *training], []
 
