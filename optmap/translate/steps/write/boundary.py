@@ -38,7 +38,9 @@ class Conversion(NamedTuple):
 def conversions(unit: Unit, training: Training, plans: Sequence[Plan], left: Sequence[Event]) -> list[Conversion]:
     """The batches of the source's data that rewritten steps and models are given, each converted where a loop gets it."""
     boundary = _Boundary(unit, training, plans, left)
-    found = (boundary.conversion(loop) for loop in training.module.nodes(ast.For))
+    loops = [loop for loop in training.module.nodes(ast.For) if boundary.is_over_batches(loop)]
+    running = [loop for loop in loops if boundary.runs_rewritten(loop.body)]
+    found = (boundary.conversion(loop) for loop in loops if loop in running or boundary.feeds(loop, running))
     return [item for item in found if item is not None]
 
 
@@ -53,19 +55,20 @@ class _Boundary:
         self.models = {id(use) for use in model_uses(training)}
         self.left = {id(event.call) for event in left}
 
+    def is_over_batches(self, loop: ast.For) -> bool:
+        """Tell whether a loop surely runs over batches of the source's, which the target's tensors can be made of."""
+        converts = self.source.array and self.target.facts.frontier.tensor
+        return bool(converts) and not loop.orelse and self._batch(loop.target, loop.iter) is not None
+
     def conversion(self, loop: ast.For) -> Conversion | None:
-        """What converts the batches of a loop; None where they are not surely the source's, or nothing rewritten gets them."""
-        if not self.source.array or not self.target.facts.frontier.tensor:
-            return None
+        """What converts the batches of a loop; None where no names are given tensors."""
         found = self._batch(loop.target, loop.iter)
         anchor, where = loop.body[0], Where.ABOVE
         if isinstance(found, ast.Name) and (unpacked := self._unpacked(loop, found)) is not None:
             found, anchor, where = unpacked.targets[0], unpacked, Where.AFTER
         names = list(_names(found)) if found is not None else []
-        if not names or not self._runs_rewritten(loop.body) or loop.orelse:
-            return None
         wanted = [name for name in names if self._is_tensor(name, loop)]
-        path, _, rest = self.target.facts.frontier.tensor.partition("(")
+        path, _, rest = (self.target.facts.frontier.tensor or "").partition("(")
         spelling = spell_path(self.module, path, path.partition(".")[0], anchor)
         if not wanted or spelling is None:
             return None
@@ -154,7 +157,15 @@ class _Boundary:
                 return True
         return False
 
-    def _runs_rewritten(self, statements: Iterable[ast.AST], seen: Collection[int] = ()) -> bool:
+    def feeds(self, loop: ast.For, running: Sequence[ast.For]) -> bool:
+        """Tell whether a loop that runs nothing rewritten computes what loops that do read."""
+        nodes = [node for statement in loop.body for node in inner(statement)]
+        stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        read = {node.id for other in running for node in inner(other) if isinstance(node, ast.Name)}
+        own = {node.id for node in inner(loop.target) if isinstance(node, ast.Name)}
+        return not stored.isdisjoint(read - own) and not any(id(node) in self.left for node in nodes)
+
+    def runs_rewritten(self, statements: Iterable[ast.AST], seen: Collection[int] = ()) -> bool:
         """Tell whether statements run a rewritten step or call a model that optimizers train, and no step that stays."""
         found = False
         for node in (item for statement in statements for item in inner(statement)):
@@ -164,7 +175,7 @@ class _Boundary:
                 found = True
             function = self.module.definition(node.func) if isinstance(node, ast.Call) else None
             if isinstance(function, ast.FunctionDef) and id(function) not in seen and len(seen) < _DEPTH:
-                found = self._runs_rewritten(function.body, (*seen, id(function))) or found
+                found = self.runs_rewritten(function.body, (*seen, id(function))) or found
         return found
 
 
