@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from optmap.diagnostics import Severity
@@ -86,19 +86,20 @@ def _written(value: Any) -> str:
 def _read(schedules: MappingSet, result: FileResult, target: Framework, rate: float, pace: int) -> Translated | None:
     """The schedule of the target in a translated program, and the rate of an optimizer that it is attached to."""
     module = Module.of(read_source(result.output))
-    calls = {path: node for node in module.nodes(ast.Call) for path in module.paths(node.func) if path is not None}
-    api = next((schedules.apis[name] for name in calls if name in schedules.apis), None)
-    if api is None or api.framework is not target:
+    calls = module.nodes(ast.Call)
+    made = ((schedules.api_at(path), call) for call in calls for path in module.paths(call.func) if path is not None)
+    api, written = next((pair for pair in made if pair[0] is not None), (None, None))
+    if api is None or written is None or api.framework is not target:
         return None
-    arguments = {name: node for name, node in _arguments(calls[api.name], api) if name != OPTIMIZER}
+    arguments = {name: node for name, node in _arguments(written, api) if name != OPTIMIZER}
     values = {name: read_value(node).literal for name, node in arguments.items()}
     functions = {name: ast.unparse(node) for name, node in arguments.items() if isinstance(node, ast.Lambda)}
     return Translated(api, {**values, **functions}, _first(calls, rate), pace, bool(functions))
 
 
-def _first(calls: Mapping[str, ast.Call], rate: float) -> float:
+def _first(calls: Iterable[ast.Call], rate: float) -> float:
     """The number that the optimizer's call gives as learning rate."""
-    for call in calls.values():
+    for call in calls:
         for item in call.keywords:
             value = read_value(item.value).literal
             if item.arg == "lr" and isinstance(value, int | float):

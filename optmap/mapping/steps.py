@@ -187,7 +187,9 @@ def load_table(source: Framework, target: Framework) -> Table:
     return Table(
         _grouped((item.one.path, item) for item in _pairs(file.callables, source, target)),
         methods,
-        {row[source]: row[target] for row in file.values if {source, target} <= row.keys()},
+        {
+            row[source]: row[target] for row in reversed(file.values) if {source, target} <= row.keys()
+        },  # the first counts
         {one.path: (one, other) for one, other in bases},
         frozenset(file.operators),
         frozenset(file.boolean_operators),

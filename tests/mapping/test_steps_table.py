@@ -83,13 +83,22 @@ def test_rows_have_the_live_names_order_and_defaults(framework: Framework, side:
 
 
 def compare(side: Side, found: list[Row]) -> None:
-    """Assert that a row is what the framework says; defaults that are no literals are null in the table."""
-    named = [item for item in found if item[3] not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
-    assert [item.name for item in parameters_of(side)] == [item[0] for item in named]
-    for parameter, (name, required, default, kind) in zip(parameters_of(side), named, strict=True):
-        assert parameter.required == required, name
-        assert parameter.keyword_only == (kind == "KEYWORD_ONLY"), name
-        if not required:
+    """Assert that a row is what the framework says; defaults that are no literals are null in the table.
+
+    A row of some forms of a call may ask for what the framework does not, name what may be positional as a keyword alone, and
+    leave out what a call of these forms does not give. Its positional parameters are still the framework's first ones.
+    """
+    named = {item[0]: item for item in found if item[3] not in ("VAR_POSITIONAL", "VAR_KEYWORD")}
+    own = parameters_of(side)
+    positional = [item.name for item in own if not item.keyword_only]
+    assert positional == [name for name, item in named.items() if item[3] != "KEYWORD_ONLY"][: len(positional)]
+    partial = any(item.required and item.name in named and not named[item.name][1] for item in own)
+    assert partial or [item.name for item in own] == list(named)
+    for parameter in own:
+        name, required, default, kind = named[parameter.name]
+        assert parameter.required or not required, name
+        assert partial or parameter.keyword_only == (kind == "KEYWORD_ONLY"), name
+        if not parameter.required:
             assert parameter.default == default, name
             assert type(parameter.default) is type(default), name
 

@@ -75,7 +75,9 @@ class Places:
         ]  # fmt: skip
         makers = set(MAKERS)
         for node in self.nodes:
-            if isinstance(node, ast.Assign) and any(_mentions(node.value, name) for name in makers):
+            if not isinstance(node, ast.Assign) or isinstance(node.targets[0], ast.Tuple):
+                continue
+            if any(_mentions(node.value, name) for name in makers):
                 makers |= {ast.unparse(target) for target in node.targets}
         self.made = [
             node for node in self.nodes

@@ -215,7 +215,7 @@ def test_a_mixture_is_refused_with_its_line(name: str, tables: MappingSet) -> No
     said = refusal.message.partition("; the step")[0]
     first = "cannot carry over" in said and re.search(r"\bline \d+\b", said)  # where it is read, not where it is made
     assert first or (cause in said and re.search(rf"\bline {line}\b", said)), said
-    before, after = text.splitlines(), result.output.decode().splitlines()
+    before, after = (ast.unparse(ast.parse(code)).splitlines() for code in (text, result.output.decode()))
     new = [line for line in after if line not in before]
     assert all("SGD" in line or line.startswith("import") for line in new), new
     assert {item.code.id for item in result.diagnostics} & {"OM410", "OM411"}
