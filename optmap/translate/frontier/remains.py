@@ -40,7 +40,7 @@ def remaining(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[
         elif Origin.UNKNOWN in value.origins and _is_bound(origins.module, model):
             unclear.append(Item(text, model))
     if still and not any(item.code is REMAINS for item in outcome.findings):
-        still += _others(unit, outcome, origins)
+        still += _others(outcome, origins)
     source, target = unit.source, unit.options.target.facts
     if still:
         titles = " and ".join(dict.fromkeys(item.site.api.framework.facts.title for item in outcome.optimizers))
@@ -85,7 +85,7 @@ def _given(module: Module, site: CallSite) -> Iterator[ast.expr]:
                 yield call.func.value
 
 
-def _others(unit: Unit, outcome: Outcome, origins: Origins) -> Iterator[Item]:
+def _others(outcome: Outcome, origins: Origins) -> Iterator[Item]:
     """Losses, data and schedules of the source that no other finding is about."""
     module = origins.module
     told = {id(item.node) for item in (*outcome.findings, *outcome.mentions)}

@@ -53,7 +53,6 @@ class Why(Enum):
     CONTEXT = "the step runs under {context} (line {line})"
     TRY = "the step stands in a try statement (line {line})"
     ASYNC = "the step stands in an async function"
-    OTHER_STEPS = "{optimizer} steps in the same function"
     ANOTHER_STEPS = "another optimizer steps in the same function"
     STEPS_AGAIN = "{optimizer} steps again in the same function (line {line})"
     ANOTHER_BACKWARD = "there is another backward pass in the same function (line {line})"

@@ -24,7 +24,7 @@ class Body:
         self.body = body
         self.calls: list[ast.FunctionDef] = []
 
-    def returned(self, owner: ast.ClassDef) -> set[str]:
+    def returned(self) -> set[str]:
         """The attributes of self that every result depends on."""
         found = self._after(list(self.body))
         return {chain[1] for chain in found or () if len(chain) == 2 and chain[0] == "self"}

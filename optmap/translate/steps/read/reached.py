@@ -152,7 +152,7 @@ class Reach:
         method = self._forward(owner)
         if method is None:
             return None
-        used = Body(self.module, self._family(owner), method.body).returned(owner)
+        used = Body(self.module, self._family(owner), method.body).returned()
         for name, value in self._layers(owner):
             if part and name != part[0]:
                 continue
