@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from typing import Final
 
 from optmap.mapping.framework import Framework
@@ -34,8 +36,8 @@ def normalizes_nothing(site: CallSite, tables: MappingSet, parameters: Parameter
     if parameters.opaque or parameters.single or len(known) != len(parameters.accessors):
         return False
     source, module = site.api.framework, site.module
-    parts = [part.encode() for part in source.facts.models.normalizing]
-    if not known or not parts or any(_mentions(word, parts) for word in module.source.words):
+    parts = source.facts.models.normalizing
+    if not known or not parts or _mentioning(parts).search(module.source.body):
         return False
     names = {name for item in tables.frameworks.values() for name in item.facts.parameters.scales.values()}
     search = _Search(module, source, names)
@@ -126,9 +128,10 @@ class _Search:
         return typed or self.shows(value)
 
 
-def _mentions(word: bytes, parts: Iterable[bytes]) -> bool:
-    """Tell whether a word of a file may name a layer that normalizes; `Normal` and `Normalize` name other things."""
-    return any(part in word.replace(b"Normal", b"") for part in parts)
+@cache
+def _mentioning(parts: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Finds names of layers that normalize; `Normal` and `Normalize` name other things."""
+    return re.compile("|".join(f"{re.escape(part)}(?!al)" for part in parts).encode())
 
 
 def _assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr | None]]:
