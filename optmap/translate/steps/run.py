@@ -20,7 +20,7 @@ from optmap.translate.discover.events import Event, read_training
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding, Place, offset_of
 from optmap.translate.steps.outcome import StepOutcome
-from optmap.translate.steps.read.plan import Clip, Plan
+from optmap.translate.steps.read.plan import Clip, PlainStep
 from optmap.translate.steps.read.step import begin
 from optmap.translate.steps.read.targets import READ, Retargeted, keep_company, read_step
 from optmap.translate.steps.read.unfollowed import unfollowed
@@ -307,5 +307,5 @@ class _Steps:
                     message += f"; {self.target.facts.title} has no gradients to clear"
                 self.findings.append(Finding(STEP_NOT_PLAIN, message, event.call))
 
-    def _plans(self) -> list[Plan]:
+    def _plans(self) -> list[PlainStep]:
         return [step.plan for step in self.read if step.plan is not None]

@@ -30,7 +30,7 @@ class Clip(NamedTuple):
     made: str = ""
 
 
-class Plan(NamedTuple):
+class PlainStep(NamedTuple):
     """A plain step. `region` becomes the body of the forward function, `gone` disappears, `step` becomes the update.
 
     The function is defined in front of `hoist`. `loss` is the variable that holds the loss, None where it has none.

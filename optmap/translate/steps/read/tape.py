@@ -22,7 +22,7 @@ from optmap.translate.parameters.training import applied
 from optmap.translate.parameters.variables import Kind, Part, parts_of, text_of
 from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import PlainStep
 from optmap.translate.steps.read.region import check_region
 from optmap.translate.steps.read.shared import siblings, tapes
 from optmap.translate.steps.read.step import Step, shown, stand
@@ -85,13 +85,13 @@ def _shared(step: Step, parts: Sequence[Part], target: Framework) -> tuple[Step,
     return step._replace(others=others, shared=text_of(parts, target.facts.parameters)), found.takes
 
 
-def taped_plan(step: Step, toggled: tuple[Chain, ...], hoist: ast.stmt) -> Plan:
+def taped_plan(step: Step, toggled: tuple[Chain, ...], hoist: ast.stmt) -> PlainStep:
     """The plan of a tape that was read to its end."""
     assert step.statement is not None
     assert step.backward is not None
     assert step.loss is not None
     nested = [step.backward] if step.backward is not step.statement else []
-    return Plan(
+    return PlainStep(
         step.event, step.holder, step.region, (*nested, *step.gone), step.backward, step.statement, hoist, step.loss,
         ast.Name(step.loss), step.interface.arguments, step.interface.returned, clips=step.clips, head=step.head,
         toggled=toggled, shared=step.shared,
@@ -225,7 +225,7 @@ def _training_models(step: Step) -> Iterator[Chain]:
         yield chain
 
 
-def untold_models(module: Module, plan: Plan, *, sure: bool = True) -> tuple[Chain, ...]:
+def untold_models(module: Module, plan: PlainStep, *, sure: bool = True) -> tuple[Chain, ...]:
     """What is called under the tape, is a model, and is not told that it is for training: Keras computes as in inference.
 
     Without `sure`, what may be a model.

@@ -25,7 +25,7 @@ from optmap.translate.steps.read.modes import (
     modes_of,
     trained_models,
 )
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import PlainStep
 from optmap.translate.steps.read.reached import (
     check_cell_reached,
     check_frozen,
@@ -60,7 +60,7 @@ class Retargeted(NamedTuple):
     event: Event
     model: Chain
     called: GradientCall | None = None
-    plan: Plan | None = None
+    plan: PlainStep | None = None
     refusals: tuple[Reason, ...] = ()
     others: tuple[ast.stmt, ...] = ()
     scheduler: str = ""
@@ -163,13 +163,13 @@ def _find_step(step: Step) -> Step:
     return step.refuse(Why.SCALER_STEPS) if scaled else step
 
 
-def plan_of(step: Step) -> Plan:
+def plan_of(step: Step) -> PlainStep:
     """The plan of a step that was read to its end."""
     assert step.statement is not None
     assert step.backward is not None
     gone = (*step.zeros, *step.gone, *([step.backward] if step.region else []))
     hoist = step.interface.hoist or step.anchor
-    return Plan(
+    return PlainStep(
         step.event, step.holder, step.region, gone, step.backward, step.statement, hoist, step.loss, step.value,
         step.interface.arguments, step.interface.returned, step.modes, step.ready, step.clips, loop=_adding(step),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from optmap.source.templates import Template
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.events import Event, Training, model_uses
 from optmap.translate.frontier.origins import Origin, Origins
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import PlainStep
 from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
@@ -35,7 +35,7 @@ class Conversion(NamedTuple):
     kept: frozenset[int]
 
 
-def conversions(unit: Unit, training: Training, plans: Sequence[Plan], left: Sequence[Event]) -> list[Conversion]:
+def conversions(unit: Unit, training: Training, plans: Sequence[PlainStep], left: Sequence[Event]) -> list[Conversion]:
     """The batches of the source's data that rewritten steps and models are given, each converted where a loop gets it."""
     boundary = _Boundary(unit, training, plans, left)
     loops = [loop for loop in training.module.nodes(ast.For) if boundary.is_over_batches(loop)]
@@ -45,7 +45,7 @@ def conversions(unit: Unit, training: Training, plans: Sequence[Plan], left: Seq
 
 
 class _Boundary:
-    def __init__(self, unit: Unit, training: Training, plans: Sequence[Plan], left: Sequence[Event]) -> None:
+    def __init__(self, unit: Unit, training: Training, plans: Sequence[PlainStep], left: Sequence[Event]) -> None:
         self.module: Module = training.module
         self.target = unit.options.target
         source = plans[0].event.site.api.framework

@@ -11,7 +11,7 @@ from optmap.mapping.frameworks import Facts, fill
 from optmap.source.model import Module
 from optmap.source.syntax import inner
 from optmap.translate.constructors.spelling import NewImport, spell_path
-from optmap.translate.steps.read.plan import Clip, Plan
+from optmap.translate.steps.read.plan import Clip, PlainStep
 from optmap.translate.steps.reasons import NotPlain, Why
 
 _PATH: Final = re.compile(r"(?<![\w.])[a-z]\w*(?:\.[a-z]\w*)+(?=\()")
@@ -23,7 +23,7 @@ def clipping(clip: Clip, words: Mapping[str, str], gradients: str, model: str = 
     return fill(words[clip.how], grads=before, made=after, bound=ast.unparse(clip.bound), model=model)
 
 
-def own_clipping(plan: Plan, words: Mapping[str, str], gradients: str, model: str = "") -> str:
+def own_clipping(plan: PlainStep, words: Mapping[str, str], gradients: str, model: str = "") -> str:
     """The lines that clip as the optimizer did by itself."""
     name = plan.clipped(gradients)
     return "".join(f"{clipping(clip, words, name, model)}\n" for clip in plan.own_clips)

@@ -8,11 +8,11 @@ from collections.abc import Collection
 from optmap.mapping.framework import Framework
 from optmap.source.model import Module
 from optmap.translate.steps.names.changes import NameChanges
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import PlainStep
 from optmap.translate.steps.read.tape import VARIABLES, training_flags
 
 
-def drop_flags(plan: Plan, changes: NameChanges) -> None:
+def drop_flags(plan: PlainStep, changes: NameChanges) -> None:
     """Take `training=True` away: what it says, the mode of the model says."""
     for node, word in training_flags(plan.region):
         changes.drop(node, word)

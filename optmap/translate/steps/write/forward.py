@@ -9,7 +9,7 @@ from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.model import Module
 from optmap.source.templates import Block, Template, template
 from optmap.source.text import Source
-from optmap.translate.steps.read.plan import Plan, Ready
+from optmap.translate.steps.read.plan import PlainStep, Ready
 from optmap.translate.steps.write.clips import clipping, own_clipping
 from optmap.values import NamedTuple
 
@@ -30,7 +30,7 @@ class StepNames(NamedTuple):
     sums: str = ""
 
 
-def signature(plan: Plan, names: StepNames) -> tuple[str, str, str]:
+def signature(plan: PlainStep, names: StepNames) -> tuple[str, str, str]:
     """The first line of the forward function, what it returns besides the loss, and the line that calls it."""
     loss = plan.loss or names.loss
     given = ", ".join(plan.arguments)
@@ -39,7 +39,7 @@ def signature(plan: Plan, names: StepNames) -> tuple[str, str, str]:
     return f"def {names.forward}({given}):", "".join(f", {name}" for name in plan.returned), call
 
 
-def differentiate(plan: Plan, names: StepNames) -> str:
+def differentiate(plan: PlainStep, names: StepNames) -> str:
     """The line that makes the gradient function."""
     aux = ", has_aux=True" if plan.returned else ""
     return (
@@ -47,7 +47,7 @@ def differentiate(plan: Plan, names: StepNames) -> str:
     )
 
 
-def step_changes(source: Source, plan: Plan, names: StepNames) -> Iterator[Change]:
+def step_changes(source: Source, plan: PlainStep, names: StepNames) -> Iterator[Change]:
     """The changes of one step."""
     _, _, call = signature(plan, names)
     lines = [*_modes(plan, on=True), call, *_modes(plan, on=False)]
@@ -63,7 +63,7 @@ def step_changes(source: Source, plan: Plan, names: StepNames) -> Iterator[Chang
     yield Replace(plan.step, Template(f"{own}{plan.holder.text}({plan.clipped(gradients)})"))
 
 
-def gone_changes(module: Module, plan: Plan, total: str) -> Iterator[Change]:
+def gone_changes(module: Module, plan: PlainStep, total: str) -> Iterator[Change]:
     """What goes with a step; a sum of gradients begins in front of the loop, and anew where they are cleared."""
     block, place = module.block(plan.loop) if plan.loop is not None else ((), 0)
     if plan.loop is not None and not any(item in block[:place] for item in plan.gone):
@@ -75,7 +75,7 @@ def gone_changes(module: Module, plan: Plan, total: str) -> Iterator[Change]:
             yield Delete(statement)
 
 
-def run_of(source: Source, plan: Plan) -> Block:
+def run_of(source: Source, plan: PlainStep) -> Block:
     """The statements of the forward part, with those between them that go."""
     if not plan.region:
         return ()
@@ -90,11 +90,11 @@ def ready_change(ready: Ready) -> Change:
     return Insert(ready.statement, Where.AFTER, Template("\n".join(lines)))
 
 
-def _modes(plan: Plan, *, on: bool) -> list[str]:
+def _modes(plan: PlainStep, *, on: bool) -> list[str]:
     return [f"{'.'.join(model)}.set_train({'' if on else 'False'})" for model in plan.toggled]
 
 
-def _definition(plan: Plan, names: StepNames, run: Block) -> Change:
+def _definition(plan: PlainStep, names: StepNames, run: Block) -> Change:
     """The forward function and the gradient function, in front of the statement that they must stand before."""
     head, rest, _ = signature(plan, names)
     lines = [f"{'.'.join(model)}.set_train()" for model in plan.training]

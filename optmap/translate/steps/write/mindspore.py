@@ -19,7 +19,7 @@ from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.compiled import callee, no_longer_compiled
 from optmap.translate.steps.read.graph import GraphPlan
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import PlainStep
 from optmap.translate.steps.reasons import NotPlain, Why
 from optmap.translate.steps.write.boundary import conversions
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled_clips
@@ -33,7 +33,7 @@ from optmap.translate.unit import Unit, Vetoes, alone
 
 
 def rewrite_steps(
-    unit: Unit, training: Training, plans: Sequence[Plan], findings: list[Finding], vetoes: Vetoes,
+    unit: Unit, training: Training, plans: Sequence[PlainStep], findings: list[Finding], vetoes: Vetoes,
     left: Sequence[Event] = (), changed: Collection[int] = (),
 ) -> StepOutcome:  # fmt: skip
     """Return the edits of all plans, and of what the table knows of the rest of the file but for what is vetoed.
@@ -97,7 +97,7 @@ def rewrite_steps(
     return StepOutcome(findings, [*rewritten, *ready.values()], needed, gone, settled, bridged)
 
 
-def _forward_parts(plans: Sequence[Plan]) -> list[ast.AST]:
+def _forward_parts(plans: Sequence[PlainStep]) -> list[ast.AST]:
     """What the forward functions hold; the loss of a tape is only a name."""
     nodes = (node for plan in plans for node in (*plan.region, plan.value))
     return [node for node in nodes if hasattr(node, "lineno")]
@@ -112,7 +112,9 @@ def check_world(names: NameRewriter) -> None:
         raise NotPlain(Why.NOT_IN_TABLE, line=line, used=used)
 
 
-def _choose(source: Source, plan: Plan, used: UsedNames, needed: list[NewImport], facts: Facts) -> StepNames | None:
+def _choose(
+    source: Source, plan: PlainStep, used: UsedNames, needed: list[NewImport], facts: Facts
+) -> StepNames | None:
     """Choose names that the file does not use, and the spelling of value_and_grad. Raises NotPlain."""
     module = Module.of(source)
     spelling = spell_path(module, "mindspore.value_and_grad", "mindspore", plan.hoist)
@@ -129,7 +131,7 @@ def _choose(source: Source, plan: Plan, used: UsedNames, needed: list[NewImport]
     return StepNames(forward, function, gradients, loss, spelling.text, clips, total, sums)
 
 
-def _tensors(module: Module, plans: Sequence[Plan]) -> list[Variable]:
+def _tensors(module: Module, plans: Sequence[PlainStep]) -> list[Variable]:
     """The variables that hold tensors which a forward function gives back."""
     names = ((plan, name) for plan in plans for name in (*((plan.loss,) if plan.loss else ()), *plan.returned))
     found = (module.bound(name, at=plan.event.call) for plan, name in names)

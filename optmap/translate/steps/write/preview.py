@@ -13,7 +13,7 @@ from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
 from optmap.source.text import Source
 from optmap.translate.discover.trained import Chain
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import PlainStep
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.reasons import NotPlain, Why
 from optmap.translate.steps.write.clips import clipping
@@ -130,7 +130,7 @@ class _Planned(_Pieces):
         yield from self._gradients()
         yield from self._update()
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> PlainStep:
         assert self.step.plan is not None
         return self.step.plan
 

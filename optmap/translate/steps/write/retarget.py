@@ -24,7 +24,7 @@ from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.cells import LossCell
 from optmap.translate.steps.read.compiled import callee, no_longer_compiled
-from optmap.translate.steps.read.plan import Plan
+from optmap.translate.steps.read.plan import PlainStep
 from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted, computing, keep_company, model_calls
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
@@ -224,7 +224,7 @@ class _Retarget:
         given = [*call.args, *(word.value for word in call.keywords)] if isinstance(call, ast.Call) else [node]
         return not any(isinstance(value, ast.Constant) and not value.value for value in given)
 
-    def _used_elsewhere(self, plan: Plan, model: Chain) -> bool:
+    def _used_elsewhere(self, plan: PlainStep, model: Chain) -> bool:
         """Tell whether the file may call a Keras model outside the step, where it is not in training mode by itself."""
         assert plan.head is not None
         inside = {id(node) for node in inner(plan.head)} | self._applied

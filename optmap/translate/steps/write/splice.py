@@ -14,7 +14,7 @@ from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.model import Module
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
-from optmap.translate.steps.read.plan import Clip, Plan
+from optmap.translate.steps.read.plan import Clip, PlainStep
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.read.value_and_grad import GradientCall
 from optmap.translate.steps.write.cells import loss_changes, step_changes
@@ -74,7 +74,7 @@ class Splicer:
         names = {"tape": words.tape, "grads": words.gradients, "loss": words.loss, "scaled": words.scaled}
         self.changes += step_changes(Module.of(self.source), self.step, shown, {**names, "made": words.made})
 
-    def taped(self, plan: Plan, untold: Sequence[tuple[str, ...]], rest: Sequence[tuple[str, ...]]) -> None:
+    def taped(self, plan: PlainStep, untold: Sequence[tuple[str, ...]], rest: Sequence[tuple[str, ...]]) -> None:
         """A gradient tape goes away.
 
         The models that are `untold` that they are for training are in evaluation mode for the forward part; those in `rest`
@@ -98,7 +98,7 @@ class Splicer:
         self._replace(plan.backward, f"{plan.loss}.backward()")
         self._update(plan.step, "")
 
-    def stepped(self, plan: Plan) -> None:
+    def stepped(self, plan: PlainStep) -> None:
         """The forward part of a torch step goes under a gradient tape."""
         loss = plan.loss or self.words.loss
         gradient = self._gradient(self.words.gradients, loss) + f"\n{self.words.sums}" * bool(self.words.sums)
