@@ -105,6 +105,10 @@ def loss_cell(step: Step, node: ast.expr) -> LossCell:
             call = value
     if not isinstance(call, ast.Call) or form_of(module, call.func, forms) is not Form.LOSS:
         check_steady(module, node, module.statement(node))
+        for made in module.reaching(node).values:
+            if isinstance(made, ast.Call) and form_of(module, made.func, forms) is not None:
+                what = f"{ast.unparse(node)}, which holds {ast.unparse(made.func)}"
+                raise NotPlain(Why.CELL_GIVEN, line=node.lineno, given=what)
         return LossCell("*inputs", f"{ast.unparse(node)}(*inputs)", node)
     bound = bind(_LOSS, call)
     if not isinstance(bound, Bound) or comments_in(source, source.start(call), source.end(call)):

@@ -67,10 +67,11 @@ class _Boundary:
         if isinstance(found, ast.Name) and (unpacked := self._unpacked(loop, found)) is not None:
             found, anchor, where = unpacked.targets[0], unpacked, Where.AFTER
         names = list(_names(found)) if found is not None else []
-        wanted = [name for name in names if self._is_tensor(name, loop)]
+        tensors = [self._is_tensor(name, loop) for name in names]
+        wanted = [name for name, is_tensor in zip(names, tensors, strict=True) if is_tensor]
         path, _, rest = (self.target.facts.frontier.tensor or "").partition("(")
         spelling = spell_path(self.module, path, path.partition(".")[0], anchor)
-        if not wanted or spelling is None:
+        if not wanted or None in tensors or spelling is None:
             return None
         change = Insert(anchor, where, Template(self._text([item.id for item in wanted], f"{spelling.text}({rest}")))
         needed = (spelling.needs,) if spelling.needs is not None else ()
@@ -146,16 +147,21 @@ class _Boundary:
                 if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
                     yield node
 
-    def _is_tensor(self, name: ast.Name, loop: ast.For) -> bool:
-        """Tell whether the loop does with what a name holds what only tensors can do, or passes it on."""
+    def _is_tensor(self, name: ast.Name, loop: ast.For) -> bool | None:
+        """Tell whether the loop does with what a name holds what only tensors can do, or passes it on; None where it may."""
+        found: bool | None = False
         for use in self._loads(loop, name.id):
             outer = self.module.parent(use)
             outer = self.module.parent(outer) if isinstance(outer, ast.keyword | ast.Starred) else outer
             if isinstance(outer, ast.BinOp | ast.Compare | ast.Attribute):
                 return True
+            if isinstance(outer, ast.Subscript) and isinstance(outer.slice, ast.Slice | ast.Tuple):
+                return True
+            called = isinstance(outer, ast.Call)
             if isinstance(outer, ast.Call) and not (isinstance(outer.func, ast.Name) and outer.func.id in _NO_TENSORS):
                 return True
-        return False
+            found = found if called or isinstance(outer, ast.FormattedValue) else None
+        return found
 
     def feeds(self, loop: ast.For, running: Sequence[ast.For]) -> bool:
         """Tell whether a loop that runs nothing rewritten computes what loops that do read."""
