@@ -65,7 +65,7 @@ def _surroundings() -> Run:
 
 
 def _stepped(unit: Unit) -> bool:
-    return has_steps(unit.source.body, unit.tables)
+    return has_steps(unit.source, unit.tables)
 
 
 def _steps() -> Run:

@@ -209,10 +209,11 @@ def _spells_packages(words: Set[bytes], frameworks: frozenset[Framework], extra:
     return any(parts <= words for root, paths in roots if root in words for parts in paths)
 
 
-def has_steps(data: bytes, tables: MappingSet) -> bool:
+def has_steps(source: Source, tables: MappingSet) -> bool:
     """Tell whether the file may hold a training step of one of the frameworks."""
-    return any(
-        literal in data and pattern.search(data) for literal, pattern in tables.once(has_steps, lambda: _steps(tables))
+    data, patterns = source.body, tables.once(has_steps, lambda: _steps(tables))
+    return source.once(
+        has_steps, lambda: any(literal in data and pattern.search(data) for literal, pattern in patterns)
     )
 
 

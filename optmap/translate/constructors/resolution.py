@@ -50,8 +50,9 @@ class Resolution:
                 self.values[scale] = literal_value(1.0)
                 return self._served(groups)
         if isinstance(resolved, Refusal) and self._steps_may_clip():
-            for index in (self.call.index_of(name) for name in clipped(self.site)):
-                self.values[index or 0] = literal_value(None)
+            for index in map(self.call.index_of, clipped(self.site)):
+                if index is not None:
+                    self.values[index] = literal_value(None)
             return self._served(groups)
         return resolved, serving, given_up
 
@@ -74,7 +75,7 @@ class Resolution:
 
     def _steps_may_clip(self) -> bool:
         """Tell whether steps are looked at, which clip as the optimizer did or veto this."""
-        looked = self.options.rewrite_step and has_steps(self.unit.source.body, self.unit.tables)
+        looked = self.options.rewrite_step and has_steps(self.unit.source, self.unit.tables)
         return looked and self.context.vetoes.keys().isdisjoint((clipping(self.site), skipping("steps")))
 
     def _served(self, groups: Groups | None) -> Resolved:

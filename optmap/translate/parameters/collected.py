@@ -197,9 +197,13 @@ class _Slice:
             if not plain or set(words) - _PLAIN or not isinstance(flag, ast.Constant | None):
                 raise _HiddenError(call)
             trained.add(flag is None or flag.value is True)
-            if len(trained) > 1 or any(word in self.module.source.body.lower() for word in _SHARING):
+            if len(trained) > 1 or self.module.source.once(_SHARING, self._shares):
                 raise _HiddenError(call)
         return trained.pop()
+
+    def _shares(self) -> bool:
+        body = self.module.source.body.lower()
+        return any(word in body for word in _SHARING)
 
     def _variable(self, node: ast.Call, made: Sequence[ast.Call]) -> None:
         """Keep the name of a variable, or of the dictionary that holds it with others."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from optmap.mapping.frameworks import Shown
+from optmap.mapping.frameworks import Shown, fill
 from optmap.source.changes import Change, Delete, Replace
 from optmap.source.model import Module
 from optmap.source.templates import Template
@@ -29,12 +29,13 @@ def step_function(step: Retargeted, words: Shown, names: Mapping[str, str]) -> s
     names = {**names, **{name: name for name in _LOCAL if name not in used}}
     function = cell.name if isinstance(target, ast.Name) else cell.name.rpartition(".")[2]
     scale = f"{scaled} * {names['loss']}" if scaled else ""
-    beside = bool(scale) and "{scale}" in words.cell
+    beside, model = bool(scale) and "{scale}" in words.cell, ".".join(step.model)
+    update = fill(words.update, optimizer=cell.optimizer, grads=names["grads"], model=model)
     texts = {
         **names, "name": function, "given": cell.loss.given, "value": cell.loss.value, "optimizer": cell.optimizer,
-        "model": ".".join(step.model), "scale": f"{names['scaled']} = {scale}" if beside else "",
+        "model": model, "scale": f"{names['scaled']} = {scale}" if beside else "",
         "scaled": names["scaled"] if beside else f"({scale})" if scale else names["loss"],
-        "update": f"{cell.optimizer}.step()" + (f"\n{step.scheduler}.step()" if step.scheduler else ""),
+        "update": update + (f"\n{step.scheduler}.step()" if step.scheduler else ""),
     }  # fmt: skip
     text = filled(words.cell, **texts)
     return text if isinstance(target, ast.Name) else f"{text}\n\n{cell.name} = {function}"

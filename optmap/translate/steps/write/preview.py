@@ -28,7 +28,7 @@ def shown_step(source: Source, step: Retargeted, target: Framework, used: UsedNa
         raise NotPlain(Why.NOT_WRITTEN, framework=target.facts.title)
     module = Module.of(source)
     if step.cell is not None:
-        return with_imports(module, shown(module, _cells(module, step, words, used)), words, target)
+        return with_imports(module, shown(module, _cells(module, step, target, used)), words, target)
     pieces = _Called(source, step, words, used) if step.called is not None else _Planned(source, step, words, used)
     return with_imports(module, shown(module, pieces.all()), words, target)
 
@@ -97,13 +97,15 @@ class _Called(_Pieces):
         return all(isinstance(call, ast.Call) and call.func in variable.uses for call in calls if variable is not None)
 
 
-def _cells(module: Module, step: Retargeted, words: Shown, used: UsedNames) -> Iterator[Piece]:
+def _cells(module: Module, step: Retargeted, target: Framework, used: UsedNames) -> Iterator[Piece]:
     """The functions that take the place of cells, and the modes of models that were theirs."""
     from optmap.translate.steps.write.cells import loss_function, step_function
 
     assert step.cell is not None
+    words, (root, _, tape) = target.facts.steps.shown, (target.facts.steps.tape or "").partition(".")
+    made = f"{next((name for name, path in target.facts.names.items() if path == root), root)}.{tape}"
     names = {name: free(name, used, keep=True) for name in ("tape", "grads", "loss", "scaled")}
-    yield Piece([step.cell.statement], step_function(step, words, {**names, "made": "tf.GradientTape"}))
+    yield Piece([step.cell.statement], step_function(step, words, {**names, "made": made}))
     for statement, text in loss_function(step.cell.loss):
         yield Piece([statement], text)
     for node in (*step.cell.modes, *step.cell.loss.modes):
