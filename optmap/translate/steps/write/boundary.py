@@ -38,9 +38,9 @@ class Conversion(NamedTuple):
 def conversions(unit: Unit, training: Training, plans: Sequence[PlainStep], left: Sequence[Event]) -> list[Conversion]:
     """The batches of the source's data that rewritten steps and models are given, each converted where a loop gets it."""
     boundary = _Boundary(unit, training, plans, left)
-    loops = [loop for loop in training.module.nodes(ast.For) if boundary.is_over_batches(loop)]
-    running = [loop for loop in loops if boundary.runs_rewritten(loop.body)]
-    found = (boundary.conversion(loop) for loop in loops if loop in running or boundary.feeds(loop, running))
+    batches = [(loop, got) for loop in training.module.nodes(ast.For) if (got := boundary.batch(loop)) is not None]
+    running = [loop for loop, _ in batches if boundary.runs_rewritten(loop.body)]
+    found = (boundary.conversion(*one) for one in batches if one[0] in running or boundary.feeds(one[0], running))
     return [item for item in found if item is not None]
 
 
@@ -55,18 +55,18 @@ class _Boundary:
         self.models = {id(use) for use in model_uses(training)}
         self.left = {id(event.call) for event in left}
 
-    def is_over_batches(self, loop: ast.For) -> bool:
-        """Tell whether a loop surely runs over batches of the source's, which the target's tensors can be made of."""
-        converts = self.source.array and self.target.facts.frontier.tensor
-        return bool(converts) and not loop.orelse and self._batch(loop.target, loop.iter) is not None
+    def batch(self, loop: ast.For) -> ast.expr | None:
+        """What of a loop's target surely gets batches of the source's, which the target's tensors can be made of."""
+        if not self.source.array or not self.target.facts.frontier.tensor or loop.orelse:
+            return None
+        return self._batch(loop.target, loop.iter)
 
-    def conversion(self, loop: ast.For) -> Conversion | None:
+    def conversion(self, loop: ast.For, found: ast.expr) -> Conversion | None:
         """What converts the batches of a loop; None where no names are given tensors."""
-        found = self._batch(loop.target, loop.iter)
         anchor, where = loop.body[0], Where.ABOVE
         if isinstance(found, ast.Name) and (unpacked := self._unpacked(loop, found)) is not None:
             found, anchor, where = unpacked.targets[0], unpacked, Where.AFTER
-        names = list(_names(found)) if found is not None else []
+        names = list(_names(found))
         tensors = [self._is_tensor(name, loop) for name in names]
         wanted = [name for name, is_tensor in zip(names, tensors, strict=True) if is_tensor]
         path, _, rest = (self.target.facts.frontier.tensor or "").partition("(")
