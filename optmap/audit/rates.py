@@ -12,18 +12,19 @@ from typing import Any, Final, NamedTuple
 from optmap.audit.results import Difference, Kind
 from optmap.conformance.execution import values
 from optmap.conformance.pool import Session
-from optmap.conformance.scenario import Rates, ScheduleJob
-from optmap.conformance.schedule_check import PACE_OF_RUNS, RATE, compare_rates, table_calls
+from optmap.conformance.scenario import Code, Rates, ScheduleJob
+from optmap.conformance.schedule_check import AWAY, PACE_OF_RUNS, RATE, compare_rates, table_calls
 from optmap.conformance.schedule_steps import boundaries, run_length
-from optmap.conformance.schedules import ScheduleError, rates
+from optmap.conformance.schedules import ScheduleError, has_rates, rates
 from optmap.mapping.canonical import attached
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
+from optmap.mapping.vocabulary import Accepts, Parameter
 
 TOTAL_STEPS: Final = 100
 LONGEST: Final = 200
 """Steps of a run: the installed MindSpore takes some milliseconds for a step."""
-FUNCTION: Final = "lambda epoch: 0.9**epoch"
+FUNCTION: Final = Code("lambda epoch: 0.9**epoch")
 
 
 def _function(epoch: float) -> float:
@@ -56,8 +57,9 @@ def wrong_rates(schedules: MappingSet, apis: Sequence[Api], session: Session) ->
 
 def rate_trials(schedules: MappingSet, api: Api) -> Iterator[Trial]:
     """The calls of a class whose table states a formula."""
-    if api.no_rate is not None or (text := schedules.algorithms[api.algorithm].rate) is None:
+    if not has_rates(schedules, api):
         return
+    text = schedules.algorithms[api.algorithm].rate or ""
     functions = {row.name: FUNCTION for row in api.current if row.ties in (("function",), ("scale_function",))}
     required = {name: text for name, text in functions.items() if api.by_name[name].required}
     first: Mapping[str, Any] = {}
@@ -67,6 +69,8 @@ def rate_trials(schedules: MappingSet, api: Api) -> Iterator[Trial]:
     for name in functions.keys() - required.keys():
         yield _trial(schedules, api, {**first, name: FUNCTION})
     for row in api.current:
+        if first and (part := _fraction(row)) is not None:
+            yield _trial(schedules, api, {**first, row.name: part})
         if row.execution:
             given = {**first, row.name: values(row.default, ("other",))[-1]}
             yield _trial(schedules, api, first)._replace(job=_trial(schedules, api, given).job, idle=row.name)
@@ -74,11 +78,24 @@ def rate_trials(schedules: MappingSet, api: Api) -> Iterator[Trial]:
             yield _trial(schedules, api, {**first, row.name: word})._replace(word=True)
 
 
+def _fraction(row: Parameter) -> Any:
+    """A count of steps that is no whole number; None where the tables say that a class takes none, or for no count."""
+    moved: Any = AWAY.get(row.ties[0]) if row.ties else None
+    parts = moved if isinstance(moved, tuple) else (moved,)
+    if (
+        row.whole
+        or row.accepts in (Accepts.INT, Accepts.INTS)
+        or row.then
+        or not all(type(item) is int for item in parts)
+    ):
+        return None
+    return tuple(item - 0.5 for item in parts) if isinstance(moved, tuple) else moved - 0.5
+
+
 def _trial(schedules: MappingSet, api: Api, given: Mapping[str, Any]) -> Trial:
     pace = PACE_OF_RUNS if attached(api) else 1
     length = min(run_length(api, given, pace), LONGEST)
     at = boundaries(api, given, length, pace, (length // 3, length // 2))
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     called = {name: _function if value is FUNCTION else value for name, value in given.items()}
     own = RATE if attached(api) else None
     try:
@@ -86,9 +103,8 @@ def _trial(schedules: MappingSet, api: Api, given: Mapping[str, Any]) -> Trial:
         expected = tuple(found.tolist())
     except (ScheduleError, ArithmeticError, LookupError, TypeError):
         expected = None
-    return Trial(
-        api, ScheduleJob(api.name, listed, length, RATE, pace, formula=FUNCTION in given.values(), at=at), expected
-    )
+    job = ScheduleJob.of(api.name, given, length, learning_rate=RATE, steps_per_epoch=pace, at=at)
+    return Trial(api, job, expected)
 
 
 def _judged(trial: Trial, real: Rates) -> Difference | None:

@@ -18,7 +18,7 @@ from optmap.conformance.catalog import catalog
 from optmap.conformance.pool import Session
 from optmap.conformance.scenario import Failure, Job, Rates, ScheduleJob
 from optmap.conformance.schedule_check import EQUIVALENT, RATE, table_calls
-from optmap.conformance.schedules import ScheduleError, rates
+from optmap.conformance.schedules import ScheduleError, has_rates, rates
 from optmap.mapping.canonical import TOTAL, attached
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
@@ -93,7 +93,7 @@ def _optimizer_trials(tables: MappingSet, api: Api) -> Iterator[Trial]:
 def _schedule_trials(schedules: MappingSet, api: Api) -> Iterator[Trial]:
     first = next(table_calls(api, TOTAL_STEPS), None)
     for trial in () if first is None else _trials(api, first.given):
-        alone = trial.row.ties == (TOTAL,) or schedules.algorithms[api.algorithm].no_rate is not None
+        alone = trial.row.ties == (TOTAL,) or not (api.no_rate or has_rates(schedules, api))
         yield trial._replace(at=(0,) if alone else (0, 1))
 
 
@@ -117,7 +117,8 @@ def _numbers(api: Api, row: Parameter) -> list[float]:
     ends = list(_ends(row, 1 if whole else NEAR))
     numbers = [*ends, *(number for number in NUMBERS if row.interval is None or number in row.interval)]
     if whole:
-        return list(dict.fromkeys(int(number) for number in numbers if number == int(number)))
+        kind = float if row.whole and row.accepts is None else int
+        return list(dict.fromkeys(kind(number) for number in numbers if number == int(number)))
     return list(dict.fromkeys(map(float, numbers))) if row.accepts in FLOATS else numbers
 
 
@@ -153,8 +154,7 @@ def _written(row: Parameter, number: float, usual: Any) -> Iterator[Any]:
 
 
 def _job(trial: Trial) -> ScheduleJob:
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in trial.given.items()}
-    return ScheduleJob(trial.api.name, listed, 2, RATE, at=trial.at)
+    return ScheduleJob.of(trial.api.name, trial.given, 2, learning_rate=RATE, at=trial.at)
 
 
 def _lost(trial: Trial, real: Rates) -> str | None:

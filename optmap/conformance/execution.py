@@ -167,9 +167,8 @@ def _key(api: Api, given: Given) -> str:
 
 def _job(api: Api, given: Given) -> Job | list[ScheduleJob]:
     if is_schedule(api):
-        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         both = (False, True) if attached(api) else (False,)
-        return [ScheduleJob(api.name, listed, SCHEDULE_STEPS, momentum=momentum) for momentum in both]
+        return [ScheduleJob.of(api.name, given, SCHEDULE_STEPS, momentum=momentum) for momentum in both]
     random, scenario = np.random.default_rng(0), catalog()["norm-scale"]
     gradients: Gradients = {
         name: np.stack([size * random.standard_normal(value.shape) for size in SIZES])

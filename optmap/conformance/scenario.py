@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -206,6 +207,17 @@ class Failure:
 Outcome: TypeAlias = Trace | Failure
 
 
+class Code(str):
+    """An argument as Python text that optmap itself has written, such as a function. Text of a user's file is never run."""
+
+    __slots__ = ()
+
+
+def metric_of(epoch: int) -> float:
+    """A metric that schedules follow: it falls by a tenth twice, then by so little that only an absolute threshold sees it."""
+    return 100.0 - 10.0 * (epoch >= 3) - 9.0 * (epoch >= 7) - 0.005 * (epoch >= 15)
+
+
 @dataclass(frozen=True)
 class ScheduleJob:
     """A request to an engine for the learning rates of a schedule.
@@ -217,7 +229,7 @@ class ScheduleJob:
         learning_rate: the optimizer's own rate, where the schedule is attached to it.
         steps_per_epoch: steps between two calls of an attached schedule's step().
         at: the steps, counted from 0 and rising, whose rates are wanted; empty for all.
-        formula: its function is text that optmap itself has written; text of a user's file is never run.
+        code: the arguments that are `Code`.
         momentum: give the optimizer's momentum in place of the rate, for a framework whose schedules may change it.
     """
 
@@ -226,17 +238,20 @@ class ScheduleJob:
     steps: int
     learning_rate: float = 0.1
     steps_per_epoch: int = 1
-    formula: bool = False
+    code: tuple[str, ...] = ()
     momentum: bool = False
     at: tuple[int, ...] = ()
 
-    @property
-    def called(self) -> dict[str, Any]:
-        """The arguments, with functions in place of optmap's own text."""
-        if not self.formula:
-            return self.arguments
-        texts = {name: str(value) for name, value in self.arguments.items() if str(value).startswith("lambda ")}
-        return self.arguments | {name: eval(text, {"math": math}) for name, text in texts.items()}
+    @classmethod
+    def of(cls, api: str, arguments: Mapping[str, Any], steps: int, **more: Any) -> ScheduleJob:
+        """A job with lists where the arguments have tuples."""
+        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+        return cls(api, listed, steps, code=tuple(name for name in listed if isinstance(listed[name], Code)), **more)
+
+    def called(self, **names: Any) -> dict[str, Any]:
+        """The arguments, with what optmap's own code gives, in which these names may stand."""
+        made = {name: eval(str(self.arguments[name]), {"math": math, **names}) for name in self.code}
+        return self.arguments | made
 
     @property
     def wanted(self) -> tuple[int, ...]:

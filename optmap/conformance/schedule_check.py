@@ -13,9 +13,10 @@ import numpy as np
 from optmap.conformance.calls import Call
 from optmap.conformance.compare import ulps
 from optmap.conformance.engines import ENGINES
+from optmap.conformance.followed import NOTES
 from optmap.conformance.pool import Session
 from optmap.conformance.results import Divergence, Level, Mode, Pair, Refused, Result, Verdict, internal_error
-from optmap.conformance.scenario import Rates, ScheduleJob
+from optmap.conformance.scenario import Code, Rates, ScheduleJob
 from optmap.conformance.schedule_steps import run_length, steps_of
 from optmap.conformance.schedule_translated import Translated, translated
 from optmap.mapping.canonical import PACE, TOTAL, attached
@@ -48,7 +49,15 @@ AWAY: Final[Mapping[str, Any]] = {
     "learning_rate": 0.2, "decay_steps": 13, "decay_rate": 0.7, "end_learning_rate": 0.02, "power": 0.5,
     "milestones": (9, 41), "rates": (0.2, 0.15, 0.1), "max_learning_rate": 0.4, "start_factor": 0.2, "end_factor": 0.6,
     "period_factor": 2, "rate_factor": 0.8, "steps_up": 7, "steps_down": 5, PACE: 6,
+    "factor": 0.3, "patience": 2, "threshold": 0.2, "cooldown": 3, "min_learning_rate": 0.02, "least_reduction": 0.05,
 }  # fmt: skip
+WORDS: Final = {"min": "max", "rel": "abs"}
+PARTS: Final = (
+    "ConstantLR(opt, factor=0.5, total_iters=4)",
+    "ExponentialLR(opt, gamma=0.9)",
+    "StepLR(opt, step_size=5)",
+)
+"""Schedules of both frameworks that put others together."""
 
 
 class SchedulePair(NamedTuple):
@@ -62,14 +71,13 @@ class SchedulePair(NamedTuple):
     target: Api
     rate: float = RATE
     pace: int = PACE_OF_RUNS
-    formula: bool = False
     at: tuple[int, ...] = ()
     length: int = 0
 
 
 def table_calls(api: Api, steps: int, given: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Call]:
     """The schedule as `given` and otherwise at its defaults, and with each other hyperparameter away from it in turn."""
-    first = completed(api, given, steps)
+    first = completed(api, {**_parts(api), **given}, steps)
     if first is None:
         return
     yield Call(api, first)
@@ -79,11 +87,19 @@ def table_calls(api: Api, steps: int, given: Mapping[str, Any] = MappingProxyTyp
             yield Call(api, {**first, parameter.name: moved}, row=parameter.name)
 
 
+def _parts(api: Api) -> dict[str, Code]:
+    """Schedules for a class that puts others together."""
+    listed = ", ".join(f"{api.name.rpartition('.')[0]}.{part}" for part in PARTS)
+    return {api.by_tie["schedulers"].name: Code(f"[{listed}]")} if "schedulers" in api.by_tie and attached(api) else {}
+
+
 def _moved(parameter: Parameter) -> Any:
     if not parameter.ties:
         return None
     if isinstance(parameter.default, bool):
         return not parameter.default
+    if isinstance(parameter.default, str):
+        return WORDS.get(parameter.default)
     moved = AWAY.get(parameter.ties[0])
     return (*moved, 400) if parameter.then and moved else moved
 
@@ -138,11 +154,13 @@ def _pair(schedules: MappingSet, call: Call, made: Translated, length: int) -> S
     paced = attached(call.api) or attached(made.target)
     pace = f", step() called {f'after every {made.pace}' if made.pace > 1 else 'after each'}" if paced else ""
     notes = [f"{length} steps{pace}; rates compared at {len(steps)} of them"]
+    if call.api.algorithm in NOTES:
+        notes.append(NOTES[call.api.algorithm])
     if length < (whole := run_length(call.api, call.given, made.pace)):
         notes.append(f"the run stops before its end: {whole} steps would show all of the schedule")
     pair = Pair(call.api.name, made.target.name, call.given, made.arguments, call.origin, call.row, call.assumed,
                 notes=tuple(notes))  # fmt: skip
-    return SchedulePair(pair, call.api, made.target, made.learning_rate, made.pace, made.formula, steps, length)
+    return SchedulePair(pair, call.api, made.target, made.learning_rate, made.pace, steps, length)
 
 
 def _made(
@@ -190,11 +208,8 @@ def _shortened(pair: SchedulePair) -> SchedulePair:
 
 
 def _job(pair: SchedulePair, api: Api, arguments: Mapping[str, Any]) -> ScheduleJob:
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
-    return ScheduleJob(
-        api.name, listed, pair.length, pair.rate, pair.pace if attached(api) else 1,
-        pair.formula and api is pair.target, at=pair.at,
-    )  # fmt: skip
+    pace = pair.pace if attached(api) else 1
+    return ScheduleJob.of(api.name, arguments, pair.length, learning_rate=pair.rate, steps_per_epoch=pace, at=pair.at)
 
 
 def _rates(sessions: Mapping[str, Session], engine: str, job: ScheduleJob) -> Rates:

@@ -11,7 +11,7 @@ from optmap.conformance.filecalls import FileCalls, file_schedules
 from optmap.conformance.results import Refused
 from optmap.conformance.schedule_check import LEADS, SchedulePair, completed, pairs, sample, table_calls
 from optmap.conformance.schedule_steps import LONGEST, factors_of
-from optmap.conformance.schedules import ScheduleError, rates
+from optmap.conformance.schedules import ScheduleError, has_rates, rates
 from optmap.conformance.select import CheckError, Direction, Wishes, find_apis
 from optmap.mapping.canonical import attached
 from optmap.mapping.load import load_schedules
@@ -75,10 +75,10 @@ def _table_calls(schedules: MappingSet, wishes: Wishes, direction: Direction) ->
     refused: list[Refused] = []
     for api in apis:
         given = {name: value for name, value in wishes.settings.items() if wishes.schedules and name in api.by_name}
-        if completed(api, given, wishes.steps) is None or schedules.algorithms[api.algorithm].no_rate is not None:
+        if not has_rates(schedules, api) or not (made := list(table_calls(api, wishes.steps, given))):
             refused.append(Refused(api.name, target, {}, "", (NO_RATES,), untested=True))
         else:
-            calls += table_calls(api, wishes.steps, given)
+            calls += made
     return calls, refused
 
 
@@ -98,7 +98,7 @@ def _file_calls(
             given = completed(call.api, call.given, wishes.steps)
             leads = {row.name for row in call.api.current if row.ties in LEADS}
             assumed = tuple(item for item in call.assumed if item.name not in leads)
-            if given is None or schedules.algorithms[call.api.algorithm].no_rate is not None:
+            if given is None or not has_rates(schedules, call.api):
                 found.refused.append(
                     Refused(call.api.name, target, call.given, call.origin, (NO_RATES,), untested=True)
                 )

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from optmap.conformance.scenario import Code
 from optmap.diagnostics import Severity
 from optmap.mapping.canonical import PACE, attached
 from optmap.mapping.framework import Framework
@@ -27,16 +28,12 @@ _EVERY_EPOCH: Final = "for epoch in epochs:\n    for x in loader:\n        opt.s
 
 
 class Translated(NamedTuple):
-    """The call of the target. The optimizer's own rate and the pace of step() hold for whichever side is attached.
-
-    `formula` tells that an argument is the text of a function.
-    """
+    """The call of the target. The optimizer's own rate and the pace of step() hold for whichever side is attached."""
 
     target: Api
     arguments: dict[str, Any]
     learning_rate: float
     pace: int
-    formula: bool
 
 
 def translated(
@@ -52,7 +49,8 @@ def translated(
         known = {**quantities, PACE: every} if attached(source) else quantities
         options = Options(target, frozenset({source.framework}), params="weights", quantities=tuple(known.items()))
         result = translate_bytes(_program(tables, source, given, rate, every).encode(), tables, options)
-        found = _read(schedules, result, target, rate, every)
+        code = {name for name, value in given.items() if isinstance(value, Code)}
+        found = _read(schedules, result, target, rate, every, code)
         if found is not None:
             return found
         errors = (item.message for item in result.diagnostics if item.code.severity is Severity.ERROR)
@@ -80,11 +78,18 @@ def _program(tables: MappingSet, source: Api, given: Mapping[str, Any], rate: fl
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, Code):
+        return value
     return f"[{', '.join(map(_written, value))}]" if isinstance(value, list | tuple) else write_literal(value)
 
 
-def _read(schedules: MappingSet, result: FileResult, target: Framework, rate: float, pace: int) -> Translated | None:
-    """The schedule of the target in a translated program, and the rate of an optimizer that it is attached to."""
+def _read(
+    schedules: MappingSet, result: FileResult, target: Framework, rate: float, pace: int, code: set[str]
+) -> Translated | None:
+    """The schedule of the target in a translated program, and the rate of an optimizer that it is attached to.
+
+    `code` are the arguments that were code.
+    """
     module = Module.of(read_source(result.output))
     calls = module.nodes(ast.Call)
     made = ((schedules.api_at(path), call) for call in calls for path in module.paths(call.func) if path is not None)
@@ -93,8 +98,22 @@ def _read(schedules: MappingSet, result: FileResult, target: Framework, rate: fl
         return None
     arguments = {name: node for name, node in _arguments(written, api) if name != OPTIMIZER}
     values = {name: read_value(node).literal for name, node in arguments.items()}
-    functions = {name: ast.unparse(node) for name, node in arguments.items() if isinstance(node, ast.Lambda)}
-    return Translated(api, {**values, **functions}, _first(calls, rate), pace, bool(functions))
+    texts = {
+        name: Code(_text(node, module))
+        for name, node in arguments.items()
+        if isinstance(node, ast.Lambda) or name in code
+    }
+    return Translated(api, {**values, **texts}, _first(calls, rate), pace)
+
+
+def _text(node: ast.expr, module: Module) -> str:
+    """A function as it is written, or a list of calls with the full paths of what is called."""
+    if not isinstance(node, ast.List):
+        return ast.unparse(node)
+    calls = [item for item in node.elts if isinstance(item, ast.Call)]
+    paths = {ast.unparse(call.func): min(filter(None, module.paths(call.func))) for call in calls}
+    shown = (ast.unparse(call).replace(name := ast.unparse(call.func), paths[name], 1) for call in calls)
+    return f"[{', '.join(shown)}]"
 
 
 def _first(calls: Iterable[ast.Call], rate: float) -> float:

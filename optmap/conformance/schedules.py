@@ -8,11 +8,13 @@ multiply the last rate instead of the first, so that errors add up).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from optmap.conformance.followed import NOTES, Asked, in_turn, on_plateau
 from optmap.mapping.canonical import PACE, Canonical, Context
 from optmap.mapping.formula import ARITHMETIC, Formula, Op
 from optmap.mapping.model import MappingSet
@@ -55,13 +57,21 @@ def rates(
         steps_per_epoch: steps of the optimizer between two calls of an attached schedule's step().
         at: steps, counted from 0, to which the answer is limited.
 
-    Raises ScheduleError for a schedule that has no formula, such as one that looks at a metric.
+    A schedule that follows a metric is given `metric_of` the epoch. Raises ScheduleError for a schedule that has no rates.
     """
     given = [Given(api.by_name[name], _value(value), index) for index, (name, value) in enumerate(arguments.items())]
     known = {PACE: literal_value(steps_per_epoch)}
     if learning_rate is not None:
         known["learning_rate"] = literal_value(learning_rate)
     call = Canonical(tables, api, given, Context(known))
+    if api.algorithm in NOTES:
+        taken = np.asarray(at or range(steps), np.int64) // steps_per_epoch
+        asked = Asked(call, arguments, learning_rate or 0.0, int(taken[-1]))
+        epochs = (
+            on_plateau(asked) if "schedulers" not in call.parameters else in_turn(asked, partial(_part, tables, asked))
+        )
+        chosen: Array = np.asarray(epochs, np.float64)[taken]
+        return chosen
     try:
         formula = rate_formula(call)
     except RateError as error:
@@ -72,6 +82,17 @@ def rates(
         if LAST in formula.missing():
             return evaluation.chained(formula, call.value("learning_rate").number, steps_per_epoch)
         return np.asarray(np.broadcast_to(evaluation.of(formula), wanted.shape), dtype=np.float64)
+
+
+def _part(tables: MappingSet, whole: Asked, name: str, arguments: Mapping[str, Any], epochs: int) -> Sequence[float]:
+    """The rates of a schedule that is part of another, after each call of step()."""
+    found: list[float] = rates(tables, tables.apis[name], arguments, epochs, learning_rate=whole.rate).tolist()
+    return found
+
+
+def has_rates(tables: MappingSet, api: Api) -> bool:
+    """Whether the rates of a schedule can be computed."""
+    return api.no_rate is None and (tables.algorithms[api.algorithm].rate is not None or api.algorithm in NOTES)
 
 
 def _value(value: Any) -> Value:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from optmap.conformance.scenario import ScheduleJob
+from optmap.conformance.scenario import Code, ScheduleJob
 from optmap.conformance.schedules import ScheduleError, rates
 from optmap.mapping.canonical import attached
 from optmap.mapping.load import load_schedules
@@ -46,7 +46,9 @@ def real(api: str, arguments: dict[str, Any], steps: int = STEPS, lr: float = 0.
     key = f"{api} {arguments} {steps} {lr} {pace}"  # a function is written with its address, and lives as long as the tests
     if key not in _FOLLOWED:
         engine = importlib.import_module(f"optmap.conformance.engines.{module}")
-        _FOLLOWED[key] = np.array(engine.rates(ScheduleJob(api, arguments, steps, lr, pace)))
+        _FOLLOWED[key] = np.array(
+            engine.rates(ScheduleJob.of(api, arguments, steps, learning_rate=lr, steps_per_epoch=pace))
+        )
         _FOLLOWED[key].setflags(write=False)
     return _FOLLOWED[key]
 
@@ -188,34 +190,36 @@ def test_torch_and_mindspore_agree(name: str, arguments: dict[str, Any]) -> None
 
 
 def test_a_formula_that_is_not_there_is_said() -> None:
-    with pytest.raises(ScheduleError, match="ReduceLROnPlateau"):
-        ours(T + "ReduceLROnPlateau", {})
+    with pytest.raises(ScheduleError, match="ChainedScheduler"):
+        ours(T + "ChainedScheduler", {})
     with pytest.raises(ScheduleError, match="noise"):
         ours(V + "noisy_linear_cosine_decay", {"learning_rate": 0.1, "decay_steps": 10})
 
 
-METRICS: Final = [1.0, 0.9, 0.9, 0.9, 0.9, 0.95, 0.8, 0.8, 0.79999, 0.8, 0.8, 0.8, 0.8, 0.7, 0.8, 0.8, 0.8, 0.8]
+PLATEAUS: Final[list[dict[str, Any]]] = [
+    {}, {"factor": 0.5, "patience": 2}, {"mode": "max", "patience": 1, "cooldown": 2}, {"threshold": 0.2, "cooldown": 1},
+    {"threshold_mode": "abs", "threshold": 9.5, "patience": 1}, {"patience": 0, "min_lr": 0.01, "eps": 1e-3},
+    {"mode": "max", "threshold_mode": "abs", "patience": 4},
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"factor": 0.5, "patience": 2}, {"mode": "max", "patience": 1, "cooldown": 2},
-    {"threshold_mode": "abs", "threshold": 0.05, "patience": 1}, {"patience": 0, "min_lr": 0.01, "eps": 1e-3},
-])  # fmt: skip
-def test_torch_and_mindspore_agree_on_a_plateau(options: dict[str, Any]) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    pytest.importorskip("mindspore", reason="mindspore is not installed")
-    import mindspore
-    import mindspore.experimental.optim as experimental
+@pytest.mark.parametrize("options", PLATEAUS)
+@pytest.mark.parametrize("module", [T, M])
+def test_the_rates_after_a_metric_are_the_frameworks(module: str, options: dict[str, Any]) -> None:
+    name = f"{module}ReduceLROnPlateau"
+    theirs = real(name, options, pace=3)
+    assert np.abs(ours(name, options, pace=3) - theirs).max() <= tolerance(name) * theirs.max()
 
-    left = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    right = experimental.SGD([mindspore.Parameter(mindspore.Tensor(np.zeros(1, np.float32)), name="w")], lr=0.1)
-    first = torch.optim.lr_scheduler.ReduceLROnPlateau(left, **options)
-    second = experimental.lr_scheduler.ReduceLROnPlateau(right, **options)
-    for metric in METRICS:
-        first.step(metric)
-        second.step(mindspore.Tensor(metric))
-        rate = float(right.param_groups[0]["lr"].value().asnumpy())
-        assert rate == pytest.approx(left.param_groups[0]["lr"], rel=SINGLE)
+
+@pytest.mark.parametrize("module", [T, M])
+def test_the_rates_of_a_sequence_are_the_frameworks(module: str) -> None:
+    parts = (f"{module}ConstantLR(opt, factor=0.5, total_iters=3), {module}ExponentialLR(opt, gamma=0.9), "
+             f"{module}StepLR(opt, step_size=4)")  # fmt: skip
+    arguments = {"schedulers": Code(f"[{parts}]"), "milestones": [5, 12]}
+    name = f"{module}SequentialLR"
+    theirs = real(name, arguments, pace=2)
+    assert len(set(theirs.tolist())) > 10
+    assert np.abs(ours(name, arguments, pace=2) - theirs).max() <= tolerance(name) * theirs.max()
 
 
 def _sequence(module: Any, optimizer: Any, kind: str) -> Any:

@@ -57,14 +57,19 @@ def same_rates(sessions: Mapping[str, Any], before: Any, after: Any) -> bool:
     """Whether what becomes of a schedule is another call with the very same rates."""
     if not (isinstance(before, SchedulePair) and isinstance(after, SchedulePair)):
         return False
-    jobs = [ScheduleJob(pair.target.name, _listed(pair.pair.arguments), pair.length, pair.rate, pair.pace, at=pair.at)
-            for pair in (before, after)]  # fmt: skip
+    jobs = [
+        ScheduleJob.of(
+            pair.target.name,
+            pair.pair.arguments,
+            pair.length,
+            learning_rate=pair.rate,
+            steps_per_epoch=pair.pace,
+            at=pair.at,
+        )
+        for pair in (before, after)
+    ]
     one, other = sessions[before.target.framework].rates(jobs)
     return before.target.name == after.target.name and not one.failure and bool(one.values == other.values)
-
-
-def _listed(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
 
 def lost(before: Any, after: Any) -> bool:
@@ -81,5 +86,5 @@ def lost(before: Any, after: Any) -> bool:
 def brief(item: Any) -> str:
     """What a user gets, as text."""
     if isinstance(item, SchedulePair):
-        return f"{item.pair.target}{dict(item.pair.arguments)} {item.rate} {item.pace} {item.formula}"
+        return f"{item.pair.target}{dict(item.pair.arguments)} {item.rate} {item.pace}"
     return repr(item)

@@ -20,7 +20,7 @@ import numpy as np
 from optmap.conformance.engines import each
 from optmap.conformance.engines.mindspore_state import get, put
 from optmap.conformance.engines.recorder import record
-from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
+from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace, metric_of
 
 with suppress(RuntimeError):  # it can be called once in a process
     mindspore.device_context.cpu.op_tuning.threads_num(1)
@@ -51,12 +51,13 @@ def _attached(job: ScheduleJob, name: str) -> list[float]:
     experimental = importlib.import_module("mindspore.experimental.optim")
     weight = mindspore.Parameter(mindspore.Tensor(np.zeros(1, np.float32)), name="w")
     optimizer = experimental.SGD([weight], lr=job.learning_rate)
-    schedule = getattr(experimental.lr_scheduler, name)(optimizer, **job.called)
+    schedule = getattr(experimental.lr_scheduler, name)(optimizer, **job.called(mindspore=mindspore, opt=optimizer))
+    follows = isinstance(schedule, experimental.lr_scheduler.ReduceLROnPlateau)
     found, epochs = [], 0
     for step in job.wanted:
         while epochs < step // job.steps_per_epoch:
             epochs += 1
-            schedule.step()
+            schedule.step(*([mindspore.Tensor(metric_of(epochs))] if follows else []))
         found.append(float(optimizer.param_groups[0]["lr"].value().asnumpy()))
     return found
 

@@ -12,7 +12,7 @@ import torch
 from optmap.conformance.engines import each
 from optmap.conformance.engines.recorder import record
 from optmap.conformance.engines.torch_state import get, put
-from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace
+from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace, metric_of
 
 torch.set_num_threads(1)
 
@@ -33,13 +33,16 @@ def rates(job: ScheduleJob) -> list[float]:
         warnings.simplefilter("ignore")
         momentum = 0.5 if job.momentum else 0.0
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=job.learning_rate, momentum=momentum)
-        schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(optimizer, **job.called)
+        schedule = getattr(torch.optim.lr_scheduler, job.api.rpartition(".")[2])(
+            optimizer, **job.called(torch=torch, opt=optimizer)
+        )
+        follows = isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau)
         optimizer.step()
         found, epochs = [], 0
         for step in job.wanted:
             while epochs < step // job.steps_per_epoch:
                 epochs += 1
-                schedule.step()
+                schedule.step(*([metric_of(epochs)] if follows else []))
             found.append(float(optimizer.param_groups[0]["momentum" if job.momentum else "lr"]))
     return found
 
