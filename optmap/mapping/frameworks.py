@@ -83,6 +83,7 @@ class Parameters(Record, title="parameters"):
     left_out: str = key("what is said of a class that takes no parameters", default="the class takes none")
     left_out_some: str = key("the same where they may be some of a model's", default="the class takes none")
     shown_by: str | None = key("what to do so that a file shows what an optimizer trains", default=None)
+    kept_by: tuple[str, ...] = key("paths of what is given an optimizer and only keeps it", default=())
 
 
 class Variables(Record, title="variables"):

@@ -242,8 +242,8 @@ class Module:
     def in_force(self, variable: Variable, at: ast.AST) -> Sequence[Binding]:
         """The bindings that may have given a variable the value it has at a place.
 
-        The last one before the place that is sure to run, and what may run behind it; all of them where the order is not
-        known, as in a function that reads a global. Empty only where the variable has none.
+        The last one before the place that is sure to run, and what may run behind it. In a function that reads a global, which
+        runs at any time from its definition on, those in force there and all later ones. Empty only where the variable has none.
         """
         return self._order.in_force(variable, at)
 
@@ -302,13 +302,31 @@ class Module:
         """What each parameter of a function of the file gets from a call that runs it; a method's first from Python."""
         return self._reach.functions.arguments(call, function)
 
-    def callers(self, function: ast.AST) -> tuple[ast.Call, ...] | None:
+    def callers(self, function: ast.AST, through: Collection[str] = ()) -> tuple[ast.Call, ...] | None:
         """Every call of a function, of `__init__` every construction; None where it may be called in other ways as well.
 
         It may where it is decorated, async, bound again, or mentioned without being called; a method also where the class
         has bases that are not seen, or where an object that is asked for an attribute of that name may be of the class.
+        With `through`, paths of decorators that hand each call on as it is, a function by that name may have these, and be
+        bound again later.
         """
-        return self._reach.functions.callers(function)
+        found = self._reach.functions.callers(function)
+        return found if found is not None or not through else self._named_calls(function, frozenset(through))
+
+    def _named_calls(self, function: ast.AST, through: frozenset[str]) -> tuple[ast.Call, ...] | None:
+        decorators: Sequence[ast.expr] = getattr(function, "decorator_list", ())
+        named = (self.paths(item.func if isinstance(item, ast.Call) else item) for item in decorators)
+        variable = self.variable(function) if isinstance(function, ast.FunctionDef) else None
+        if variable is None or isinstance(variable.scope, ast.ClassDef) or not all(p and p <= through for p in named):
+            return None
+        own = next(item for item in variable.bindings if item.target is function)
+        found: list[ast.Call] = []
+        for use in self.uses_of(variable, own):
+            call = self.parent(use)
+            if not isinstance(call, ast.Call) or call.func is not use or list(self.in_force(variable, use)) != [own]:
+                return None
+            found.append(call)
+        return tuple(found) or None
 
     def passed(self, parameter: ast.arg) -> Passed:
         """What the calls of a function pass for a parameter, as far as they are seen."""

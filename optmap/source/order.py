@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -34,12 +34,13 @@ class Event(NamedTuple):
 
 
 class _History(NamedTuple):
-    """The events of one variable, those that may happen at any time among them, those at the start, and where each is.
+    """The events of one variable in the order of the text, those at any time among them, those at the start, and where each is.
 
     `inside` has the events below a statement, `marks` the places in a block (by id of the list) where there are any;
     `certain` says of a statement whether it is sure to bind or delete the variable.
     """
 
+    events: list[Event]
     anytime: list[Event]
     first: list[Event]
     inside: dict[int, list[Event]]
@@ -57,6 +58,7 @@ class Order:
         self._places: dict[int, tuple[list[ast.stmt], int]] = {}
         self._histories: dict[Variable, _History] = {}
         self._uses: dict[Variable, dict[int, list[ast.expr]]] = {}
+        self._later: dict[tuple[Variable, int], Sequence[Binding]] = {}
 
     def statement(self, node: ast.AST) -> ast.stmt | None:
         """The innermost statement that a node belongs to, itself if it is one; None for the module."""
@@ -89,15 +91,45 @@ class Order:
 
     def in_force(self, variable: Variable, at: ast.AST) -> Sequence[Binding]:
         """The bindings that may have given a variable the value that is read at a place; all where nothing tells."""
-        if len(variable.bindings) < 2 or not self._in_order(variable, at):
+        if len(variable.bindings) < 2 or len(variable.chain) > 1:
             return variable.bindings
+        if not isinstance(variable.scope, (ast.Module, ast.ClassDef, Function)):
+            return variable.bindings
+        place = self._place(variable, at)
+        if place is at:
+            return self._found(variable, at, ())
+        if (
+            not isinstance(place, ast.stmt)
+            or isinstance(variable.scope, ast.ClassDef)
+            or len(variable.bindings) > _MANY
+        ):
+            return variable.bindings
+        key = (variable, id(place))
+        if key not in self._later:
+            self._later[key] = self._found(variable, place, self._from(variable, place))
+        return self._later[key]
+
+    def _found(self, variable: Variable, at: ast.AST, later: Iterable[Event]) -> Sequence[Binding]:
+        """The bindings that are in force at a place, and those of later events."""
         history = self._history(variable)
         before = list(islice(self._before(variable, history, at), _MANY + 1))
         if len(before) > _MANY:
             return variable.bindings
-        found = {id(event.node): event for event in (*before, *history.anytime)}
+        found = {id(event.node): event for event in (*before, *later, *history.anytime)}
         bindings = [event.binding for event in found.values() if event.binding is not None]
-        return sorted(bindings, key=lambda item: position(item.target)) or variable.bindings
+        if len(bindings) in (0, len(variable.bindings)):
+            return variable.bindings
+        return sorted(bindings, key=lambda item: position(item.target))
+
+    def _from(self, variable: Variable, definition: ast.stmt) -> Iterator[Event]:
+        """The events at a definition, behind it, and in the loops around it: what it defines may run after any of them."""
+        start: ast.AST = definition
+        at = self.around(definition)
+        while isinstance(at, ast.stmt) and at is not variable.scope:
+            start = at if isinstance(at, (ast.For, ast.AsyncFor, ast.While)) else start
+            at = self.around(at)
+        first = position(start)
+        yield from (item for item in self._history(variable).events if position(item.node) >= first)
 
     def uses(self, variable: Variable, binding: Binding) -> Sequence[ast.expr]:
         """The places that may read what a binding gave the variable."""
@@ -110,22 +142,22 @@ class Order:
                     found.setdefault(item, []).append(use)
         return [*found.get(id(binding.target), ()), *found.get(_ANY, ())]
 
-    def _in_order(self, variable: Variable, at: ast.AST) -> bool:
-        """Tell whether a place runs in order with the statements of the variable's scope."""
-        if len(variable.chain) > 1 or not isinstance(variable.scope, (ast.Module, ast.ClassDef, Function)):
-            return False
-        scope = self.symbols.scope(at)
+    def _place(self, variable: Variable, at: ast.AST) -> ast.AST | None:
+        """The place itself where it runs in order with the statements of the variable's scope, else what defines it there."""
+        scope, in_order = self.symbols.scope(at), True
+        place: ast.AST | None = at
         while scope is not variable.owner:
             at_once = isinstance(scope.node, (ast.ListComp, ast.SetComp, ast.DictComp))
-            if scope.parent is None or not (at_once or scope.kind in (ScopeKind.CLASS, ScopeKind.TYPES)):
-                return False
-            scope = scope.parent
-        return True
+            in_order = in_order and (at_once or scope.kind in (ScopeKind.CLASS, ScopeKind.TYPES))
+            if scope.parent is None:
+                return None
+            place, scope = scope.node, scope.parent
+        return at if in_order else self.statement(place) if place is not None else None
 
     def _history(self, variable: Variable) -> _History:
         found = self._histories.get(variable)
         if found is None:
-            found = self._histories[variable] = _History([], [], {}, {}, {})
+            found = self._histories[variable] = _History([], [], [], {}, {}, {})
             known = {id(item.target): item for item in variable.bindings}
             for node in sorted(variable.owner.binders[variable.chain[0]], key=position):
                 deletes = isinstance(getattr(node, "ctx", None), ast.Del)
@@ -139,10 +171,12 @@ class Order:
         statement = self.statement(node)
         if isinstance(node, ast.arg) or statement is None:
             history.first.append(Event(node, binding, variable.scope, True))
+            history.events.append(history.first[-1])
             return
         parent = self.index.parents[id(node)]
         walrus = isinstance(parent, ast.NamedExpr)
         event = Event(node, binding, statement, not walrus)
+        history.events.append(event)
         late = walrus and any(isinstance(item, ast.GeneratorExp) for item in self._within(node, statement))
         if late or self.symbols.scope(statement) is not variable.owner:
             history.anytime.append(event)

@@ -190,9 +190,16 @@ ORDER = [
     ("from mine import SGD\ntry:\n  from torch.optim import SGD\nfinally:\n  pass\nSGD()", SGD),
     ("from mine import SGD\ntry:\n  pass\nfinally:\n  from torch.optim import SGD\nSGD()", SGD),
     ("def f(SGD):\n  from torch.optim import SGD\n  SGD()", SGD),
+    # what a function reads is bound before its definition, or later
+    ("from mine import SGD\nfrom torch.optim import SGD\ndef f():\n  SGD()", SGD),
+    ("from mine import SGD\nfrom torch.optim import SGD\nf = lambda: SGD()", SGD),
+    ("from mine import SGD\nfrom torch.optim import SGD\nclass A:\n  def f(self):\n    return [SGD() for x in self]", SGD),
+    ("from mine import SGD\nfor x in y:\n  from torch.optim import SGD\n  def f():\n    SGD()", SGD),
     # the order is not known
-    ("from torch.optim import SGD\nfrom mine import SGD\ndef f():\n  SGD()", {*SGD, "mine.SGD"}),
-    ("from torch.optim import SGD\nfrom mine import SGD\nf = lambda: SGD()", {*SGD, "mine.SGD"}),
+    ("from torch.optim import SGD\ndef f():\n  SGD()\nfrom mine import SGD", {*SGD, "mine.SGD"}),
+    ("for x in y:\n  from mine import SGD\n  from torch.optim import SGD\n  def f():\n    SGD()", {*SGD, "mine.SGD"}),
+    ("from torch.optim import SGD\nwhile (lambda: SGD())():\n  from mine import SGD", {*SGD, "mine.SGD"}),
+    ("from mine import SGD\nfrom torch.optim import SGD\ndef f():\n  SGD()\ndef g():\n  global SGD\n  SGD = 1", {*SGD, None}),
     ("from torch.optim import SGD\nf = (SGD() for x in y)\nfrom mine import SGD", {*SGD, "mine.SGD"}),
     ("from torch.optim import SGD\nif x:\n  from mine import SGD\nSGD()", {*SGD, "mine.SGD"}),
     ("from torch.optim import SGD\nwhile x:\n  SGD()\n  from mine import SGD", {*SGD, "mine.SGD"}),

@@ -150,11 +150,13 @@ class _Flow:
 
 
 def _run_by(module: Module, call: ast.Call) -> ast.FunctionDef | None:
-    """The function of the file that a call runs; of a class its `__init__`."""
+    """The function of the file that a call runs, whatever decorates it; of a class its `__init__`."""
     function = module.function(call)
     if function is None and isinstance(call.func, ast.Name):
-        owner = module.definition(call.func)
-        return module.method(owner, "__init__") if isinstance(owner, ast.ClassDef) else None
+        found = module.definition(call.func)
+        if isinstance(found, ast.ClassDef):
+            return module.method(found, "__init__")
+        return found if isinstance(found, ast.FunctionDef) else None
     return function
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from optmap.mapping.framework import Framework
 from optmap.source.bindings import position
@@ -13,8 +13,9 @@ from optmap.source.syntax import chain_of
 from optmap.source.text import Source
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
+from optmap.translate.parameters.handed import grows_after, outside, when_run
 from optmap.translate.parameters.training import target_of, trained_by, training_calls, user_of
-from optmap.translate.parameters.variables import Kind, changed, holding, outside, text_of
+from optmap.translate.parameters.variables import Kind, changed, holding, text_of
 from optmap.values import NamedTuple
 
 
@@ -32,6 +33,7 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
     """Return the text of the target's parameters argument for a constructor that has none, or why it is unknown."""
     module, call = Module.of(source), site.node
     texts: dict[str, None] = {}
+    through = site.api.framework.facts.steps.compiles
     for user, optimizer in training_calls(module, call):
         parts = trained_by(module, user, optimizer, site)
         if not isinstance(parts, Sequence) or not parts:
@@ -39,14 +41,17 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
             if isinstance(parts, ast.Call) and chain_of(parts.func) is not None:
                 where, text = source.line_name(parts.lineno), ast.unparse(parts.func)
                 return Failure(f"{text} on {where} may hold parameters that have no name here")
-            return _UNKNOWN if optimizer is call else Failure(f"which model it trains on {where} cannot be told")
-        named = [(part, outside(module, part.node, call)) for part in parts]
+            if optimizer is not call:
+                return Failure(f"which model it trains on {where} cannot be told")
+            compiles = getattr(user.func, "attr", "") == "compile"
+            return _UNKNOWN if compiles or not _takes(module, user, call, site) else _taken(source, user)
+        named = [(part, outside(module, part.node, call, through)) for part in parts]
         for part, node in named:
             if node is None:
                 return Failure(f"{part.text} is not visible where the optimizer is constructed")
             held, each = holding(node), part.kind is Kind.EACH
             far = optimizer is not call or site.api.module.collects
-            failure = _unusable(module, call, held, part._replace(node=node).text) if far else None
+            failure = _unusable(module, call, held, part._replace(node=node).text, through) if far else None
             failure = failure or (_changing(module, held, part.text) if each or held is not node else None)
             if failure is not None:
                 return failure
@@ -55,34 +60,37 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
         told = [part._replace(node=node) for part, node in named if node is not None]
         texts[text_of(told, target.facts.parameters)] = None
     if not texts:
-        return _unseen(source, call)
+        return _unseen(source, site)
     if len(texts) > 1:
         return Failure(f"the file trains several models with it ({', '.join(texts)})")
     return next(iter(texts))
 
 
-def _unseen(source: Source, call: ast.Call) -> Failure:
+def _unseen(source: Source, site: CallSite) -> Failure:
     """Why no step of the optimizer is seen: what takes it decides what it trains."""
-    module = Module.of(source)
-    if target_of(module, call) is None:
-        return Failure("the optimizer is not bound to a name in this file")
+    module, call = Module.of(source), site.node
     for place, _ in places_of(module, [call]).values():
         user = user_of(module, place)
-        if (
-            user is not None
-            and place is not call
-            and module.parent(place) is not user.func
-            and _is_foreign(module, user)
-        ):
-            where = source.line_name(user.lineno)
-            return Failure(f"{ast.unparse(user.func)} takes it on {where}, and decides what it trains")
-    return _UNKNOWN
+        if user is not None and _takes(module, user, place, site):
+            return _taken(source, user)
+    return (
+        _UNKNOWN
+        if target_of(module, call) is not None
+        else Failure("the optimizer is not bound to a name in this file")
+    )
 
 
-def _is_foreign(module: Module, call: ast.Call) -> bool:
-    """Tell whether a call is one of a function or class of another file, rather than a builtin."""
-    name = call.func.id if isinstance(call.func, ast.Name) else ""
-    return module.definition(call.func) is None and not module.is_builtin(name, call.func)
+def _taken(source: Source, user: ast.Call) -> Failure:
+    """Say that code of another file takes the optimizer."""
+    return Failure(f"{ast.unparse(user.func)} takes it on {source.line_name(user.lineno)}, and decides what it trains")
+
+
+def _takes(module: Module, user: ast.Call, place: ast.expr, site: CallSite) -> bool:
+    """Tell whether a call gives the optimizer to a function or class of another file, and not to what only keeps it."""
+    name = user.func.id if isinstance(user.func, ast.Name) else ""
+    keeps = module.paths(user.func) & set(site.api.framework.facts.parameters.kept_by)
+    own = module.definition(user.func) is not None or module.function(user) is not None
+    return module.parent(place) is not user.func and not (keeps or own or module.is_builtin(name, user.func))
 
 
 def _changing(module: Module, node: ast.expr, shown: str) -> Failure | None:
@@ -92,7 +100,7 @@ def _changing(module: Module, node: ast.expr, shown: str) -> Failure | None:
     return None if place is None else Failure(f"{shown} is changed on line {place.lineno}")
 
 
-def _unusable(module: Module, call: ast.Call, model: ast.expr, shown: str) -> Failure | None:
+def _unusable(module: Module, call: ast.Call, model: ast.expr, shown: str, through: Collection[str]) -> Failure | None:
     """Say why a model cannot be named at the constructor; None where it can."""
     root = root_of(model)
     if root is None:
@@ -108,7 +116,7 @@ def _unusable(module: Module, call: ast.Call, model: ast.expr, shown: str) -> Fa
         return Failure(f"{shown} is created after the optimizer", "construct the optimizer after the model")
     if len(here.bindings) == 1:
         return None
-    before, now = module.in_force(here, call), module.in_force(here, model)
+    before, now = module.in_force(here, call), when_run(module, here, model, through)
     if list(before) != list(now) or any(position(item.target) > position(call) for item in now):
         return Failure(f"{shown} is bound again after the optimizer is constructed", "use another name")
     return None
@@ -120,7 +128,8 @@ def _unusable_attribute(module: Module, call: ast.Call, model: ast.expr, shown: 
     while isinstance(attribute, ast.Attribute) and isinstance(attribute.value, ast.Attribute):
         attribute = attribute.value
     if not isinstance(attribute, ast.Attribute):
-        return None
+        late = grows_after(module, call)
+        return Failure(f"{shown} may get more parameters on line {late.lineno}") if late is not None else None
     shown = ".".join(shown.split(".")[:2])
     method, owner, variable = module.function_of(call), module.class_of(call), module.variable(attribute)
     if method is None or owner is None:

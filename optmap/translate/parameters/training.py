@@ -28,18 +28,33 @@ def models_in_use(module: Module, site: CallSite) -> list[ast.expr]:
 def training_calls(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:
     """The calls that train with the optimizer, each with how it stands there: constructed in place, or by its name."""
     user = user_of(module, call)
-    if user is not None:
+    if (
+        user is not None
+        and module.function(user) is None
+        and not isinstance(module.definition(user.func), ast.ClassDef)
+    ):
         yield user, call
         return
     target = target_of(module, call)
     references = list(_references(module, target)) if target is not None else []
     seen = set(map(id, references))
-    passed = [place for place, _ in places_of(module, [call]).values() if id(place) not in seen] if references else []
+    places = places_of(module, [call]).values() if references or user is not None else ()
+    passed = [place for place, _ in places if id(place) not in seen]
     for reference in (*references, *passed):
         user = user_of(module, reference)
         called = getattr(user.func, "attr", "") if user is not None else ""
-        if user is not None and called in (("compile",) if user.func is not module.parent(reference) else _STEPS):
+        steps = user is not None and user.func is module.parent(reference)
+        if (
+            user is not None
+            and called in (_STEPS if steps else ("compile",))
+            and (steps or not _is_of_file(module, user))
+        ):
             yield user, reference
+
+
+def _is_of_file(module: Module, call: ast.Call) -> bool:
+    """Tell whether a call runs a function or a method of the file, or makes an object of one of its classes."""
+    return module.function(call) is not None or module.definition(call.func) is not None
 
 
 def user_of(module: Module, node: ast.expr) -> ast.Call | None:

@@ -97,42 +97,12 @@ def changed(module: Module, variable: Variable) -> ast.expr | None:
     for use in variable.uses:
         outer = module.parent(use)
         stored = isinstance(outer, ast.Subscript) and not isinstance(outer.ctx, ast.Load)
-        if stored or (isinstance(outer, ast.Attribute) and outer.attr in _CHANGING):
+        if stored or (isinstance(outer, ast.Attribute) and outer.attr in CHANGING):
             return use
     return None
 
 
-def outside(module: Module, node: ast.expr, optimizer: ast.Call) -> ast.expr | None:
-    """What a function of the file is given as a parameter by the one call that also gives it the optimizer.
-
-    The expression itself where it is no parameter; None where that cannot be told.
-    """
-    for _ in range(_DEEP):
-        variable = module.variable(node) if isinstance(node, ast.Name) else None
-        bindings = module.in_force(variable, node) if variable is not None else ()
-        if not any(item.how is How.PARAMETER for item in bindings) or not isinstance(node, ast.Name):
-            return node
-        function = variable.scope if variable is not None else None
-        if function is module.function_of(optimizer):
-            return node
-        callers = module.callers(function) if isinstance(function, ast.FunctionDef) and len(bindings) == 1 else None
-        if callers is None or not isinstance(function, ast.FunctionDef):
-            return None
-        taken = [module.arguments(call, function).given for call in callers]
-        giving = [given for given in taken if any(_holds(module, item.value, optimizer) for item in given.values())]
-        values = [given[node.id].value for given in giving if node.id in given]
-        if len(values) != 1 or len(giving) != 1 or chain_of(values[0]) is None:
-            return None
-        node = values[0]
-    return None
-
-
-_DEEP: Final = 10
-_CHANGING: Final = ("append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "popitem")
-
-
-def _holds(module: Module, node: object, optimizer: ast.Call) -> bool:
-    return isinstance(node, ast.expr) and any(value is optimizer for value in module.reaching(node).values)
+CHANGING: Final = ("append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "popitem")
 
 
 def text_of(parts: Sequence[Part], names: Parameters) -> str:
