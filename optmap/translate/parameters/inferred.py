@@ -15,7 +15,7 @@ from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.handed import grows_after, outside, when_run
 from optmap.translate.parameters.training import target_of, trained_by, training_calls, user_of
-from optmap.translate.parameters.variables import Kind, changed, holding, text_of
+from optmap.translate.parameters.variables import Kind, Part, changed, holding, parts_of, text_of
 from optmap.values import NamedTuple
 
 
@@ -45,11 +45,11 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
                 return Failure(f"which model it trains on {where} cannot be told")
             compiles = getattr(user.func, "attr", "") == "compile"
             return _UNKNOWN if compiles or not _takes(module, user, call, site) else _taken(source, user)
-        named = [(part, outside(module, part.node, call, through)) for part in parts]
+        named = [item for part in parts for item in _outside(module, part, site)]
         for part, node in named:
             if node is None:
                 return Failure(f"{part.text} is not visible where the optimizer is constructed")
-            held, each = holding(node), part.kind is Kind.EACH
+            held, each = holding(node), part.kind in (Kind.EACH, Kind.LIST)
             far = optimizer is not call or site.api.module.collects
             failure = _unusable(module, call, held, part._replace(node=node).text, through) if far else None
             failure = failure or (_changing(module, held, part.text) if each or held is not node else None)
@@ -64,6 +64,16 @@ def infer_parameters(source: Source, site: CallSite, target: Framework) -> str |
     if len(texts) > 1:
         return Failure(f"the file trains several models with it ({', '.join(texts)})")
     return next(iter(texts))
+
+
+def _outside(module: Module, part: Part, site: CallSite) -> list[tuple[Part, ast.expr | None]]:
+    """What a part is where the optimizer is constructed; of a list that a function is given, its own parts."""
+    facts = site.api.framework.facts
+    node = outside(module, part.node, site.node, facts.steps.compiles)
+    if part.kind is not Kind.LIST or node is part.node or node is None:
+        return [(part, node)]
+    inner = parts_of(module, node, (facts.parameters.trainable, *facts.parameters.also))
+    return [item for each in inner for item in _outside(module, each, site)] or [(part, None)]
 
 
 def _unseen(source: Source, site: CallSite) -> Failure:
@@ -94,8 +104,10 @@ def _takes(module: Module, user: ast.Call, place: ast.expr, site: CallSite) -> b
 
 
 def _changing(module: Module, node: ast.expr, shown: str) -> Failure | None:
-    """Say that a dictionary of variables does not always hold the same ones."""
+    """Say that a list or dictionary of variables does not always hold the same ones."""
     variable = module.variable(node)
+    if isinstance(node, ast.Attribute) and variable is not None and len(variable.bindings) > 1:
+        return Failure(f"{shown} is bound more than once")
     place = changed(module, variable) if variable is not None else node
     return None if place is None else Failure(f"{shown} is changed on line {place.lineno}")
 

@@ -119,8 +119,11 @@ def trained_by(module: Module, call: ast.Call, optimizer: ast.expr, site: CallSi
             module
         )  # one that takes several
         return [Part(call.func.value, Kind.MODEL)] if usual and chain_of(call.func.value) is not None else []
-    pairs = applied(module, call)
-    variables = _argument(call, 2 if collects else 1, "var_list") if method == "minimize" else None
+    pairs, place = applied(module, call), 2 if collects else 1
+    computed = _computed(module, call) if method == "apply_gradients" and pairs is None else None
+    if computed is not None:
+        call, method, place = computed, "minimize", 1
+    variables = _argument(call, place, "var_list") if method == "minimize" else None
     if collects and variables is None:
         from optmap.translate.parameters.collected import collected, differentiated
 
@@ -150,6 +153,21 @@ def applied(module: Module, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
     ):
         return None
     return pairs.args[0], pairs.args[1]
+
+
+def _computed(module: Module, call: ast.Call) -> ast.Call | None:
+    """The `compute_gradients(loss, variables)` of the same optimizer whose pairs are applied as they are."""
+    pairs = _argument(call, 0, "grads_and_vars")
+    reached = module.reaching(pairs) if pairs is not None else None
+    made = reached.values[0] if reached is not None and reached.complete and len(reached.values) == 1 else None
+    if (
+        not isinstance(made, ast.Call)
+        or not isinstance(made.func, ast.Attribute)
+        or made.func.attr != "compute_gradients"
+    ):
+        return None
+    own = chain_of(made.func.value)
+    return made if own is not None and own == chain_of(call.func.value) else None  # type: ignore[attr-defined]
 
 
 def _is_called(module: Module, node: ast.expr | None, name: str) -> bool:

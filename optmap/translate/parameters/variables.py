@@ -1,4 +1,4 @@
-"""What a step of a TensorFlow optimizer trains: models, single variables, or the values of a dictionary of them."""
+"""What a step of a TensorFlow optimizer trains: models, single variables, lists of them, or the values of a dictionary."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ class Kind(Enum):
 
     MODEL = auto()
     SINGLE = auto()
+    LIST = auto()
     EACH = auto()
 
 
 class Part(NamedTuple):
-    """A part of what is trained: the model, the variable, or the dictionary whose values are variables."""
+    """A part of what is trained: the model, the variable, the list, or the dictionary whose values are variables."""
 
     node: ast.expr
     kind: Kind
@@ -52,11 +53,23 @@ def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence
             found.append(Part(values, Kind.EACH))
         elif isinstance(module.parent(item), ast.List | ast.Tuple) and chain_of(holding(item)) is not None:
             found.append(Part(item, Kind.SINGLE))
-        elif isinstance(item, ast.Name | ast.Attribute) and (value := _only_value(module, item)) is not None:
-            stack.append(value)
+        elif isinstance(item, ast.Name | ast.Attribute) and module.variable(item) is not None:
+            value = _only_value(module, item)
+            if value is None or _is_opaque(module, value):
+                found.append(Part(item, Kind.LIST))
+            else:
+                stack.append(value)
         else:
             break
     return []
+
+
+def _is_opaque(module: Module, value: ast.expr) -> bool:
+    """Tell whether a value is a list made in a way that is not looked into: by another function, or by a comprehension."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and module.is_builtin(value.func.id, value):
+        return False
+    made = isinstance(value, ast.Call) and _values(value) is None
+    return made or isinstance(value, ast.ListComp)
 
 
 def _inside(module: Module, node: ast.expr) -> list[ast.expr] | None:
@@ -111,7 +124,7 @@ def text_of(parts: Sequence[Part], names: Parameters) -> str:
     written = [
         f"{text}.values()" if part.kind is Kind.EACH else text for text, part in zip(written, parts, strict=True)
     ]
-    if len(parts) == 1 and parts[0].kind is Kind.MODEL:
+    if len(parts) == 1 and parts[0].kind in (Kind.MODEL, Kind.LIST):
         return written[0]
     if not names.one_pass and all(part.kind is Kind.MODEL for part in parts):
         return " + ".join(written)
