@@ -202,6 +202,7 @@ SOURCE_CONTEXT: Final = _code("OM412", "context-of-the-source", _W)
 GIVEN_AWAY: Final = _code("OM413", "optimizer-given-away", _W)
 PARAMS_UNBOUND: Final = _code("OM414", "params-not-bound", _W)
 COMPILED: Final = _code("OM415", "no-longer-compiled", _W, _DIFFERS)
+FREEZES_NOTHING: Final = _code("OM416", "freezes-nothing", _W)
 
 # 44x: configuration files
 BROKEN_CONFIGURATION: Final = _code("OM440", "broken-configuration", _E)

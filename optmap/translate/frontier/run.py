@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from optmap.source.model import Module
 from optmap.translate.findings import Finding
 from optmap.translate.frontier.contexts import context_findings
+from optmap.translate.frontier.frozen import frozen_layers
 from optmap.translate.frontier.given import given_away
 from optmap.translate.frontier.listing import Item
 from optmap.translate.frontier.origins import Origins
@@ -46,6 +47,8 @@ def _findings(unit: Unit, outcome: Outcome, origins: Origins, unknown: Sequence[
     yield from remaining(unit, outcome, origins, unknown)
     yield from context_findings(unit, outcome, origins)
     yield from given_away(unit, outcome, origins)
+    for source in dict.fromkeys(item.site.api.framework for item in outcome.optimizers):
+        yield from frozen_layers(origins.module, source, unit.options.target)
     if unit.options.params is not None:
         from optmap.translate.frontier.params import unbound_params
 
