@@ -20,6 +20,7 @@ from optmap.commands.common import (
     settings,
     tables,
 )
+from optmap.commands.progress import Progress
 from optmap.conformance.api import check
 from optmap.conformance.baseline import compared, known
 from optmap.conformance.baseline import text as text_of
@@ -27,14 +28,15 @@ from optmap.conformance.results import FailOn, Report
 from optmap.conformance.select import CheckError, read_setting
 from optmap.files import FoundFile, find_files
 from optmap.report import CHECK_FORMATS
-from optmap.report.check_text import show
-from optmap.report.text import Progress
+from optmap.report.check_text import draws, show
 from optmap.shown import shown_lines
 from optmap.translate.write import WriteError, write_new
 
 PASSED: Final = 0
 NOT_AS_EXPECTED: Final = 1
 NOTHING_RAN: Final = 2
+USUAL: Final = 0.06
+"""Seconds that a comparison takes on an ordinary machine."""
 
 
 @reports_usage_errors
@@ -45,7 +47,7 @@ def run(request: Request) -> int:
     page = _page(request.report)
     old = None if request.write_baseline else request.baseline
     before = read_baseline(Path(old), known) if old is not None else None
-    progress = Progress()
+    progress = Progress("comparisons", USUAL)
     try:
         found = _check(request, progress)
     except CheckError as error:
@@ -59,11 +61,10 @@ def run(request: Request) -> int:
         found = compared(found, before)
     if page is not None:
         _write(page, _report(found))
-    text = CHECK_FORMATS[request.format](found)
     if request.format == "text":
-        show(shown_lines(text))
+        show(found)
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(CHECK_FORMATS[request.format](found))
     sys.stdout.flush()
     return _exit_code(found)
 
@@ -90,8 +91,9 @@ def _check(request: Request, progress: Progress) -> Report:
         fail_on=request.fail_on,
         time_limit=request.time_limit,
         tables=tables(request.mappings, configured),
-        courses=request.report is not None,
-        progress=lambda done, total: progress.step(done, total, "comparisons done"),
+        courses=request.report is not None or (request.format == "text" and draws() and not request.everything),
+        progress=progress.step,
+        doing=progress.at,
     )
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from optmap.cli.translate import Request
 from optmap.commands.common import BASELINE, UsageError
+from optmap.commands.progress import Progress
 from optmap.config import Settings
 from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.report import REPORTS
 from optmap.report.left import count, show_file
-from optmap.report.text import Progress, notebook_diff, show_statistics, show_summary, unified_diff
+from optmap.report.text import notebook_diff, show_statistics, show_summary, unified_diff
 from optmap.shown import shown
 from optmap.translate.files import TranslatedFile
 from optmap.translate.results import FileResult
@@ -53,7 +54,7 @@ class OutcomeHandler:
 
     def run(self, outcomes: Iterable[TranslatedFile]) -> int:
         """Handle every file, then what is said of all of them. Returns the exit code."""
-        progress = Progress()
+        progress = Progress("files read")
         for number, outcome in enumerate(outcomes, 1):
             self._handle(outcome, progress)
             progress.step(number)

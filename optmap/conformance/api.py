@@ -56,6 +56,7 @@ def check(
     fail_on: FailOn | str = FailOn.WORSE,
     courses: bool = False,
     time_limit: float | None = None,
+    doing: Callable[[str, str], None] | None = None,
 ) -> Report:
     """Run optimizers and their translations side by side, and judge the difference.
 
@@ -74,13 +75,15 @@ def check(
         require: engines that must be usable ("torch", "tensorflow", "mindspore", "mindspore-real").
         interpreters: Python interpreters by engine, for frameworks that are installed in other environments.
         tables: mapping tables; optmap's own by default.
-        progress: called with the numbers of finished and of all trials (a call in one scenario); from several threads.
+        progress: called with the numbers of finished and of all comparisons (a call in one scenario, a schedule, an argument
+            that affects execution alone); from several threads.
         schedules: learning-rate schedules, such as "StepLR", whose rates are compared, by default until well past their
             end; `paths` and `everything` add theirs.
         fail_on: "worse": a verdict other than AS_EXPECTED fails the check; "divergent": so does every run that was measured
             as DIVERGENT, even where the tables predict it.
         time_limit: seconds for the whole check; what is not run by then is NOT_RUN.
         courses: let each result hold how the two runs move from step to step.
+        doing: called with the name of an engine, and with what it is given next; from several threads.
 
     Returns:
         A Report, whose results hold the divergence, the expected level with its causes, and the verdict. A framework that
@@ -113,8 +116,9 @@ def check(
     flipped += (
         schedule_flips(load_schedules(tables.extra), (pair.source for pair in rated)) if flipped and rated else []
     )
+    counter = _counter(progress, doing, len(found) + len(rated) + len(flipped))
     results, versions, failures = _run(
-        found, rated, flipped, engines, options, require, _counter(progress, len(found)), time_limit_of(time_limit)
+        found, rated, flipped, engines, options, require, counter, time_limit_of(time_limit)
     )
     if scenarios is None:
         results = find_better(results)
@@ -143,13 +147,16 @@ def _run(
             name: stack.enter_context(closing(_session(name, interpreter, limit)))
             for name, interpreter in engines.items()
         }
+        progress(0, ", ".join(engines), "starts")
         for name in require:
             _version(name, sessions[name], versions, failures)
             if name in failures:
                 raise CheckError(f"the required engine {name} cannot be used: {failures[name]}")
         results = run_trials(trials, sessions, options, progress)
-        results += run_pairs(rated, sessions)
+        results += run_pairs(rated, sessions, progress)
+        progress(0, "", "arguments that affect execution alone")
         results += run_flips(flipped, sessions)
+        progress(len(flipped), "", "")
         for name, session in sessions.items():
             _version(name, session, versions, failures)
     return results, {name: versions[name] for name in ENGINES if name in versions}, failures
@@ -174,16 +181,20 @@ def _engines(needed: set[str], require: Iterable[str], interpreters: Mapping[str
     return {name: given.get(name) for name in ENGINES if name in names}
 
 
-def _counter(progress: Callable[[int, int], None] | None, total: int) -> Progress:
-    """A counter that adds up the finished trials and reports the sum to `progress`."""
+def _counter(
+    progress: Callable[[int, int], None] | None, doing: Callable[[str, str], None] | None, total: int
+) -> Progress:
+    """A counter that adds up what is done and reports the sum to `progress`, and what is going on to `doing`."""
     done = 0
     lock = Lock()
 
-    def count(more: int) -> None:
+    def count(more: int, engine: str, what: str) -> None:
         nonlocal done
         with lock:
             done += more
-            if progress is not None:
+            if doing is not None and what:
+                doing(engine, what)
+            if progress is not None and (more or not done):
                 progress(done, total)
 
     return count

@@ -6,10 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from optmap.conformance.engines import ENGINES, all_rates, load_engine
-from optmap.conformance.scenario import WIRED, Job, Outcome, Rates, ScheduleJob
+from optmap.conformance.scenario import WIRED, Job, Outcome, Rates, ScheduleJob, Trace
 from optmap.processes import Worker, WorkerError
 
 START_LIMIT: Final = 120.0
@@ -77,9 +78,13 @@ class Session:
         """Run the jobs in order."""
         with self._lock:
             self._hello()
+            begun = time.monotonic()
             if self._worker is None:
-                return [self._run_here(job) for job in jobs]
-            return self._answers(self._worker, jobs, rates=False) if jobs else []
+                found = [self._run_here(job) for job in jobs]
+            else:
+                found = self._answers(self._worker, jobs, rates=False) if jobs else []
+            share = (time.monotonic() - begun) / max(len(jobs), 1)
+            return [replace(item, seconds=share) if isinstance(item, Trace) else item for item in found]
 
     def _run_here(self, job: Job) -> Outcome:
         self._left(0.0)

@@ -187,6 +187,7 @@ class Result:
         course: how the runs move, where that was asked for.
         known: it does not pass, and did not when the baseline was written.
         regressed: it is worse than in the baseline.
+        seconds: that the target took; where many runs are made at once, its share.
     """
 
     pair: Pair
@@ -207,6 +208,7 @@ class Result:
     remainder: Divergence | None = None
     known: bool = False
     regressed: bool = False
+    seconds: float = 0.0
 
     @property
     def passes(self) -> bool:

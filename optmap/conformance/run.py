@@ -24,7 +24,8 @@ NOISE_DTYPE: Final = "float64"
 SHRUNK: Final = (1e-2, 1e-4, 1e-6)
 """Factors on the loss, tried in turn where weights explode, as those of SGD do with a large learning rate."""
 
-Progress: TypeAlias = Callable[[int], None]
+Progress: TypeAlias = Callable[[int, str, str], None]
+"""Called with how many more comparisons are done, the engine that works next, and on what."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ class RunOptions:
 
 
 def run_trials(
-    trials: Sequence[Trial], sessions: Mapping[str, Session], options: RunOptions, progress: Progress = lambda _: None
+    trials: Sequence[Trial], sessions: Mapping[str, Session], options: RunOptions, progress: Progress = lambda *_: None
 ) -> list[Result]:
     """Run all trials, the source frameworks side by side, and return the results in the order of the trials.
 
-    `progress` is called with the number of further trials that are done, from several threads.
+    `progress` is called from several threads.
     """
     shares = list(sources_of([trial for trial in trials if not trial.pair.not_run]).values())
     with ThreadPoolExecutor(max(len(shares), 1)) as pool:
@@ -84,18 +85,21 @@ def _share(
     for trial in trials:
         batches.setdefault(trial.plan.source.name, []).append(trial)
     for batch in batches.values():
-        found |= _Batch(batch, sessions, options).results()
-        progress(len(batch))
+        found |= _Batch(batch, sessions, options, progress).results()
+        progress(len(batch), "", "")
     return found
 
 
 class _Batch:
     """The trials of one source class, run with as few requests to the workers as possible."""
 
-    def __init__(self, trials: Sequence[Trial], sessions: Mapping[str, Session], options: RunOptions) -> None:
+    def __init__(
+        self, trials: Sequence[Trial], sessions: Mapping[str, Session], options: RunOptions, progress: Progress
+    ) -> None:
         self.trials = trials
         self.sessions = sessions
         self.options = options
+        self.progress = progress
         self.sources: dict[tuple[int, str, str], Outcome] = {}
         self.explainer = Explainer()
         self.found: dict[int, list[Result]] = {id(trial): [] for trial in trials}
@@ -160,6 +164,7 @@ class _Batch:
                     jobs[self._key(trial, dtype)] = self._job(trial, trial.plan.source, dtype, replayed)
         if jobs:
             framework = trials[0].plan.source.framework
+            self.progress(0, framework, trials[0].plan.source.name)
             self.sources |= zip(jobs, _ask(self.sessions, framework, jobs.values()), strict=True)
 
     def _job(self, trial: Trial, api: Api, dtype: str, gradients: Gradients | None) -> Job | Failure:
@@ -196,6 +201,9 @@ class _Batch:
                 if self._free(trial):
                     asked.append((trial, dtype, Mode.FREE))
                     jobs.append(self._job(trial, trial.plan.target, dtype, None))
+        names = list(dict.fromkeys(trial.plan.target.name for trial in trials))
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self.progress(0, engine, f"{trials[0].plan.source.name} -> {names[0]}{more}")
         for (trial, dtype, mode), outcome in zip(asked, _ask(self.sessions, engine, jobs), strict=True):
             unmade = _unmade(trial, engine, dtype, mode, self.options)
             try:
@@ -211,6 +219,7 @@ class _Batch:
         made = replace(unmade, expected=expected.level, causes=expected.causes, scale=scale)
         if isinstance(outcome, Failure):
             return replace(made, reason=outcome.reason)
+        made = replace(made, seconds=outcome.seconds)
         source = self.sources[self._key(trial, dtype)]
         assert isinstance(source, Trace)
         start = trial.scenario.start

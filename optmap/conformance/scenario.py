@@ -189,12 +189,14 @@ class Trace:
         gradients: the gradients that the optimizer was given.
         parameters: by name, (steps, *shape) in the run's dtype, after each step.
         state: what the class stored where the job asks for it, by canonical name and parameter.
+        seconds: its share of the time that the engine took for all runs of the request.
     """
 
     loss: Array
     gradients: Gradients
     parameters: dict[str, Array]
     state: dict[str, dict[str, Any]] | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

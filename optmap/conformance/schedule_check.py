@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -173,11 +174,17 @@ def _made(
     return translated(tables, schedules, call.api, call.given, target, RATE, PACE_OF_RUNS, known)
 
 
-def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session]) -> list[Result]:
+def run_pairs(
+    found: Sequence[SchedulePair],
+    sessions: Mapping[str, Session],
+    progress: Callable[[int, str, str], None] = lambda *_: None,
+) -> list[Result]:
     """Run both sides of every pair in the engines that are there, and judge them."""
     results: list[Result] = []
     for whole in found:
         own = whole.target.framework
+        progress(1, own, f"{whole.source.name} -> {whole.target.name}")
+        begun = time.monotonic()
         for engine in (name for name in (own, f"{own}-real") if name in sessions):
             pair = _shortened(whole) if engine != own and attached(whole.target) else whole
             result = Result(
@@ -195,7 +202,8 @@ def run_pairs(found: Sequence[SchedulePair], sessions: Mapping[str, Session]) ->
             try:
                 source = _rates(sessions, pair.source.framework, _job(pair, pair.source, pair.pair.hyperparameters))
                 target = _rates(sessions, engine, _job(pair, pair.target, pair.pair.arguments))
-                results.append(_judged(result, source, target, pair.at))
+                timed = replace(result, seconds=time.monotonic() - begun)
+                results.append(_judged(timed, source, target, pair.at))
             except Exception as error:
                 results.append(replace(result, reason=internal_error(error)))
     return results

@@ -24,7 +24,7 @@ def render(report: Report) -> str:
     left_out = {"failure": 0, "error": sum(item.fails for item in report.refused)}
     left_out["skipped"] = len(report.refused) - left_out["error"]
     more = {"tests": len(report.refused), **{TOTALS[kind]: count for kind, count in left_out.items()}}
-    totals = {key: str(int(value) + more[key]) for key, value in totals.items()}
+    totals = {key: str(int(totals[key]) + more[key]) if key in more else value for key, value in totals.items()}
     root = ElementTree.Element("testsuites", {"name": "optmap check", **totals})
     for name, cases in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_totals([result for _, result in cases])})
@@ -34,11 +34,13 @@ def render(report: Report) -> str:
             _case(suite, name, own, result, report)
     if report.refused:
         suite = ElementTree.SubElement(
-            root, "testsuite", {"name": NOT_COMPARED, **{key: str(more[key]) for key in totals}}
+            root, "testsuite", {"name": NOT_COMPARED, **{key: str(count) for key, count in more.items()}, "time": "0"}
         )
         for number, item in enumerate(report.refused, 1):
             title = f"{item.origin} {item.source} to {item.target}".strip()
-            case = ElementTree.SubElement(suite, "testcase", classname=NOT_COMPARED, name=f"{title} [{number}]")
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=NOT_COMPARED, name=f"{title} [{number}]", time="0"
+            )
             kind = "error" if item.fails else "skipped"
             node = ElementTree.SubElement(case, kind, message=refused_text(item))
             if item.fails:
@@ -49,7 +51,15 @@ def render(report: Report) -> str:
 
 def _totals(results: list[Result]) -> dict[str, str]:
     kinds = list(map(_kind, results))
-    return {"tests": str(len(results)), **{total: str(kinds.count(kind)) for kind, total in TOTALS.items()}}
+    counts = {"tests": len(results), **{total: kinds.count(kind) for kind, total in TOTALS.items()}}
+    return {
+        **{name: str(count) for name, count in counts.items()},
+        "time": _seconds(sum(item.seconds for item in results)),
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}"
 
 
 def _kind(result: Result) -> str:
@@ -62,7 +72,7 @@ def _kind(result: Result) -> str:
 def _case(suite: ElementTree.Element, name: str, own: str, result: Result, report: Report) -> None:
     where = f"{result.pair.origin}: " if result.pair.origin else ""
     title = f"{where}{source_text(result.pair)} in {result.scenario}, {result.dtype}, {result.engine} [{own}]"
-    case = ElementTree.SubElement(suite, "testcase", classname=name, name=title)
+    case = ElementTree.SubElement(suite, "testcase", classname=name, name=title, time=_seconds(result.seconds))
     if result.pair.assumed:
         properties = ElementTree.SubElement(case, "properties")
         for item in result.pair.assumed:

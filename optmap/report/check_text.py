@@ -1,6 +1,6 @@
-"""The text report of `check`, 80 columns wide: the answer, its cause, what to do, and a small table for each pair.
+"""The text report of `check`, 80 columns wide: a line for each pair; then, where there are few, a block for each.
 
-Where there are many pairs, each pair of classes gets one line.
+A block has the answer, its cause, what to do, and a small table.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from optmap.conformance.results import Level, Mode, Report, Result, Verdict
+from optmap.conformance.results import Level, Mode, Report, Result
 from optmap.report.check_failures import command, failure, rerun
+from optmap.report.check_lines import pair_lines
 from optmap.report.check_summary import (
     Summary,
     answer,
@@ -29,6 +30,8 @@ from optmap.report.check_summary import (
     units,
     verdict_words,
 )
+from optmap.report.terminal import coloured
+from optmap.shown import shown_lines
 
 WIDTH: Final = 80
 MAX_BLOCKS: Final = 12
@@ -38,10 +41,13 @@ FEW: Final = 3
 MAX_FAILURES: Final = 20
 """At most this many failures are listed where there are many pairs."""
 STYLES: Final = {
-    r"\b(WORSE|BETTER|DIVERGED|NOT_RUN|FAILED|DIVERGENT, rejected)\b": "bold red",
-    r"\bDIVERGENT(, as expected|, explained)?\b(?!, rejected)": "yellow",
-    r"\b(IDENTICAL|EQUIVALENT|CLOSE|AS_EXPECTED|passed)\b": "green",
+    r"\b(IDENTICAL|EQUIVALENT)\b": "cyan",
+    r"\bCLOSE\b": "blue",
+    r"\bDIVERGENT\b": "magenta",
+    r"\b(AS_EXPECTED|passed|known|as expected)\b": "green",
+    r"\b(WORSE|BETTER|DIVERGED|NOT_RUN|FAILED|rejected|worse than the baseline)\b": "bold red",
 }
+"""Levels are cool, verdicts green or red: no colour stands for both."""
 _LABEL: Final = 9
 _COLUMNS: Final = (9, 11, 10, 9, 6)
 _WORDS: Final = {
@@ -53,13 +59,16 @@ _WORDS: Final = {
 """What the rows and columns of a table mean."""
 
 
-def render(report: Report) -> str:
-    """The report as lines, with a final newline."""
+def render(report: Report, *, drawn: bool = False) -> str:
+    """The report as lines, with a final newline; `drawn` adds the course of the drift to the lines of pairs."""
     listed = summaries(report)
     few = len(listed) <= MAX_BLOCKS
-    lines = list(_wrapped(headline(report)))
+    pairs = pair_lines(listed, few=few, drawn=drawn)  # with bars they are as wide as the terminal
+    lines = list(pairs) if drawn else [line for pair in pairs for line in _wrapped(pair, "", "    ")]
     lines += [""] if listed else []
-    lines += [line for summary in listed for line in _block(summary, report)] if few else list(_many(listed, report))
+    if len(listed) != 1:
+        lines += [*_wrapped(headline(report)), ""] if listed else _wrapped(headline(report))
+    lines += [line for summary in listed for line in _block(summary, report)] if few else list(_failed(listed, report))
     for item in report.refused:
         lines += _wrapped(f"{item.origin}: {refused_text(item)}" if item.origin else refused_text(item))
     lines += [""] if report.refused else []
@@ -71,18 +80,24 @@ def render(report: Report) -> str:
     return "\n".join([*lines, *_wrapped(outcome(report))]) + "\n"
 
 
-def show(text: str) -> None:
-    """Print the report; with colours on a terminal, where DIVERGENT is never green."""
-    if not sys.stdout.isatty():
+def draws() -> bool:
+    """Whether standard output is a terminal that can show bars."""
+    return sys.stdout.isatty() and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def show(report: Report) -> None:
+    """Print the report; in colours where they are wanted."""
+    text = shown_lines(render(report, drawn=draws()))
+    if not coloured(sys.stdout):
         sys.stdout.write(text)
         return
     from rich.console import Console
     from rich.text import Text
 
-    shown = Text(text)
+    styled = Text(text)
     for words, style in STYLES.items():
-        shown.highlight_regex(words, style)
-    Console(highlight=False).print(shown, soft_wrap=True, end="")
+        styled.highlight_regex(words, style)
+    Console(file=sys.stdout, highlight=False, force_terminal=True).print(styled, soft_wrap=True, end="")
 
 
 def _wrapped(text: str, first: str = "", rest: str = "  ") -> list[str]:
@@ -183,21 +198,9 @@ def _line(cells: Sequence[str]) -> list[str]:
     return _wrapped(cells[-1], head, " " * len(head)) if cells[-1] else [head.rstrip()]
 
 
-def _many(listed: list[Summary], report: Report) -> Iterator[str]:
-    """One line per pair of classes, then the failures."""
-    pairs: dict[tuple[str, str], list[Summary]] = {}
-    for summary in listed:
-        pairs.setdefault((summary.pair.source, summary.pair.target), []).append(summary)
-    for (source, target), group in pairs.items():
-        levels = [summary.level for summary in group if summary.level is not None]
-        worst = max(levels, key=lambda level: level.rank, default=None)
-        failed = sum(bool(summary.failed) for summary in group)
-        passed = f"{Level.DIVERGENT}, as expected" if worst is Level.DIVERGENT else Verdict.AS_EXPECTED
-        verdict = f"{failed} not as expected" if failed else "not run here" if group[0].pair.not_run else passed
-        calls = f"{len(group)} call{'s' * (len(group) != 1)}"
-        yield from _wrapped(f"{source} -> {target}: {calls}, worst {worst or 'NOT_RUN'}: {verdict}", "", "    ")
+def _failed(listed: list[Summary], report: Report) -> Iterator[str]:
+    """What does not pass of many pairs, a few lines each."""
     failures = [result for summary in listed for result in summary.failed]
-    yield ""
     for result in failures[:MAX_FAILURES]:
         text = f"{source_text(result.pair)} -> {call_text(result.pair.target, result.pair.arguments)}"
         yield from _wrapped(f"{verdict_words(result)}: {text}")

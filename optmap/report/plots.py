@@ -109,15 +109,18 @@ def _level(height: float) -> str:
 
 
 def _path(values: Sequence[float], steps: int, up: Scale) -> str:
-    """A line through the values; of many, the largest of each few, so that no peak is lost."""
+    """A line through the values; of many, the largest of each few."""
     size = math.ceil(len(values) / POINTS)
-    points = [
-        (_along(start + 1, steps), up(max(values[start : start + size], key=_height)))
-        for start in range(0, len(values), size)
-    ]
+    points = [(_along(size * place + 1, steps), up(value)) for place, value in enumerate(largest(values, POINTS))]
     if size > 1:
         points.append((_along(len(values), steps), up(values[-1])))
     return "M" + "L".join(f"{across} {height}" for across, height in points)
+
+
+def largest(values: Sequence[float], most: int) -> list[float]:
+    """At most so many values; of more, the largest of each few, so that no peak is lost."""
+    size = math.ceil(len(values) / most)
+    return [max(values[start : start + size], key=_height) for start in range(0, len(values), size or 1)]
 
 
 def _height(value: float) -> float:

@@ -1,11 +1,9 @@
-"""What `translate` prints beside the files' own findings: progress, diffs, totals."""
+"""What `translate` prints beside the files' own findings: diffs and totals."""
 
 from __future__ import annotations
 
-import math
 import re
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -19,40 +17,6 @@ from optmap.translate.results import CellChange, FileResult
 
 _DIFF: Final = {"+": "green", "-": "red", "@": "cyan"}
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # a line as patch and git define it
-
-
-class Progress:
-    """A progress line on stderr; shown only on a terminal, and only for work that takes more than a second."""
-
-    def __init__(self) -> None:
-        self.started = self.shown = time.monotonic()
-        self.visible = False
-
-    def step(self, done: int, total: int | None = None, what: str = "files read") -> None:
-        """Update the line, at most five times a second."""
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self.started > 1.0 and now - self.shown > 0.2:
-            self.shown, self.visible = now, True
-            of = "" if total is None else f" of {total}"
-            left = (
-                ""
-                if total is None or not done
-                else f", about {_duration((now - self.started) / done * (total - done))} left"
-            )
-            sys.stderr.write(f"\r\x1b[K{done}{of} {what}{left}")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Remove the line; call this before anything else is printed, and at the end."""
-        if self.visible:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self.visible = False
-
-
-def _duration(seconds: float) -> str:
-    """A time for people: 5 s, 2 min."""
-    return f"{math.ceil(seconds)} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
 
 
 def show_summary(results: Sequence[FileResult], mode: str) -> None:
