@@ -66,8 +66,8 @@ def render(report: Report, *, drawn: bool = False) -> str:
     pairs = pair_lines(listed, few=few, drawn=drawn)  # with bars they are as wide as the terminal
     lines = list(pairs) if drawn else [line for pair in pairs for line in _wrapped(pair, "", "    ")]
     lines += [""] if listed else []
-    if len(listed) != 1:
-        lines += [*_wrapped(headline(report)), ""] if listed else _wrapped(headline(report))
+    if sum(summary.pair.chosen for summary in listed) != 1:  # the block of the only one says the same
+        lines += [*_wrapped(headline(report)), *([""] if listed else [])]
     lines += [line for summary in listed for line in _block(summary, report)] if few else list(_failed(listed, report))
     for item in report.refused:
         lines += _wrapped(f"{item.origin}: {refused_text(item)}" if item.origin else refused_text(item))

@@ -161,9 +161,8 @@ def test_the_text_for_one_optimizer_fits_a_screen(check: Run, tmp_path: Path) ->
     page = tmp_path / "report.html"
     code, out, err = check(optimizers=["torch.optim.AdamW"], steps=20, report=str(page))
     assert (code, err) == (0, "")
-    assert len(out.splitlines()) < 30
+    assert len(out.splitlines()) <= 30
     assert out.startswith("optim.AdamW -> nn.AdamWeightDecay  DIVERGENT (known)  drift ")
-    assert "\n\nAfter 20 steps the weights agree up to rounding.\n" in out
     for part in ("answer", "forced", "cause", "free", "verdict", "--prefer", "mindspore.experimental.optim.AdamW"):
         assert part in out
     assert max(map(len, out.splitlines())) <= 80
@@ -239,7 +238,7 @@ def test_fail_on_of_the_command_line(tmp_path: Path) -> None:
 def test_what_trains_differently_does_not_look_like_what_trains_alike(check: Run) -> None:
     options: dict[str, Any] = {"optimizers": ["torch.optim.AdamW"], "steps": 5, "scenarios": ["dense-mse"]}
     _, out, _ = check(**options)
-    differs, alike = out.split("\n\n")[2:4]
+    differs, alike = out.split("\n\n")[1:3]
     assert "verdict DIVERGENT, explained by the bias correction: with this the remaining difference is " in " ".join(
         differs.split()
     )
