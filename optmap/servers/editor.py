@@ -22,7 +22,7 @@ from optmap.commands.common import UsageError, choice, direction
 from optmap.commands.comparison import markdown
 from optmap.commands.explain import compare
 from optmap.config import ConfigError, Settings, find_settings
-from optmap.diagnostics import Diagnostic, Severity
+from optmap.diagnostics import STEP, STEP_REWRITTEN, Diagnostic, Severity
 from optmap.mapping.framework import frameworks
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
@@ -80,6 +80,7 @@ class Opened:
         self.document = document
         self.tables = tables
         self.options = options
+        self.target = options.target.facts.title
         self.lines = Lines(document)
         self._found: dict[Options, FileResult] = {}
 
@@ -211,28 +212,45 @@ def _call_actions(opened: Opened, lines: range) -> Iterator[lsp.CodeAction]:
 
 
 def _replacements(opened: Opened, lines: range) -> Iterator[lsp.CodeAction]:
-    """The code that a message shows, put above its line as comments: it tells itself which lines it takes the place of."""
+    """What a message shows: a training step that can be rewritten, with all that goes with it; else code, as comments.
+
+    Comments are put above the line: they tell themselves which lines they take the place of.
+    """
     for item in opened.translated().diagnostics:
-        if item.line in lines and item.replacement:
-            line = opened.lines.text(item.line)
-            margin = line[: len(line) - len(line.lstrip())]
-            text = "".join(f"{margin}# {code}".rstrip() + "\n" for code in item.replacement.splitlines())
-            start = opened.lines.of(item.line, 1)
-            edit = opened.edit([lsp.TextEdit(lsp.Range(start, start), text)])
-            title = f"Show the replacement for {item.code.id} here, as comments"
-            yield lsp.CodeAction(title, QUICK_FIX, [opened.shown(item)], edit=edit)
+        if item.line not in lines or not item.replacement:
+            continue
+        about = [opened.shown(item)]
+        if item.code is STEP and (edits := _rewritten(opened, item.line)):
+            title = f"Rewrite this training step for {opened.target}, with the file's optimizers and steps"
+            yield lsp.CodeAction(title, QUICK_FIX, about, edit=opened.edit(edits), is_preferred=True)
+            continue
+        line = opened.lines.text(item.line)
+        margin = line[: len(line) - len(line.lstrip())]
+        text = "".join(f"{margin}# {code}".rstrip() + "\n" for code in item.replacement.splitlines())
+        start = opened.lines.of(item.line, 1)
+        title = f"Show the replacement for {item.code.id} here, as comments"
+        edit = opened.edit([lsp.TextEdit(lsp.Range(start, start), text)])
+        yield lsp.CodeAction(title, QUICK_FIX, about, edit=edit)
+
+
+def _rewritten(opened: Opened, line: int) -> list[lsp.TextEdit]:
+    """The edits that rewrite the training step on a line; none where it cannot be."""
+    steps = opened.translated(rewrite_step=True)
+    done = any(item.code is STEP_REWRITTEN and item.line == line for item in steps.diagnostics)
+    return list(opened.edits(steps)) if done else []
 
 
 def _file_actions(opened: Opened) -> Iterator[lsp.CodeAction]:
     """The translation of the whole file, without and with its training steps."""
-    title = opened.options.target.facts.title
     plain, steps = opened.translated(), opened.translated(rewrite_step=True)
     if plain.changed:
         edit = opened.edit(opened.edits(plain))
-        yield lsp.CodeAction(f"Translate this file's optimizers to {title}", TRANSLATE_FILE, edit=edit)
+        yield lsp.CodeAction(f"Translate this file's optimizers to {opened.target}", TRANSLATE_FILE, edit=edit)
     if steps.changed and steps.output != plain.output:
         edit = opened.edit(opened.edits(steps))
-        yield lsp.CodeAction(f"Translate this file's optimizers and training steps to {title}", REWRITE_FILE, edit=edit)
+        yield lsp.CodeAction(
+            f"Translate this file's optimizers and training steps to {opened.target}", REWRITE_FILE, edit=edit
+        )
 
 
 def run() -> int:

@@ -15,6 +15,7 @@ pytest.importorskip("pygls", reason="pygls is not installed")
 from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 
+import optmap
 from optmap.source.edits import Edit, apply_edits
 
 SOURCE = """\
@@ -137,6 +138,18 @@ def test_code_actions_translate_one_call_or_the_file(tmp_path: Path) -> None:
     assert "from mindspore import nn\n" in whole
     assert " nn.SGD(" in whole
     assert " nn.Adam(" in whole
+
+
+def test_a_training_step_that_can_be_rewritten_is_a_quick_fix(tmp_path: Path) -> None:
+    text = SOURCE.replace("third = torch.optim.SGD(net.parameters(), 0.1, nonsense=1)\n", "")
+
+    async def body(server: Talk) -> list[Any]:
+        return await server.actions(10, "quickfix")
+
+    (fix,) = talk(tmp_path / "train.py", text, body)
+    assert fix.title == "Rewrite this training step for MindSpore, with the file's optimizers and steps"
+    assert [item.code for item in fix.diagnostics] == ["OM401"]
+    assert applied(text, fix.edit) == optmap.translate_source(text, to="mindspore", rewrite_step=True).text
 
 
 def test_hover_compares_the_class_with_its_counterpart(tmp_path: Path) -> None:
