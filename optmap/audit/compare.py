@@ -18,7 +18,7 @@ from optmap.audit.results import (
 )
 from optmap.audit.signature import literal, same_source
 from optmap.mapping.framework import Framework
-from optmap.mapping.frameworks import Module
+from optmap.mapping.frameworks import OptimizerModule
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
 from optmap.mapping.versions import holds
@@ -41,12 +41,12 @@ def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterato
         yield from (_unknown(module, item) for item in found.unlisted)
 
 
-def modules_of(tables: MappingSet, framework: Framework) -> list[Module]:
+def modules_of(tables: MappingSet, framework: Framework) -> list[OptimizerModule]:
     """The framework's modules that there still are, in table order."""
     return [module for module in tables.modules.values() if module.framework == framework and not module.until]
 
 
-def sections_of(tables: MappingSet, module: Module) -> list[Api]:
+def sections_of(tables: MappingSet, module: OptimizerModule) -> list[Api]:
     """The module's sections, in table order."""
     return [api for api in tables.apis.values() if api.module.name == module.name]
 
@@ -183,14 +183,14 @@ class _Section:
             yield self._found(Kind.EXTRA_KEYWORDS, "", text)._replace(table="a table cannot have *args")
 
 
-def _module_gone(module: Module, apis: Sequence[Api], version: str) -> Difference:
+def _module_gone(module: OptimizerModule, apis: Sequence[Api], version: str) -> Difference:
     table = f"the tables have {len(apis)} section{'s' * (len(apis) != 1)} in it"
     return Difference(
         module.at, Kind.NO_MODULE, module.name, None, table, f"{module.package} {version} has no {module.paths[0]}"
     )
 
 
-def _unknown(module: Module, item: UnlistedMember) -> Difference:
+def _unknown(module: OptimizerModule, item: UnlistedMember) -> Difference:
     where, _, short = item.path.rpartition(".")
     inside = item.path.removeprefix(f"{module.paths[0]}.")
     name = item.path if inside == item.path else f"{module.name}.{inside}"

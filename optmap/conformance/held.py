@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from optmap.conformance.calls import Call, canonical_values
+from optmap.conformance.simulated import SimulatedParameter
 from optmap.mapping.load import load
 from optmap.mapping.state import StateError
 from optmap.mapping.state_values import RATE, active, stored
 from optmap.nearest import nearest
-
-if TYPE_CHECKING:
-    from optmap.conformance.simulate import Slot
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "first_moment": ("m",), "second_moment": ("v",), "max_second_moment": ("vhat", "vmax"), "infinity_norm": ("u",),
@@ -29,30 +27,32 @@ What stands here in no form (`average`, its weight, `momentum_unset`) has no eff
 """
 
 
-def get(slots: Iterable[Slot], names: Mapping[str, str], steps: int) -> dict[str, dict[str, Any]]:
+def get(simulated: Iterable[SimulatedParameter], names: Mapping[str, str], steps: int) -> dict[str, dict[str, Any]]:
     """What the rules hold after some steps."""
-    return {name: {slot.name: _held(slot, name, steps) for slot in slots} for name in names}
+    return {name: {parameter.name: _held(parameter, name, steps) for parameter in simulated} for name in names}
 
 
-def _held(slot: Slot, name: str, steps: int) -> Any:
+def _held(parameter: SimulatedParameter, name: str, steps: int) -> Any:
     if name == "step":
         return np.array(float(steps))
     if name == "averaging_weight":
         return np.array(0.0)
-    value: Any = slot.state.get(_key(slot, name)) if name in KEYS else None
-    return np.zeros_like(slot.weight) if value is None else np.array(value)
+    value: Any = parameter.state.get(_key(parameter, name)) if name in KEYS else None
+    return np.zeros_like(parameter.weight) if value is None else np.array(value)
 
 
-def put(slots: Iterable[Slot], state: Mapping[str, Mapping[str, Any]]) -> None:
+def put(simulated: Iterable[SimulatedParameter], state: Mapping[str, Mapping[str, Any]]) -> None:
     """Have the rules hold this, in their parameters' dtype."""
-    for slot in slots:
+    for parameter in simulated:
         for name, items in state.items():
             if name in KEYS:
-                value = np.asarray(items[slot.name], slot.weight.dtype)
-                slot.state[_key(slot, name)] = value.copy() if value.ndim else value[()]
+                value = np.asarray(items[parameter.name], parameter.weight.dtype)
+                parameter.state[_key(parameter, name)] = value.copy() if value.ndim else value[()]
 
 
-def start(api: str, hyperparameters: Mapping[str, Any], slots: Sequence[Slot], state: Mapping[str, Any]) -> int:
+def start(
+    api: str, hyperparameters: Mapping[str, Any], simulated: Sequence[SimulatedParameter], state: Mapping[str, Any]
+) -> int:
     """Have the rules start from a canonical state, and return its number of steps. Raises StateError."""
     tables = load()
     section = tables.apis[api]
@@ -62,30 +62,36 @@ def start(api: str, hyperparameters: Mapping[str, Any], slots: Sequence[Slot], s
     known = {*active(tables, section, values), "step"}
     if strange := sorted(set(state) - known):
         raise StateError(f"{api} has no {strange[0]} in its state{nearest(strange[0], known)}")
-    found = {name: {slot.name: _given(name, value, slot, tables.states[name].scalar) for slot in slots}
+    found = {name: {parameter.name: _given(name, value, parameter, tables.states[name].scalar) for parameter in simulated}
              for name, value in state.items()}  # fmt: skip
-    put(slots, stored(tables, section, values, found, {slot.name: np.zeros_like(slot.weight) for slot in slots}))
+    put(
+        simulated,
+        stored(
+            tables, section, values, found, {parameter.name: np.zeros_like(parameter.weight) for parameter in simulated}
+        ),
+    )
     steps = [float(item) for item in found.get("step", {}).values()]
     if any(step < 0 or not step.is_integer() for step in steps):
         raise StateError(f"the step must be a number of steps, got {steps[0]:g}")
     return int(steps[0]) if steps else 0
 
 
-def _given(name: str, value: Any, slot: Slot, scalar: bool) -> Any:
+def _given(name: str, value: Any, parameter: SimulatedParameter, scalar: bool) -> Any:
     """One parameter's part of a quantity. Raises StateError unless it is a number, or floats of the parameter's shape."""
     if scalar:
         if isinstance(value, Mapping) or np.ndim(value):
             raise StateError(f"{name} must be one number for all parameters")
         return np.asarray(value, np.float64)
-    if not isinstance(value, Mapping) or slot.name not in value:
-        raise StateError(f"{name} must have an array for every parameter; {slot.name!r} is missing")
-    array = np.asarray(value[slot.name])
-    if array.shape != slot.weight.shape or not np.issubdtype(array.dtype, np.floating):
+    if not isinstance(value, Mapping) or parameter.name not in value:
+        raise StateError(f"{name} must have an array for every parameter; {parameter.name!r} is missing")
+    array = np.asarray(value[parameter.name])
+    if array.shape != parameter.weight.shape or not np.issubdtype(array.dtype, np.floating):
         raise StateError(
-            f"{name} of {slot.name!r} must be floats of shape {slot.weight.shape}, got {array.dtype} of shape {array.shape}"
+            f"{name} of {parameter.name!r} must be floats of shape {parameter.weight.shape}, "
+            f"got {array.dtype} of shape {array.shape}"
         )
     return array
 
 
-def _key(slot: Slot, name: str) -> str:
-    return next((key for key in KEYS[name] if key in slot.state), KEYS[name][0])
+def _key(parameter: SimulatedParameter, name: str) -> str:
+    return next((key for key in KEYS[name] if key in parameter.state), KEYS[name][0])

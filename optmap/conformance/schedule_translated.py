@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from optmap.conformance.scenario import Code
@@ -16,13 +16,13 @@ from optmap.mapping.values import read_value, write_literal
 from optmap.mapping.vocabulary import OPTIMIZER, PARAMETERS
 from optmap.source.model import Module
 from optmap.source.text import read_source
+from optmap.translate.discover.sites import bind_to
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import FileResult
 
 _OWNER: Final = "sgd"
 """The algorithm of the optimizer that the schedule belongs to."""
-_LINES: Final[Mapping[str, str]] = {"tf": "import tensorflow as tf\n"}
 _EVERY_STEP: Final = "for x in loader:\n    opt.step()\n    scheduler.step()\n"
 _EVERY_EPOCH: Final = "for epoch in epochs:\n    for x in loader:\n        opt.step()\n    scheduler.step()\n"
 
@@ -68,7 +68,8 @@ def _program(tables: MappingSet, source: Api, given: Mapping[str, Any], rate: fl
     trained = "weights, " if PARAMETERS in owner.by_tie and owner.by_tie[PARAMETERS].required else ""
     lr = owner.by_tie["learning_rate"].name
     root = source.name.partition(".")[0]
-    lines = _LINES.get(root, f"import {root}\n")
+    package = tables.conventional.get(root, root)
+    lines = f"import {package} as {root}\n" if package != root else f"import {root}\n"
     if "global_step" in source.by_tie:
         lines += "step = tf.compat.v1.train.get_or_create_global_step()\n"
     lines += f"opt = {owner.name}({trained}{lr}={rate if attached(source) else schedule})\n"
@@ -96,7 +97,8 @@ def _read(
     api, written = next((pair for pair in made if pair[0] is not None), (None, None))
     if api is None or written is None or api.framework is not target:
         return None
-    arguments = {name: node for name, node in _arguments(written, api) if name != OPTIMIZER}
+    given = bind_to(api, written).given.items()
+    arguments = {name: item.value for name, item in given if item.index is not None and name != OPTIMIZER}
     values = {name: read_value(node).literal for name, node in arguments.items()}
     texts = {
         name: Code(_text(node, module))
@@ -124,9 +126,3 @@ def _first(calls: Iterable[ast.Call], rate: float) -> float:
             if item.arg == "lr" and isinstance(value, int | float):
                 return float(value)
     return rate
-
-
-def _arguments(call: ast.Call, api: Api) -> Iterator[tuple[str, ast.expr]]:
-    """The arguments of a call by name."""
-    yield from zip((row.name for row in api.current), call.args, strict=False)
-    yield from ((item.arg or "", item.value) for item in call.keywords)

@@ -8,7 +8,7 @@ from typing import Any
 
 from optmap.mapping.formula import Formula, context
 from optmap.mapping.framework import Framework
-from optmap.mapping.frameworks import FOLDER, Module
+from optmap.mapping.frameworks import FOLDER, OptimizerModule
 from optmap.mapping.model import MappingSet, assembled
 from optmap.mapping.rate import LAST, STEP, RateError, read_rate
 from optmap.mapping.records import Position
@@ -31,7 +31,7 @@ class Builder:
         self.hyperparameters: dict[str, Hyperparameter] = {}
         self.traits: dict[str, Trait] = {}
         self.states: dict[str, Quantity] = {}
-        self.modules: dict[str, Module] = {}
+        self.modules: dict[str, OptimizerModule] = {}
         self.lists: dict[str, list[Parsed]] = {}
         self.shared: dict[str, list[Parameter]] = {}
         self.heads: dict[str, Parsed] = {}
@@ -93,7 +93,7 @@ class Builder:
         given: str = item.get("framework", "")
         framework = self.frameworks.get(given)
         if framework is not None:
-            self.modules[name] = framework.own(item.make(Module, name))
+            self.modules[name] = framework.own(item.make(OptimizerModule, name))
         elif given:
             self.problems.unknown(item.value["framework"].at, "framework", given, self.frameworks)
         else:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from optmap.mapping import versions
-from optmap.mapping.frameworks import Facts, Module, load_facts
+from optmap.mapping.frameworks import Facts, OptimizerModule, load_facts
 from optmap.nearest import nearest
 
 
@@ -39,7 +39,7 @@ class Framework(str, metaclass=_Own):
     def __getnewargs__(self) -> tuple[str, Facts]:  # type: ignore[override]
         return str(self), self.facts
 
-    def own(self, module: Module) -> Module:
+    def own(self, module: OptimizerModule) -> OptimizerModule:
         """A module as one of this framework."""
         return module._replace(framework=self, package=module.package or self.facts.packages[0])
 

@@ -266,7 +266,7 @@ class Frontier(Record, title="frontier"):
     members: tuple[str, ...] = key("members of tensors and models that give numbers, text or arrays", default=())
 
 
-class Module(Record):
+class OptimizerModule(Record):
     """A module that holds optimizers: every path it is imported by, and how its classes take parameter groups."""
 
     name: str = own_key()
@@ -329,7 +329,7 @@ class Facts(Record, title="framework"):
     serialized: bool = key("configurations with class_name and config are its own", default=False)
     takes_dense: bool = key("classes that update the rows of sparse gradients alone take dense ones, too", default=True)
     install: str | None = key("the command that installs it", default=None)
-    modules: dict[str, Module] = key("modules that hold its optimizers", default={})
+    modules: dict[str, OptimizerModule] = key("modules that hold its optimizers", default={})
     parameters: Parameters = key("models' parameters", default=Parameters())
     variables: Variables = key("variables of a graph", default=Variables())
     rates: Rates = key("learning rates", default=Rates())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from optmap.mapping.framework import Framework, frameworks
-from optmap.mapping.frameworks import FOLDER, Module
+from optmap.mapping.frameworks import FOLDER, OptimizerModule
 from optmap.mapping.model import MappingSet, assembled
 from optmap.mapping.records import Record, added, store
 from optmap.mapping.sections import Algorithm, Api
@@ -83,7 +83,7 @@ class _Stored(Record):
     hyperparameters: dict[str, Hyperparameter] = added()
     traits: dict[str, Trait] = added()
     states: dict[str, Quantity] = added()
-    modules: dict[str, Module] = added()
+    modules: dict[str, OptimizerModule] = added()
     algorithms: dict[str, Algorithm] = added()
     apis: dict[str, Api] = added()
 

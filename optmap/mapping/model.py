@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from optmap.mapping import versions
 from optmap.mapping.framework import Framework, check_version, frameworks, named
-from optmap.mapping.frameworks import Module
+from optmap.mapping.frameworks import OptimizerModule
 from optmap.mapping.records import Record, added
 from optmap.mapping.sections import Algorithm, Api
 from optmap.mapping.state import Quantity
@@ -30,7 +30,7 @@ class MappingSet(Record):
     hyperparameters: dict[str, Hyperparameter] = added()
     traits: dict[str, Trait] = added()
     states: dict[str, Quantity] = added(default={})
-    modules: dict[str, Module] = added()
+    modules: dict[str, OptimizerModule] = added()
     algorithms: dict[str, Algorithm] = added()
     apis: dict[str, Api] = added()
     older: dict[str, Api] = added()
@@ -78,7 +78,7 @@ class MappingSet(Record):
 
     def _with_older(
         self, chosen: Mapping[str, str], wanted: Mapping[str, str], apis: dict[str, Api]
-    ) -> tuple[dict[str, Module], dict[str, Api]]:
+    ) -> tuple[dict[str, OptimizerModule], dict[str, Api]]:
         """Give modules that are no more the import paths that they had in the versions that are chosen.
 
         Where a path is below a package whose version is not given, and that decides whose it is, its classes are not known.
@@ -105,7 +105,7 @@ class MappingSet(Record):
         return modules, apis
 
     @cached_property
-    def modules_by_path(self) -> dict[str, Module]:
+    def modules_by_path(self) -> dict[str, OptimizerModule]:
         current = [module for module in self.modules.values() if not module.until]
         return {path: module for module in current for path in (*module.paths, *module.pinned)}
 
@@ -145,7 +145,7 @@ class MappingSet(Record):
         pattern = rf"\b({'|'.join(map(re.escape, named))})\b"
         return text if re.search(pattern, text, re.IGNORECASE) is None else None
 
-    def find(self, path: str) -> tuple[Module, str] | None:
+    def find(self, path: str) -> tuple[OptimizerModule, str] | None:
         """Split a dotted path into the optimizer module that it leads into and the rest, empty for the module itself."""
         head, rest = path, ""
         while head:
@@ -188,7 +188,7 @@ class MappingSet(Record):
 
 
 def assembled(
-    hyperparameters: dict[str, Hyperparameter], traits: dict[str, Trait], modules: dict[str, Module],
+    hyperparameters: dict[str, Hyperparameter], traits: dict[str, Trait], modules: dict[str, OptimizerModule],
     algorithms: Mapping[str, Algorithm], apis: Mapping[str, Api], states: dict[str, Quantity],
 ) -> MappingSet:  # fmt: skip
     """The tables of some sections: classes of modules that are no more are kept apart and belong to no algorithm."""

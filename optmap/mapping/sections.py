@@ -4,7 +4,7 @@ from functools import cached_property
 
 from optmap.mapping import versions
 from optmap.mapping.framework import Framework
-from optmap.mapping.frameworks import Module
+from optmap.mapping.frameworks import OptimizerModule
 from optmap.mapping.records import Literal, Position, Record, added, key, own_key, place
 from optmap.mapping.state import Quantity, Slot
 from optmap.mapping.vocabulary import PARAMETERS, Hyperparameter, Parameter, Row, Trait
@@ -64,7 +64,7 @@ class Api(Record):
         "why the rates of this schedule have no formula, where those of its siblings do", default=None
     )
     state: dict[str, Slot] = key("quantity of the state -> how the class stores it", default={})
-    module: Module = added()
+    module: OptimizerModule = added()
     version: str | None = added()
     original: "Api | None" = added()
     unknown: str | None = added()
@@ -168,7 +168,9 @@ class TableFile(Algorithm, title="table"):
     hyperparameters: dict[str, Hyperparameter] = key("canonical hyperparameters", default={})
     traits: dict[str, Trait] = key("traits of update rules", default={})
     states: dict[str, Quantity] = key("quantities that optimizers hold between two steps", default={})
-    modules: dict[str, Module] = key("modules that hold schedules, and those of the user's own tables", default={})
+    modules: dict[str, OptimizerModule] = key(
+        "modules that hold schedules, and those of the user's own tables", default={}
+    )
     parameter_lists: dict[str, tuple[Parameter, ...]] = key(
         "runs of parameters that several signatures share", default={}
     )

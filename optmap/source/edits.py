@@ -140,6 +140,13 @@ def starts_line(source: Source, offset: int) -> bool:
     return not source.body[start:offset].strip() and source.body[before - 1 : before] != b"\\"
 
 
+def has_own_lines(source: Source, statement: ast.stmt) -> bool:
+    """Tell whether a statement shares its lines with nothing but a comment."""
+    rest = rest_of_line(source, source.end(statement))
+    behind = source.body[rest.start : rest.end].strip()
+    return starts_line(source, source.start(statement)) and (not behind or behind.startswith(b"#"))
+
+
 def rest_of_line(source: Source, offset: int) -> Span:
     """The span from the offset to the end of its line, line ending excluded."""
     match = _LINE.match(source.body, offset)

@@ -21,7 +21,7 @@ Who calls it, with what?
     module.arguments(call, function)    # what each parameter gets; of other signatures: optmap.source.bind
 What stands around it?
     module.parent(node), module.ancestors(node), module.enclosing(node, ast.For), module.statement(node),
-    module.block(statement), module.scope(node)
+    module.block(statement), module.scope(node), module.call_of(callee), module.call_with(argument)
 Where is it?
     module.nodes(ast.Call), module.names("x"), module.attributes("step"), module.references(["torch.optim"])
 
@@ -166,6 +166,17 @@ class Module:
         """
         return self._symbols.scope(node).node
 
+    def call_of(self, callee: ast.AST) -> ast.Call | None:
+        """The call of just this: `x.step()` around `x.step`."""
+        parent = self.parent(callee)
+        return parent if isinstance(parent, ast.Call) and parent.func is callee else None
+
+    def call_with(self, argument: ast.AST) -> ast.Call | None:
+        """The call that has an expression as one of its arguments, by position or keyword."""
+        parent = self.parent(argument)
+        call = self.parent(parent) if isinstance(parent, ast.keyword) else parent
+        return call if isinstance(call, ast.Call) and call.func is not argument else None
+
     # Where things are
 
     @overload
@@ -235,6 +246,10 @@ class Module:
         """The attribute that a class, or methods of it and its relatives in the file, give its objects."""
         return self._classes.of_class(owner, name)
 
+    def builtin(self, node: ast.AST) -> str:
+        """The name of the builtin of Python that a node stands for; empty for anything else."""
+        return node.id if isinstance(node, ast.Name) and self.is_builtin(node.id, node) else ""
+
     def is_builtin(self, name: str, at: ast.AST) -> bool:
         """Tell whether a name means Python's builtin where it is read at a place."""
         return is_builtin(name) and self.bound(name, at) is None
@@ -268,6 +283,11 @@ class Module:
         paths begin with dots. Anything but a name or a chain has no paths.
         """
         return paths(self._symbols, self._order, node, at)
+
+    def path(self, node: ast.expr) -> str | None:
+        """The import path that a name or a chain of attributes stands for, where it can be nothing else."""
+        found = self.paths(node)
+        return next(iter(found)) if len(found) == 1 else None
 
     def holder(self, call: ast.expr) -> Variable | None:
         """The variable that holds just what a call gives: `x = f()`, `self.x: T = f()`, `(x := f())`, `x, y = f(), g()`."""

@@ -30,6 +30,16 @@ def chain_of(node: ast.AST) -> tuple[str, ...] | None:
     return tuple(reversed(names))
 
 
+def called(call: ast.Call) -> str:
+    """The last name of what is called, empty where it has none."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def argument_values(call: ast.Call) -> list[ast.expr]:
+    """What a call is given, by position and by keyword."""
+    return [*call.args, *(item.value for item in call.keywords)]
+
+
 def inner(node: ast.AST) -> list[ast.AST]:
     """A node and all below it, as `ast.walk` orders them, but contexts, which tell nothing."""
     found = [node]

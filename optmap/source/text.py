@@ -126,6 +126,9 @@ class Source:
     def text(self, start: int, end: int) -> str:
         return self.body[start:end].decode("utf-8")
 
+    def text_of(self, node: ast.expr | ast.stmt | ast.keyword) -> str:
+        return self.text(self.start(node), self.end(node))
+
     def column(self, line: int, byte_column: int) -> int:
         """Column from 1 in characters, for people."""
         start = self.line_starts[line - 1]

@@ -114,7 +114,7 @@ def _result(unit: Unit, outcome: Outcome, output: bytes, edits: tuple[Edit, ...]
     for item in mentions:
         refused = id(item.node) in outcome.constructing and item.code.severity is Severity.ERROR
         if refused and isinstance(item.node, ast.expr):
-            text = unit.source.text(unit.source.start(item.node), unit.source.end(item.node))
+            text = unit.source.text_of(item.node)
             calls.append(unit.result(item.node, text, None, Status.REFUSED))
     calls.sort(key=lambda call: (call.line, call.column))
     found = [diagnostic(unit.source, item) for item in (*outcome.findings, *mentions)]

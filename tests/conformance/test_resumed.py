@@ -12,7 +12,8 @@ from optmap.conformance.catalog import catalog
 from optmap.conformance.held import KEYS, get
 from optmap.conformance.rules import RULES
 from optmap.conformance.scenario import Job, Trace
-from optmap.conformance.simulate import parameter_slots, simulate
+from optmap.conformance.simulate import simulate
+from optmap.conformance.simulated import simulated_parameters
 from optmap.mapping.load import load
 from optmap.mapping.sections import Api
 from optmap.mapping.state_values import RATE, active, canonical, slots
@@ -35,7 +36,7 @@ def halfway(api: str, arguments: dict[str, Any], dtype: str) -> tuple[dict[str, 
     """The parameters and the canonical state after the first steps, as a user gives it."""
     start = {"w": np.ones((3, 2)), "b": np.zeros(3)}
     section = TABLES.apis[api]
-    held = parameter_slots(api, arguments, start, None, BEFORE, np.dtype(dtype))
+    held = simulated_parameters(api, arguments, start, None, BEFORE, np.dtype(dtype))
     for index, given in enumerate(gradients()[:BEFORE]):
         for slot in held:
             slot.advance(index, given)

@@ -13,7 +13,7 @@ from optmap.conformance.engines.recorder import record
 from optmap.conformance.held import get, put
 from optmap.conformance.rules import SparseRows
 from optmap.conformance.scenario import Job, Outcome, ScheduleJob, Trace
-from optmap.conformance.simulate import Group, parameter_slots
+from optmap.conformance.simulated import Group, simulated_parameters
 
 if TYPE_CHECKING:
     from optmap.mapping.sections import Api
@@ -67,21 +67,21 @@ def _run(job: Job) -> Trace:
     if job.scenario.sparse and job.api in LAZY:
         arguments["target"] = "CPU"  # without it, rows that occur twice in a batch are not summed
     groups = None if job.groups is None else [Group(group.parameters, group.arguments) for group in job.groups]
-    slots = parameter_slots(job.api, arguments, job.start, groups, job.steps, np.dtype(job.dtype))
+    simulated = simulated_parameters(job.api, arguments, job.start, groups, job.steps, np.dtype(job.dtype))
     if job.middle is not None:
-        put(slots, job.middle.state)
+        put(simulated, job.middle.state)
 
     def compute(step: int) -> tuple[float, dict[str, Any]]:
-        weights = {slot.name: slot.weight for slot in slots}
+        weights = {parameter.name: parameter.weight for parameter in simulated}
         return loss_and_gradients(job.scenario, weights, step % len(job.scenario.inputs))
 
     def update(step: int, gradients: dict[str, Any]) -> dict[str, Any]:
         given = {name: SparseRows(*value) if isinstance(value, tuple) else value for name, value in gradients.items()}
-        for slot in slots:
-            if given[slot.name] is None:  # MindSpore's gradient of what a loss does not depend on is zero
-                given[slot.name] = np.zeros_like(slot.weight)
-            slot.advance(step, given)
-        return {slot.name: slot.weight for slot in slots}
+        for parameter in simulated:
+            if given[parameter.name] is None:  # MindSpore's gradient of what a loss does not depend on is zero
+                given[parameter.name] = np.zeros_like(parameter.weight)
+            parameter.advance(step, given)
+        return {parameter.name: parameter.weight for parameter in simulated}
 
     with np.errstate(all="ignore"):
-        return record(job, compute, update, lambda: get(slots, job.slots, job.kept))
+        return record(job, compute, update, lambda: get(simulated, job.slots, job.kept))

@@ -12,9 +12,10 @@ from optmap.mapping.taken import counted, refused
 from optmap.mapping.values import Value
 from optmap.mapping.versions import key
 from optmap.mapping.vocabulary import Parameter
-from optmap.source.bind import Problem, Signature, Unbound, bind
+from optmap.source.bind import Problem, Unbound
 from optmap.source.calls import Form
 from optmap.translate.constructors.reasons import Reason, Subject
+from optmap.translate.discover.sites import bind_to
 from optmap.values import NamedTuple
 
 
@@ -34,7 +35,7 @@ class Refusal(NamedTuple):
 
 def bind_call(api: Api, arguments: Sequence[CallArgument]) -> tuple[Given, ...] | Refusal:
     """Bind arguments to the signature as Python would; what Python or the API would reject is a Refusal."""
-    found = bind(Signature(api.current, api.by_name), arguments)
+    found = bind_to(api, arguments)
     given = [Given(item.parameter, item.value, item.index) for item in found.given.values() if item.index is not None]
     reasons = _faults(api, arguments, found) if isinstance(found, Unbound) else []
     reasons += _wrong_lengths(api, given)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from optmap.diagnostics import Code
-from optmap.source.bind import Given, Signature, bind
+from optmap.source.bind import Given
 from optmap.source.calls import Argument, CallText, read_call
 from optmap.source.text import Source
-from optmap.translate.discover.sites import CallSite
+from optmap.translate.discover.sites import CallSite, bind_to
 from optmap.translate.findings import Finding, Place
 from optmap.translate.options import Options
 from optmap.translate.unit import Tied, Unit, Vetoes
@@ -59,7 +59,7 @@ class CallContext(NamedTuple):
 def read_site(source: Source, site: CallSite) -> SiteCall:
     """Raises SourceError where the text of the call cannot be taken apart."""
     text, api = read_call(source, site.node), site.api
-    given = bind(Signature(api.current, api.by_name), text.arguments).given
+    given = bind_to(api, text.arguments).given
     return SiteCall(site.node, text, tuple(given.values()))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from optmap.mapping.sections import Api
-from optmap.source.bind import Signature, bind
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.unit import Member
@@ -26,14 +25,12 @@ def clipped(site: CallSite, target: Api | None = None) -> Mapping[str, tuple[str
 
     There are none where a bound is no positive number, or where the optimizer goes where its steps are not seen.
     """
-    bound = bind(Signature(site.api.current, site.api.by_name), site.node)
     found: dict[str, tuple[str, ast.Constant]] = {}
     for tie, how in _HOW.items():
         parameter = site.api.by_tie.get(tie)
-        given = bound.get(parameter.name) if parameter is not None else None
-        if given is None or given.index is None or (target is not None and tie in target.by_tie):
+        value = site.given(parameter.name) if parameter is not None else None
+        if value is None or (target is not None and tie in target.by_tie):
             continue
-        value = given.value
         number = value.value if isinstance(value, ast.Constant) else None
         if not isinstance(value, ast.Constant) or not isinstance(number, int | float) or number <= 0:
             return {}
@@ -45,11 +42,9 @@ def _is_followed(site: CallSite) -> bool:
     """Tell whether an optimizer is only asked for members and given to functions of the file."""
     module = site.module
     for place, _ in places_of(module, [site.node]).values():
-        outer = module.parent(place)
-        call = module.parent(outer) if isinstance(outer, ast.keyword) else outer
-        given = isinstance(call, ast.Call) and call.func is not place and place is not site.node
-        if given and isinstance(call, ast.Call) and module.function(call) is None:
+        call = module.call_with(place) if place is not site.node else None
+        if call is not None and module.function(call) is None:
             return False
-        if not given and not isinstance(outer, ast.Attribute | ast.Assign | ast.AnnAssign):
+        if call is None and not isinstance(module.parent(place), ast.Attribute | ast.Assign | ast.AnnAssign):
             return False
     return True

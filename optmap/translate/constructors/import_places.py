@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from optmap.source.changes import Change, Insert, Where
-from optmap.source.edits import rest_of_line, starts_line
+from optmap.source.edits import has_own_lines
 from optmap.source.templates import Template
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import NewImport
@@ -109,7 +109,7 @@ def _runs(source: Source, first_use: int) -> Iterator[list[Import]]:
     """The module's own imports that surely run before a use, in runs that neither blank lines nor other statements part."""
     run: list[Import] = []
     for node in source.tree.body:
-        own = isinstance(node, ast.Import | ast.ImportFrom) and _is_alone(source, node)
+        own = isinstance(node, ast.Import | ast.ImportFrom) and has_own_lines(source, node)
         own = own and source.line_starts[min((node.end_lineno or 0), len(source.line_starts) - 1)] <= first_use
         if run and (not own or _parted(source, run[-1], node)):
             yield run
@@ -118,13 +118,6 @@ def _runs(source: Source, first_use: int) -> Iterator[list[Import]]:
             run.append(node)  # type: ignore[arg-type]
     if run:
         yield run
-
-
-def _is_alone(source: Source, node: ast.stmt) -> bool:
-    """Tell whether a statement has its lines for itself, but for a comment."""
-    rest = rest_of_line(source, source.end(node))
-    behind = source.body[rest.start : rest.end].strip()
-    return starts_line(source, source.start(node)) and (not behind or behind.startswith(b"#"))
 
 
 def _parted(source: Source, one: ast.stmt, other: ast.stmt) -> bool:

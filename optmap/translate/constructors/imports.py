@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from optmap.source.changes import Change, Delete, Insert, Replace, Where, extent
-from optmap.source.edits import rest_of_line, starts_line
+from optmap.source.edits import has_own_lines
 from optmap.source.layout import first_offset
 from optmap.source.model import How, Module, Variable
 from optmap.source.paths import root_of
@@ -132,10 +132,7 @@ def _is_plain(source: Source, module: Module, statement: ast.stmt) -> bool:
     """Tell whether an import stands alone on its lines, in a block of a function or the module that keeps another one."""
     if not all(isinstance(item, Function | ast.Module) for item in module.ancestors(statement)):
         return False
-    start, end = source.start(statement), source.end(statement)
-    rest = rest_of_line(source, end)
-    tail = source.body[rest.start : rest.end].strip()
-    alone = starts_line(source, start) and (not tail or tail.startswith(b"#")) and not _kept(source, start)
+    alone = has_own_lines(source, statement) and not _kept(source, source.start(statement))
     return alone and len(module.block(statement)[0]) > 1 and not _hides_cookie(source, statement)
 
 

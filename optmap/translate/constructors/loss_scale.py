@@ -13,16 +13,16 @@ from typing import Final
 from optmap.diagnostics import LOSS_SCALING
 from optmap.mapping.frameworks import fill
 from optmap.mapping.versions import key
-from optmap.source.bind import Signature, bind
+from optmap.source.bind import bind, signature_of
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.edits import has_own_lines
 from optmap.source.model import How, Module
-from optmap.source.syntax import chain_of
+from optmap.source.syntax import argument_values, called, chain_of
 from optmap.source.templates import Template, template
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.parameters.groups import called
-from optmap.translate.schedules.attach import has_own_lines, place_of
+from optmap.translate.schedules.attach import place_of
 from optmap.translate.schedules.rates import unmovable
 from optmap.translate.schedules.translate import Taken
 from optmap.translate.unit import Bond, Member, Unit, Vetoes
@@ -54,8 +54,7 @@ def member(site: CallSite) -> Member:
 
 def gives_scale(site: CallSite) -> bool:
     """Tell whether an optimizer is given a loss scale that may do something."""
-    bound = bind(Signature(site.api.current, site.api.by_name), site.node).get("loss_scale")
-    value = bound.value if bound is not None and bound.index is not None else None
+    value = site.given("loss_scale")
     return value is not None and not (isinstance(value, ast.Constant) and value.value == 1)
 
 
@@ -133,9 +132,7 @@ class _Scale:
 
     def _taking(self, place: ast.expr) -> ast.Call | None:
         """The call that takes the optimizer as an argument."""
-        outer = self.module.parent(place)
-        call = self.module.parent(outer) if isinstance(outer, ast.keyword) else outer
-        return call if isinstance(call, ast.Call) and call.func is not place else None
+        return self.module.call_with(place)
 
     def _scales(self, call: ast.Call) -> bool:
         """Tell whether a call is also given the scale, or what multiplies the loss by it; note what goes there."""
@@ -145,8 +142,7 @@ class _Scale:
         for keyword in call.keywords:
             if keyword.arg is not None and (managers := self._managers(keyword.value)):
                 return self._without(keyword, managers)
-        values = [*call.args, *(item.value for item in call.keywords)]
-        given = next((value for value in values if self._form(value) == self.own), None)
+        given = next((value for value in argument_values(call) if self._form(value) == self.own), None)
         if given is None:
             return False
         self.changes[Replace(given, Template("1.0"))] = None
@@ -159,11 +155,11 @@ class _Scale:
         for value in self.module.reaching(node).values:
             if not isinstance(value, ast.Call) or self.module.paths(value.func).isdisjoint(self.facts.managers):
                 return []
-            given = dict(zip(self.facts.takes, value.args, strict=False))
-            given |= {item.arg: item.value for item in value.keywords if item.arg is not None}
-            scale, divides = (given.get(name) for name in self.facts.takes)
-            plain = isinstance(divides, ast.Constant) and divides.value is False
-            if scale is None or self._form(scale) != self.own or not plain:
+            bound = bind(signature_of(", ".join(self.facts.takes)), value)
+            scale, divides = (bound.get(name) for name in self.facts.takes)
+            shown = divides.value if divides is not None else None
+            plain = isinstance(shown, ast.Constant) and shown.value is False
+            if scale is None or self._form(scale.value) != self.own or not plain:
                 return []
             found.append(value)
         return found

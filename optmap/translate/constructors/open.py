@@ -76,7 +76,7 @@ class Left:
 
 def with_text(source: Source, node: ast.expr, found: Finding) -> Finding:
     """What is said of an expression that goes away, with its text where that is short."""
-    text = " ".join(source.text(source.start(node), source.end(node)).split())
+    text = " ".join(source.text_of(node).split())
     return found._replace(message=f"{found.message}; it was {text}") if len(text) <= _SHOWN else found
 
 

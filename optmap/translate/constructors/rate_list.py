@@ -8,9 +8,9 @@ from typing import Final
 from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import fill, for_module
 from optmap.mapping.sections import Api
+from optmap.source.syntax import called
 from optmap.source.text import Source
 from optmap.translate.constructors.learning_rate import RateKind, RateObject
-from optmap.translate.parameters.groups import called
 
 
 def rate_list_advice(source: Source, what: RateObject, node: ast.expr, framework: Framework, api: Api) -> str:
@@ -28,7 +28,7 @@ def rate_list_advice(source: Source, what: RateObject, node: ast.expr, framework
     if isinstance(held, ast.Constant):
         return f"; pass the number {ast.unparse(held)}"
     plain = isinstance(held, ast.Name | ast.Attribute)
-    rates = source.text(source.start(held), source.end(held)) if plain else _LONG
+    rates = source.text_of(held) if plain else _LONG
     short = _short(source, held)
     where = "" if plain or short == _LONG else f"rates = {short}\n"
     when = "" if isinstance(node, ast.List | ast.Tuple | ast.ListComp) else "where it holds a rate for each step, "
@@ -53,6 +53,6 @@ def _class_advice(source: Source, name: str, node: ast.expr, framework: Framewor
 
 
 def _short(source: Source, node: ast.expr) -> str:
-    text = source.text(source.start(node), source.end(node))
+    text = source.text_of(node)
     text = f"({text})" if isinstance(node, ast.NamedExpr) else text
     return text if len(text) <= 60 and "\n" not in text and "\r" not in text else _LONG

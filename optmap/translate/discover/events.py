@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import Kind
 from optmap.source.model import Module, Variable
+from optmap.source.syntax import called
 from optmap.translate.discover.holders import Holder, Search, uses_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import Chain, seen
@@ -16,27 +17,17 @@ from optmap.values import NamedTuple
 
 def done_with(module: Module, optimizer: ast.expr, framework: Framework) -> Iterator[tuple[Kind, ast.Call]]:
     """What the place that an optimizer stands in does with it: `X.step()`, `X(grads)`, `model.compile(optimizer=X)`."""
-    parent = module.parent(optimizer)
-    if isinstance(parent, ast.keyword):
-        parent = module.parent(parent)
+    steps, parent = framework.facts.steps, module.parent(optimizer)
+    kind: Kind | None = None
     if isinstance(parent, ast.Attribute):
-        call, kind = module.parent(parent), framework.facts.steps.methods.get(parent.attr)
-        if kind is not None and isinstance(call, ast.Call) and call.func is parent:
-            yield kind, call
-    elif isinstance(parent, ast.Call):
-        kind = _called_kind(parent, optimizer, framework)
-        if kind is not None:
-            yield kind, parent
-
-
-def _called_kind(call: ast.Call, optimizer: ast.expr, framework: Framework) -> Kind | None:
-    """What a call does that is given the optimizer, or that calls it."""
-    steps = framework.facts.steps
-    if call.func is optimizer:
-        return steps.called
-    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-    method = steps.given.get(f".{name}") if isinstance(call.func, ast.Attribute) else None
-    return steps.given.get(name) or method
+        call, kind = module.call_of(parent), steps.methods.get(parent.attr)
+    elif (call := module.call_of(optimizer)) is not None:
+        kind = steps.called
+    elif (call := module.call_with(optimizer)) is not None:
+        method = steps.given.get(f".{called(call)}") if isinstance(call.func, ast.Attribute) else None
+        kind = steps.given.get(called(call)) or method
+    if kind is not None and call is not None:
+        yield kind, call
 
 
 class Event(NamedTuple):

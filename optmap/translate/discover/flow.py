@@ -66,7 +66,7 @@ class _Flow:
         elif isinstance(parent, ast.Tuple | ast.List | ast.Dict | ast.Set) and held is None:
             self._add([parent], _Inside(_key(parent, node)))
         elif isinstance(parent, ast.Call | ast.keyword):
-            call = self.module.parent(parent) if isinstance(parent, ast.keyword) else parent
+            call = self.module.call_with(node)
             self._add(self._received(call, node), held)
             self._add(self._compiled(call) if held is None else ())
         elif held is not None:
@@ -95,8 +95,8 @@ class _Flow:
     def _taken(self, node: ast.expr, parent: ast.AST | None, held: _Inside) -> None:
         """Go on with what is taken out of a container: an item, or each of its items in a loop."""
         if isinstance(parent, ast.Attribute) and parent.attr in ("values", "items", "get", "pop"):
-            call = self.module.parent(parent)
-            if isinstance(call, ast.Call) and call.func is parent:
+            call = self.module.call_of(parent)
+            if call is not None:
                 self._add([call], _Inside() if parent.attr in ("values", "items") else None)
         elif isinstance(parent, ast.Subscript) and parent.value is node:
             key = _constant(parent.slice)
@@ -115,10 +115,10 @@ class _Flow:
     def _related(self, one: ast.ClassDef, other: ast.ClassDef) -> bool:
         return one in self.module.subclasses(other) or other in self.module.subclasses(one)
 
-    def _received(self, call: ast.AST | None, value: ast.expr) -> Iterator[ast.expr]:
+    def _received(self, call: ast.Call | None, value: ast.expr) -> Iterator[ast.expr]:
         """The places that read the parameter of a function of the file which a call gives a value."""
-        function = _run_by(self.module, call) if isinstance(call, ast.Call) else None
-        if isinstance(call, ast.Call) and function is not None:
+        function = _run_by(self.module, call) if call is not None else None
+        if call is not None and function is not None:
             given = self.module.arguments(call, function).given.items()
             arguments = function.args
             for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
@@ -127,9 +127,9 @@ class _Flow:
                 )
                 yield from self._uses(variable) if variable is not None else ()
 
-    def _compiled(self, call: ast.AST | None) -> Iterator[ast.expr]:
+    def _compiled(self, call: ast.Call | None) -> Iterator[ast.expr]:
         """`model.optimizer` after `model.compile(optimizer)`, and the `self.model.optimizer` of a callback."""
-        callee = call.func if isinstance(call, ast.Call) else None
+        callee = call.func if call is not None else None
         if isinstance(callee, ast.Attribute) and callee.attr == "compile":
             model = chain_of(callee.value)
             for node in self.module.attributes("optimizer"):
@@ -144,8 +144,7 @@ class _Flow:
         calls = self.module.callers(function) if function is not None else None
         yield from calls or ()
         for use in variable.uses if variable is not None else ():
-            call = self.module.parent(use)
-            if isinstance(call, ast.Call) and call.func is use:
+            if (call := self.module.call_of(use)) is not None:
                 yield call
 
 

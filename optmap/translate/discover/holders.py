@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from optmap.source.model import Module, Variable
-from optmap.source.syntax import chain_of, parameters
+from optmap.source.syntax import argument_values, chain_of, parameters
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import Chain, models_seen, values_of
 from optmap.translate.steps.reasons import Reason, Why, because
@@ -98,11 +98,10 @@ class Search:
 
     def _pass(self, holder: Holder, use: ast.expr, found: list[Holder]) -> None:
         """The parameter of a function of the file that is given the object."""
-        call = self.module.parent(use)
-        call = self.module.parent(call) if isinstance(call, ast.keyword) else call
-        named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-        function = self.module.definition(call.func) if isinstance(call, ast.Call) and named else None
-        if not isinstance(call, ast.Call) or not isinstance(function, ast.FunctionDef):
+        call = self.module.call_with(use)
+        named = call is not None and isinstance(call.func, ast.Name)
+        function = self.module.definition(call.func) if call is not None and named else None
+        if call is None or not isinstance(function, ast.FunctionDef):
             return
         parameter = self._parameter(function, call, use)
         variable = self.module.variable(parameter) if parameter is not None else None
@@ -123,8 +122,7 @@ class Search:
 
     def _passed_models(self, function: ast.FunctionDef, call: ast.Call, holder: Holder) -> tuple[Chain, ...] | None:
         """The names that models have inside a function that is called with them."""
-        given = [*call.args, *(item.value for item in call.keywords)]
-        found = []
+        given, found = argument_values(call), []
         for model in holder.models or ():
             value = next((item for item in given if chain_of(item) == model), None)
             name = self._parameter(function, call, value) if value is not None else None
@@ -140,8 +138,8 @@ class Search:
         passed = set(map(id, uses_of(self.module, holder.variable)))
         named = self.module.variable(function)
         for use in named.uses if named is not None else ():
-            call = self.module.parent(use)
-            if not isinstance(call, ast.Call) or call.func is not use:
+            call = self.module.call_of(use)
+            if call is None:
                 return because(Why.NOT_CALLED, function=function.name)
             given = self.module.arguments(call, function).get(variable.chain[0])
             if given is None or id(given.value) not in passed:
@@ -167,8 +165,8 @@ class Search:
             return
         returns = [item for item in self.module.nodes(ast.Return) if self.module.function_of(item) is function]
         for use in named.uses:
-            call = self.module.parent(use)
-            assign = self.module.parent(call) if isinstance(call, ast.Call) and call.func is use else None
+            call = self.module.call_of(use)
+            assign = self.module.parent(call) if call is not None else None
             if not isinstance(assign, ast.Assign) or len(assign.targets) != 1 or assign.value is not call:
                 continue
             target, size = assign.targets[0], len(piece[0].elts) if piece else 0

@@ -19,7 +19,7 @@ from optmap.source.syntax import chain_of, imported
 from optmap.source.text import Source
 from optmap.translate.constructors.as_text import GivenArgument, constructor
 from optmap.translate.constructors.resolve import Trainer
-from optmap.translate.discover.sites import Sites
+from optmap.translate.discover.sites import Sites, bind_to
 from optmap.translate.discover.trainers import compiled
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
@@ -63,8 +63,7 @@ class _Strings:
 
     def _lookup(self, reference: Reference) -> Iterator[Finding]:
         """`getattr(torch.optim, "Adam")`, `torch.optim.__dict__["Adam"]`, `tf.keras.optimizers.get("adam")`."""
-        paths = self.module.paths(reference.node)
-        found = self.tables.find(next(iter(paths)) or "") if len(paths) == 1 else None
+        found = self.tables.find(self.module.path(reference.node) or "")
         if found is None or found[0].framework not in self.options.sources:
             return
         module, rest = found
@@ -88,8 +87,7 @@ class _Strings:
         yield self._finding(node, named, self._model(node, named.api), frozenset({id(reference.node)}))
 
     def _constructed(self, lookup: ast.expr) -> ast.expr:
-        parent = self.module.parent(lookup)
-        return parent if isinstance(parent, ast.Call) and parent.func is lookup else lookup
+        return self.module.call_of(lookup) or lookup
 
     def _member(self, path: str, name: ast.expr | None) -> _Named | None:
         text = name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
@@ -120,12 +118,12 @@ class _Strings:
 
     def _compiled(self, framework: Framework, module: str) -> Iterator[Finding]:
         """`model.compile("adam")` in a file that imports the framework; the classes are those of the module."""
-        calls = [(node, self.module.parent(node)) for node in self.module.attributes("compile")]
-        if not calls or not self._imports(self.tables.roots[framework]):
+        callees = self.module.attributes("compile")
+        if not callees or not self._imports(self.tables.roots[framework]):
             return
-        for callee, call in calls:
-            root = root_of(callee)
-            if not isinstance(call, ast.Call) or call.func is not callee or self._is_imported(root):
+        for callee in callees:
+            call = self.module.call_of(callee)
+            if call is None or self._is_imported(root_of(callee)):
                 continue  # re.compile("adam")
             given = _argument(call)
             values, complete, _ = self.module.reaching(given) if given is not None else ((), False, None)
@@ -146,12 +144,12 @@ class _Strings:
     def _modules(self) -> Iterator[Finding]:
         """`getattr(torch, "optim")`: the module itself is looked up."""
         for name in self.module.names("getattr"):
-            node = self.module.parent(name)
-            if not isinstance(node, ast.Call) or node.func is not name or len(node.args) < 2:
+            node = self.module.call_of(name)
+            if node is None or len(node.args) < 2:
                 continue
             text = _text(node.args[1])
-            paths = self.module.paths(node.args[0]) if text is not None else frozenset()
-            found = self.tables.find(f"{next(iter(paths))}.{text}") if len(paths) == 1 else None
+            path = self.module.path(node.args[0]) if text is not None else None
+            found = self.tables.find(f"{path}.{text}") if path is not None else None
             if found is not None and not found[1] and found[0].framework in self.options.sources:
                 message = f"{self._shown(node)} looks the module {found[0].name} up by name"
                 yield Finding(DYNAMIC, message, node)
@@ -159,10 +157,8 @@ class _Strings:
     def _made(self, factory: Factory) -> Iterator[Finding]:
         """A library's function that constructs an optimizer by a short name."""
         for reference in self.module.references([factory.path]).references:
-            parent = self.module.parent(reference.node)
-            if not isinstance(parent, ast.Call) or parent.func is not reference.node:
-                continue
-            if self.module.paths(reference.node) != {factory.path}:
+            parent = self.module.call_of(reference.node)
+            if parent is None or self.module.path(reference.node) != factory.path:
                 continue
             bound = _bound(factory, parent)
             text = _text(bound[factory.name]) if factory.name in bound else dict(factory.takes)[factory.name]
@@ -232,7 +228,7 @@ def _argument(call: ast.Call) -> ast.expr | None:
 
 
 def _written(source: Source, name: str, node: ast.expr) -> GivenArgument:
-    text = " ".join(source.text(source.start(node), source.end(node)).split())
+    text = " ".join(source.text_of(node).split())
     return GivenArgument(name, text, read_value(node))
 
 
@@ -242,7 +238,7 @@ def _read(text: str) -> Value:
 
 def _keywords(source: Source, call: ast.Call, api: Api) -> tuple[GivenArgument, ...] | None:
     """The arguments of a constructor call by keyword; None where * or ** hides some."""
-    found = bind(Signature(api.current, api.by_name), call)
+    found = bind_to(api, call)
     if isinstance(found, Unbound) and (found.hidden or any(item.kind is Problem.TOO_MANY for item in found.problems)):
         return None
     names = {item.index: item.parameter.name for item in found.given.values()}

@@ -23,10 +23,11 @@ from optmap.diagnostics import (
     Code,
 )
 from optmap.mapping.framework import Framework
-from optmap.mapping.frameworks import Module as OptimizerModule
+from optmap.mapping.frameworks import OptimizerModule
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
 from optmap.source.model import Module, Reference
+from optmap.source.syntax import called
 from optmap.translate.findings import Finding
 from optmap.values import NamedTuple
 
@@ -180,8 +181,8 @@ def _use(module: Module, node: ast.expr) -> tuple[Code, str]:
     child: ast.AST = node
     for parent in module.ancestors(node):
         if isinstance(parent, ast.Call):
-            called = OTHER_MENTION, "is called; optmap does not translate it"
-            return called if child is parent.func else _argument(parent)
+            is_called = OTHER_MENTION, "is called; optmap does not translate it"
+            return is_called if child is parent.func else _argument(parent)
         if isinstance(parent, ast.Compare):
             return TYPE_CHECK, "is compared"
         if isinstance(parent, ast.ClassDef):
@@ -203,7 +204,7 @@ _MENTIONED: Final = OTHER_MENTION, "is mentioned"
 
 
 def _argument(call: ast.Call) -> tuple[Code, str]:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    name = called(call)
     if name in _TYPE_CHECKS:
         return TYPE_CHECK, f"is tested by {name}"
     if name in ("partial", "partialmethod"):

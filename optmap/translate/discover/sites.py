@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from optmap.diagnostics import AMBIGUOUS_NAME, MISSING_IMPORT, SCHEDULER, UNEDITABLE, UNKNOWN_OPTIMIZER, Code
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
+from optmap.source.bind import Bound, Signature, Unbound, bind
 from optmap.source.model import Module, Reference
 from optmap.source.text import Source
 from optmap.translate.discover.mentions import Member, find_member, mention_of, mention_of_other, mention_of_string
@@ -21,6 +22,11 @@ WRAPPED: Final = "wrapped_optimizer"
 """The canonical name of the argument that holds the optimizer of a wrapper."""
 
 
+def bind_to(api: Api, call: ast.Call | Sequence[Sequence[Any]]) -> Bound | Unbound:
+    """Bind the arguments of a call to the signature of a class in the tables."""
+    return bind(Signature(api.current, api.by_name), call)
+
+
 class CallSite(NamedTuple):
     """A constructor call of a known optimizer, in the file of a model."""
 
@@ -28,6 +34,12 @@ class CallSite(NamedTuple):
     callee: ast.expr
     api: Api
     module: Module
+
+    def given(self, *names: str) -> ast.expr | None:
+        """The expression that the call surely gives for the first of these parameters that gets one."""
+        bound = bind_to(self.api, self.node)
+        found = (bound.get(name) for name in names)
+        return next((item.value for item in found if item is not None and item.index is not None), None)
 
 
 class Sites(NamedTuple):
@@ -116,13 +128,8 @@ class _Finder:
         found = find_member(self.tables, path)
         return found if found is not None and found.home.framework in self.sources | {self.target} else None
 
-    def _called(self, reference: Reference) -> ast.Call | None:
-        """The call whose callee a reference is."""
-        parent = self.module.parent(reference.node)
-        return parent if isinstance(parent, ast.Call) and parent.func is reference.node else None
-
     def _call(self, reference: Reference, member: Member, found: list[CallSite]) -> bool:
-        call = self._called(reference)
+        call = self.module.call_of(reference.node)
         if call is None or member.api is None:
             return False
         if self.module.nodes(ast.JoinedStr) and self.module.enclosing(call, ast.JoinedStr):
@@ -132,7 +139,7 @@ class _Finder:
         return True
 
     def _ambiguous(self, reference: Reference, paths: frozenset[str | None], known: list[Member]) -> None:
-        if self._called(reference) is not None and any(member.api for member in known):
+        if self.module.call_of(reference.node) is not None and any(member.api for member in known):
             meanings = sorted(path or "something that is not an import" for path in paths)
             name = ".".join(reference.chain)
             self._add(reference, AMBIGUOUS_NAME, f"{name} may be {' or '.join(meanings)}; left as it is", call=True)
@@ -179,7 +186,7 @@ class _Finder:
         elif member.is_other:
             self._mention(reference, member)
         elif (finding := mention_of_other(self.module, self.tables, reference, member)) is not None:
-            call = finding.code is UNKNOWN_OPTIMIZER and self._called(reference) is not None
+            call = finding.code is UNKNOWN_OPTIMIZER and self.module.call_of(reference.node) is not None
             self._add(reference, finding.code, finding.message, call)
 
     def _add(self, reference: Reference, code: Code, message: str, call: bool = False) -> None:

@@ -19,13 +19,12 @@ _SAME = ("to", "cuda", "cpu", "float", "double", "train", "eval", "requires_grad
 def constructed_with(site: CallSite) -> ast.expr | None:
     """The expression that a constructor is given as its parameters."""
     parameter = site.api.parameters_argument
-    named = (item.value for item in site.node.keywords if parameter is not None and item.arg == parameter.name)
-    return next(named, site.node.args[0] if site.node.args else None)
+    return site.given(parameter.name) if parameter is not None else None
 
 
 def trained(module: Module, site: CallSite) -> tuple[ast.expr, ...] | None:
     """The models whose parameters a constructor is given, once each; None where there may be others."""
-    given = constructed_with(site) if site.api.parameters_argument is not None else None
+    given = constructed_with(site)
     if given is None:
         return None
     found = read_parameters(module.source, given, site.api.framework)

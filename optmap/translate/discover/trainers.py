@@ -18,15 +18,13 @@ def find_trainer(site: CallSite, target: Framework) -> Trainer | None:
     module: Module = site.module
     held = [use for holder in Search(module, [site]).run() for use in uses_of(module, holder.variable)]
     for use in (site.node, *held):
-        for kind, call in done_with(module, use, site.api.framework):
+        for kind, done in done_with(module, use, site.api.framework):
             if kind is Kind.COMPILE:
-                return compiled(call, target)
-        parent = module.parent(use)
-        parent = module.parent(parent) if isinstance(parent, ast.keyword) else parent
-        if isinstance(parent, ast.Call) and parent.func is not use:
-            path = next((path for path in target.facts.steps.trainers if path in module.paths(parent.func)), None)
+                return compiled(done, target)
+        if (call := module.call_with(use)) is not None:
+            path = next((path for path in target.facts.steps.trainers if path in module.paths(call.func)), None)
             if path is not None:
-                return Trainer(target.facts.steps.trained, f"{path} on line {parent.lineno}")
+                return Trainer(target.facts.steps.trained, f"{path} on line {call.lineno}")
     return None
 
 

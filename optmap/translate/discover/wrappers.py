@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from optmap.diagnostics import UNEDITABLE
 from optmap.mapping.derive import candidates
-from optmap.source.bind import Signature, bind
+from optmap.source.syntax import argument_values
 from optmap.translate.discover.sites import WRAPPED, CallSite
 from optmap.translate.findings import Finding
 from optmap.translate.prefilter import names_packages
@@ -34,15 +34,14 @@ def _wrappers(unit: Unit) -> Iterator[tuple[str, ast.Call, list[ast.expr]]]:
     """The wrappers that the target lacks: the name, the call and the arguments that may be what it wraps."""
     for site in unit.sites.calls:
         if WRAPPED in site.api.by_tie and not candidates(unit.tables, site.api, unit.options.target):
-            argument = bind(Signature(site.api.current, site.api.by_name), site.node).get(site.api.by_tie[WRAPPED].name)
-            given = argument.value if argument is not None and argument.index is not None else None
+            given = site.given(site.api.by_tie[WRAPPED].name)
             yield site.api.name, site.node, [given] if given is not None else []
     if names_packages(unit.source, unit.options.sources, unit.tables.extra):
         from optmap.translate.surroundings.foreign import uses
 
         for use in uses(unit):
             if use.call is not None and use.package.role == "wrapper":
-                yield use.member, use.call, [*use.call.args, *(item.value for item in use.call.keywords)]
+                yield use.member, use.call, argument_values(use.call)
 
 
 class _Tracer:

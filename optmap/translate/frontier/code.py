@@ -8,10 +8,10 @@ from itertools import chain
 from typing import Final
 
 from optmap.source.changes import Change, Insert, Replace
-from optmap.source.syntax import Function, inner, is_alias
+from optmap.source.syntax import Function, argument_values, inner, is_alias
 from optmap.source.templates import Template
 from optmap.translate.frontier.listing import Item, short
-from optmap.translate.frontier.origins import Origin, Origins, Value, arguments
+from optmap.translate.frontier.origins import Origin, Origins, Value
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.steps.reasons import Reason, Why, because
 from optmap.translate.unit import Rewritten
@@ -68,8 +68,8 @@ class Code:
     def _add_differentiated(self) -> None:
         """Add the functions of which a function of the source that goes away made gradient functions."""
         for node in self.module.nodes(ast.Name, ast.Attribute):
-            call = self.module.parent(node) if id(node) in self.gone else None
-            for given in arguments(call) if isinstance(call, ast.Call) and call.func is node else ():
+            call = self.module.call_of(node) if id(node) in self.gone else None
+            for given in argument_values(call) if call is not None else ():
                 variable = self.module.variable(given)
                 bound = [item.target for item in variable.bindings] if variable is not None else []
                 self._add(item for item in (given, *bound) if isinstance(item, ast.Lambda | Function))
@@ -102,8 +102,8 @@ class Code:
     def _stays(self) -> Iterator[Reason]:
         """References in the code, or around its models and steps, that the changes leave to the source framework."""
         for node, sort in self.references():
-            call = self.module.parent(node)
-            given = arguments(call) if isinstance(call, ast.Call) and call.func is node and sort in _AROUND else ()
+            call = self.module.call_of(node)
+            given = argument_values(call) if call is not None and sort in _AROUND else ()
             values = (self.origins.of(item).origins for item in given)
             if id(node) in self.nodes or any(_is_target(item) for item in values):
                 yield self._foreign(node)
@@ -118,12 +118,10 @@ class Code:
             found[id(function)] = function
             variable = self.module.variable(function)
             for use in variable.uses if variable is not None else ():
-                call = self.module.parent(use)
-                call = self.module.parent(call) if isinstance(call, ast.keyword) else call
-                if isinstance(call, ast.Call) and call.func is use:
+                if (call := self.module.call_of(use)) is not None:
                     queue.append(self.module.function_of(call))
-                elif isinstance(call, ast.Call):
-                    yield from map(self._foreign, self.origins.of(call.func).sources)
+                elif (taking := self.module.call_with(use)) is not None:
+                    yield from map(self._foreign, self.origins.of(taking.func).sources)
 
     def _foreign(self, node: ast.AST) -> Reason:
         found = self.origins.sort(node) if isinstance(node, ast.expr) else None
@@ -170,7 +168,7 @@ class Code:
         for name, target, node in self._attributes():
             yield from self._part(self.origins.of(node), name, target)
         for call in self.module.nodes(ast.Call):
-            values = map(self.origins.of, arguments(call))
+            values = map(self.origins.of, argument_values(call))
             if id(call.func) in self.gone and self._sort(call.func) is Sort.MODEL:
                 yield from (found for value in values for found in self._part(value, short(call.func), None))
             elif isinstance(call.func, ast.Attribute) and self._is_model(call.func.value):
@@ -220,8 +218,7 @@ class Code:
 
     def _is_called(self, target: ast.Attribute) -> bool:
         """Tell whether an attribute is called anywhere in the file."""
-        uses = ((use, self.module.parent(use)) for use in self.module.attributes(target.attr))
-        return any(isinstance(call, ast.Call) and call.func is use for use, call in uses)
+        return any(self.module.call_of(use) is not None for use in self.module.attributes(target.attr))
 
 
 def _is_target(origins: frozenset[Origin]) -> bool:

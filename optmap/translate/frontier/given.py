@@ -48,7 +48,7 @@ def _receiver(origins: Origins, use: ast.expr) -> ast.Call | None:
         return None
     func = _looked_up(module, parent.func)
     root = root_of(func)
-    if root is not None and module.is_builtin(root.id, root):
+    if root is not None and module.builtin(root):
         return None
     own = module.function(parent) is not None or module.definition(func) is not None
     if own or (isinstance(func, ast.Attribute) and (func.attr in _KEEPS or module.instance(func.value) is not None)):
@@ -59,7 +59,6 @@ def _receiver(origins: Origins, use: ast.expr) -> ast.Call | None:
 def _looked_up(module: Module, func: ast.expr) -> ast.expr:
     """`schedulers` for `getattr(schedulers, name)`, which gives what belongs where it does; anything else as it is."""
     getter = func.func if isinstance(func, ast.Call) and func.args else None
-    if isinstance(getter, ast.Name) and getter.id == "getattr" and module.is_builtin("getattr", getter):
-        assert isinstance(func, ast.Call)
+    if isinstance(func, ast.Call) and getter is not None and module.builtin(getter) == "getattr":
         return func if module.self_class(func.args[0]) is not None else func.args[0]
     return func

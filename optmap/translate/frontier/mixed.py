@@ -6,11 +6,12 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 
 from optmap.source.changes import Change, Replace
+from optmap.source.syntax import argument_values
 from optmap.source.templates import Template
 from optmap.translate.frontier.code import Code
 from optmap.translate.frontier.contexts import callers_contexts
 from optmap.translate.frontier.listing import short
-from optmap.translate.frontier.origins import Origin, Origins, Value, arguments
+from optmap.translate.frontier.origins import Origin, Origins, Value
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.steps.reasons import Reason, Why, because
 from optmap.translate.unit import STEPS, Rewritten, Unit, Veto, Vetoes, alone
@@ -43,15 +44,14 @@ def _contexts(code: Code) -> Iterator[Reason]:
 def _meets_source(origins: Origins, node: ast.expr) -> bool:
     """Tell whether what a name gives, or what it is called with, surely meets values that stay the source's."""
     module = origins.module
-    parent = module.parent(node)
-    if isinstance(parent, ast.Call) and parent.func is node:
-        if any(_is_source(origins.of(item)) for item in arguments(parent)):
+    if (call := module.call_of(node)) is not None:
+        if any(_is_source(origins.of(item)) for item in argument_values(call)):
             return True
-        node, parent = parent, module.parent(parent)
-    parent = module.parent(parent) if isinstance(parent, ast.keyword) else parent
+        node = call
+    parent, taking = module.parent(node), module.call_with(node)
     if isinstance(parent, ast.BinOp):
         return _is_source(origins.of(parent.right if parent.left is node else parent.left))
-    return isinstance(parent, ast.Call) and parent.func is not node and _is_source(origins.of(parent.func))
+    return taking is not None and _is_source(origins.of(taking.func))
 
 
 def _is_source(value: Value) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.source.model import Binding, How, Module, Variable
-from optmap.source.syntax import Comprehension
+from optmap.source.syntax import Comprehension, argument_values
 from optmap.translate.frontier.sorts import Sort, roots_of, sort_of
 from optmap.values import NamedTuple
 
@@ -93,8 +93,7 @@ class Origins:
 
     def sort(self, node: ast.expr) -> tuple[Framework, Sort] | None:
         """What a reference to a source framework gives; None for anything else, and where it may be something else."""
-        paths = self.module.paths(node)
-        path = next(iter(paths)) if len(paths) == 1 else None
+        path = self.module.path(node)
         framework = self.by_root.get(path.partition(".")[0]) if path is not None else None
         return (
             (framework, sort_of(framework.facts.frontier, path)) if framework is not None and path is not None else None
@@ -188,9 +187,9 @@ class Origins:
         """What methods add to a list, a dictionary or a set."""
         for use in variable.uses:
             method = self.module.parent(use)
-            call = self.module.parent(method) if isinstance(method, ast.Attribute) and method.attr in _ADDS else None
-            if isinstance(call, ast.Call) and call.func is method:
-                yield from arguments(call)
+            call = self.module.call_of(method) if isinstance(method, ast.Attribute) and method.attr in _ADDS else None
+            if call is not None:
+                yield from argument_values(call)
 
     def _binding(self, binding: Binding) -> Value:
         how, value = binding.how, binding.value
@@ -223,8 +222,8 @@ class Origins:
             returns = self.module.returns(function)
             return self.any_of((*returns, *self.module.yields(function))) if returns else _PLAIN
         func = node.func
-        if isinstance(func, ast.Name) and self.module.is_builtin(func.id, func):
-            return self.any_of(arguments(node)) if func.id in _PASS_ON else _PLAIN
+        if builtin := self.module.builtin(func):
+            return self.any_of(argument_values(node)) if builtin in _PASS_ON else _PLAIN
         if isinstance(func, ast.Name | ast.Attribute) and not _ITERATES.isdisjoint(self.module.paths(func)):
             return self.any_of(node.args)
         if isinstance(func, ast.Call) and isinstance(func.func, ast.Name) and func.func.id == "super":
@@ -248,8 +247,3 @@ def _joined(values: Sequence[Value]) -> Value:
     sources = {id(node): node for item in values for node in item.sources}
     imports = {id(node): node for item in values for node in item.imports}
     return Value(origins, tuple(sources.values()), tuple(imports.values()))
-
-
-def arguments(call: ast.Call) -> list[ast.expr]:
-    """What a call is given."""
-    return [*call.args, *(word.value for word in call.keywords)]

@@ -91,8 +91,8 @@ def _others(outcome: Outcome, origins: Origins) -> Iterator[Item]:
     told = {id(item.node) for item in (*outcome.findings, *outcome.mentions)}
     told = told.union(*(item.covers for item in outcome.findings))
     for node, _ in module.references(frozenset(origins.by_root)).references:
-        call = module.parent(node)
-        if isinstance(call, ast.Call) and call.func is node and told.isdisjoint((id(node), id(call))):
+        call = module.call_of(node)
+        if call is not None and told.isdisjoint((id(node), id(call))):
             found = origins.sort(node) if id(node) not in origins.gone else None
             if found is not None and found[1] in _CALLED:
                 yield Item(_CALLED[found[1]], node)

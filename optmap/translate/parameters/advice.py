@@ -77,7 +77,7 @@ def _model(text: str | None, trainable: str) -> str | None:
 
 def left_out(source: Source, node: ast.expr, at: Place, api: Api, target: Api) -> Finding:
     """Say that the parameters were left out; a warning where they may be but some of a model's."""
-    text = source.text(source.start(node), source.end(node))
+    text = source.text_of(node)
     shown = text if len(text) <= _LONGEST and "\n" not in text and "\r" not in text else "the parameters argument"
     said = target.framework.facts.parameters
     if _is_whole_model(node, api):

@@ -18,13 +18,13 @@ from optmap.mapping.frameworks import fill
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, group_ties
 from optmap.source.model import Module
-from optmap.source.syntax import inner
+from optmap.source.syntax import called, inner
 from optmap.translate.constructors.learning_rate import learning_rate_object
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.discover.trained import constructed_with
 from optmap.translate.findings import Finding, Place
 from optmap.translate.parameters.freezing import freezing
-from optmap.translate.parameters.groups import GroupEntry, ParametersArgument, called
+from optmap.translate.parameters.groups import GroupEntry, ParametersArgument
 from optmap.translate.parameters.models import models_together
 
 _PICKING: Final = (ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.Lambda)

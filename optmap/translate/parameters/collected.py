@@ -13,6 +13,7 @@ from typing import Final
 from optmap.mapping.frameworks import Variables
 from optmap.source.bindings import position
 from optmap.source.model import Module, Variable
+from optmap.source.syntax import argument_values
 from optmap.translate.parameters.variables import Kind, Part
 
 _BUILTINS: Final = frozenset(
@@ -69,8 +70,7 @@ class _HiddenError(Exception):
 
 def _path(module: Module, function: ast.expr, names: Variables) -> str | None:
     """The import path of a function, where it can be one alone, as the tables write it."""
-    paths = module.paths(function)
-    path = next(iter(paths)) if len(paths) == 1 else None
+    path = module.path(function)
     if path is None:
         return None
     prefix = next((prefix for prefix in names.alike if path.startswith(prefix)), "")
@@ -153,8 +153,8 @@ class _Slice:
 
     def _stops(self, function: ast.expr) -> bool:
         """Tell whether no gradient passes a function."""
-        if isinstance(function, ast.Name) and self.module.is_builtin(function.id, function):
-            return function.id in _NUMBERS
+        if builtin := self.module.builtin(function):
+            return builtin in _NUMBERS
         return _path(self.module, function, self.names) in self.names.stops
 
     def _is_value(self, node: ast.Attribute) -> bool:
@@ -162,12 +162,12 @@ class _Slice:
         return self.module.paths(node) <= {None}
 
     def _given(self, node: ast.Call, more: Iterable[ast.expr]) -> None:
-        self._all([*more, *node.args, *(item.value for item in node.keywords)])
+        self._all([*more, *argument_values(node)])
 
     def _computes(self, function: ast.expr) -> bool:
         """Tell whether a function computes with what it is given alone."""
-        if isinstance(function, ast.Name) and self.module.is_builtin(function.id, function):
-            return function.id in _BUILTINS
+        if builtin := self.module.builtin(function):
+            return builtin in _BUILTINS
         package, _, name = (_path(self.module, function, self.names) or "").rpartition(".")
         known = self.names.computing.get(package, ())
         return name in known or "any" in known

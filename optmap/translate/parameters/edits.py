@@ -12,9 +12,10 @@ from optmap.mapping.plan import Plan, group_key
 from optmap.source.calls import comments_in
 from optmap.source.changes import Change, Delete, Rename, Replace
 from optmap.source.model import Module
+from optmap.source.syntax import called
 from optmap.source.templates import Template, template
 from optmap.source.text import Source
-from optmap.translate.parameters.groups import GroupEntry, ParametersArgument, called
+from optmap.translate.parameters.groups import GroupEntry, ParametersArgument
 from optmap.translate.parameters.uses import binding_at
 
 _Node = TypeVar("_Node", bound=ast.expr)
@@ -127,7 +128,7 @@ class _Changes:
         if isinstance(entry.node, ast.keyword):
             self.changes.append(Rename(entry.node, key))
             return
-        text = self.source.text(self.source.start(entry.node), self.source.end(entry.node))
+        text = self.source.text_of(entry.node)
         self.changes.append(Replace(entry.node, Template(text.replace(entry.key, key))))
 
     def _idle(self, item: ast.Dict | GroupEntry) -> None:

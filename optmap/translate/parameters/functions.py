@@ -7,9 +7,9 @@ from collections.abc import Collection
 from typing import Protocol
 
 from optmap.source.model import How, Module, Variable
-from optmap.source.syntax import chain_of
+from optmap.source.syntax import called, chain_of
 from optmap.translate.parameters.account import Walk
-from optmap.translate.parameters.groups import GroupEntry, Key, Role, called
+from optmap.translate.parameters.groups import GroupEntry, Key, Role
 
 
 class Reads(Protocol):

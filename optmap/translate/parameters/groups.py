@@ -6,7 +6,7 @@ import ast
 from enum import Enum, auto
 from typing import Final
 
-from optmap.source.syntax import chain_of
+from optmap.source.syntax import called, chain_of
 from optmap.translate.constructors.resolve import Groups
 from optmap.values import NamedTuple
 
@@ -78,11 +78,6 @@ class ParametersArgument:
         """The keys of all groups; None where there are none."""
         keys = (entry.key for entry in self.entries if entry.key != "params" and entry.sets)
         return Groups(tuple(keys)) if self.entries else None
-
-
-def called(node: ast.Call) -> str:
-    """The last name of what is called, empty where it has none."""
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def makes_tensor(call: ast.Call) -> bool:

@@ -14,8 +14,8 @@ from typing import Final
 from optmap.source.bindings import position
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.paths import root_of
-from optmap.source.syntax import chain_of
-from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON, called
+from optmap.source.syntax import called, chain_of
+from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON
 from optmap.translate.parameters.together import Part, together
 from optmap.translate.parameters.uses import FEW, added, changing_uses, is_sum
 from optmap.values import NamedTuple

@@ -11,6 +11,7 @@ from typing import Final
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.source.model import Module
+from optmap.source.syntax import argument_values
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.groups import ParametersArgument
 
@@ -70,7 +71,7 @@ class _Search:
         variable = self.module.variable(node)
         uses = variable.uses if variable is not None else ()
         calls = (call for use in uses if isinstance(call := self.module.parent(use), ast.Call) and call.func is not use)
-        return any(not (isinstance(c.func, ast.Name) and self.module.is_builtin(c.func.id, c.func)) for c in calls)
+        return any(not self.module.builtin(call.func) for call in calls)
 
     def _value(self, value: ast.expr) -> bool:
         if not isinstance(value, ast.Call):
@@ -78,15 +79,14 @@ class _Search:
         owner = self.module.definition(value.func) if isinstance(value.func, ast.Name) else None
         if isinstance(owner, ast.ClassDef):
             return self._class(owner)
-        paths = self.module.paths(value.func)
-        path = next(iter(paths)) if len(paths) == 1 else None
+        path = self.module.path(value.func)
         package, _, name = (path or "").rpartition(".")
         if path in self.models.tensors:
             return True
         normalizes = any(part in name for part in self.models.normalizing)
         if package not in self.models.layers or not name[:1].isupper() or normalizes:
             return False
-        inside = [*value.args, *(item.value for item in value.keywords)] if name in self.models.containers else []
+        inside = argument_values(value) if name in self.models.containers else []
         return all(map(self.shows, inside))
 
     def grows_as_shown(self) -> bool:

@@ -8,6 +8,7 @@ from weakref import proxy
 
 from optmap.mapping.framework import Framework
 from optmap.source.model import Module
+from optmap.source.syntax import argument_values
 from optmap.source.text import Source
 from optmap.translate.parameters.account import Account, Walk
 from optmap.translate.parameters.functions import called_by
@@ -133,7 +134,7 @@ class Reader:
         self.found.opaque.append(node)
         parts: list[ast.expr] = []
         if isinstance(node, ast.Call):
-            parts = [*node.args, *(item.value for item in node.keywords), node.func]
+            parts = [*argument_values(node), node.func]
             if isinstance(node.func, ast.Attribute):
                 parts.append(node.func.value)
         elif isinstance(node, ast.Subscript) and not isinstance(getattr(node.slice, "value", None), str):

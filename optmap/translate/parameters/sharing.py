@@ -32,7 +32,7 @@ class Sharing:
         self.readers: dict[int, Reader] = {}
         self.sites = {id(site.node): site for site in sites}
         for site in sites:
-            node = constructed_with(site) if site.api.parameters_argument is not None else None
+            node = constructed_with(site)
             if node is not None:
                 self.parameters(site, node)
 

@@ -60,12 +60,7 @@ def _is_of_file(module: Module, call: ast.Call) -> bool:
 def user_of(module: Module, node: ast.expr) -> ast.Call | None:
     """The call that an expression is an argument of, or whose method it is asked for."""
     parent = module.parent(node)
-    if isinstance(parent, ast.keyword):
-        parent = module.parent(parent)
-    elif isinstance(parent, ast.Attribute):
-        outer = module.parent(parent)
-        return outer if isinstance(outer, ast.Call) and outer.func is parent else None
-    return parent if isinstance(parent, ast.Call) and parent.func is not node else None
+    return module.call_of(parent) if isinstance(parent, ast.Attribute) else module.call_with(node)
 
 
 def target_of(module: Module, call: ast.Call) -> ast.expr | None:
@@ -172,8 +167,7 @@ def _computed(module: Module, call: ast.Call) -> ast.Call | None:
 
 def _is_called(module: Module, node: ast.expr | None, name: str) -> bool:
     """Tell whether a node calls a builtin."""
-    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-    return called and isinstance(node, ast.Call) and module.is_builtin(name, node.func)
+    return isinstance(node, ast.Call) and module.builtin(node.func) == name
 
 
 def _argument(call: ast.Call, place: int, name: str) -> ast.expr | None:

@@ -90,8 +90,8 @@ def effects(module: Module, use: ast.expr, role: Role) -> list[Added | GroupEntr
     """
     parent = module.parent(use)
     outer = module.parent(parent) if parent is not None else None
-    if isinstance(parent, ast.Attribute) and isinstance(outer, ast.Call) and outer.func is parent:
-        return _method(parent.attr, outer, role) if isinstance(module.parent(outer), ast.Expr) else None
+    if isinstance(parent, ast.Attribute) and (call := module.call_of(parent)) is not None:
+        return _method(parent.attr, call, role) if isinstance(module.parent(call), ast.Expr) else None
     if isinstance(parent, ast.Subscript) and parent.value is use:
         if role is Role.ITEM:
             return _keyed(module, parent)
@@ -176,7 +176,7 @@ def is_harmless(module: Module, use: ast.expr) -> bool:
 def only_reads(module: Module, call: ast.Call) -> bool:
     """Tell whether a call shows or measures its arguments."""
     if isinstance(call.func, ast.Name):
-        return call.func.id in READERS and module.is_builtin(call.func.id, call)
+        return module.builtin(call.func) in READERS
     return isinstance(call.func, ast.Attribute) and call.func.attr in LOGGERS
 
 
@@ -227,6 +227,5 @@ def _visible(module: Module, variable: Variable) -> Iterator[ast.AST]:
             yield binding.value or binding.target
     for use in variable.uses:
         method = module.parent(use)
-        call = module.parent(method) if isinstance(method, ast.Attribute) else None
-        if isinstance(call, ast.Call) and call.func is method:
-            yield from call.args
+        call = module.call_of(method) if isinstance(method, ast.Attribute) else None
+        yield from call.args if call is not None else ()

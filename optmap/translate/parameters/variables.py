@@ -10,6 +10,7 @@ from typing import Final
 from optmap.mapping.frameworks import Parameters
 from optmap.source.model import How, Module, Variable
 from optmap.source.syntax import chain_of
+from optmap.translate.parameters.groups import values_of
 from optmap.values import NamedTuple
 
 _MANY: Final = 20_000
@@ -49,7 +50,7 @@ def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence
             stack += reversed(inner)
         elif isinstance(item, ast.Attribute) and item.attr in given and chain_of(item) is not None:
             found.append(Part(item.value, Kind.MODEL))
-        elif isinstance(item, ast.Call) and (values := _values(item)) is not None:
+        elif isinstance(item, ast.Call) and (values := values_of(item)) is not None and chain_of(values):
             found.append(Part(values, Kind.EACH))
         elif isinstance(module.parent(item), ast.List | ast.Tuple) and chain_of(holding(item)) is not None:
             found.append(Part(item, Kind.SINGLE))
@@ -78,21 +79,15 @@ def _inside(module: Module, node: ast.expr) -> list[ast.expr] | None:
         return [node.left, node.right]
     if isinstance(node, ast.List | ast.Tuple):
         return [item.value if isinstance(item, ast.Starred) else item for item in node.elts]
-    copied = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("list", "tuple")
-    if copied and isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
-        return [node.args[0]] if module.is_builtin(node.func.id, node.func) else None  # type: ignore[attr-defined]
+    copied = isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords
+    if copied and isinstance(node, ast.Call) and module.builtin(node.func) in ("list", "tuple"):
+        return [node.args[0]]
     return None
 
 
 def holding(node: ast.expr) -> ast.expr:
     """The dictionary of `weights["w1"]`; anything else is itself."""
     return node.value if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) else node
-
-
-def _values(call: ast.Call) -> ast.expr | None:
-    """The dictionary of `weights.values()`."""
-    asked = isinstance(call.func, ast.Attribute) and call.func.attr == "values" and not call.args and not call.keywords
-    return call.func.value if asked and isinstance(call.func, ast.Attribute) and chain_of(call.func.value) else None
 
 
 def _only_value(module: Module, name: ast.Name | ast.Attribute) -> ast.expr | None:

@@ -65,7 +65,7 @@ def _is_truth(node: ast.expr) -> bool:
 
 def _takes_tensors(module: Module, function: ast.expr) -> bool:
     """Tell whether a function is one of math, or a builtin, that takes a tensor of one element for a number."""
-    if isinstance(function, ast.Name) and module.is_builtin(function.id, function):
-        return function.id in _EXACT
+    if builtin := module.builtin(function):
+        return builtin in _EXACT
     paths = module.paths(function)
     return bool(paths) and all(path is not None and path.startswith("math.") for path in paths)

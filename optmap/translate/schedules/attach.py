@@ -11,7 +11,7 @@ import ast
 from optmap.diagnostics import SCHEDULE_STEPS
 from optmap.mapping.sections import Api
 from optmap.source.changes import Change, Insert, Replace, Where
-from optmap.source.edits import rest_of_line, starts_line
+from optmap.source.edits import has_own_lines
 from optmap.source.layout import one_or_three_lines
 from optmap.source.model import How, Module
 from optmap.source.templates import Template
@@ -120,13 +120,6 @@ def place_of(source: Source, module: Module, site: CallSite, taken: Taken, name:
     free = (each for each in names if taken.get((id(scope), each), text) == text)
     found = next((each for each in free if not source.mentions(each.rpartition(".")[2])), None)
     return Place(statement, scope, text, found) if found else f"the file already has {' and '.join(names)}"
-
-
-def has_own_lines(source: Source, statement: ast.stmt) -> bool:
-    """Tell whether a statement shares its lines with nothing but a comment."""
-    rest = rest_of_line(source, source.end(statement))
-    tail = source.text(rest.start, rest.end).strip()
-    return starts_line(source, source.start(statement)) and (not tail or tail.startswith("#"))
 
 
 def _finding(ownership: Ownership, api: Api, site: CallSite, place: Place) -> Finding:

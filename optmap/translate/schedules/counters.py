@@ -9,6 +9,7 @@ from typing import Final
 
 from optmap.mapping.values import read_value
 from optmap.source.model import Module, Variable
+from optmap.source.syntax import called
 from optmap.translate.discover.sites import CallSite
 from optmap.values import NamedTuple
 
@@ -40,9 +41,8 @@ class Counters:
         """The calls of methods that make a step."""
         found = []
         for node in (node for name in _STEPS for node in self.module.attributes(name)):
-            call = self.module.parent(node)
-            if isinstance(call, ast.Call) and call.func is node:
-                found.append(call)
+            call = self.module.call_of(node)
+            found += [call] if call is not None else []
         return found
 
     @cached_property
@@ -110,7 +110,7 @@ class Counters:
         """What a counter is known by: its variable, or the file's one global step."""
         variable = self.module.variable(node)
         values = [item.value for item in variable.bindings] if variable is not None else [node]
-        if values and all(isinstance(item, ast.Call) and _name(item) in _GLOBAL for item in values):
+        if values and all(isinstance(item, ast.Call) and called(item) in _GLOBAL for item in values):
             return _GLOBAL[0]
         return variable
 
@@ -121,13 +121,13 @@ class Counters:
             return None
         bindings = variable.bindings if variable is not None else ()
         value = bindings[0].value if len(bindings) == 1 else None
-        if not isinstance(value, ast.Call) or _name(value) not in ("Variable", "get_variable"):
+        if not isinstance(value, ast.Call) or called(value) not in ("Variable", "get_variable"):
             return f"the file does not show what {text} is at the first step"
         named = {item.arg: item.value for item in value.keywords}
         first = named.get("initial_value", named.get("initializer", value.args[0] if value.args else None))
-        if isinstance(first, ast.Call) and _name(first) in ("zeros_initializer", "zeros"):
+        if isinstance(first, ast.Call) and called(first) in ("zeros_initializer", "zeros"):
             return None
-        if isinstance(first, ast.Call) and _name(first) in ("constant_initializer", "constant") and first.args:
+        if isinstance(first, ast.Call) and called(first) in ("constant_initializer", "constant") and first.args:
             first = first.args[0]
         start = read_value(first) if first is not None else None
         return None if start is not None and start.known and start.literal == 0 else f"{text} does not start at 0"
@@ -141,10 +141,10 @@ class Counters:
             uses += (call for call in calls if isinstance(call, ast.Call))
         for use in uses:
             parent = self.module.parent(use)
-            call = self.module.parent(parent) if isinstance(parent, ast.keyword) else parent
+            call = self.module.call_with(use)
             method = self.module.parent(parent) if isinstance(parent, ast.Attribute) else None
             sets = isinstance(parent, ast.Attribute) and parent.attr in _SETS and isinstance(method, ast.Call)
-            passed = isinstance(call, ast.Call) and call.func is not use and not self._leaves(call)
+            passed = call is not None and not self._leaves(call)
             if sets or passed or isinstance(parent, ast.AugAssign):
                 return f"line {use.lineno} may change {text} as well"
         return None
@@ -153,14 +153,10 @@ class Counters:
         """Tell whether a call that gets a counter only counts a step in it, or reads it."""
         if any(call is step for step in self.steps):
             return True
-        return _name(call) in _READS or "decay" in _name(call) or _name(call) == "piecewise_constant"
+        return called(call) in _READS or "decay" in called(call) or called(call) == "piecewise_constant"
 
 
 def _given(call: ast.Call) -> ast.expr | None:
     """The counter that a step is given."""
     named = (item.value for item in call.keywords if item.arg == "global_step")
     return next(named, call.args[1] if len(call.args) > 1 else None)
-
-
-def _name(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")

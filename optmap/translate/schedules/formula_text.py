@@ -90,7 +90,7 @@ class _Writer:
         if formula.element is not None:
             assert isinstance(node, ast.Tuple | ast.List)
             node = node.elts[formula.element]
-        return self.source.text(self.source.start(node), self.source.end(node))
+        return self.source.text_of(node)
 
     def _called(self, formula: Formula) -> str:
         if formula.name == "reached":

@@ -10,14 +10,13 @@ import ast
 from optmap.diagnostics import SCHEDULE_PASSED
 from optmap.mapping.sections import Api
 from optmap.source.changes import Change, Delete, Replace
-from optmap.source.edits import rest_of_line
+from optmap.source.edits import has_own_lines, rest_of_line
 from optmap.source.model import Module, Variable
 from optmap.source.templates import Template
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.schedules.attach import has_own_lines
 from optmap.translate.schedules.owners import Ownership, also_used, optimizer_node, rate_node
 from optmap.translate.schedules.pace import Pace, find_pace, follows
 from optmap.translate.schedules.stability import Stability
@@ -175,9 +174,6 @@ def _is_own(module: Module, node: ast.expr) -> bool:
 def _step(module: Module, node: ast.expr) -> ast.stmt | None:
     """The statement that is nothing but a call of the node's step()."""
     member = module.parent(node)
-    call = module.parent(member) if member is not None else None
-    statement = module.parent(call) if call is not None else None
-    if not isinstance(member, ast.Attribute) or member.attr != "step" or not isinstance(call, ast.Call):
-        return None
-    plain = call.func is member and not call.args and not call.keywords
-    return statement if plain and isinstance(statement, ast.Expr) else None
+    call = module.call_of(member) if isinstance(member, ast.Attribute) and member.attr == "step" else None
+    statement = module.parent(call) if call is not None and not call.args and not call.keywords else None
+    return statement if isinstance(statement, ast.Expr) else None

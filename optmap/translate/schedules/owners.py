@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from optmap.mapping.canonical import attached
 from optmap.mapping.model import MappingSet
 from optmap.mapping.vocabulary import OPTIMIZER
-from optmap.source.bind import Signature, bind
 from optmap.source.model import How, Module
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite, Sites
@@ -27,31 +26,24 @@ def schedule_calls(module: Module, sites: Sites, tables: MappingSet) -> list[Cal
     """Return the calls of schedules that the tables know."""
     found = []
     for reference in sites.schedules:
-        call = module.parent(reference.node)
+        call = module.call_of(reference.node)
         paths = module.paths(reference.node)
         apis = [tables.api_at(path) if path else None for path in paths]
-        if isinstance(call, ast.Call) and call.func is reference.node and len(apis) == 1 and apis[0] is not None:
+        if call is not None and len(apis) == 1 and apis[0] is not None:
             found.append(CallSite(call, reference.node, apis[0], module))
     return found
-
-
-def argument(site: CallSite, *names: str) -> ast.expr | None:
-    """The expression that a call gives for one of these parameters, where that can be seen."""
-    bound = bind(Signature(site.api.current, site.api.by_name), site.node)
-    found = (bound.get(name) for name in names)
-    return next((item.value for item in found if item is not None and item.index is not None), None)
 
 
 def rate_node(optimizer: CallSite) -> ast.expr | None:
     """The expression that an optimizer call gives as learning rate."""
     parameter = optimizer.api.by_tie.get("learning_rate")
     rows = optimizer.api.current if parameter is not None else ()
-    return argument(optimizer, *(row.name for row in rows if parameter is not None and row.ties == parameter.ties))
+    return optimizer.given(*(row.name for row in rows if parameter is not None and row.ties == parameter.ties))
 
 
 def optimizer_node(schedule: CallSite) -> ast.expr | None:
     """The expression that an attached schedule gives as its optimizer."""
-    return argument(schedule, OPTIMIZER)
+    return schedule.given(OPTIMIZER)
 
 
 def also_used(name: str, place: ast.expr) -> str:
@@ -117,7 +109,7 @@ class Ownership:
 
     def parts(self, schedule: CallSite) -> list[CallSite]:
         """The schedules that a sequence or a chain is made of; none where the file does not show them all."""
-        given = argument(schedule, "schedulers")
+        given = schedule.given("schedulers")
         written = given.elts if isinstance(given, ast.List | ast.Tuple) else []
         found = [self._schedule_at(item) for item in written]
         return [item for item in found if item is not None] if None not in found else []
@@ -136,8 +128,8 @@ class Ownership:
         """A call of a schedule's step() that is given an epoch."""
         for place, _ in places_of(self.module, [schedule.node]).values():
             member = self.module.parent(place)
-            call = self.module.parent(member) if isinstance(member, ast.Attribute) and member.attr == "step" else None
-            if isinstance(call, ast.Call) and call.func is member and (call.args or call.keywords):
+            call = self.module.call_of(member) if isinstance(member, ast.Attribute) and member.attr == "step" else None
+            if call is not None and (call.args or call.keywords):
                 return call
         return None
 

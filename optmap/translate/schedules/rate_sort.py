@@ -7,9 +7,9 @@ from enum import Enum, auto
 from typing import Final
 
 from optmap.mapping.model import MappingSet
+from optmap.source.syntax import called
 from optmap.translate.constructors.learning_rate import RateKind, learning_rate_object
 from optmap.translate.discover.sites import CallSite
-from optmap.translate.parameters.groups import called
 
 _NUMBERS: Final = ("float", "int", "round", "abs", "min", "max", "pow")
 _SAME: Final = ("array", "asarray", "Tensor", "tensor", "Parameter", "list", "tuple")
@@ -87,7 +87,7 @@ class Sorts:
 
     def _call(self, node: ast.Call) -> Sort | None:
         name, held = called(node), self.held(node)
-        if isinstance(node.func, ast.Name) and name in _NUMBERS and self.module.is_builtin(name, node):
+        if self.module.builtin(node.func) in _NUMBERS:
             return Sort.NUMBER
         if held is not None or (name in _SAME and node.args):
             found = self.sort(node.args[0])

@@ -13,6 +13,7 @@ from typing import Final
 from optmap.diagnostics import SCHEDULE_STEPS
 from optmap.source.calls import comments_in
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
+from optmap.source.edits import has_own_lines
 from optmap.source.layout import one_or_three_lines
 from optmap.source.model import How, Module
 from optmap.source.templates import Template, copied, template
@@ -21,7 +22,7 @@ from optmap.translate.constructors.learning_rate import RateKind, learning_rate_
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.schedules.attach import Place, has_own_lines, place_of
+from optmap.translate.schedules.attach import Place, place_of
 from optmap.translate.schedules.owners import rate_node
 from optmap.translate.schedules.rate_sort import Sort, Sorts
 from optmap.translate.schedules.stability import Stability

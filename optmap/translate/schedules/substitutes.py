@@ -68,7 +68,7 @@ class ScheduleCall:
         rate = rate_node(optimizer) if optimizer is not None else None
         if self.attached and rate is not None:
             self.known["learning_rate"] = read_value(rate)
-            self.names["learning_rate"] = self._copied(rate)
+            self.names["learning_rate"] = self.source.text_of(rate)
         if not self.attached:
             self.known[PACE] = literal_value(1)
 
@@ -166,7 +166,7 @@ class ScheduleCall:
             name, piece = item.parameter.name, item.pieces[0]
             if item.parameter.leads:
                 node = optimizer_node(self.bound.site)
-                parts.append("optimizer" if node is None else self._copied(node))
+                parts.append("optimizer" if node is None else self.source.text_of(node))
             elif isinstance(piece, FromArgument) and piece.formula is None:
                 span = self.bound.call.arguments[piece.index].value_span
                 text = self.source.text(span.start, span.end)
@@ -218,10 +218,7 @@ class ScheduleCall:
     def optimizer_text(self) -> str:
         """The optimizer that the schedule is attached to, as it is written."""
         node = optimizer_node(self.bound.site)
-        return self._copied(node) if isinstance(node, ast.Name | ast.Attribute) else "optimizer"
-
-    def _copied(self, node: ast.expr) -> str:
-        return self.source.text(self.source.start(node), self.source.end(node))
+        return self.source.text_of(node) if isinstance(node, ast.Name | ast.Attribute) else "optimizer"
 
 
 def _names(node: ast.AST) -> set[str]:

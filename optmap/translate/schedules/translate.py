@@ -16,7 +16,6 @@ from optmap.mapping.plan import FromArgument, Inferred, Plan, Prefer, choose
 from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, literal_value, read_value
 from optmap.mapping.vocabulary import Accepts
-from optmap.source.bind import Signature, bind
 from optmap.source.calls import CallText, Form, comments_in, read_call
 from optmap.source.changes import Change, Replace
 from optmap.source.model import Module
@@ -24,12 +23,12 @@ from optmap.source.text import Source, SourceError
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
 from optmap.translate.constructors.spelling import NewImport, spell
 from optmap.translate.constructors.template import call_template
-from optmap.translate.discover.sites import CallSite
+from optmap.translate.discover.sites import CallSite, bind_to
 from optmap.translate.findings import Finding
 from optmap.translate.options import Options
 from optmap.translate.schedules.arithmetic import is_arithmetic
 from optmap.translate.schedules.counters import Miscount
-from optmap.translate.schedules.owners import Ownership, argument
+from optmap.translate.schedules.owners import Ownership
 from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
@@ -86,7 +85,7 @@ def read_schedule(source: Source, site: CallSite) -> Bound | str:
 
 def _whole_rate(bound: Bound) -> str | None:
     """Say which argument is an int where that makes a framework compute with integers, or stop; None where none is."""
-    found = bind(Signature(bound.site.api.current, bound.site.api.by_name), bound.call.arguments).given.values()
+    found = bind_to(bound.site.api, bound.call.arguments).given.values()
     for item in found:
         value = bound.values[item.index] if item.index is not None else Value()
         if item.parameter.accepts is Accepts.FLOAT and value.known and type(value.literal) is int:
@@ -152,7 +151,7 @@ def _problem_text(message: str, remedy: str | None) -> str:
 def uncounted(ownership: Ownership, site: CallSite) -> Miscount | None:
     """TensorFlow 1 counts the steps in a variable that the file has to hand to the optimizer; others count by themselves."""
     parameter = site.api.by_tie.get("global_step")
-    counter = argument(site, parameter.name) if parameter is not None else None
+    counter = site.given(parameter.name) if parameter is not None else None
     return ownership.counters.miscounted(counter, ownership.find(site).optimizers) if counter is not None else None
 
 

@@ -14,7 +14,6 @@ from optmap.translate.schedules.owners import (
     AttachedGroup,
     Owners,
     Ownership,
-    argument,
     attached_groups,
     schedule_calls,
 )
@@ -117,7 +116,7 @@ class _Translator:
     def _stepped(self, schedule: CallSite) -> str | None:
         """Why the calls of its step() do not suit the target; None where they do."""
         api, stepped = schedule.api, self.unit.options.target.facts.schedules.stepped
-        given = (tie for tie, row in api.by_tie.items() if argument(schedule, row.name) is not None)
+        given = (tie for tie, row in api.by_tie.items() if schedule.given(row.name) is not None)
         names = (api.algorithm, *(f"{api.algorithm}.{tie}" for tie in given))
         why = next((stepped[name] for name in names if name in stepped), None)
         call = self.ownership.step_with_epoch(schedule) if why is not None else None

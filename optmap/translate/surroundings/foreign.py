@@ -35,9 +35,8 @@ def uses(unit: Unit) -> Iterator[Use]:
         found = [(home, path) for path in module.paths(reference.node) if path and (home := _home(homes, path))]
         if not found:
             continue
-        parent = module.parent(reference.node)
-        call = parent if isinstance(parent, ast.Call) and parent.func is reference.node else None
-        if call is not None or not isinstance(parent, _NOT_USED):
+        call = module.call_of(reference.node)
+        if call is not None or not isinstance(module.parent(reference.node), _NOT_USED):
             yield Use(found[0][0], reference.node, found[0][1].rpartition(".")[2], call)
     yield from _defined(module, packages)
 

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from optmap.source.model import Module
+from optmap.source.syntax import called
 
 _SOURCES: Final = ("gradient", "gradients", "compute_gradients", "get_gradients", "get_unscaled_gradients", "jacobian")
 _CARRIERS: Final = ("zip", "enumerate", "list", "tuple", "map", "clip_by_global_norm", "clip_by_norm", "clip_by_value")
@@ -27,7 +28,7 @@ def is_gradient(module: Module, node: ast.expr) -> bool:
 
 def _is_named(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
-        return _called(node) in _SOURCES
+        return called(node) in _SOURCES
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return bool(_NAMED.search(name))
 
@@ -39,13 +40,9 @@ def _carried(module: Module, node: ast.expr) -> list[ast.expr]:
         bindings = module.in_force(variable, node) if variable is not None else ()
         return [item.value for item in bindings if item.value is not None]
     if isinstance(node, ast.Call):
-        return node.args if _called(node) in _CARRIERS else []
+        return node.args if called(node) in _CARRIERS else []
     if isinstance(node, ast.Subscript | ast.Starred):
         return [node.value]
     if isinstance(node, ast.Tuple | ast.List):
         return node.elts
     return [item.iter for item in node.generators] if isinstance(node, ast.ListComp | ast.GeneratorExp) else []
-
-
-def _called(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")

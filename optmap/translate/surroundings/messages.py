@@ -34,7 +34,7 @@ class CodeNames(NamedTuple):
 
 def shown(source: Source, node: ast.expr | ast.stmt) -> str | None:
     """The text of a node on one line; None where it is too long to be read in a message."""
-    text = " ".join(source.text(source.start(node), source.end(node)).split())
+    text = " ".join(source.text_of(node).split())
     return text if len(text) <= _LONGEST and "#" not in text else None
 
 

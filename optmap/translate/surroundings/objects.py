@@ -86,8 +86,8 @@ class Objects:
         """The optimizer that `model.optimizer` is after `model.compile(optimizer)`; None where there are several."""
         found: dict[object, KnownObject | None] = {}
         for callee in self.module.attributes("compile"):
-            call, model = self.module.parent(callee), self._model(callee.value)
-            if not isinstance(call, ast.Call) or call.func is not callee or model is None:
+            call, model = self.module.call_of(callee), self._model(callee.value)
+            if call is None or model is None:
                 continue
             given = [*call.args[:1], *(item.value for item in call.keywords if item.arg == "optimizer")]
             roles = self._roles(given[0]) if given else ()
@@ -126,8 +126,8 @@ def uses_of(module: Module, node: ast.expr) -> list[MemberUse]:
     parent = module.parent(node)
     if isinstance(parent, ast.Attribute):
         return [MemberUse("read", _whole(module, parent))]
-    if isinstance(parent, ast.Call) and parent.func is node:
-        return [MemberUse("call", parent, call=parent)]
+    if (call := module.call_of(node)) is not None:
+        return [MemberUse("call", call, call=call)]
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
         return [_written(module, node, "write")]
     return list(_items(module, node)) or [MemberUse("read", node)]

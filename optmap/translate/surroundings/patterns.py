@@ -9,8 +9,9 @@ from typing import Final, TypeAlias
 from optmap.diagnostics import CODES, Code
 from optmap.mapping.around import ANY, OPTIMIZER, Pattern
 from optmap.source.model import Module, Reference
-from optmap.source.syntax import chain_of
+from optmap.source.syntax import argument_values, chain_of
 from optmap.translate.findings import Finding
+from optmap.translate.parameters.training import target_of
 from optmap.translate.surroundings.gradients import is_gradient
 from optmap.translate.surroundings.messages import CodeNames, advice, arguments_of
 from optmap.translate.surroundings.objects import KnownObject, MemberUse, Objects, Role, uses_of
@@ -84,17 +85,13 @@ class Matcher:
 
     def _path(self, reference: Reference) -> tuple[Pattern | None, ast.Call | None]:
         """The pattern whose function or class is called here, if it can be nothing else."""
-        paths = self.module.paths(reference.node)
-        path = next(iter(paths)) if len(paths) == 1 else None
-        parent = self.module.parent(reference.node)
-        called = isinstance(parent, ast.Call) and parent.func is reference.node
-        return self.by_path.get(path or ""), parent if called and isinstance(parent, ast.Call) else None
+        return self.by_path.get(self.module.path(reference.node) or ""), self.module.call_of(reference.node)
 
     def _function(self, pattern: Pattern, call: ast.Call, reference: Reference) -> None:
         bound = arguments_of(pattern, call)
         optimizer: str | None = None
         for name, what in pattern.given.items():
-            nodes = [*call.args, *(item.value for item in call.keywords)] if name == ANY else [bound.get(name)]
+            nodes = argument_values(call) if name == ANY else [bound.get(name)]
             held = [(node, self._holds(node, what)) for node in nodes if node is not None]
             answers = [answer for _, answer in held]
             if not any(answer is not None for answer in answers):
@@ -187,9 +184,5 @@ def _fits(pattern: Pattern, use: MemberUse) -> bool:
 
 def _target(module: Module, call: ast.Call) -> str | None:
     """The name or attribute that a call is bound to."""
-    parent = module.parent(call)
-    if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
-        chain = chain_of(parent.targets[0])
-    else:
-        chain = chain_of(parent.target) if isinstance(parent, ast.AnnAssign | ast.NamedExpr) else None
-    return ".".join(chain) if chain else None
+    target = target_of(module, call)
+    return ".".join(chain_of(target) or ()) if target is not None else None

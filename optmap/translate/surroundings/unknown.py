@@ -36,15 +36,15 @@ def unknown_uses(module: Module, places: Collection[Place], known: Collection[in
 def _finding(module: Module, place: Place, known: Collection[int]) -> Finding | None:
     node, made = place
     parent = module.parent(node)
-    call = module.parent(parent) if isinstance(parent, ast.keyword) else parent
-    around = (node, parent, call, getattr(call, "func", None))
+    call = module.call_of(node) or module.call_with(node)
+    around = (node, parent, call, call.func if call is not None else None)
     if any(item is not None and id(item) in known for item in around) or list(
         done_with(module, node, made.site.api.framework)
     ):
         return None
     if isinstance(parent, ast.Attribute):
         return _attribute(module, node, parent.attr, made, sets=not isinstance(parent.ctx, ast.Load))
-    return _by_name(module, node, call, made) if isinstance(call, ast.Call) else None
+    return _by_name(module, node, call, made) if call is not None else None
 
 
 def _attribute(module: Module, node: ast.expr, name: str, made: Translation, *, sets: bool) -> Finding:
