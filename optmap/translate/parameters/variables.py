@@ -67,9 +67,9 @@ def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence
 
 def _is_opaque(module: Module, value: ast.expr) -> bool:
     """Tell whether a value is a list made in a way that is not looked into: by another function, or by a comprehension."""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and module.is_builtin(value.func.id, value):
+    if isinstance(value, ast.Call) and module.builtin(value.func):
         return False
-    made = isinstance(value, ast.Call) and _values(value) is None
+    made = isinstance(value, ast.Call) and values_of(value) is None
     return made or isinstance(value, ast.ListComp)
 
 
