@@ -177,6 +177,7 @@ class Shown(Record, title="shown"):
     compiled: str = key("what takes the place of a Keras model's compile", default="")
     model: str = key("what takes the place of a model that trains by itself", default="")
     stop: str = key("the function of what torch's detach() gives", default="")
+    paused: str = key("the context in which {tape} records nothing", default="")
     training: str = key("what puts {model} into training mode", default="")
     evaluation: str = key("what puts {model} into evaluation mode", default="")
     idiom: str = key("what is said of a step for which no code can be shown", default="")
@@ -205,6 +206,18 @@ class Scaling(Record, title="scaling"):
     since: str = key("the version from which on this code runs", default="")
 
 
+class Recording(Record, title="recording"):
+    """Through what gradients do not pass, and where nothing is recorded. Paths are those of imports."""
+
+    unrecorded: tuple[str, ...] = key("contexts and decorators under which nothing is recorded", default=())
+    fresh: tuple[str, ...] = key("functions whose results have no history, whatever they are given", default=())
+    computes: tuple[str, ...] = key(
+        "regular expressions of functions whose results have a history only where what they are given has one",
+        default=(),
+    )
+    stops: tuple[str, ...] = key("methods of tensors whose results have no history", default=())
+
+
 class Steps(Record, title="steps"):
     """What is done with optimizers in training, and how a step is written."""
 
@@ -218,6 +231,7 @@ class Steps(Record, title="steps"):
     written: tuple[Kind, ...] = key("what of other frameworks optmap can rewrite to this one's steps", default=())
     renames: bool = key("names of other frameworks that a table has are rewritten with its steps", default=False)
     tape: str | None = key("the import path of the gradient tape", default=None)
+    recording: Recording = key("what is recorded of what is computed", default=Recording())
     forms: dict[str, Form] = key(
         "import path -> what it makes of a loss: a function that gives its value with its gradients, or those alone, an"
         " operation that makes such a function, a cell of model and loss, a cell that makes whole steps",

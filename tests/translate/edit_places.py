@@ -310,7 +310,9 @@ class Places:
                     return True
         decorators = [item for node in self.nodes for item in getattr(node, "decorator_list", ())]
         gone = [
-            node for node in decorators if not edit.text and any(_mentions(node, name) for name in ("function", "jit"))
+            node
+            for node in decorators
+            if not edit.text and any(_mentions(node, name) for name in ("function", "jit", "no_grad", "inference_mode"))
         ]
         variables = [
             node for node in self.nodes
@@ -366,7 +368,7 @@ class Places:
             )
             if heads and all(isinstance(item, ast.Call) and self._is_imported(item.func) for item in heads):
                 assert isinstance(node, ast.stmt)
-                if edit.start == self.span(node)[0] and self._ends(node, edit.end):
+                if edit.start in (self.span(node)[0], self.lines(node)[0]) and self._ends(node, edit.end):
                     return True  # a setting of the framework, or a context of its own such as a session
             if isinstance(node, ast.Attribute | ast.Name) and self._is_imported(node):
                 if (edit.start, edit.end) == self.span(node):

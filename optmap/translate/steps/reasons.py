@@ -90,7 +90,7 @@ class Why(Enum):
     # Gradient tapes
     NOT_ZIPPED = "apply_gradients is not given zip(gradients, model.trainable_variables)"
     NOT_OF_TAPE = "{name} is not plainly tape.gradient(loss, {variables}) in the same block"
-    NO_TAPE = "{tape} is not plainly `with tf.GradientTape() as {tape}` in the same block"
+    NO_TAPE = "{tape} is not plainly a tape that one `with` of the same block opens"
     SEVERAL_TAPES = "the tapes on line {line} share a forward part, which {framework} computes anew for each gradient"
     ONLY_TOGETHER = "other steps share its forward part, and only --rewrite-step writes them together"
     NOT_UNDER_TAPE = "{loss} is not computed under the tape"

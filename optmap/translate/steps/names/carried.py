@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from optmap.source.syntax import inner
 from optmap.translate.steps.names.changes import NameChanges
@@ -11,7 +11,7 @@ from optmap.translate.steps.names.references import NameRewriter
 from optmap.translate.steps.reasons import NotPlain, Why
 
 
-def carry(names: NameRewriter, parts: Iterable[ast.AST]) -> NameChanges:
+def carry(names: NameRewriter, parts: Iterable[ast.AST], paused: Sequence[ast.With] = ()) -> NameChanges:
     """What becomes of names in a forward part and the functions that it calls. Raises NotPlain where no row knows one."""
     module = names.module
     roots = list(parts)
@@ -19,7 +19,7 @@ def carry(names: NameRewriter, parts: Iterable[ast.AST]) -> NameChanges:
         calls = (node for node in inner(root) if isinstance(node, ast.Call))
         found = (module.function(call) for call in calls)
         roots += (item for item in found if item is not None and not any(item is other for other in roots))
-    changes = names.carry(roots)
+    changes = names.carry(roots, paused)
     refused = [
         *changes.refused,
         *((node, ast.unparse(node) + (f" ({why})" if why else "")) for node, why in changes.stays),

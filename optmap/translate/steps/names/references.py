@@ -25,6 +25,7 @@ from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.classes import Classes
 from optmap.translate.steps.names.kinds import Kind, Kinds
 from optmap.translate.steps.names.tensors import PATH, TensorRewriter, check_outside, completed, filled
+from optmap.translate.steps.names.unrecorded import without_contexts
 from optmap.translate.steps.names.world import World
 from optmap.translate.steps.read.compiled import compiling
 
@@ -46,6 +47,7 @@ class NameRewriter:
         self.table = load_table(*pair)
         self.roots = frozenset(tables.roots[pair[0]])
         self.facts = pair[1].facts
+        self.recording = pair[0].facts.steps.recording
         self.called = pair[1].facts.models.called
         self.methods = pair[1].facts.models.methods.get(pair[0], {})
         self.compiled = compiling(training.module, pair[0])
@@ -95,15 +97,21 @@ class NameRewriter:
         self._modes()
         self.classes.rewrite(self.changes)
         rewriter.run()
+        without_contexts(self, self.recording, self.facts.steps.shown.stop)
         self.world.check(self.changes.refuse, lambda node: id(node) in self.done)
         return self.changes
 
-    def carry(self, roots: Sequence[ast.AST]) -> NameChanges:
-        """What becomes of the names in code whose models and losses stay what they are."""
+    def carry(self, roots: Sequence[ast.AST], paused: Sequence[ast.With] = ()) -> NameChanges:
+        """What becomes of the names in code whose models and losses stay what they are.
+
+        Contexts in which the tape is `paused` are written with the step.
+        """
         weak = proxy(self)  # no cycle, which would keep the tree
+        self.done |= {id(node) for item in paused for one in item.items for node in inner(one)}
         self.changes = NameChanges()
         self.kinds = Kinds(self.module, self.table, self.roots, partial(NameRewriter.path, weak), ())
         self.world = World(self.module, self.table, self.kinds, (), frozenset(), roots)
+        self.world.settled |= set(map(id, paused))
         spell = partial(NameRewriter._spell, weak)
         self.classes = Classes(self.module, self.table, self.kinds, ())
         rewriter = TensorRewriter(

@@ -82,6 +82,7 @@ class World:
         self.roots = [*reached(module, kinds, roots), *alone]
         self.alone = bool(alone)
         self.methods = methods
+        self.settled = set[int]()
         self.running = {id(item) for item in reached(module, kinds, roots, methods)}
         self.nodes = {id(node): node for root in self.roots for node in inner(root)}
 
@@ -115,7 +116,7 @@ class World:
                 self._augmented(node, refuse)
             case ast.Call():
                 self._call(node, refuse)
-            case ast.With() | ast.AsyncWith():
+            case ast.With() | ast.AsyncWith() if id(node) not in self.settled:
                 refuse(node, f"with {_shown(node.items[0].context_expr)}")
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._definition(node, refuse, skip)

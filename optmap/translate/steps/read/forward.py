@@ -214,7 +214,7 @@ def _check_left(step: Step) -> None:
 
 def forward_part(step: Step, end: int, value: ast.expr, zeros: Collection[ast.stmt]) -> list[int]:
     """Indices of the statements of the block before one that a value depends on, data preparation left out."""
-    wanted, effects = needed_with_gradients(step.module, ast.Expr(value)), step.effects
+    wanted, effects = needed_with_gradients(step.module, step.recording, ast.Expr(value)), step.effects
     found: list[int] = []
     for index in range(end - 1, -1, -1):
         statement = step.block[index]
@@ -226,7 +226,7 @@ def forward_part(step: Step, end: int, value: ast.expr, zeros: Collection[ast.st
         if changed & wanted or ("self" in changed and any(name.startswith("self.") for name in wanted)):
             found.insert(0, index)
             wanted -= _surely_bound(statement)
-            wanted |= needed_with_gradients(step.module, statement)
+            wanted |= needed_with_gradients(step.module, step.recording, statement)
     while found and stays(step, step.block[found[0]]) and not _goes_on(step, found):
         found.pop(0)
     return found

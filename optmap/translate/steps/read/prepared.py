@@ -55,14 +55,16 @@ def prepares(step: Step, statement: ast.stmt, seen: frozenset[ast.stmt] = frozen
     What gradients cannot flow through may be computed in any way. Those `seen` are being asked already.
     """
     if isinstance(statement, ast.With):
-        return records_nothing(step.module, statement) and step.loss not in step.effects.binds(statement)
+        return records_nothing(step.module, step.recording, statement) and step.loss not in step.effects.binds(
+            statement
+        )
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         function = statement.value.func
         trains = isinstance(function, ast.Attribute) and function.attr == "train"
         return trains and isinstance(function, ast.Attribute) and step.names_model(function.value)
     if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
         return False
-    nodes = differentiable(step.module, statement.value)
+    nodes = differentiable(step.module, step.recording, statement.value)
     if step.loss in step.effects.binds(statement) or _names_model(step, nodes):
         return False
     calls = (node for node in nodes if isinstance(node, ast.Call))

@@ -10,7 +10,7 @@ from optmap.mapping.frameworks import Kind
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.holders import uses_of
-from optmap.translate.steps.read.detached import records_nothing
+from optmap.translate.steps.read.detached import cut_off, records_nothing
 from optmap.translate.steps.read.prepared import is_framework
 from optmap.translate.steps.read.step import Step, shown
 from optmap.translate.steps.reasons import NotPlain, Why
@@ -35,7 +35,7 @@ def check_region(step: Step) -> Step:
                 step = step.refuse(Why.FORWARD_CONTEXT, context=shown(node.items[0].context_expr), line=node.lineno)
             elif isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno != node.lineno:
                 step = step.refuse(Why.LONG_STRING, line=node.lineno)
-            else:
+            elif not (isinstance(node, ast.With) and cut_off(step.module, step.recording, node)):
                 _check_node(node)
         _check_memory(step, nodes)
         if any(step.inside(node, [statement]) for node in places):
@@ -101,6 +101,10 @@ def check_called(step: Step) -> None:
         if bound and isinstance(node.func, ast.Name) and not is_framework(step, node.func, every=False):
             return
     for item in step.block:
-        if isinstance(item, ast.With) and records_nothing(step.module, item) and step.mentions_model(item):
+        if (
+            isinstance(item, ast.With)
+            and records_nothing(step.module, step.recording, item)
+            and step.mentions_model(item)
+        ):
             raise NotPlain(Why.FORWARD_CONTEXT, context=shown(item.items[0].context_expr), line=item.lineno)
     raise NotPlain(Why.MODEL_NOT_CALLED)

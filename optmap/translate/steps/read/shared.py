@@ -23,15 +23,16 @@ class Siblings(NamedTuple):
     deletes: tuple[ast.stmt, ...]
 
 
-def tapes(statement: ast.stmt) -> Mapping[str, bool]:
+def tapes(step: Step, statement: ast.stmt) -> Mapping[str, bool]:
     """The tapes that a statement opens, by name, each with whether it is persistent; none where it opens anything else."""
     found: dict[str, bool] = {}
+    _, _, called = (step.event.site.api.framework.facts.steps.tape or "").rpartition(".")
     for item in statement.items if isinstance(statement, ast.With) else ():
         name, made = item.optional_vars, item.context_expr
         chain = chain_of(made.func) if isinstance(made, ast.Call) else None
         words = [(word.arg, getattr(word.value, "value", None)) for word in getattr(made, "keywords", ())]
         plain = isinstance(made, ast.Call) and not made.args and words in ([], [("persistent", True)])
-        if not plain or not isinstance(name, ast.Name) or chain is None or chain[-1] != "GradientTape":
+        if not plain or not isinstance(name, ast.Name) or chain is None or chain[-1] != called:
             return {}
         found[name.id] = bool(words)
     return found
@@ -39,13 +40,13 @@ def tapes(statement: ast.stmt) -> Mapping[str, bool]:
 
 def siblings(step: Step, head: ast.With) -> Siblings:
     """What is done with the tapes of a statement. Raises NotPlain where parameters change before all gradients are taken."""
-    names, gradients = tapes(head).keys(), set[str]()
+    names, gradients = tapes(step, head).keys(), set[str]()
     takes, applies, deletes = list[ast.stmt](), list[ast.stmt](), list[ast.stmt]()
     events = {
         id(step.module.statement(item.call)) for item in step.training.events if item.kind is Kind.APPLY_GRADIENTS
     }
     for item in step.block[step.block.index(head) + 1 :]:
-        if tapes(item).keys() & names:
+        if tapes(step, item).keys() & names:
             break
         call = item.value if isinstance(item, ast.Assign) else None
         chain = chain_of(call.func) if isinstance(call, ast.Call) else None

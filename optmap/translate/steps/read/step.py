@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from optmap.mapping.frameworks import Kind
+from optmap.mapping.frameworks import Kind, Recording
 from optmap.source.flow import Effects
 from optmap.source.model import Module, Variable
 from optmap.source.paths import root_of
@@ -93,6 +93,11 @@ class Step(NamedTuple):
     @property
     def module(self) -> Module:
         return self.training.module
+
+    @property
+    def recording(self) -> Recording:
+        """What the framework records of what is computed."""
+        return self.event.site.api.framework.facts.steps.recording
 
     @property
     def effects(self) -> Effects:

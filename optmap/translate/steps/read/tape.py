@@ -56,7 +56,8 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     step = step._replace(
         head=head, region=tuple(head.body), backward=taken, loss=loss, total=ast.Name(loss), holder=holder, gone=gone
     )
-    step, known = _shared(step, parts, target) if len(tapes(head)) > 1 or tapes(head)[tape] else (step, ())
+    opened = tapes(step, head)
+    step, known = _shared(step, parts, target) if len(opened) > 1 or opened[tape] else (step, ())
     _check_uses(step, tape, Why.TAPE_USED, head, known)
     step = step.tried(lambda step: _check_head(step, head))
     if loss not in step.effects.binds(head):
@@ -75,7 +76,7 @@ def _shared(step: Step, parts: Sequence[Part], target: Framework) -> tuple[Step,
     assert head is not None
     found = siblings(step, head)
     step = step._replace(gone=(*step.gone, *found.deletes))
-    if len(found.takes) == len(tapes(head)) == 1:
+    if len(found.takes) == len(tapes(step, head)) == 1:
         return step, found.takes
     if target.facts.steps.gradients is not Gradients.RECORDED:
         raise NotPlain(Why.SEVERAL_TAPES, line=head.lineno, framework=target.facts.title)
@@ -150,7 +151,7 @@ def _idle(step: Step, variables: Sequence[ast.expr | None]) -> Iterator[ast.stmt
 def _head(step: Step, tape: str, taken: ast.stmt) -> ast.With:
     """The last tape of a name before its gradient is taken."""
     for item in reversed(step.block[: step.block.index(taken)]):
-        if isinstance(item, ast.With) and tape in tapes(item):
+        if isinstance(item, ast.With) and tape in tapes(step, item):
             return item
     raise NotPlain(Why.NO_TAPE, tape=tape)
 

@@ -33,7 +33,7 @@ class _Leftovers:
         self.moved = [self.module.statement(node) for node, _ in kept.values()]
 
     def run(self) -> list[Change]:
-        new = [item for item in self.moved if self._is_idle(item)]
+        new = [*(item for item in self.moved if self._is_idle(item)), *self._devices()]
         while new:
             self.gone |= {id(item): item for item in new}
             self.dropped.update(id(node) for item in new for node in inner(item))

@@ -152,7 +152,7 @@ class _Planned(_Pieces):
 
     def _text(self, statement: ast.stmt | ast.expr) -> str:
         """A statement of the forward part, or the loss, without what only the source framework is told."""
-        told = Told(self.step, self.words)
+        told = Told(self.step, self.words, self.names["tape"])
         asked = any(isinstance(node, ast.Call | ast.With) and told.concerns(node) for node in inner(statement))
         changed = told.visit(deepcopy(statement)) if asked else statement
         if not told.changed:
@@ -230,10 +230,12 @@ class _Planned(_Pieces):
 
 
 class Told(ast.NodeTransformer):
-    """What only one framework is told: the mode in each call of a model, the precision around a part of the step."""
+    """What only one framework is told: the mode in each call of a model, the context of a part of the step."""
 
-    def __init__(self, step: Retargeted, words: Shown) -> None:
+    def __init__(self, step: Retargeted, words: Shown, tape: str) -> None:
         assert step.plan is not None
+        self.off = {path.rpartition(".")[2] for path in step.event.site.api.framework.facts.steps.recording.unrecorded}
+        self.paused = fill(words.paused, tape=tape)
         self.toggled = step.plan.toggled
         self.flagged = () if words.training else step.plan.training
         self.stop = words.stop
@@ -264,7 +266,14 @@ class Told(ast.NodeTransformer):
     def visit_With(self, node: ast.With) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
         calls = [item.context_expr for item in node.items]
-        if not all(isinstance(call, ast.Call) and (chain_of(call.func) or ("",))[-1] == "autocast" for call in calls):
+        called = {(chain_of(call.func) or ("",))[-1] for call in calls if isinstance(call, ast.Call)}
+        self.changed = self.changed or called <= {"autocast"} or called <= self.off
+        if called <= {"autocast"}:
+            return node.body
+        if not called <= self.off:
             return node
-        self.changed = True
-        return node.body
+        if self.paused:
+            return ast.With([ast.withitem(ast.parse(self.paused, mode="eval").body)], node.body, lineno=node.lineno)
+        stored = (item for item in inner(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store))
+        names = dict.fromkeys(item.id for item in stored)
+        return [*node.body, *(ast.parse(f"{name} = {self.stop}({name})").body[0] for name in names)]

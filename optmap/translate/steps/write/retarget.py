@@ -31,7 +31,7 @@ from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled, spelled_clips
 from optmap.translate.steps.write.flags import drop_flags
 from optmap.translate.steps.write.fresh_names import UsedNames, free, report
-from optmap.translate.steps.write.splice import Splicer, Words
+from optmap.translate.steps.write.splice import Splicer, Words, paused
 from optmap.translate.unit import Unit
 
 _SILENT: Final = frozenset(
@@ -103,7 +103,7 @@ class _Retarget:
         found: list[tuple[Retargeted, NameChanges]] = []
         for step in steps:
             try:
-                found.append((step, carry(names, self.parts[id(step)])))
+                found.append((step, carry(names, self.parts[id(step)], paused(self.module, step.plan))))
             except NotPlain as error:
                 self._left(step, error.reason)
         if self.some_left or len(found) < len(steps):
@@ -204,6 +204,9 @@ class _Retarget:
             self.touched |= set(map(id, calls))
             splicer.flag(calls)
             splicer.stepped(step.plan)
+            contexts = paused(self.module, step.plan)
+            splicer.pause(contexts, self.target.facts.steps.shown)
+            self.gone += (callee(item.context_expr) for node in contexts for item in node.items)
         self.changes += splicer.changes
 
     def _report_mode(self, step: Retargeted) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
-from optmap.mapping.frameworks import Shown
+from optmap.mapping.frameworks import Shown, fill
 from optmap.source.calls import Form, read_call
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.model import Module
+from optmap.source.syntax import inner
 from optmap.source.templates import CallTemplate, Given, Template, copied, template
 from optmap.source.text import Source
+from optmap.translate.steps.read.detached import records_nothing
 from optmap.translate.steps.read.plan import Clip, PlainStep
 from optmap.translate.steps.read.targets import Retargeted
 from optmap.translate.steps.read.value_and_grad import GradientCall
@@ -120,6 +122,11 @@ class Splicer:
         self._clip(plan.clips)
         self._update(plan.step, plan.clipped(self.words.total or self.words.gradients))
 
+    def pause(self, contexts: Sequence[ast.With], shown: Shown) -> None:
+        """Contexts in which nothing is recorded are the tape's."""
+        for item in (item for node in contexts for item in node.items):
+            self.changes.append(Replace(item.context_expr, Template(fill(shown.paused, tape=self.words.tape))))
+
     def _clip(self, clips: Sequence[Clip]) -> None:
         for clip in clips:
             self._replace(
@@ -162,3 +169,12 @@ class Splicer:
 
     def _with(self) -> str:
         return f"with {self.words.made}() as {self.words.tape}:"
+
+
+def paused(module: Module, plan: PlainStep | None) -> list[ast.With]:
+    """The contexts of a forward part in which nothing is recorded."""
+    if plan is None:
+        return []
+    facts = plan.event.site.api.framework.facts.steps.recording
+    nodes = (node for item in plan.region for node in inner(item) if isinstance(node, ast.With))
+    return [node for node in nodes if records_nothing(module, facts, node)]
