@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Final, TypeAlias
 
 from optmap.source.model import How, Module
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain, values_of
 
 _STOPS: Final = ("detach", "stop_gradient", "no_grad")
+_METHODS: Final = frozenset(
+    {"exp", "log", "pow", "square", "sqrt", "abs", "sum", "mean", "norm", "t", "T", "mT", "view", "view_as", "reshape", "expand",
+     "expand_as", "repeat", "unsqueeze", "squeeze", "transpose", "permute", "contiguous", "mul", "add", "sub", "div", "matmul",
+     "mm", "softmax", "sigmoid", "tanh", "relu", "clamp", "to", "float", "flatten"}
+)  # fmt: skip
+"""What may be asked of a parameter so that gradients go on to it."""
+Results: TypeAlias = Sequence[tuple[int, bool]]
+"""The places of results that are used, each with whether the loss would not be one if it were None."""
 GROUPS: Final = ("Sequential", "SequentialCell", "ModuleList", "CellList", "ModuleDict")
 """What holds layers has those that it is given."""
 
@@ -18,16 +26,20 @@ GROUPS: Final = ("Sequential", "SequentialCell", "ModuleList", "CellList", "Modu
 class Body:
     """The statements of a function, read backward from what it gives: which names and attributes of self it depends on."""
 
-    def __init__(self, module: Module, family: Sequence[ast.ClassDef], body: Sequence[ast.stmt]) -> None:
+    def __init__(
+        self, module: Module, family: Sequence[ast.ClassDef], body: Sequence[ast.stmt], results: Results = ()
+    ) -> None:
+        self.results = results
+        self.sure: set[str] = set()
         self.module = module
         self.family = family
         self.body = body
         self.calls: list[ast.FunctionDef] = []
 
-    def returned(self) -> set[str]:
+    def returned(self) -> set[Chain]:
         """The attributes of self that every result depends on."""
         found = self._after(list(self.body))
-        return {chain[1] for chain in found or () if len(chain) == 2 and chain[0] == "self"}
+        return {chain for chain in found or () if len(chain) > 1 and chain[0] == "self"}
 
     def used(self, statements: Sequence[ast.stmt], wanted: set[str]) -> set[Chain]:
         """The names and chains that values of `wanted` names, at the end of the statements, surely depend on."""
@@ -40,7 +52,7 @@ class Body:
         """What the function's result depends on if it goes through the statements; None where it gives none."""
         for place, statement in enumerate(statements):
             if isinstance(statement, ast.Return):
-                start = self._reads(statement.value) if statement.value is not None else set()
+                start = self._given(statement.value) if statement.value is not None else set()
                 return self._through(statements[:place], start)
             if isinstance(statement, ast.If) and any(isinstance(item, ast.Return) for item in inner(statement)):
                 rest = statements[place + 1 :]
@@ -52,15 +64,35 @@ class Body:
                 return self._through(statements[:place], both)
         return None
 
+    def _given(self, value: ast.expr) -> set[Chain]:
+        """What the results depend on, of several those that are used."""
+        if not self.results or self.calls:
+            return self._reads(value)
+        places = value.elts if isinstance(value, ast.Tuple) else []
+        used = [(places[place], sure) for place, sure in self.results if place < len(places)]
+        self.sure |= {item.id for item, sure in used if sure and isinstance(item, ast.Name)}
+        return set().union(*(self._reads(item) for item, _ in used))
+
     def _through(self, statements: Sequence[ast.stmt], found: set[Chain]) -> set[Chain]:
-        for statement in reversed(statements):
-            found = found | self._statement(statement, found)
+        for place, statement in reversed(list(enumerate(statements))):
+            found = found | self._statement(statement, found, statements[:place])
+            self.sure -= _stored(statement)
         return found
 
-    def _statement(self, statement: ast.stmt, wanted: set[Chain]) -> set[Chain]:
+    def _is_none(self, block: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> bool:
+        """Tell whether a way through a condition leaves a result None without which there is no loss."""
+        for name in self.sure:
+            last = next((item for item in reversed((*before, *block)) if name in _stored(item)), None)
+            value = last.value if isinstance(last, ast.Assign) and isinstance(last.targets[0], ast.Name) else None
+            if isinstance(value, ast.Constant) and value.value is None:
+                return True
+        return False
+
+    def _statement(self, statement: ast.stmt, wanted: set[Chain], before: Sequence[ast.stmt] = ()) -> set[Chain]:
         """What the statement makes the wanted values depend on."""
         if isinstance(statement, ast.If):
-            ways = [self._through(block, wanted) for block in (statement.body, statement.orelse)]
+            blocks = [item for item in (statement.body, statement.orelse) if not self._is_none(item, before)]
+            ways = [self._through(block, wanted) for block in blocks] or [set()]
             return set.union(*ways) if self._is_constant(statement.test) else set.intersection(*ways)
         if isinstance(statement, ast.For):
             once = not any(isinstance(item, ast.Break | ast.Continue) for item in inner(statement))
@@ -156,3 +188,12 @@ class Body:
 def _attributes(node: ast.AST) -> set[Chain]:
     chain = chain_of(node)
     return {chain} if chain is not None and len(chain) > 1 else set()
+
+
+def computed_with(used: Collection[Chain], name: str) -> bool:
+    """Tell whether something is computed of a parameter through which gradients go on to it."""
+    return any(chain[1] == name and len(chain) == 3 and chain[2] in _METHODS for chain in used)
+
+
+def _stored(statement: ast.stmt) -> set[str]:
+    return {node.id for node in inner(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}

@@ -14,7 +14,7 @@ from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain, constructed_with, values_of
 from optmap.translate.parameters.freezing import freezing
-from optmap.translate.steps.read.dependence import GROUPS, Body
+from optmap.translate.steps.read.dependence import GROUPS, Body, Results, computed_with
 from optmap.translate.steps.read.step import Step
 from optmap.translate.steps.reasons import Why
 from optmap.values import NamedTuple
@@ -96,23 +96,34 @@ def _missing(
     owner = reach.owner(first.func)
     if owner is None:
         return None
-    if _leaves_results(step, first, owner, reach, used):
+    results = _results(step, first, reach.results(owner), used)
+    if results is None:
         return _Missing(".".join(chain), first.lineno)
-    return reach.missing(owner, model[len(chain) :])
+    return reach.missing(owner, model[len(chain) :], results, _beside(used, chain))
 
 
 def _begins(chain: Chain, start: Chain | None) -> bool:
     return start is not None and chain[: len(start)] == start
 
 
-def _leaves_results(step: Step, call: ast.Call, owner: ast.ClassDef, reach: Reach, used: Collection[Chain]) -> bool:
-    """Tell whether the model gives several results, of which the loss may use some."""
-    if reach.results(owner) < 2:
-        return False
+def _results(step: Step, call: ast.Call, count: int, used: Collection[Chain]) -> Results | None:
+    """Which of the results that a model gives, so many at most, the loss uses; None where that cannot be told."""
+    if count < 2:
+        return ()
     statement = step.module.parent(call)
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     names = target.elts if isinstance(target, ast.Tuple) else []
-    return not names or any(not isinstance(item, ast.Name) or (item.id,) not in used for item in names)
+    if len(names) != count or not all(isinstance(item, ast.Name) for item in names):
+        return None
+    words = [item.id for item in names if isinstance(item, ast.Name)]
+    found = [(place, word == step.loss) for place, word in enumerate(words) if (word,) in used]
+    return tuple(found) or None
+
+
+def _beside(used: Collection[Chain], model: Chain) -> set[Chain]:
+    """What the loss depends on of a model, as the model itself would name it."""
+    size = len(model)
+    return {("self", *chain[size:]) for chain in used if chain[:size] == model and len(chain) > size}
 
 
 class Reach:
@@ -141,22 +152,31 @@ class Reach:
         found = self.module.definition(value.func) if isinstance(value, ast.Call) else None
         return found if isinstance(found, ast.ClassDef) else None
 
-    def missing(self, owner: ast.ClassDef, part: Chain = ()) -> _Missing | None:
-        """The first layer of an object, or of a part of it, that may get no gradients."""
+    def missing(
+        self, owner: ast.ClassDef, part: Chain = (), results: Results = (), beside: Collection[Chain] = ()
+    ) -> _Missing | None:
+        """The first layer of an object, or of a part of it, that may get no gradients.
+
+        Only some `results` may be used; what stands `beside` the call is used anyway.
+        """
+        if part or results or beside:
+            return self._missing(owner, part, results, beside)
         if owner not in self.known:
             self.known[owner] = None
-            self.known[owner] = self._missing(owner, ())
-        return self.known[owner] if not part else self._missing(owner, part)
+            self.known[owner] = self._missing(owner)
+        return self.known[owner]
 
-    def _missing(self, owner: ast.ClassDef, part: Chain) -> _Missing | None:
+    def _missing(
+        self, owner: ast.ClassDef, part: Chain = (), results: Results = (), beside: Collection[Chain] = ()
+    ) -> _Missing | None:
         method = self._forward(owner)
         if method is None:
             return None
-        used = Body(self.module, self._family(owner), method.body).returned()
+        used = {*beside, *Body(self.module, self._family(owner), method.body, results).returned()}
         for name, value in self._layers(owner):
             if part and name != part[0]:
                 continue
-            if name not in used:
+            if ("self", name) not in used and not (self._is_parameter(value) and computed_with(used, name)):
                 return _Missing(f"self.{name}", value.lineno)
             for item in inner(value):
                 inside = self.made(item) if isinstance(item, ast.Call) else None
@@ -188,6 +208,9 @@ class Reach:
             for value in values_of(variable) if variable is not None else ():
                 if value is not None and any(self._holds(item) for item in inner(value)):
                     yield name, value
+
+    def _is_parameter(self, value: ast.expr) -> bool:
+        return isinstance(value, ast.Call) and (chain_of(value.func) or ("",))[-1] == "Parameter"
 
     def _holds(self, node: ast.AST) -> bool:
         """Tell whether an expression makes a layer or a parameter."""
