@@ -354,9 +354,11 @@ class Facts(Record, title="framework"):
     steps: Steps = key("training steps", default=Steps())
     saved: Files | None = key("files with the state of optimizers", default=None)
     frontier: Frontier = key("what its names give", default=Frontier())
+    gradients_from: str = key("how an optimizer comes by the gradients", default="")
     example: str | None = key(
-        "a program that trains with {call}, and prints the weights after each of three steps", default=None
+        "a program that trains with {call}, and prints what each of three steps gives", default=None
     )
+    sparse_example: str | None = key("the same with sparse gradients", default=None)
     at: Position = place()
 
     def called(self, path: str) -> str:

@@ -40,12 +40,12 @@ class Example(NamedTuple):
     problem: str = ""
 
 
-def program(api: Api, arguments: Mapping[str, Literal]) -> str:
+def program(api: Api, arguments: Mapping[str, Literal], *, sparse: bool = False) -> str:
     """The example program of a class's framework with a call; empty where the framework has none."""
-    text = api.framework.facts.example
-    parameters = api.parameters_argument
+    facts = api.framework.facts
+    text = (sparse and facts.sparse_example) or facts.example
     given = [f"{key}={write_literal(value)}" for key, value in arguments.items()]
-    first = ["[w]"] if parameters is not None else []
+    first = [f"net.{facts.parameters.trainable}()"] if api.parameters_argument is not None else []
     return fill(text, call=f"{api.name}({', '.join([*first, *given])})") if text else ""
 
 

@@ -23,6 +23,10 @@ from optmap.report.check_summary import Summary, summaries
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
+_ELSEWHERE: Final = ("Documentation", "Measured at the defaults")
+"""Sections of a comparison that stand at other places of a page."""
+
+
 class Page(NamedTuple):
     """A pair of classes: what was measured of it, and the two programs with their output."""
 
@@ -81,7 +85,9 @@ def _pages(tables: MappingSet, every: Sequence[Summary]) -> Iterator[Page]:
     wanted: dict[str, dict[str, None]] = {}
     programs = []
     for item, source, target in listed:
-        both = program(source, item.pair.hyperparameters), program(target, item.pair.arguments)
+        sparse = any(api.fixed.get("lazy") is True for api in (source, target))
+        calls = (source, item.pair.hyperparameters), (target, item.pair.arguments)
+        both = tuple(program(api, given, sparse=sparse) for api, given in calls)
         programs.append(both)
         for api, text in zip((source, target), both, strict=True):
             wanted.setdefault(api.framework, {})[text] = None
@@ -101,7 +107,7 @@ def _values(tables: MappingSet, page: Page, report: Report, listed: Sequence[Sum
         "titles": (page.source.framework.facts.title, page.target.framework.facts.title),
         "signatures": ("\n".join(constructor(page.source)), "\n".join(constructor(page.target))),
         "rows": list(_rows(tables, comparison)),
-        "sections": [(title, texts) for title, texts in comparison.shown if title != "Documentation"],
+        "sections": [(title, texts) for title, texts in comparison.shown if title not in _ELSEWHERE],
         "formula": page.summary.pair.formula,
         "traits": [(api.name, _traits(tables, api)) for api in (page.source, page.target)],
         "examples": page.examples,
@@ -119,24 +125,25 @@ def _faithful(listed: Sequence[Summary], page: Page) -> list[str]:
     return [pair.target for pair in mine if pair.target.partition(".")[0] == page.target.name.partition(".")[0]]
 
 
-def _rows(tables: MappingSet, comparison: Comparison) -> Iterator[tuple[Row, str]]:
-    """The parameters side by side, each with its meaning."""
+def _rows(tables: MappingSet, comparison: Comparison) -> Iterator[tuple[str, Row, str]]:
+    """The parameters side by side, each with its category and its meaning; then what a step is given."""
     for row in comparison.rows:
         apis = [(row.source, comparison.source), (row.target, comparison.target)]
         found = (_meaning(tables, api, text.partition("=")[0]) for text, api in apis if api is not None)
-        yield row, next((text for text in found if text), "")
+        category, meaning = next((each for each in found if each), ("hyperparameter", ""))
+        yield category, row._replace(difference=row.difference.replace(f" ({meaning})", "")), meaning
 
 
-def _meaning(tables: MappingSet, api: Api, name: str) -> str:
-    """What the parameter of a class sets."""
+def _meaning(tables: MappingSet, api: Api, name: str) -> tuple[str, str] | None:
+    """What the parameter of a class sets, and of what kind that is."""
     parameter = next((each for each in api.current if each.name == name), None)
     if parameter is None:
-        return ""
+        return None
     if parameter.is_parameters:
-        return "what is trained"
-    if parameter.execution:
-        return "how the update is carried out"
-    return "; ".join(tables.hyperparameters[tie].about for tie in parameter.ties if tie in tables.hyperparameters)
+        return "parameters", "what is trained"
+    names = parameter.ties or tuple(parameter.switches.values()) or (parameter.name,)
+    about = "; ".join(tables.hyperparameters[tie].about for tie in names if tie in tables.hyperparameters)
+    return ("execution", about or "how the update is carried out") if parameter.execution else ("hyperparameter", about)
 
 
 def _traits(tables: MappingSet, api: Api) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,9 +14,8 @@ import pytest
 from optmap.conformance.results import Course, Divergence, Level, Mode, Pair, Refused, Report, Result, Verdict
 from optmap.report.check_html import render
 from optmap.report.plots import drift_plot
-
-CHROMIUM = shutil.which("chromium")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+from tests.accessible import CHROMIUM, OPTIONS, missing, serious
+from tests.commandline import run
 
 
 def result(
@@ -163,6 +161,16 @@ def test_the_page_fits_and_can_be_read_in_both_schemes(browser: Any, address: st
     assert page.screenshot(full_page=True)
     assert page.evaluate(CONTRAST) == []
     context.close()
+
+
+def test_axe_finds_no_serious_violation(browser: Any, address: str, tmp_path: Path) -> None:
+    if why := missing():
+        pytest.skip(why)
+    explained = run("explain", "torch.optim.AdamW", "--all", "--format", "html", cwd=tmp_path)
+    (tmp_path / "explain.html").write_bytes(explained.out)
+    (tmp_path / "bad.html").write_text("<html><body><img src='x.png'><p style='color: #eee'>faint</p></body></html>")
+    assert list(serious(browser, [tmp_path / "report.html", tmp_path / "explain.html"])) == []
+    assert {text.split(": ")[1] for text in serious(browser, [tmp_path / "bad.html"])} >= {"image-alt", "html-has-lang"}
 
 
 CONTRAST = """() => {
