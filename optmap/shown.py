@@ -1,7 +1,8 @@
-"""Text that others wrote, made safe to show: it can neither steer a terminal nor pretend to be a line of its own."""
+"""How texts show what they speak of: what others wrote, which may not steer a terminal, amounts, and lists."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 _COMMANDS: Final = ("::", "##[")
@@ -18,6 +19,16 @@ def shown_lines(text: object) -> str:
     """Text of several lines, none of which a CI server may take for a command."""
     lines = (shown(line.replace("\t", "    ")) for line in str(text).removesuffix("\r").split("\n"))
     return "\n".join(f"| {line}" if line.lstrip().startswith(_COMMANDS) else line for line in lines)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """`one, two and three`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def _letter(letter: str) -> str:

@@ -23,7 +23,7 @@ os.environ.setdefault("GLOG_v", "4")
 import numpy as np
 
 from optmap.conformance.rules import RULES
-from optmap.conformance.rules.options import Choice, Flag, Pair, Rate, Real
+from optmap.conformance.rules.options import Choice, Flag, Rate, Real, Reals
 from optmap.conformance.simulate import simulate
 
 SHAPES = ((), (1,), (3,), (8,), (17,), (2, 3), (5, 7), (2, 3, 4))
@@ -65,9 +65,9 @@ def hyperparameters(random_: random.Random, api: str) -> dict[str, Any]:
             found[name] = 10.0 ** random_.uniform(-4, 0.5)
         elif isinstance(kind, Flag):
             found[name] = random_.random() < 0.3
-        elif isinstance(kind, Pair) and default is None:
+        elif isinstance(kind, Reals) and default is None:
             found[name] = tuple(number(random_, item, 0.5, name) for item in (kind.first, kind.second))
-        elif isinstance(kind, Pair) and random_.random() < 0.5:
+        elif isinstance(kind, Reals) and random_.random() < 0.5:
             moved = tuple(
                 number(random_, item, old, name) for item, old in zip((kind.first, kind.second), default, strict=True)
             )

@@ -147,6 +147,7 @@ def test_the_audits_worker_needs_nothing_but_python(name: str) -> None:
 
 def test_the_comparison_runs_nothing() -> None:
     allowed = ("__future__", "collections", "typing", "optmap.audit.results", "optmap.audit.signature.literal", "optmap.audit.signature",
+               "optmap.shown",
                *(f"optmap.mapping.{each}" for each in ("framework", "frameworks", "model", "sections", "versions", "vocabulary")))  # fmt: skip
     assert not [name for name in imports(PACKAGE / "audit" / "compare.py") if not under(name, *allowed)]
 

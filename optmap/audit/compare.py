@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optmap.audit.results import (
     Difference,
-    Kind,
+    DifferenceKind,
     Live,
     LiveClass,
     LiveModule,
@@ -23,6 +23,7 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
 from optmap.mapping.versions import holds
 from optmap.mapping.vocabulary import Parameter
+from optmap.shown import count
 
 
 def differences(tables: MappingSet, framework: Framework, live: Live) -> Iterator[Difference]:
@@ -76,11 +77,11 @@ def compare_class(api: Api, live: LiveClass | None, version: str) -> Iterator[Di
     if live is None:
         if expected:
             table = "the table has a section"
-            yield Difference(api.at, Kind.NO_CLASS, api.name, None, table, f"{installed} has no such class")
+            yield Difference(api.at, DifferenceKind.NO_CLASS, api.name, None, table, f"{installed} has no such class")
         return
     if not expected:
         table = "the table has it for other versions only"
-        yield Difference(api.at, Kind.NEW_CLASS, api.name, None, table, f"{installed} has it")
+        yield Difference(api.at, DifferenceKind.NEW_CLASS, api.name, None, table, f"{installed} has it")
     yield from _Section(api, live).differences()
 
 
@@ -108,7 +109,11 @@ class _Section:
     def differences(self) -> Iterator[Difference]:
         """All differences."""
         if self.live.hidden:
-            yield self._found(Kind.HIDDEN, f"has {_count(self.api.current)}", "hides its signature behind a decorator")
+            yield self._found(
+                DifferenceKind.HIDDEN,
+                f"has {count(len(self.api.current), 'parameter')}",
+                "hides its signature behind a decorator",
+            )
             return
         for row in self.api.current:
             yield from self._parameter(row) if row.name in self.by_name else self._taken(row)
@@ -117,12 +122,12 @@ class _Section:
             if not self._may_take(name):
                 row = self.api.by_name[name]
                 table = f"has it as an older name of {row.name}"
-                yield self._found(Kind.NO_PARAMETER, table, "does not take it", row)._replace(parameter=name)
+                yield self._found(DifferenceKind.NO_PARAMETER, table, "does not take it", row)._replace(parameter=name)
         yield from self._new_parameters()
         yield from self._order()
         yield from self._extra()
 
-    def _found(self, kind: Kind, table: str, live: str, row: Parameter | None = None) -> Difference:
+    def _found(self, kind: DifferenceKind, table: str, live: str, row: Parameter | None = None) -> Difference:
         """A difference of the class, or of one of its parameters."""
         at, name = (row.at, row.name) if row else (self.api.at, None)
         return Difference(at, kind, self.api.name, name, f"the table {table}", f"{self.name} {live}")
@@ -131,21 +136,21 @@ class _Section:
         found, kind = self.by_name[row.name], "keyword" if row.keyword_only else "any"
         same = _default(row) == _live_default(found) if found.literal else same_source(row.default, str(found.default))
         if not same:
-            yield self._found(Kind.DEFAULT, f"has {_default(row)}", f"has {_live_default(found)}", row)
+            yield self._found(DifferenceKind.DEFAULT, f"has {_default(row)}", f"has {_live_default(found)}", row)
         if kind != found.kind:
-            yield self._found(Kind.KEYWORD_ONLY, f"has it {KINDS[kind]}", f"has it {KINDS[found.kind]}", row)
+            yield self._found(DifferenceKind.KEYWORD_ONLY, f"has it {KINDS[kind]}", f"has it {KINDS[found.kind]}", row)
 
     def _taken(self, row: Parameter) -> Iterator[Difference]:
         """Compare a row that is not in the signature: the class must read it from its **kwargs."""
         found = self.taken.get(row.name)
         if found is None:
             if not (row.keyword_only and self._may_take(row.name)):
-                yield self._found(Kind.NO_PARAMETER, f"has it with {_default(row)}", "does not take it", row)
+                yield self._found(DifferenceKind.NO_PARAMETER, f"has it with {_default(row)}", "does not take it", row)
             return
         if found.literal and _default(row) != _live_default(found):
-            yield self._found(Kind.DEFAULT, f"has {_default(row)}", f"has {_live_default(found)}", row)
+            yield self._found(DifferenceKind.DEFAULT, f"has {_default(row)}", f"has {_live_default(found)}", row)
         if not row.keyword_only:
-            yield self._found(Kind.KEYWORD_ONLY, f"has it {KINDS['any']}", "reads it from **kwargs", row)
+            yield self._found(DifferenceKind.KEYWORD_ONLY, f"has it {KINDS['any']}", "reads it from **kwargs", row)
 
     def _may_take(self, name: str) -> bool:
         return self.live.extra_keywords and (self.live.taken is None or name in self.live.mentioned)
@@ -159,7 +164,7 @@ class _Section:
                 before = old.get(item.name)
                 table = "has it for other versions only" if before else "does not have it"
                 live = f"has it with {_live_default(item)}{hidden}"
-                yield self._found(Kind.NEW_PARAMETER, table, live, before)._replace(parameter=item.name)
+                yield self._found(DifferenceKind.NEW_PARAMETER, table, live, before)._replace(parameter=item.name)
 
     def _order(self) -> Iterator[Difference]:
         """Compare the order of the common parameters; one difference, at the first one out of order."""
@@ -169,7 +174,7 @@ class _Section:
         if wrong:
             part = slice(wrong[0], wrong[-1] + 1)
             table = f"has the order {', '.join(row.name for row in rows[part])}"
-            found = self._found(Kind.ORDER, table, f"has {', '.join(real[part])}", rows[wrong[0]])
+            found = self._found(DifferenceKind.ORDER, table, f"has {', '.join(real[part])}", rows[wrong[0]])
             yield found._replace(parameter=None)
 
     def _extra(self) -> Iterator[Difference]:
@@ -177,16 +182,21 @@ class _Section:
             says = {True: "ends in **kwargs", False: "does not end in **kwargs"}
             table = f"the table's signature {says[self.api.extra_keywords]}"
             live = f"that of {self.name} {says[self.live.extra_keywords]}"
-            yield Difference(self.api.at, Kind.EXTRA_KEYWORDS, self.api.name, None, table, live)
+            yield Difference(self.api.at, DifferenceKind.EXTRA_KEYWORDS, self.api.name, None, table, live)
         if self.live.extra_positional:
             text = "accepts any number of positional arguments"
-            yield self._found(Kind.EXTRA_KEYWORDS, "", text)._replace(table="a table cannot have *args")
+            yield self._found(DifferenceKind.EXTRA_KEYWORDS, "", text)._replace(table="a table cannot have *args")
 
 
 def _module_gone(module: OptimizerModule, apis: Sequence[Api], version: str) -> Difference:
-    table = f"the tables have {len(apis)} section{'s' * (len(apis) != 1)} in it"
+    table = f"the tables have {count(len(apis), 'section')} in it"
     return Difference(
-        module.at, Kind.NO_MODULE, module.name, None, table, f"{module.package} {version} has no {module.paths[0]}"
+        module.at,
+        DifferenceKind.NO_MODULE,
+        module.name,
+        None,
+        table,
+        f"{module.package} {version} has no {module.paths[0]}",
     )
 
 
@@ -197,7 +207,7 @@ def _unknown(module: OptimizerModule, item: UnlistedMember) -> Difference:
     live = f"{where} has the {'class' if item.is_class else 'function'} {short}{item.signature}"
     if item.same_as is not None:
         live = f"{where} has it as another name of {item.same_as}"
-    return Difference(module.at, Kind.NEW_CLASS, name, None, "no table describes it", live)
+    return Difference(module.at, DifferenceKind.NEW_CLASS, name, None, "no table describes it", live)
 
 
 def _default(row: Parameter) -> str:
@@ -206,8 +216,3 @@ def _default(row: Parameter) -> str:
 
 def _live_default(found: LiveParameter) -> str:
     return "no default" if found.default is None else f"default {found.default}"
-
-
-def _count(rows: Iterable[Parameter]) -> str:
-    number = len(list(rows))
-    return f"{number} parameter{'s' * (number != 1)}"

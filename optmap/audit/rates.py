@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from optmap.audit.results import Difference, Kind
+from optmap.audit.results import Difference, DifferenceKind
 from optmap.conformance.execution import values
 from optmap.conformance.pool import Session
 from optmap.conformance.scenario import Code, Rates, ScheduleJob
@@ -112,7 +112,9 @@ def _judged(trial: Trial, real: Rates) -> Difference | None:
 
     def made(table: str, live: str) -> Difference:
         call = ", ".join(f"{name}={value!r}" for name, value in job.arguments.items())
-        return Difference(api.at, Kind.RATE, api.name, None, f"the table's formula for ({call}) gives {table}", live)
+        return Difference(
+            api.at, DifferenceKind.RATE, api.name, None, f"the table's formula for ({call}) gives {table}", live
+        )
 
     over = compare_rates(real.values, trial.expected or (), job.at).first_step_over
     if trial.idle and (real.failure is not None or over is not None):
@@ -121,7 +123,7 @@ def _judged(trial: Trial, real: Rates) -> Difference | None:
             f"the class rejects {job.arguments[row.name]!r}: {real.failure}" if real.failure else "it changes the rates"
         )
         table = "the table says that it affects execution alone"
-        return Difference(row.at, Kind.RATE, api.name, row.name, table, live)
+        return Difference(row.at, DifferenceKind.RATE, api.name, row.name, table, live)
     if real.failure is not None:
         return None if trial.word else made("rates", f"the class does not run: {real.failure}")
     if trial.expected is None:

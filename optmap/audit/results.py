@@ -102,7 +102,7 @@ class Live(NamedTuple):
     modules: dict[str, LiveModule]
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """How a table and the installed framework differ."""
 
     DEFAULT = "default"
@@ -123,7 +123,7 @@ class Difference(NamedTuple):
     """One difference between a table and the installed framework; `table` and `live` describe the two sides."""
 
     at: Position
-    kind: Kind
+    kind: DifferenceKind
     api: str
     parameter: str | None
     table: str

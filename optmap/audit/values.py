@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from optmap.audit.results import Difference, Kind
+from optmap.audit.results import Difference, DifferenceKind
 from optmap.conformance.calls import default_call
 from optmap.conformance.catalog import catalog
 from optmap.conformance.pool import Session
@@ -79,7 +79,7 @@ def _judged(trial: Trial, failure: str | None, *, taken: bool) -> Difference | N
     if failure is None:
         table, live = f"accepts only {trial.row.interval}", f"takes {trial.number!r}"
     at, api = trial.row.at, trial.api.name
-    return Difference(at, Kind.VALUE, api, trial.row.name, f"the table {table}", f"the class {live}")
+    return Difference(at, DifferenceKind.VALUE, api, trial.row.name, f"the table {table}", f"the class {live}")
 
 
 def _optimizer_trials(tables: MappingSet, api: Api) -> Iterator[Trial]:

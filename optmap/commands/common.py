@@ -17,7 +17,7 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
 from optmap.nearest import nearest
 from optmap.reading import MAXIMUM_BYTES, read_regular
-from optmap.shown import shown_lines
+from optmap.shown import count, shown_lines
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,9 +46,7 @@ def reports_usage_errors(run: Callable[P, int]) -> Callable[P, int]:
             sys.stderr.write(shown_lines(f"optmap: error: {error}") + "\n")
         except MappingError as error:
             sys.stderr.write("".join(f"{shown_lines(line)}\n" for line in error.lines))
-            sys.stderr.write(
-                f"optmap: error: {len(error.lines)} error{'s' * (len(error.lines) != 1)} in the mapping tables\n"
-            )
+            sys.stderr.write(f"optmap: error: {count(len(error.lines), 'error')} in the mapping tables\n")
         except BrokenPipeError:  # which Typer would turn into 1
             raise SystemExit(CLOSED_PIPE) from None
         return 2

@@ -31,7 +31,7 @@ none      there is no counterpart
 _MORE: Final = "--verbose adds what differs, the measured levels and the other classes.\n"
 
 
-class Entry(NamedTuple):
+class MatrixEntry(NamedTuple):
     """One cell of the matrix: a class, and the class that the translator chooses for a call with required arguments only.
 
     Attributes:
@@ -77,7 +77,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework]) -> list[Entry]:
+def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework]) -> list[MatrixEntry]:
     """Derive the entries for the given frameworks: one direction after another, classes in the order of the tables."""
     return [
         _entry(loaded, api, target)
@@ -88,19 +88,21 @@ def matrix(loaded: MappingSet, sources: list[Framework], targets: list[Framework
     ]
 
 
-def _entry(loaded: MappingSet, api: Api, target: Framework) -> Entry:
+def _entry(loaded: MappingSet, api: Api, target: Framework) -> MatrixEntry:
     found = plans(loaded, api, (), candidates(loaded, api, target))
     if not found:
-        return Entry(api.name, None, None, None, _absent(loaded, api, target), None)
+        return MatrixEntry(api.name, None, None, None, _absent(loaded, api, target), None)
     chosen = choose(found, Prefer.AUTO)
     if chosen is None:
         first = found[0]
-        return Entry(api.name, first.target.name, level(first), _usually(first), _refused(first), None, word="refused")
+        return MatrixEntry(
+            api.name, first.target.name, level(first), _usually(first), _refused(first), None, word="refused"
+        )
     others = [choose(found, prefer) for prefer in (Prefer.FAITHFUL, Prefer.DOCUMENTED)]
     faithful, documented = [plan.target.name if plan and plan is not chosen else None for plan in others]
     word = "same" if not chosen.causes else "differs" if chosen.divergent else "close"
     measured = level(chosen), _usually(chosen), agreement(chosen)
-    return Entry(api.name, chosen.target.name, *measured, faithful, documented, word)
+    return MatrixEntry(api.name, chosen.target.name, *measured, faithful, documented, word)
 
 
 def _refused(item: Plan) -> str:
@@ -151,14 +153,14 @@ def agreement(item: Plan) -> str:
     return f"{'divergent' if item.divergent else 'close'} ({traits})"
 
 
-def _show_words(entries: list[Entry]) -> None:
+def _show_words(entries: list[MatrixEntry]) -> None:
     """Print one line and one word for each pair."""
     widths = [max((len(getattr(item, key) or "-") for item in entries), default=0) for key in ("source", "target")]
     for item in entries:
         print(f"{item.source:<{widths[0]}}  {item.target or '-':<{widths[1]}}  {item.word}")
 
 
-def _show_plain(entries: list[Entry]) -> None:
+def _show_plain(entries: list[MatrixEntry]) -> None:
     """Print one line per pair, for files and pipes."""
     widths = [
         max((len(getattr(item, key) or "-") for item in entries), default=0) for key in ("source", "target", "level")
@@ -173,13 +175,13 @@ def _show_plain(entries: list[Entry]) -> None:
         )
 
 
-def _details(item: Entry) -> list[str]:
+def _details(item: MatrixEntry) -> list[str]:
     """The texts that follow the agreement."""
     preferred = [f"{name}: {other}" for name in _PREFERENCES if (other := getattr(item, name)) is not None]
     return [*([item.usually] if item.usually else []), *preferred]
 
 
-def _show_rich(entries: list[Entry]) -> None:
+def _show_rich(entries: list[MatrixEntry]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -204,7 +206,7 @@ def _show_rich(entries: list[Entry]) -> None:
     return None
 
 
-def _show_narrow(entries: list[Entry], width: int) -> None:
+def _show_narrow(entries: list[MatrixEntry], width: int) -> None:
     """Print each class on a line of its own and its counterparts below it, wrapped to the width."""
     import textwrap
 

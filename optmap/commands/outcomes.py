@@ -14,9 +14,9 @@ from optmap.commands.progress import Progress
 from optmap.config import Settings
 from optmap.diagnostics import UNREADABLE, Diagnostic, Severity
 from optmap.report import REPORTS
-from optmap.report.left import count, show_file
+from optmap.report.left import show_file
 from optmap.report.text import notebook_diff, show_statistics, show_summary, unified_diff
-from optmap.shown import shown
+from optmap.shown import count, shown
 from optmap.translate.files import TranslatedFile
 from optmap.translate.results import FileResult
 from optmap.translate.write import WriteError, replace_file, write_new

@@ -15,7 +15,7 @@ FACTOR: Final = 2.0
 """A drift that is larger by this factor is worse, where it is more than rounding."""
 
 
-class Entry(NamedTuple):
+class KnownRun(NamedTuple):
     """What was found for a run: its level and drift, None where it did not run, and whether it passed."""
 
     level: str | None
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 class Known(NamedTuple):
     """The runs of a baseline by their keys, and the keys of the calls that it refuses."""
 
-    entries: Mapping[tuple[str, ...], Entry]
+    entries: Mapping[tuple[str, ...], KnownRun]
     refused: tuple[tuple[str, ...], ...]
 
 
@@ -46,7 +46,9 @@ def known(baseline: str) -> Known:
 
 
 def _known(content: Any) -> Known:
-    entries = {tuple(each["run"]): Entry(each["level"], each["drift"], each["passed"]) for each in content["results"]}
+    entries = {
+        tuple(each["run"]): KnownRun(each["level"], each["drift"], each["passed"]) for each in content["results"]
+    }
     return Known(entries, tuple(map(tuple, content["refused"])))
 
 
@@ -57,7 +59,7 @@ def compared(report: Report, before: Known) -> Report:
     return replace(report, results=results, refused=tuple(_accepted(item, left) for item in report.refused))
 
 
-def _held(result: Result, before: Entry | None) -> Result:
+def _held(result: Result, before: KnownRun | None) -> Result:
     if before is None:
         return result
     now = _entry(result)
@@ -68,7 +70,7 @@ def _held(result: Result, before: Entry | None) -> Result:
     return replace(result, known=not result.passes)
 
 
-def _worse(now: Entry, before: Entry) -> bool:
+def _worse(now: KnownRun, before: KnownRun) -> bool:
     """Tell whether a run got worse: in its verdict, its level, or far in its drift."""
     if now.level is None or before.level is None:
         return before.passed and not now.passed
@@ -84,12 +86,12 @@ def _size(drift: float | None) -> float:
     return float("inf") if drift is None else drift
 
 
-def _entry(result: Result) -> Entry:
+def _entry(result: Result) -> KnownRun:
     measured = result.divergence
     if measured is None:
-        return Entry(None, None, result.passes)
+        return KnownRun(None, None, result.passes)
     drift = measured.drift if measured.drift < float("inf") else None
-    return Entry(str(measured.level), drift, result.passes)
+    return KnownRun(str(measured.level), drift, result.passes)
 
 
 def _key(result: Result) -> list[str]:

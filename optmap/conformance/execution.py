@@ -33,7 +33,7 @@ SIZES: Final = (1.0, 1e-3, 0.5)
 """Sizes of the gradients of the steps: a maximum of second moments shows only where they shrink."""
 SCHEDULE_STEPS: Final = 24
 
-Given: TypeAlias = Mapping[str, Any]
+Arguments: TypeAlias = Mapping[str, Any]
 
 
 class Flip(NamedTuple):
@@ -45,16 +45,16 @@ class Flip(NamedTuple):
 
     api: Api
     parameter: Parameter
-    bases: tuple[Given, ...]
+    bases: tuple[Arguments, ...]
     words: tuple[str, ...] = ("other",)
 
 
-class Change(NamedTuple):
+class FlipChange(NamedTuple):
     """A call without and with another value of the argument, and how far that moves the result; None where one cannot run."""
 
     flip: Flip
-    base: Given
-    given: Given
+    base: Arguments
+    given: Arguments
     gap: Divergence | None = None
 
 
@@ -84,7 +84,7 @@ def schedule_flips(schedules: MappingSet, apis: Iterable[Api]) -> list[Flip]:
     return found
 
 
-def _joined(api: Api, calls: Sequence[Given]) -> Given:
+def _joined(api: Api, calls: Sequence[Arguments]) -> Arguments:
     """What the calls set away from the defaults; flags, which may exclude each other, stay as they are."""
     return {
         name: value for given in calls for name, value in given.items()
@@ -116,7 +116,7 @@ def run_flips(flipped: Sequence[Flip], sessions: Mapping[str, Session]) -> list[
         ]  # fmt: skip
 
 
-def changes(flipped: Sequence[Flip], session: Session) -> list[Change]:
+def changes(flipped: Sequence[Flip], session: Session) -> list[FlipChange]:
     """What the flips change on the first two calls, and on all others where the second cannot be made."""
     first = _measured([change for flip in flipped for change in _asked(flip, flip.bases[:2])], session)
     taken = {id(change.flip) for change in first if change.gap is not None and change.base is change.flip.bases[1]}
@@ -124,15 +124,15 @@ def changes(flipped: Sequence[Flip], session: Session) -> list[Change]:
     return first + _measured([change for flip in rest for change in _asked(flip, flip.bases[2:])], session)
 
 
-def _asked(flip: Flip, bases: Sequence[Given]) -> list[Change]:
+def _asked(flip: Flip, bases: Sequence[Arguments]) -> list[FlipChange]:
     name, default = flip.parameter.name, flip.parameter.default
     return [
-        Change(flip, base, {**base, name: value})
+        FlipChange(flip, base, {**base, name: value})
         for base in bases for value in values(base.get(name, default), flip.words)
     ]  # fmt: skip
 
 
-def _measured(asked: Sequence[Change], session: Session) -> list[Change]:
+def _measured(asked: Sequence[FlipChange], session: Session) -> list[FlipChange]:
     """The same with what was measured; equal calls run once, schedules with the rate and with the momentum that they set."""
     jobs: dict[str, Job | list[ScheduleJob]] = {}
     for change in asked:
@@ -161,11 +161,11 @@ def _measured(asked: Sequence[Change], session: Session) -> list[Change]:
     return found
 
 
-def _key(api: Api, given: Given) -> str:
+def _key(api: Api, given: Arguments) -> str:
     return repr((api.name, sorted(given.items())))
 
 
-def _job(api: Api, given: Given) -> Job | list[ScheduleJob]:
+def _job(api: Api, given: Arguments) -> Job | list[ScheduleJob]:
     if is_schedule(api):
         both = (False, True) if attached(api) else (False,)
         return [ScheduleJob.of(api.name, given, SCHEDULE_STEPS, momentum=momentum) for momentum in both]
@@ -187,7 +187,7 @@ def _rate_gap(one: Rates, other: Rates) -> Divergence | None:
     return None if one.failure or other.failure else compare_rates(one.values, other.values)
 
 
-def _result(change: Change) -> Result:
+def _result(change: FlipChange) -> Result:
     api, parameter = change.flip.api, change.flip.parameter
     mode = Mode.SCHEDULE if is_schedule(api) else Mode.FORCED
     pair = Pair(api.name, api.name, change.base, change.given, row=parameter.name)

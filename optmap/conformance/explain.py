@@ -17,12 +17,13 @@ from optmap.conformance.compare import compare
 from optmap.conformance.formulas import FORMULAS
 from optmap.conformance.formulas.by import Formula
 from optmap.conformance.replay import COMMON, FILTER, PLACE, Stated, replayed
-from optmap.conformance.results import Divergence, Level, listed, named
+from optmap.conformance.results import Divergence, Level, named
 from optmap.conformance.scenario import Scenario, Trace
 from optmap.mapping.canonical import Canonical
 from optmap.mapping.losses import traits_of
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Plan, group_ties
+from optmap.shown import listed
 from optmap.translate.constructors.arguments import Refusal, bind_call
 
 DTYPE: Final = "float64"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from optmap.conformance.calls import Call, Groups, completed, sample, sample_of
-from optmap.conformance.filevalues import FileValues, Known
+from optmap.conformance.filevalues import FileValues, KnownValue
 from optmap.conformance.results import Assumed, Refused
 from optmap.conformance.select import CheckError
 from optmap.mapping.framework import Framework
@@ -188,13 +188,13 @@ class _Reader:
                 given[parameter.name] = value
         return Call(self.site.api, given, tuple(assumed), self.origin, groups=groups)
 
-    def _value(self, parameter: Parameter, found: Known) -> Known:
+    def _value(self, parameter: Parameter, found: KnownValue) -> KnownValue:
         """What is known of an argument; the user's word counts most."""
         settings = self.values.settings
         if parameter.name not in settings:
             return found
         self.values.used.add(parameter.name)
-        return Known(literal_value(settings[parameter.name]))
+        return KnownValue(literal_value(settings[parameter.name]))
 
     def _likely(self, parameter: Parameter, value: Value, given: Mapping[str, Literal]) -> tuple[Any, str]:
         """A value for what the file does not show, and why this one.

@@ -21,7 +21,7 @@ _ONLY_READS: Final = ("get", "keys", "values", "items", "copy")
 _CLEARED: Final = ("dataclass", "dataclasses.dataclass")
 
 
-class Known(NamedTuple):
+class KnownValue(NamedTuple):
     """A value. `why` is empty for what the file says; else it tells why it is likely, such as "the default of --lr"."""
 
     value: Value
@@ -38,30 +38,30 @@ class FileValues:
         self.used: set[str] = set()
         self._open = any(self._writes_names(call) for call in self.module.nodes(ast.Call, ast.Subscript))
 
-    def read(self, node: ast.expr) -> Known:
+    def read(self, node: ast.expr) -> KnownValue:
         """What is known of an expression where it stands; items of a display may be known one by one."""
         return self._read(node, 0)
 
-    def _read(self, node: ast.expr, depth: int) -> Known:
+    def _read(self, node: ast.expr, depth: int) -> KnownValue:
         own = read_value(node)
         if own.known or depth > _DEEP:
-            return Known(own)
+            return KnownValue(own)
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
-            return self._held(node, depth + 1) or Known(own)
+            return self._held(node, depth + 1) or KnownValue(own)
         if isinstance(node, ast.IfExp):
             return self._chosen(node, depth)
         if not isinstance(node, ast.Tuple | ast.List | ast.UnaryOp | ast.BinOp):
-            return Known(own)
+            return KnownValue(own)
         return self._composed(node, depth)
 
-    def _chosen(self, node: ast.IfExp, depth: int) -> Known:
+    def _chosen(self, node: ast.IfExp, depth: int) -> KnownValue:
         test = self._read(node.test, depth + 1)
         if not test.value.known:
-            return Known(read_value(node))
+            return KnownValue(read_value(node))
         found = self._read(node.body if test.value.literal else node.orelse, depth + 1)
         return found._replace(why=", ".join(filter(None, (test.why, found.why))))
 
-    def _composed(self, node: ast.expr, depth: int) -> Known:
+    def _composed(self, node: ast.expr, depth: int) -> KnownValue:
         """Arithmetic and displays, with constants in place of the parts that are known."""
         parts = [item for item in ast.iter_child_nodes(node) if isinstance(item, ast.expr)]
         found = [self._read(item, depth + 1) for item in parts]
@@ -70,14 +70,14 @@ class FileValues:
             for item, each in zip(parts, found, strict=True) if each.value.known
         }  # fmt: skip
         value = read_value(copy.deepcopy(node, dict(memo)))
-        return Known(value, ", ".join(dict.fromkeys(each.why for each in found if each.why)))
+        return KnownValue(value, ", ".join(dict.fromkeys(each.why for each in found if each.why)))
 
-    def _held(self, node: ast.expr, depth: int) -> Known | None:
+    def _held(self, node: ast.expr, depth: int) -> KnownValue | None:
         """What a name, an attribute, an item or a conversion holds."""
         text = ast.unparse(node)
         if text in self.settings:
             self.used.add(text)
-            return Known(literal_value(self.settings[text]))
+            return KnownValue(literal_value(self.settings[text]))
         if isinstance(node, ast.Call):
             return self._converted(node, depth) or self._item(node, depth) or self._reached(node, depth)
         if isinstance(node, ast.Subscript):
@@ -85,7 +85,7 @@ class FileValues:
         found = self._reached(node, depth)
         return self._member(node, depth) if found is None and isinstance(node, ast.Attribute) else found
 
-    def _reached(self, node: ast.expr, depth: int) -> Known | None:
+    def _reached(self, node: ast.expr, depth: int) -> KnownValue | None:
         """The one expression that a place holds; the default of a parameter is likely if nothing else is seen."""
         values, complete, unknown = self.module.reaching(node)
         if len(values) != 1 or values[0] is node or self._hidden(node):
@@ -120,7 +120,7 @@ class FileValues:
             holder = node.value
         return isinstance(holder, ast.Call) and getattr(holder.func, "id", "") in ("globals", "locals", "vars")
 
-    def _converted(self, node: ast.Call, depth: int) -> Known | None:
+    def _converted(self, node: ast.Call, depth: int) -> KnownValue | None:
         """`float(x)` and `int(x)`."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in _CONVERTED or len(node.args) != 1 or node.keywords or not self.module.is_builtin(name, node):
@@ -128,7 +128,7 @@ class FileValues:
         found = self._read(node.args[0], depth)
         return _changed(found, name)
 
-    def _item(self, node: ast.Call | ast.Subscript, depth: int) -> Known | None:
+    def _item(self, node: ast.Call | ast.Subscript, depth: int) -> KnownValue | None:
         """`settings["lr"]` and `settings.get("lr", 0.1)` of a dictionary that is written in the file and only read."""
         if isinstance(node, ast.Subscript):
             holder, key = node.value, node.slice
@@ -165,7 +165,7 @@ class FileValues:
             isinstance(parent, ast.Subscript) and parent.value is use and isinstance(parent.ctx, ast.Load)
         )
 
-    def _member(self, node: ast.Attribute, depth: int) -> Known | None:
+    def _member(self, node: ast.Attribute, depth: int) -> KnownValue | None:
         """An option of the command line, or an attribute that a class of the file gives its objects."""
         if self._hidden(node.value):
             return None
@@ -178,7 +178,7 @@ class FileValues:
             return self._option(node.attr, depth)
         return None
 
-    def _of_instance(self, node: ast.Attribute, owner: ast.ClassDef, depth: int) -> Known | None:
+    def _of_instance(self, node: ast.Attribute, owner: ast.ClassDef, depth: int) -> KnownValue | None:
         variable = self.module.attribute_of(owner, node.attr)
         bindings = variable.bindings if variable is not None else ()
         plain = len(bindings) == 1 and bindings[0].how is How.ASSIGNED and bindings[0].value is not None
@@ -194,7 +194,7 @@ class FileValues:
         assert bindings[0].value is not None
         return self._read(bindings[0].value, depth)
 
-    def _option(self, name: str, depth: int) -> Known | None:
+    def _option(self, name: str, depth: int) -> KnownValue | None:
         """The default of `parser.add_argument("--lr", default=0.1)`, unless something else may set it."""
         added = [call for call in self.module.nodes(ast.Call) if getattr(call.func, "attr", "") == "add_argument"]
         named = [call for call in added if _destination(call) in (name, None)]
@@ -207,7 +207,7 @@ class FileValues:
             if isinstance(found.value.literal, str):
                 found = _changed(found, getattr(given.get("type"), "id", "")) or found
         elif action in _SWITCHES:
-            found = Known(literal_value(_SWITCHES[action]))
+            found = KnownValue(literal_value(_SWITCHES[action]))
         else:
             return None
         return found._replace(why=f"the default of {_flag(named[0])}") if found.value.known else None
@@ -231,7 +231,7 @@ class FileValues:
         return getattr(holder, "attr", "") == "__dict__" or getattr(getattr(holder, "func", None), "id", "") == "vars"
 
 
-def _changed(found: Known, name: str) -> Known | None:
+def _changed(found: KnownValue, name: str) -> KnownValue | None:
     """The value after a conversion by `float` or `int`; None where it cannot be."""
     literal = found.value.literal
     if name not in _CONVERTED or not isinstance(literal, int | float | str):

@@ -6,7 +6,7 @@ Reports read this module; it does not import numpy.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -290,11 +290,6 @@ class Report:
 def named(trait: str) -> str:
     """A trait or hyperparameter in a sentence."""
     return f"the {trait.replace('_', ' ')}"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Names joined by commas and a final `and`."""
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def internal_error(error: Exception) -> str:

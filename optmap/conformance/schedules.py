@@ -18,7 +18,7 @@ from optmap.conformance.followed import NOTES, Asked, in_turn, on_plateau
 from optmap.mapping.canonical import PACE, Canonical, Context
 from optmap.mapping.formula import ARITHMETIC, Formula, Op
 from optmap.mapping.model import MappingSet
-from optmap.mapping.plan import Given
+from optmap.mapping.plan import BoundArgument
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, literal_value
@@ -59,7 +59,9 @@ def rates(
 
     A schedule that follows a metric is given `metric_of` the epoch. Raises ScheduleError for a schedule that has no rates.
     """
-    given = [Given(api.by_name[name], _value(value), index) for index, (name, value) in enumerate(arguments.items())]
+    given = [
+        BoundArgument(api.by_name[name], _value(value), index) for index, (name, value) in enumerate(arguments.items())
+    ]
     known = {PACE: literal_value(steps_per_epoch)}
     if learning_rate is not None:
         known["learning_rate"] = literal_value(learning_rate)

@@ -36,7 +36,7 @@ def _signature(text: str) -> tuple[tuple[str, str | None], ...]:
     return tuple(zip(names, [*[None] * (len(names) - len(defaults)), *defaults], strict=True))
 
 
-class Template(Record, title="replacement"):
+class Replacement(Record, title="replacement"):
     """What to write in the target for one pattern: a sentence, and code where code is what helps."""
 
     say: str = key("what to do, as a clause; parameters in braces")
@@ -55,7 +55,7 @@ class Pattern(Record):
     framework: Framework = added()
     diagnostic: str = key("the name of the diagnostic")
     about: str = key("what the framework does here, as a clause")
-    to: dict[str, tuple[Template, ...]] = key("framework, or module of it -> what replaces it", or_one=True)
+    to: dict[str, tuple[Replacement, ...]] = key("framework, or module of it -> what replaces it", or_one=True)
     paths: tuple[str, ...] = key("import paths of the function or class", default=())
     takes: tuple[tuple[str, str | None], ...] = key("the signature of the call", default=(), given=str, read=_signature)
     given: dict[str, str] = key("parameter, or any -> what it must hold", default={}, choices=HOLDS)
@@ -67,7 +67,7 @@ class Pattern(Record):
     keys: tuple[str, ...] = key("the keys that are written in the dictionaries inside", default=())
 
 
-class Given(Record, title="class of a short name"):
+class NamedClass(Record, title="class of a short name"):
     """A class that a factory constructs."""
 
     path: str = key("the class that it constructs", name="class")
@@ -84,7 +84,7 @@ class Factory(Record):
     name: str = key("the parameter that holds the short name")
     model: str = key("the parameter that holds the model")
     note: str = key("what a user should know")
-    gives: dict[str, Given] = key("short name -> class")
+    gives: dict[str, NamedClass] = key("short name -> class")
     passes: dict[str, str] = key("parameter of the function -> parameter of the class", default={})
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from optmap.mapping.formula import Formula, Op, argument, call, context, each, literal, over, times
 from optmap.mapping.model import MappingSet
-from optmap.mapping.plan import Given, Loss, Problem, group_ties
+from optmap.mapping.plan import BoundArgument, Obstacle, Problem, group_ties
 from optmap.mapping.records import Literal
 from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, literal_value
@@ -43,7 +43,7 @@ def attached(api: Api) -> bool:
 
 
 def canonical_values(
-    tables: MappingSet, api: Api, given: Sequence[Given], known: Context = NOTHING
+    tables: MappingSet, api: Api, given: Sequence[BoundArgument], known: Context = NOTHING
 ) -> dict[str, Formula]:
     """The hyperparameters of a call in their canonical measures."""
     return Canonical(tables, api, given, known).values
@@ -57,7 +57,7 @@ class Canonical:
     """
 
     def __init__(
-        self, tables: MappingSet, source: Api, given: Sequence[Given], known: Context = NOTHING,
+        self, tables: MappingSet, source: Api, given: Sequence[BoundArgument], known: Context = NOTHING,
         keys: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
         self.tables = tables
@@ -112,7 +112,7 @@ class Canonical:
         if parameter.then is not None:
             if found.op is not Op.LIST:
                 message = f"the last item of {parameter.name} is apart from the others"
-                self.problems.append(self.problem(Loss.INSEPARABLE, parameter.ties[0], message))
+                self.problems.append(self.problem(Obstacle.INSEPARABLE, parameter.ties[0], message))
                 return call("but_last", found)
             found = Formula(Op.LIST, found.items[:-1], index=found.index)
         if parameter.plus:
@@ -133,7 +133,7 @@ class Canonical:
                 if not known:
                     message = f"whether {parameter.name} is set decides what {self.parameters[old].name} means"
                     index = item.index if item else None
-                    self.problems.append(Problem(Loss.UNKNOWN_SWITCH, old, parameter, index, message, None))
+                    self.problems.append(Problem(Obstacle.UNKNOWN_SWITCH, old, parameter, index, message, None))
                 elif on:
                     self.values[new], self.parameters[new] = self.values.pop(old), self.parameters.pop(old)
                     self.switched[old] = new
@@ -159,7 +159,7 @@ class Canonical:
         item = self.given.get(parameter.name) if parameter is not None else None
         return item.index if item is not None else None
 
-    def problem(self, loss: Loss, name: str, message: str, remedy: str | None = None) -> Problem:
+    def problem(self, loss: Obstacle, name: str, message: str, remedy: str | None = None) -> Problem:
         """What a target cannot express of a hyperparameter."""
         return Problem(loss, name, self.parameters.get(name), self.index(name), message, remedy)
 

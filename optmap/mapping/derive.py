@@ -15,12 +15,12 @@ from optmap.mapping.framework import Framework
 from optmap.mapping.losses import is_squared, losses, trait_losses
 from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import (
+    BoundArgument,
     Constant,
     Dropped,
     FromArgument,
-    Given,
     Inferred,
-    Loss,
+    Obstacle,
     Piece,
     Plan,
     Problem,
@@ -51,7 +51,7 @@ def candidates(tables: MappingSet, source: Api, target: Framework, *, attach: bo
 
 
 def plans(
-    tables: MappingSet, source: Api, given: Sequence[Given], classes: Sequence[Api],
+    tables: MappingSet, source: Api, given: Sequence[BoundArgument], classes: Sequence[Api],
     group_keys: Sequence[str] | None = None, known: Context = NOTHING,
 ) -> list[Plan]:  # fmt: skip
     """Derive how each class expresses the call, in the order of the classes.
@@ -68,7 +68,7 @@ def plans(
 
 
 def plan(
-    tables: MappingSet, source: Api, given: Sequence[Given], target: Api, *, group_keys: Sequence[str] | None = None,
+    tables: MappingSet, source: Api, given: Sequence[BoundArgument], target: Api, *, group_keys: Sequence[str] | None = None,
     known: Context = NOTHING, switching: bool = False,
 ) -> Plan:  # fmt: skip
     """Derive how `target` expresses the call of `source` with these arguments. Never raises for a valid table.
@@ -207,7 +207,7 @@ class _Planner:
                 parameter = next(item.parameter for item in self.call.given.values() if item.index == leaf.index)
                 message = f"{self.target.name} needs {parameter.name} more than once"
                 remedy = "bind the value to a name first and pass the name"
-                yield Problem(Loss.INSEPARABLE, parameter.ties[0], parameter, leaf.index, message, remedy)
+                yield Problem(Obstacle.INSEPARABLE, parameter.ties[0], parameter, leaf.index, message, remedy)
 
 
 def _leaves(piece: Piece, values: dict[int, Any]) -> list[Formula]:

@@ -108,6 +108,8 @@ class Rates(Record, title="rates"):
     objects: dict[str, tuple[str, ...]] = key("what it is -> the import paths that make it", default={})
     lists: bool = key("a list with a rate for each step", default=False)
     method: str | None = key("the method of the user's own schedules that gives the rate", default=None)
+    called: str = key("what these are called with at a {step}", default="{step}")
+    array: str | None = key("the numpy array of a {tensor} of rates", default=None)
     of_list: dict[str, str] = key("module -> what takes the place of a list", default={})
     of_class: dict[str, str] = key("module -> what becomes of a class of the user's own", default={})
 
@@ -136,6 +138,7 @@ class Models(Record, title="models"):
     layers: tuple[str, ...] = key("modules whose classes are layers", default=())
     tensors: tuple[str, ...] = key("functions that give tensors, and no layers", default=())
     normalizing: tuple[str, ...] = key("parts of the names of layers that normalize, or hold such layers", default=())
+    same: tuple[str, ...] = key("methods of models that give back the model itself", default=())
     mode: str | None = key("how a model is put into training mode", default=None)
     flag: str | None = key("the keyword that tells a call whether it is for training", default=None)
     frozen_by: str | None = key("the attribute of a model or layer that says whether it is trained", default=None)

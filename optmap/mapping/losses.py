@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from optmap.mapping.canonical import PACE, TOTAL, Canonical, attached, is_schedule
 from optmap.mapping.formula import Formula, literal, same
-from optmap.mapping.plan import Cause, Loss, Problem, group_key
+from optmap.mapping.plan import Cause, Obstacle, Problem, group_key
 from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
 from optmap.mapping.vocabulary import OPTIMIZER, PARAMETERS, Trait
@@ -42,7 +42,7 @@ def _missing(call: Canonical, target: Api, name: str, value: Formula) -> Problem
     message = f"{target.name} has no {what}"
     known = value.known and name not in call.in_groups
     text = write_literal(value.number) if known else value.value.text or what
-    return call.problem(Loss.MISSING, name, message, hyperparameter.advice(target.framework, text))
+    return call.problem(Obstacle.MISSING, name, message, hyperparameter.advice(target.framework, text))
 
 
 def _told(call: Canonical, target: Api, name: str) -> bool:
@@ -65,7 +65,7 @@ def _fixed(call: Canonical, target: Api, name: str, value: Formula) -> Iterator[
     if given or is_schedule(target):
         text = constant if isinstance(constant, str) else repr(constant)
         message = f"{target.name} always uses {name} {text}"
-        yield call.problem(Loss.MISSING, name, message, hyperparameter.remedy if is_schedule(target) else None)
+        yield call.problem(Obstacle.MISSING, name, message, hyperparameter.remedy if is_schedule(target) else None)
     elif name not in call.tables.traits:
         yield Cause(
             name, hyperparameter.effect, f"uses {name} {value.number!r}", f"always uses {name} {constant!r}",
@@ -89,7 +89,7 @@ def _group_losses(call: Canonical, target: Api) -> Iterator[Problem]:
             allowed = f" (only {', '.join(('params', *own))})" if not module.groups_take_all else ""
             message = f"groups of {target.name} cannot set {key!r}{allowed}"
         remedy = extra or "set it for all groups, or use an optimizer for each"
-        yield Problem(Loss.GROUP_KEY, key, None, None, message, remedy)
+        yield Problem(Obstacle.GROUP_KEY, key, None, None, message, remedy)
 
 
 def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
@@ -100,7 +100,7 @@ def trait_losses(call: Canonical, target: Api) -> Iterator[Problem | Cause]:
             continue
         if is_schedule(target):
             message = f"{call.source.name} {trait.values[own]}; {target.name} {trait.values[other]}"
-            yield Problem(Loss.MISSING, trait.name, None, None, message, trait.advice)
+            yield Problem(Obstacle.MISSING, trait.name, None, None, message, trait.advice)
             continue
         size, squared = _size(call, target, trait.grows_with), (own in trait.squares) != (other in trait.squares)
         if squared and (size is None or trait.grows_with in call.in_groups):

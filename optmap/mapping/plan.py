@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optmap.mapping.formula import Formula
 
 
-class Given(NamedTuple):
+class BoundArgument(NamedTuple):
     """An argument of the source call, bound to a parameter; `index` is its place among the call's arguments."""
 
     parameter: Parameter
@@ -59,7 +59,7 @@ class TargetArgument(NamedTuple):
         return len(self.pieces) > 1
 
 
-class Loss(Enum):
+class Obstacle(Enum):
     """Why a class of the target cannot express a call."""
 
     MISSING = auto()
@@ -72,7 +72,7 @@ class Loss(Enum):
 class Problem(NamedTuple):
     """One thing that the target cannot express. `index` is the source argument, None for a default."""
 
-    loss: Loss
+    loss: Obstacle
     hyperparameter: str
     parameter: Parameter | None
     index: int | None  # type: ignore[assignment]

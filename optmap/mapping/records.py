@@ -52,7 +52,7 @@ class Position(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Kind(NamedTuple):
+class Shape(NamedTuple):
     """What a type allows: `form` is one of str, bool, int, float, object (a literal), tuple, dict, an enum, a class of rows."""
 
     form: Any
@@ -76,14 +76,14 @@ class Field:
         self.role, self.about, self.default, self.key, self.given = role, about, default, key, given
         self.read, self.derive, self.choices, self.or_one = read, derive, choices, or_one
         self.type, self.index = given, 0
-        self.known: Kind | None = None
+        self.known: Shape | None = None
 
     @property
     def required(self) -> bool:
         return self.default is _MISSING and self.derive is None
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Shape:
         """What may stand in YAML."""
         if self.known is None:
             if self.given is None and isinstance(self.type, str) and "Literal" not in self.type:
@@ -213,21 +213,21 @@ def keys(cls: type[Record]) -> dict[str, Field]:
     return {field.key: field for field in cls.record_fields.values() if field.key is not None}
 
 
-def _kind(kind: Any, choices: tuple[str, ...] = (), or_one: bool = False) -> Kind:
+def _kind(kind: Any, choices: tuple[str, ...] = (), or_one: bool = False) -> Shape:
     if isinstance(kind, UnionType):
         parts = [part for part in kind.__args__ if part is not type(None)]
-        return _kind(parts[0], choices, or_one) if len(parts) == 1 else Kind(object)
+        return _kind(parts[0], choices, or_one) if len(parts) == 1 else Shape(object)
     origin = getattr(kind, "__origin__", kind)
     if origin is tuple and kind.__args__[-1] is Ellipsis:
-        return Kind(tuple, _kind(kind.__args__[0], choices), or_one=or_one)
+        return Shape(tuple, _kind(kind.__args__[0], choices), or_one=or_one)
     if origin is dict:
         first, item = kind.__args__
-        return Kind(dict, _kind(item, choices, or_one), () if first is str else tuple(first))
+        return Shape(dict, _kind(item, choices, or_one), () if first is str else tuple(first))
     if origin in _PLAIN:
-        return Kind(origin, choices=choices)
+        return Shape(origin, choices=choices)
     if isinstance(origin, type) and issubclass(origin, Enum):
-        return Kind(origin, choices=tuple(item.value for item in origin))
-    return Kind(origin) if isinstance(origin, type) and origin is not tuple else Kind(object)
+        return Shape(origin, choices=tuple(item.value for item in origin))
+    return Shape(origin) if isinstance(origin, type) and origin is not tuple else Shape(object)
 
 
 def store(value: Any) -> Any:
@@ -263,7 +263,7 @@ def _plan(cls: type[Record]) -> tuple[list[Any], list[tuple[int, Callable[[Any],
     return [field.default for field in cls.record_fields.values()], converters
 
 
-def _converter(kind: Kind, default: Any = None) -> Callable[[Any], Any] | None:
+def _converter(kind: Shape, default: Any = None) -> Callable[[Any], Any] | None:
     """What makes a value of its stored form; None where that is the value."""
     form = kind.form
     if form in _PLAIN:

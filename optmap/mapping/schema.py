@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from optmap.mapping.frameworks import FOLDER, Facts
-from optmap.mapping.records import Field, Kind, Record, keys
+from optmap.mapping.records import Field, Record, Shape, keys
 from optmap.mapping.sections import TableFile
 
 _TYPES: Final[dict[Any, Any]] = {
@@ -55,7 +55,7 @@ def _field(field: Field) -> dict[str, Any]:
     return {"description": field.about, **_schema(field.kind)}
 
 
-def _schema(kind: Kind) -> dict[str, Any]:
+def _schema(kind: Shape) -> dict[str, Any]:
     if kind.form is tuple:
         items = {"type": "array", "items": _schema(kind.item)}
         return {"anyOf": [items, _schema(kind.item)]} if kind.or_one else items

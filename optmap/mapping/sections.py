@@ -7,7 +7,7 @@ from optmap.mapping.framework import Framework
 from optmap.mapping.frameworks import OptimizerModule
 from optmap.mapping.records import Literal, Position, Record, added, key, own_key, place
 from optmap.mapping.state import Quantity, Slot
-from optmap.mapping.vocabulary import PARAMETERS, Hyperparameter, Parameter, Row, Trait
+from optmap.mapping.vocabulary import PARAMETERS, Hyperparameter, Parameter, ParameterRow, Trait
 
 
 class Earlier(Record):
@@ -32,7 +32,7 @@ class Api(Record):
     at: Position = place()
     algorithm: str = added(default="")
     verified: str = key("the version whose live signature the rows equal")
-    parameters: tuple[Parameter, ...] = key("the signature, in order", given=tuple[Row, ...])
+    parameters: tuple[Parameter, ...] = key("the signature, in order", given=tuple[ParameterRow, ...])
     rule: dict[str, str] = key("trait -> value", default={})
     rule_when: dict[str, dict[str, str]] = key(
         "hyperparameter -> traits that hold instead while it is not neutral", default={}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from optmap.mapping.canonical import PACE, Canonical, is_schedule
 from optmap.mapping.formula import Formula, Op, argument, call, each, literal, over, times
-from optmap.mapping.plan import Constant, FromArgument, Loss, Piece, Problem
+from optmap.mapping.plan import Constant, FromArgument, Obstacle, Piece, Problem
 from optmap.mapping.records import Literal
 from optmap.mapping.sections import Api
 from optmap.mapping.values import Conversion, conversion
@@ -74,14 +74,14 @@ class Taker:
         found = self._typed(parameter, name, found)
         if found.op is Op.ARGUMENT and found.element is not None and not self._separable(name):
             message = f"{self.target.name} takes {' and '.join(self.source.parameters[name].ties)} apart"
-            self._problem(Loss.INSEPARABLE, name, message, "bind the value to a name first and pass the name")
+            self._problem(Obstacle.INSEPARABLE, name, message, "bind the value to a name first and pass the name")
         return self._piece(parameter, name, found)
 
     def constant(self, parameter: Parameter, value: Literal) -> Constant:
         """A value that the tables give."""
         return Constant(float(value) if parameter.accepts is Accepts.FLOAT and type(value) is int else value)
 
-    def _problem(self, loss: Loss, name: str, message: str, remedy: str | None = None) -> None:
+    def _problem(self, loss: Obstacle, name: str, message: str, remedy: str | None = None) -> None:
         self.problems.append(self.source.problem(loss, name, message, remedy))
 
     def _separable(self, name: str) -> bool:
@@ -110,19 +110,19 @@ class Taker:
         if parameter.then is not None:
             if found.op is not Op.LIST:
                 ends = f"{self.target.name} ends {parameter.name} in the number of all steps"
-                self._problem(Loss.INSEPARABLE, name, f"{ends}, and the list is not written out")
+                self._problem(Obstacle.INSEPARABLE, name, f"{ends}, and the list is not written out")
                 return found
             found = Formula(Op.LIST, (*found.items, self.source.value(parameter.then)), index=found.index)
             known = [item.number for item in found.items if item.known]
             if problem := rising(self.target, parameter, known):
-                self._problem(Loss.REJECTED_VALUE, name, problem)
+                self._problem(Obstacle.REJECTED_VALUE, name, problem)
         for missing in sorted(found.missing() - self.source.known.named):
             message = f"{self.target.name} needs {missing} for {parameter.name}; pass --set {missing}=N"
-            self._problem(Loss.MISSING, name, message)
+            self._problem(Obstacle.MISSING, name, message)
         limit = self.source.value(parameter.below) if parameter.below is not None else None
         if limit is not None and found.known and limit.known and not found.number < limit.number:
             message = f"only below {limit.number!r}, found {found.number!r}"
-            self._problem(Loss.REJECTED_VALUE, name, f"{self.target.name} accepts {parameter.name} {message}")
+            self._problem(Obstacle.REJECTED_VALUE, name, f"{self.target.name} accepts {parameter.name} {message}")
         return found
 
     def _typed(self, parameter: Parameter, name: str, found: Formula, *, item: bool = False) -> Formula:
@@ -135,7 +135,7 @@ class Taker:
         if refusal is None and parameter.whole and found.may_be_fraction:
             refusal = counted(self.target, parameter)
         if refusal is not None:
-            self._problem(Loss.REJECTED_VALUE, name, refusal)
+            self._problem(Obstacle.REJECTED_VALUE, name, refusal)
         if accepts in (Accepts.INT, Accepts.INTS):
             return self._whole(parameter, name, found)
         if accepts is Accepts.LIST and not found.value.is_list:
@@ -157,7 +157,7 @@ class Taker:
         split = any(leaf.value.is_fraction for leaf in found.arguments())
         if (not found.known and (found.is_float or split)) or (found.known and isinstance(found.number, float)):
             message = f"{self.target.name} accepts {parameter.name} only as an int, found {shown}"
-            self._problem(Loss.REJECTED_VALUE, name, message)
+            self._problem(Obstacle.REJECTED_VALUE, name, message)
         return found
 
     def _piece(self, parameter: Parameter, name: str, found: Formula) -> Piece:

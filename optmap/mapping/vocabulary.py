@@ -198,7 +198,7 @@ class Parameter(Record):
         return self.ties in ((PARAMETERS,), (OPTIMIZER,))
 
 
-class Row(Parameter, title="parameter or include"):
+class ParameterRow(Parameter, title="parameter or include"):
     """A row of a signature: a parameter, or the name of a list of them."""
 
     name: str = key("the name in the signature", default="")

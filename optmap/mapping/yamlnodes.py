@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
-from optmap.mapping.records import Field, Kind, Literal, Position, Record, keys
+from optmap.mapping.records import Field, Literal, Position, Record, Shape, keys
 from optmap.nearest import nearest
 from optmap.values import NamedTuple
 
@@ -113,7 +113,7 @@ def parse(data: bytes, file: str, record: type[Record], problems: Problems) -> P
     if node is None:
         problems.add(Position(file, 1, 1), "the file is empty; expected a mapping")
         return None
-    return _Checker(file, problems).check(node, Kind(record))
+    return _Checker(file, problems).check(node, Shape(record))
 
 
 _DEEPEST: Final = 100
@@ -173,7 +173,7 @@ class _Checker:
     def at(self, node: yaml.Node) -> Position:
         return Position(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def check(self, node: yaml.Node, kind: Kind) -> Parsed | None:
+    def check(self, node: yaml.Node, kind: Shape) -> Parsed | None:
         if id(node) in self.seen:
             self.problems.add(self.at(node), "this value is used through a YAML alias (*name); write it out instead")
             return None
@@ -195,7 +195,7 @@ class _Checker:
         self.problems.add(self.at(node), f"found {found}, expected {expected}")
         return None
 
-    def _scalar(self, node: yaml.Node, kind: Kind) -> Parsed | None:
+    def _scalar(self, node: yaml.Node, kind: Shape) -> Parsed | None:
         scalar_node = isinstance(node, yaml.ScalarNode)
         tags, expected = _SCALARS.get(kind.form, ((), "a string"))
         if not scalar_node or (node.tag not in tags if tags else node.tag == _NULL):
@@ -209,7 +209,7 @@ class _Checker:
 
     def _literal(self, node: yaml.Node) -> Parsed | None:
         if isinstance(node, yaml.SequenceNode):
-            items = [self.check(item, Kind(object)) for item in node.value]
+            items = [self.check(item, Shape(object)) for item in node.value]
             return None if None in items else Parsed(items, self.at(node), tuple)
         if not isinstance(node, yaml.ScalarNode):
             return self._wrong(node, "a scalar or a list of scalars")
@@ -220,7 +220,7 @@ class _Checker:
             self.problems.add(self.at(node), f"found {shown!r}, expected a number")
             return None
 
-    def _list(self, node: yaml.Node, kind: Kind) -> Parsed | None:
+    def _list(self, node: yaml.Node, kind: Shape) -> Parsed | None:
         if not isinstance(node, yaml.SequenceNode):
             if not kind.or_one:
                 return self._wrong(node, "a list")
@@ -242,7 +242,7 @@ class _Checker:
                 seen[key.value] = key.start_mark.line + 1
                 yield key.value, key, value
 
-    def _map(self, node: yaml.Node, kind: Kind) -> Parsed | None:
+    def _map(self, node: yaml.Node, kind: Shape) -> Parsed | None:
         if not isinstance(node, yaml.MappingNode):
             return self._wrong(node, "a mapping")
         names = {str(name): name for name in kind.keys}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from optmap.audit.results import Audit, Difference, FrameworkAudit
 from optmap.report.github import annotation
+from optmap.shown import count
 
 
 def text(audit: Audit) -> str:
@@ -24,21 +25,17 @@ def _summary(item: FrameworkAudit) -> Iterator[str]:
         return
     name = f"{item.framework} {item.version}"
     called = f", {item.called} of them called" if item.called else ""
-    yield f"{name}: {_count(item.sections, 'section')}{called}, {_count(len(item.differences), 'difference')}"
+    yield f"{name}: {count(item.sections, 'section')}{called}, {count(len(item.differences), 'difference')}"
     yield from (f"{name}: {line}" for line in _notes(item))
 
 
 def _notes(item: FrameworkAudit) -> Iterator[str]:
     for each in item.unverified:
-        what = f"{_count(each.sections, 'section')} verified with {each.package} {each.verified}"
+        what = f"{count(each.sections, 'section')} verified with {each.package} {each.verified}"
         yield f"{what}; {each.package} {each.installed} is installed"
     yield from item.notes
     if item.failure is not None:
         yield f"not audited: {item.failure}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def as_json(audit: Audit) -> str:

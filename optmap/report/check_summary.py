@@ -9,8 +9,9 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, Final
 
-from optmap.conformance.results import FailOn, Level, Mode, Pair, Refused, Report, Result, Verdict, listed, named
+from optmap.conformance.results import FailOn, Level, Mode, Pair, Refused, Report, Result, Verdict, named
 from optmap.mapping.values import write_literal
+from optmap.shown import count, listed
 
 DRIFT: Final = "drift: how far apart the two runs end, as a fraction of the distance that the source's run travelled"
 """What a column or figure of that name means."""
@@ -150,7 +151,7 @@ def answer(summary: Summary) -> str:
             return f"the learning rates of {worst.steps} steps are the same"
         since = f"the learning rates differ from step {measured.first_step_over} on"
         return f"{since}, by up to {share(measured.drift)} of the largest"
-    after = f"after {worst.steps} step{'s' * (worst.steps != 1)} "
+    after = f"after {count(worst.steps, 'step')} "
     if measured.level is Level.IDENTICAL:
         return f"{after}every bit of the weights is equal"
     if measured.level is Level.EQUIVALENT:
@@ -232,11 +233,11 @@ def amounts(report: Report) -> str:
     rated = sum(result.mode is Mode.SCHEDULE for result in report.results)
     runs = found["results"] - rated
     texts = [
-        f"{calls} call{'s' * (calls != 1)}",
-        f"{pairs} translation{'s' * (pairs != 1)} of {'them' if calls != 1 else 'it'}",
+        count(calls, "call"),
+        f"{count(pairs, 'translation')} of {'them' if calls != 1 else 'it'}",
     ]
-    texts += [f"{runs} forced run{'s' * (runs != 1)}"] if runs or not rated else []
-    texts += [f"{rated} comparison{'s' * (rated != 1)} of rates"] if rated else []
+    texts += [count(runs, "forced run")] if runs or not rated else []
+    texts += [f"{count(rated, 'comparison')} of rates"] if rated else []
     return ", ".join(texts)
 
 

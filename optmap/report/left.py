@@ -10,7 +10,7 @@ from typing import Final
 
 from optmap.diagnostics import COMMENTS, WORDS, Diagnostic, Group, Severity
 from optmap.report.terminal import Segment, hanging, width, write
-from optmap.shown import shown, shown_lines
+from optmap.shown import count, listed, shown, shown_lines
 from optmap.translate.results import FileResult, Said, Status, once
 
 _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -70,11 +70,6 @@ def _lines(items: Sequence[Diagnostic]) -> str:
     return f"line{'s' * (len(numbers) > 1)} {listed(numbers)}"
 
 
-def listed(items: Sequence[str]) -> str:
-    """One, two and three."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
 def _excerpt(item: Diagnostic) -> str:
     """The line of the source that is meant, with a mark below the place."""
     source = shown((item.source or "").expandtabs(1))
@@ -91,11 +86,6 @@ def _excerpt(item: Diagnostic) -> str:
         source, start = f"...{source[first : first + room]}", start - first + 3
         mark = mark[:room]
     return f"{_INDENT}{number} | {source}\n{_INDENT}{' ' * len(number)} | {' ' * start}{mark}\n"
-
-
-def count(number: int, noun: str) -> str:
-    """`1 error`, `2 errors`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _verdict(result: FileResult, said: Sequence[Said], verbose: bool) -> str:

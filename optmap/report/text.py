@@ -10,9 +10,8 @@ from typing import Final
 
 from optmap.diagnostics import WORDS
 from optmap.report.json import summary
-from optmap.report.left import count
 from optmap.report.terminal import coloured, write
-from optmap.shown import shown
+from optmap.shown import count, shown
 from optmap.translate.results import CellChange, FileResult
 
 _DIFF: Final = {"+": "green", "-": "red", "@": "cyan"}

@@ -72,7 +72,7 @@ class Given(NamedTuple):
     value: Any
 
 
-class Problem(Enum):
+class BindingProblem(Enum):
     """Why a call cannot be bound."""
 
     HIDDEN_LIST = auto()  # `*args`: which parameters it fills cannot be seen
@@ -86,7 +86,7 @@ class Problem(Enum):
 class Fault(NamedTuple):
     """One problem of a call: the argument it is about, or None, and a name as the kind of problem says."""
 
-    kind: Problem
+    kind: BindingProblem
     index: int | None = None  # type: ignore[assignment]
     name: str | None = None
 
@@ -119,7 +119,7 @@ class Unbound(NamedTuple):
     @property
     def hidden(self) -> bool:
         """Tell whether `*` or `**` hides arguments."""
-        return any(item.kind in (Problem.HIDDEN_LIST, Problem.HIDDEN_MAPPING) for item in self.problems)
+        return any(item.kind in (BindingProblem.HIDDEN_LIST, BindingProblem.HIDDEN_MAPPING) for item in self.problems)
 
     def get(self, name: str) -> Given | None:
         """What a parameter gets for certain; None where that cannot be told."""
@@ -207,8 +207,8 @@ class _Binder:
         self.faults: list[Fault] = []
 
     def hide(self, form: Form, index: int) -> None:
-        kind = Problem.HIDDEN_LIST if form is Form.UNPACKED_LIST else Problem.HIDDEN_MAPPING
-        self.hidden = self.hidden or kind is Problem.HIDDEN_LIST
+        kind = BindingProblem.HIDDEN_LIST if form is Form.UNPACKED_LIST else BindingProblem.HIDDEN_MAPPING
+        self.hidden = self.hidden or kind is BindingProblem.HIDDEN_LIST
         self.faults.append(Fault(kind, index))
 
     def place(self, index: int, value: Any) -> bool:
@@ -222,7 +222,7 @@ class _Binder:
         elif self.signature.takes_list:
             self.more.append(index)
         else:
-            self.faults.append(Fault(Problem.TOO_MANY, index))
+            self.faults.append(Fault(BindingProblem.TOO_MANY, index))
             return False
         return True
 
@@ -234,22 +234,22 @@ class _Binder:
         elif self.signature.takes_mapping:
             self.more.append(index)
         else:
-            self.faults.append(Fault(Problem.UNKNOWN_NAME, index, name))
+            self.faults.append(Fault(BindingProblem.UNKNOWN_NAME, index, name))
         return True
 
     def _give(self, parameter: Any, index: int, value: Any) -> None:
         if parameter.name in self.given:
-            self.faults.append(Fault(Problem.TWICE, index, parameter.name))
+            self.faults.append(Fault(BindingProblem.TWICE, index, parameter.name))
         else:
             self.given[parameter.name] = Given(parameter, index, value)
 
     def result(self) -> Bound | Unbound:
         absent = [item for item in self.signature.parameters if item.name not in self.given]
         kinds = {item.kind for item in self.faults}
-        if not kinds & {Problem.HIDDEN_LIST, Problem.HIDDEN_MAPPING}:
-            self.faults += [Fault(Problem.MISSING, None, item.name) for item in absent if item.required]
+        if not kinds & {BindingProblem.HIDDEN_LIST, BindingProblem.HIDDEN_MAPPING}:
+            self.faults += [Fault(BindingProblem.MISSING, None, item.name) for item in absent if item.required]
         if self.faults:
-            doubtful = self.guessed | {str(item.name) for item in self.faults if item.kind is Problem.TWICE}
+            doubtful = self.guessed | {str(item.name) for item in self.faults if item.kind is BindingProblem.TWICE}
             return Unbound(
                 tuple(self.faults), {name: item for name, item in self.given.items() if name not in doubtful}
             )

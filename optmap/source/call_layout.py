@@ -8,7 +8,7 @@ from typing import Protocol
 
 from optmap.source.calls import Argument, CallText, Form, Items, Span, comments_in, display_items
 from optmap.source.edits import Edit, line_indent, remove_pieces, remove_range, rest_of_line, starts_line
-from optmap.source.templates import CallTemplate, Given, Piece
+from optmap.source.templates import CallTemplate, NewArgument, Piece
 from optmap.source.text import Source
 from optmap.values import NamedTuple
 
@@ -71,11 +71,11 @@ class CallLayout:
         callee = self.writer.in_place(self.call.callee, self.new.callee.pieces)
         return [*callee, *before, *self.changes, *behind, *unwrapped, *removed]
 
-    def _sorted(self) -> tuple[list[str], list[str], dict[int, list[Given]]]:
+    def _sorted(self) -> tuple[list[str], list[str], dict[int, list[NewArgument]]]:
         """The new arguments that go to the front and to the back, and those that take the place of old ones."""
         front: list[str] = []
         back: list[str] = []
-        by_argument: dict[int, list[Given]] = {}
+        by_argument: dict[int, list[NewArgument]] = {}
         for given in self.new.arguments:
             if given.place is not None:
                 by_argument.setdefault(given.place, []).append(given)
@@ -83,7 +83,7 @@ class CallLayout:
                 (back if by_argument else front).append(self._text(given))
         return front, back, by_argument
 
-    def _text(self, given: Given) -> str:
+    def _text(self, given: NewArgument) -> str:
         return f"{given.lead}{self.writer.render(given.value.pieces)}"
 
     def _bracket_lone_generator(self, kept: Sequence[Argument]) -> None:
@@ -120,7 +120,7 @@ class CallLayout:
         blank = len(after) - len(after.lstrip())
         return f"{text}{',' if comma else ''}{self.source.newline}{self.layout.indent}", line.start + blank
 
-    def _argument(self, argument: Argument, given: Sequence[Given]) -> None:
+    def _argument(self, argument: Argument, given: Sequence[NewArgument]) -> None:
         if len(given) == 1 and given[0].element is None:
             self._name(argument, given[0].name)
             self.changes += self.writer.in_place(argument.value_span, given[0].value.pieces)
@@ -138,7 +138,7 @@ class CallLayout:
             assert argument.name_span is not None
             self.changes.append(Edit(argument.name_span.start, argument.name_span.end, str(name)))
 
-    def _split(self, argument: Argument, given: Sequence[Given]) -> None:
+    def _split(self, argument: Argument, given: Sequence[NewArgument]) -> None:
         """Turn one argument into several: where it is a display, each of them takes the place of an element."""
         elements = _elements(argument.node, given)
         if elements is None:
@@ -160,7 +160,7 @@ class CallLayout:
             previous = span.end
         self.changes.append(Edit(previous, argument.value_span.end, ""))
 
-    def _split_with_comments(self, items: Items, elements: dict[int, Given]) -> str:
+    def _split_with_comments(self, items: Items, elements: dict[int, NewArgument]) -> str:
         """Write each element on a line of its own, its comments above it: behind it a comma may have to follow."""
         lines: list[str] = []
         for position, span in enumerate(items.pieces):
@@ -208,7 +208,7 @@ class CallLayout:
         return [Edit(end, end, f"{broken}{text}," if comma is not None else f",{broken}{text}")]
 
 
-def _elements(node: ast.expr, given: Sequence[Given]) -> dict[int, Given] | None:
+def _elements(node: ast.expr, given: Sequence[NewArgument]) -> dict[int, NewArgument] | None:
     """The arguments by the place of the element of a display that each takes; None where it is no such display."""
     found = {item.element: item for item in given if item.element is not None}
     return found if isinstance(node, ast.Tuple | ast.List) and len(found) == len(given) else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-from optmap.source.notebook import Cell, Literal, Notebook
+from optmap.source.notebook import Cell, JsonString, Notebook
 from optmap.values import NamedTuple
 
 _UNIT: Final = re.compile(
@@ -84,7 +84,7 @@ class _Writer:
             raw = self._edited(literals, starts[group.first], group.edits)
             yield self._rewritten(cell, group, raw)
 
-    def _edited(self, literals: Sequence[Literal], base: int, edits: Sequence[CellEdit]) -> str:
+    def _edited(self, literals: Sequence[JsonString], base: int, edits: Sequence[CellEdit]) -> str:
         """What stands between the quotes of some strings together, with the edits made."""
         raw = "".join(self.text[literal.start + 1 : literal.end - 1] for literal in literals)
         slash = "\\/" in raw

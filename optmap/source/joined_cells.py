@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from optmap.source.edits import starts_line
-from optmap.source.magics import CellCode, Kind, names_in, read_cell
+from optmap.source.magics import CellCode, CellKind, names_in, read_cell
 from optmap.source.notebook import Cell, Notebook
 from optmap.source.text import Parts, Source, SourceError, parse_body
 from optmap.values import NamedTuple
 
-_OWN: Final = (Kind.PYTHON, Kind.FUNCTION)
+_OWN: Final = (CellKind.PYTHON, CellKind.FUNCTION)
 _IMPORT: Final = re.compile(r"^[ \t]*((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+[^\r\n;#(\\]+)", re.MULTILINE)
 _BOUND: Final = re.compile(
     r"^([^=#\r\n'\"(]*)=(?!=)|\b(?:def|class|as|global|del)[ \t]+(\w[\w, \t]*)|\bfor[ \t]+(.+?)[ \t]in\b|(\w+)[ \t]*:=",
@@ -94,8 +94,8 @@ def view(notebook: Notebook) -> View:
 def _read(cell: Cell) -> CellCode:
     """A cell that runs as a function keeps what it imports to itself, which one source cannot show."""
     code = read_cell(cell.text)
-    hidden = code.kind is Kind.FUNCTION and re.search(r"^[ \t]*(?:import|from)\b", code.text, re.MULTILINE)
-    return code._replace(kind=Kind.UNKNOWN, lead="") if hidden else code
+    hidden = code.kind is CellKind.FUNCTION and re.search(r"^[ \t]*(?:import|from)\b", code.text, re.MULTILINE)
+    return code._replace(kind=CellKind.UNKNOWN, lead="") if hidden else code
 
 
 def _join(codes: Sequence[tuple[Cell, CellCode]]) -> tuple[bytes, list[Part]]:
@@ -120,7 +120,7 @@ def _join(codes: Sequence[tuple[Cell, CellCode]]) -> tuple[bytes, list[Part]]:
 
 def _stand_in(text: str, code: CellCode) -> str:
     """Statements that use, bind and import what a text may that is not, or not all, Python."""
-    if code.kind is Kind.FOREIGN:
+    if code.kind is CellKind.FOREIGN:
         return ""
     if code.kind in _OWN:
         return f"if ():\n {', '.join(sorted(code.words))}\n" if code.words else ""
@@ -181,7 +181,7 @@ def _is_blank(source: Source, part: Part, statement: ast.stmt, at: int) -> bool:
 
 
 def _rank(found: View, part: Part, statement: ast.stmt, at: int) -> int:
-    plain = part.code.kind is Kind.PYTHON and part.code.magic is None and not part.code.lead
+    plain = part.code.kind is CellKind.PYTHON and part.code.magic is None and not part.code.lead
     if not plain or not starts_line(found.source, at):
-        return 3 if part.code.kind is Kind.FUNCTION else 2
+        return 3 if part.code.kind is CellKind.FUNCTION else 2
     return 0 if isinstance(statement, ast.Import | ast.ImportFrom) else 1

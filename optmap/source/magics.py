@@ -51,7 +51,7 @@ _WORD: Final = re.compile(r"[^\W\d]\w*")
 _INTERPOLATED: Final = re.compile(r"\{([^{}\r\n]*)\}|\$\{?([^\W\d][\w.]*)")
 
 
-class Kind(Enum):
+class CellKind(Enum):
     """How a cell takes part."""
 
     PYTHON = auto()
@@ -68,7 +68,7 @@ class CellCode(NamedTuple):
     magic. A cell that does not parse has a message and its place.
     """
 
-    kind: Kind
+    kind: CellKind
     text: str
     lead: str = ""
     words: frozenset[str] = frozenset()
@@ -81,18 +81,18 @@ class CellCode(NamedTuple):
 def read_cell(text: str) -> CellCode:
     """Read a code cell's text."""
     if _error(text) is None:
-        return CellCode(Kind.PYTHON, text)
-    kind, magic, words, blanked = Kind.PYTHON, None, set[str](), ""
+        return CellCode(CellKind.PYTHON, text)
+    kind, magic, words, blanked = CellKind.PYTHON, None, set[str](), ""
     rest = text
     while (found := _CELL_MAGIC.match(rest)) is not None:
         name = found[3]
         magic = magic or name
         if name not in PYTHON_MAGICS:
-            return CellCode(Kind.FOREIGN if name in FOREIGN_MAGICS else Kind.UNKNOWN, text, magic=name)
+            return CellCode(CellKind.FOREIGN if name in FOREIGN_MAGICS else CellKind.UNKNOWN, text, magic=name)
         words |= names_in(found[2].removeprefix(f"%%{name}"))
         blanked += found[1] + _blank(found[2])
         rest = rest[found.end() :]
-        kind = Kind.FUNCTION if name in FUNCTION_MAGICS else kind
+        kind = CellKind.FUNCTION if name in FUNCTION_MAGICS else kind
     rest, more = _blank_magics(rest)
     return _checked(CellCode(kind, blanked + rest, words=frozenset(words | more), magic=magic))
 
@@ -111,9 +111,9 @@ def _checked(cell: CellCode) -> CellCode:
     first = cell.text.split(None, 1)
     lines = [line for line in cell.text.splitlines() if line.strip()]
     if len(lines) == 1 and first[0] in _AUTOMAGICS:
-        return CellCode(Kind.PYTHON, _blank(cell.text.rstrip("\r\n")) + cell.text[len(cell.text.rstrip("\r\n")) :])
+        return CellCode(CellKind.PYTHON, _blank(cell.text.rstrip("\r\n")) + cell.text[len(cell.text.rstrip("\r\n")) :])
     line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
-    return cell._replace(kind=Kind.BROKEN, message=error.msg, line=line, column=column)
+    return cell._replace(kind=CellKind.BROKEN, message=error.msg, line=line, column=column)
 
 
 def _error(text: str) -> SyntaxError | None:

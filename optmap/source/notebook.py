@@ -29,7 +29,7 @@ class NotebookError(SourceError):
         self.old = old
 
 
-class Literal(NamedTuple):
+class JsonString(NamedTuple):
     """A string of the file: its offsets there, quotes included, and what it says."""
 
     start: int
@@ -41,7 +41,7 @@ class Cell(NamedTuple):
     """A code cell: its number among all cells from 1, and the strings of its source; `opening` is the offset of their list."""
 
     number: int
-    literals: tuple[Literal, ...]
+    literals: tuple[JsonString, ...]
     opening: int | None
 
     @property
@@ -164,14 +164,14 @@ class _Reader:
         return end
 
     def _source(self, number: int, at: int) -> Cell:
-        literals: list[Literal] = []
+        literals: list[JsonString] = []
 
         def literal(start: int) -> int:
             if self.text[start : start + 1] != '"':
                 expected = "a string" if start != at else "a string or a list of strings"
                 raise self._error(start, f"cell {number}: source: found {self._shown(start)}, expected {expected}")
             value, end = _scan_string(self.text, start + 1)
-            literals.append(Literal(start, end, value))
+            literals.append(JsonString(start, end, value))
             return end
 
         if self.text[at : at + 1] == "[":

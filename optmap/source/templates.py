@@ -75,7 +75,7 @@ def copied(node: ast.expr) -> Template:
     return Template("$", (("", node),))
 
 
-class Given(NamedTuple):
+class NewArgument(NamedTuple):
     """An argument of a new call; the name is `*` or `**` for one that is unpacked.
 
     `place` is that of the old argument that it stands for, None for a new one, `element` that of the element
@@ -100,7 +100,7 @@ class CallTemplate(NamedTuple):
     """
 
     callee: Template
-    arguments: tuple[Given, ...]
+    arguments: tuple[NewArgument, ...]
     beside: bool = False
 
     @property

@@ -20,7 +20,7 @@ from optmap.mapping.model import MappingSet
 from optmap.source.cells import CellEdit, edited_text, splice_cells
 from optmap.source.edits import Edit
 from optmap.source.joined_cells import View, view
-from optmap.source.magics import PYTHON_ELSEWHERE, CellCode, Kind
+from optmap.source.magics import PYTHON_ELSEWHERE, CellCode, CellKind
 from optmap.source.notebook import Cell, Notebook, NotebookError, read_notebook
 from optmap.source.text import Source, SourceError
 from optmap.translate.options import Options
@@ -159,12 +159,12 @@ def _left_alone(cell: Cell, code: CellCode, tables: MappingSet, options: Options
     """What to say of a cell that is not Python."""
     names = "|".join(map(re.escape, sorted(tables.class_names)))
     constructs = re.search(rf"\b(?:(?:{names})\s*\(|optim(?:izers)?\s*\.|\w+Optimizer\s*\()", cell.text) is not None
-    if code.kind is Kind.BROKEN:
+    if code.kind is CellKind.BROKEN:
         kind = BROKEN_CELL if constructs else SKIPPED_CELL
         more = ", with the optimizers that it may construct" if constructs else ""
         message = f"the cell cannot be parsed: {code.message}; it was left alone{more}"
         return [Diagnostic(kind, message, code.line, code.column, None, cell.number)]
-    python = code.kind is Kind.UNKNOWN or code.magic in PYTHON_ELSEWHERE
+    python = code.kind is CellKind.UNKNOWN or code.magic in PYTHON_ELSEWHERE
     if python and constructs and may_mention(cell.text.encode("utf-8", "replace"), tables, options.sources):
         message = f"the body of %%{code.magic} mentions optimizers and was left alone"
         return [Diagnostic(FOREIGN_CELL, message, 1, 1, None, cell.number)]

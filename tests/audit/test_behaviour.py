@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from optmap.audit.rates import wrong_rates
-from optmap.audit.results import Kind
+from optmap.audit.results import DifferenceKind
 from optmap.audit.values import wrong_values
 from optmap.conformance.pool import Session
 from optmap.mapping.load import SCHEDULES, load, load_files, load_schedules
@@ -25,28 +25,28 @@ class Wrong(NamedTuple):
     api: str
     old: str
     new: str
-    kind: Kind = Kind.RATE
+    kind: DifferenceKind = DifferenceKind.RATE
 
 
 X, N = "mindspore.experimental.optim.lr_scheduler.", "mindspore.nn."
 WRONG = (
     Wrong("torch.optim.lr_scheduler.MultiStepLR", "times: steps_per_epoch, ", ""),
     Wrong("torch.optim.lr_scheduler.CyclicLR", "is: steps_up, times: steps_per_epoch", "is: steps_up"),
-    Wrong("torch.optim.lr_scheduler.LinearLR", 'range: "(0, 1]"', 'range: "[0, 1]"', Kind.VALUE),
-    Wrong("torch.optim.Adam", 'default: 1e-8, range: "[0', 'default: 1e-8, range: "(0', Kind.VALUE),
-    Wrong("torch.optim.AdamW", 'range: "[0, 1)"', 'range: "[0, 1]"', Kind.VALUE),
+    Wrong("torch.optim.lr_scheduler.LinearLR", 'range: "(0, 1]"', 'range: "[0, 1]"', DifferenceKind.VALUE),
+    Wrong("torch.optim.Adam", 'default: 1e-8, range: "[0', 'default: 1e-8, range: "(0', DifferenceKind.VALUE),
+    Wrong("torch.optim.AdamW", 'range: "[0, 1)"', 'range: "[0, 1]"', DifferenceKind.VALUE),
     Wrong("tf.keras.optimizers.schedules.CosineDecay", "times: learning_rate, ", ""),
     Wrong("tf.keras.optimizers.schedules.PiecewiseConstantDecay", "plus: 1, ", ""),
-    Wrong("tf.keras.optimizers.schedules.ExponentialDecay", ', range: "(0, inf)"', ', range: "[1, inf)"', Kind.VALUE),
-    Wrong("tf.compat.v1.train.exponential_decay", 'range: "(0, inf)"', 'range: "[0, inf)"', Kind.VALUE),
+    Wrong("tf.keras.optimizers.schedules.ExponentialDecay", ', range: "(0, inf)"', ', range: "[1, inf)"', DifferenceKind.VALUE),
+    Wrong("tf.compat.v1.train.exponential_decay", 'range: "(0, inf)"', 'range: "[0, inf)"', DifferenceKind.VALUE),
     Wrong(X + "StepLR", "staircase: true", "staircase: false, learning_rate: 0.2"),
     Wrong(X + "LinearLR", "is: decay_steps, times: steps_per_epoch", "is: decay_steps"),
     Wrong(X + "CosineAnnealingLR", "after_end: climbs", "after_end: holds"),
     Wrong(N + "NaturalExpDecayLR", "times: decay_steps, ", ""),
     Wrong(N + "exponential_decay_lr", "granularity: epoch", "granularity: step"),
     Wrong(N + "warmup_lr", "granularity: epoch", "granularity: step"),
-    Wrong(N + "ExponentialDecayLR", 'range: "(0, inf)"', 'range: "[0, inf)"', Kind.VALUE),
-    Wrong(N + "polynomial_decay_lr", 'range: "[1, inf)"', 'range: "[0, inf)"', Kind.VALUE),
+    Wrong(N + "ExponentialDecayLR", 'range: "(0, inf)"', 'range: "[0, inf)"', DifferenceKind.VALUE),
+    Wrong(N + "polynomial_decay_lr", 'range: "[1, inf)"', 'range: "[0, inf)"', DifferenceKind.VALUE),
 )  # fmt: skip
 
 

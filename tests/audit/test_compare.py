@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from optmap.audit.results import Kind
+from optmap.audit.results import DifferenceKind
 from tests.audit.fakes import MIXED, ONE, OPTIM, TABLE, TWO, audited, line_of
 
 HEAD = "def __init__(self, params, lr=0.1, momentum=0.0, eps=(1e-30, 0.001), hook=lambda x: x, *, nesterov=False, **kwargs):"
@@ -17,26 +17,26 @@ def test_nothing_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert audited(monkeypatch) == []
 
 
-CHANGES: list[tuple[str, str, Kind, str, str]] = [
+CHANGES: list[tuple[str, str, DifferenceKind, str, str]] = [
     # part of the constructor's head, what it becomes, kind, the table's line, message after the class
-    ("lr=0.1", "lr=0.01", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default 0.01"),
-    ("lr=0.1", "lr=None", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default None"),
-    ("lr=0.1", "lr", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has no default"),
-    ("lr=0.1", "lr=print", Kind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default print"),
-    ("params,", "params=None,", Kind.DEFAULT, "name: params", f"parameter 'params': the table has no default; {LIVE} has default None"),
-    ("momentum=0.0", "momentum=0", Kind.DEFAULT, "name: momentum", f"parameter 'momentum': the table has default 0.0; {LIVE} has default 0"),
-    ("momentum=0.0", "momentum=False", Kind.DEFAULT, "name: momentum", f"parameter 'momentum': the table has default 0.0; {LIVE} has default False"),
-    ("nesterov=False", "nesterov=0", Kind.DEFAULT, "name: nesterov", f"parameter 'nesterov': the table has default False; {LIVE} has default 0"),
-    ("1e-30, 0.001", "1e-30, 0.002", Kind.DEFAULT, "name: eps", f"parameter 'eps': the table has default (1e-30, 0.001); {LIVE} has default (1e-30, 0.002)"),
-    ("1e-30, 0.001", "1e-30,", Kind.DEFAULT, "name: eps", f"parameter 'eps': the table has default (1e-30, 0.001); {LIVE} has default (1e-30,)"),
-    ("*, nesterov=False", "nesterov=False", Kind.KEYWORD_ONLY, "name: nesterov", f"parameter 'nesterov': the table has it keyword-only; {LIVE} has it positional or by keyword"),
-    ("hook=lambda x: x, *, ", "*, hook=lambda x: x, ", Kind.KEYWORD_ONLY, "name: hook", f"parameter 'hook': the table has it positional or by keyword; {LIVE} has it keyword-only"),
-    ("params, lr", "params, /, lr", Kind.KEYWORD_ONLY, "name: params", f"parameter 'params': the table has it positional or by keyword; {LIVE} has it positional only"),
-    ("eps=", "nu=1, eps=", Kind.NEW_PARAMETER, "torch.optim.One:", f"parameter 'nu': the table does not have it; {LIVE} has it with default 1"),
-    ("nesterov=", "old=1, nesterov=", Kind.NEW_PARAMETER, "name: old", f"parameter 'old': the table has it for other versions only; {LIVE} has it with default 1, keyword-only"),
-    ("momentum=0.0, ", "", Kind.NO_PARAMETER, "name: momentum", f"parameter 'momentum': the table has it with default 0.0; {LIVE} does not take it"),
-    ("lr=0.1, momentum=0.0", "momentum=0.0, lr=0.1", Kind.ORDER, "name: lr,", f"the table has the order lr, momentum; {LIVE} has momentum, lr"),
-    ("hook=lambda x: x, *,", "hook=lambda x: x, *args,", Kind.EXTRA_KEYWORDS, "torch.optim.One:", f"a table cannot have *args; {LIVE} accepts any number of positional arguments"),
+    ("lr=0.1", "lr=0.01", DifferenceKind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default 0.01"),
+    ("lr=0.1", "lr=None", DifferenceKind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default None"),
+    ("lr=0.1", "lr", DifferenceKind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has no default"),
+    ("lr=0.1", "lr=print", DifferenceKind.DEFAULT, "name: lr,", f"parameter 'lr': the table has default 0.1; {LIVE} has default print"),
+    ("params,", "params=None,", DifferenceKind.DEFAULT, "name: params", f"parameter 'params': the table has no default; {LIVE} has default None"),
+    ("momentum=0.0", "momentum=0", DifferenceKind.DEFAULT, "name: momentum", f"parameter 'momentum': the table has default 0.0; {LIVE} has default 0"),
+    ("momentum=0.0", "momentum=False", DifferenceKind.DEFAULT, "name: momentum", f"parameter 'momentum': the table has default 0.0; {LIVE} has default False"),
+    ("nesterov=False", "nesterov=0", DifferenceKind.DEFAULT, "name: nesterov", f"parameter 'nesterov': the table has default False; {LIVE} has default 0"),
+    ("1e-30, 0.001", "1e-30, 0.002", DifferenceKind.DEFAULT, "name: eps", f"parameter 'eps': the table has default (1e-30, 0.001); {LIVE} has default (1e-30, 0.002)"),
+    ("1e-30, 0.001", "1e-30,", DifferenceKind.DEFAULT, "name: eps", f"parameter 'eps': the table has default (1e-30, 0.001); {LIVE} has default (1e-30,)"),
+    ("*, nesterov=False", "nesterov=False", DifferenceKind.KEYWORD_ONLY, "name: nesterov", f"parameter 'nesterov': the table has it keyword-only; {LIVE} has it positional or by keyword"),
+    ("hook=lambda x: x, *, ", "*, hook=lambda x: x, ", DifferenceKind.KEYWORD_ONLY, "name: hook", f"parameter 'hook': the table has it positional or by keyword; {LIVE} has it keyword-only"),
+    ("params, lr", "params, /, lr", DifferenceKind.KEYWORD_ONLY, "name: params", f"parameter 'params': the table has it positional or by keyword; {LIVE} has it positional only"),
+    ("eps=", "nu=1, eps=", DifferenceKind.NEW_PARAMETER, "torch.optim.One:", f"parameter 'nu': the table does not have it; {LIVE} has it with default 1"),
+    ("nesterov=", "old=1, nesterov=", DifferenceKind.NEW_PARAMETER, "name: old", f"parameter 'old': the table has it for other versions only; {LIVE} has it with default 1, keyword-only"),
+    ("momentum=0.0, ", "", DifferenceKind.NO_PARAMETER, "name: momentum", f"parameter 'momentum': the table has it with default 0.0; {LIVE} does not take it"),
+    ("lr=0.1, momentum=0.0", "momentum=0.0, lr=0.1", DifferenceKind.ORDER, "name: lr,", f"the table has the order lr, momentum; {LIVE} has momentum, lr"),
+    ("hook=lambda x: x, *,", "hook=lambda x: x, *args,", DifferenceKind.EXTRA_KEYWORDS, "torch.optim.One:", f"a table cannot have *args; {LIVE} accepts any number of positional arguments"),
 ]  # fmt: skip
 
 
@@ -44,7 +44,7 @@ CHANGES: list[tuple[str, str, Kind, str, str]] = [
     ("part", "becomes", "kind", "row", "message"), CHANGES, ids=[f"{a} -> {b}" for a, b, *_ in CHANGES]
 )
 def test_one_change_is_one_difference(
-    monkeypatch: pytest.MonkeyPatch, part: str, becomes: str, kind: Kind, row: str, message: str
+    monkeypatch: pytest.MonkeyPatch, part: str, becomes: str, kind: DifferenceKind, row: str, message: str
 ) -> None:
     assert HEAD.count(part) == 1
     found = audited(monkeypatch, OPTIM.replace(HEAD, HEAD.replace(part, becomes)))
@@ -54,7 +54,12 @@ def test_one_change_is_one_difference(
 
 def test_several_changes_are_several_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     found = audited(monkeypatch, OPTIM.replace("lr=0.1, momentum=0.0", "momentum=0.5, lr=0.2, nu=3"))
-    assert [item.kind for item in found] == [Kind.DEFAULT, Kind.DEFAULT, Kind.NEW_PARAMETER, Kind.ORDER]
+    assert [item.kind for item in found] == [
+        DifferenceKind.DEFAULT,
+        DifferenceKind.DEFAULT,
+        DifferenceKind.NEW_PARAMETER,
+        DifferenceKind.ORDER,
+    ]
 
 
 def test_a_list_is_a_tuple(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,16 +104,16 @@ def test_a_parameter_taken_out_of_the_keywords(monkeypatch: pytest.MonkeyPatch) 
     ]
     for taken in ('kwargs.get("fresh", 2)', 'kwargs["fresh"]', '"fresh" in kwargs'):
         found = audited(monkeypatch, OPTIM.replace('pop("decay", None)', f'pop("decay", None)\n        {taken}'))
-        assert [(item.kind, item.parameter) for item in found] == [(Kind.NEW_PARAMETER, "fresh")]
+        assert [(item.kind, item.parameter) for item in found] == [(DifferenceKind.NEW_PARAMETER, "fresh")]
         assert found[0].message.endswith("read from **kwargs")
     not_handed_on = audited(monkeypatch, OPTIM.replace("super().__init__(params, **kwargs)", "pass"))
-    assert [(item.kind, item.parameter) for item in not_handed_on] == [(Kind.NO_PARAMETER, "decay")]
+    assert [(item.kind, item.parameter) for item in not_handed_on] == [(DifferenceKind.NO_PARAMETER, "decay")]
 
 
 def test_the_keywords_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = OPTIM.replace("nesterov=False, **kwargs)", "nesterov=False)").replace("(params, **kwargs)", "(params)")
     assert [(item.kind, item.parameter) for item in audited(monkeypatch, closed)] == [
-        (Kind.NO_PARAMETER, "decay"), (Kind.EXTRA_KEYWORDS, None),
+        (DifferenceKind.NO_PARAMETER, "decay"), (DifferenceKind.EXTRA_KEYWORDS, None),
     ]  # fmt: skip
     opened = audited(monkeypatch, mixed=MIXED.replace("lr=1)", "lr=1, **kwargs)"))
     assert [item.message for item in opened] == [
@@ -119,7 +124,7 @@ def test_the_keywords_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_classes_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     found = audited(monkeypatch, OPTIM.replace(ONE, ""))
     assert [(str(item.at), item.kind, item.message) for item in found] == [
-        (f"fake.yaml:{line_of('torch.optim.One:')}:5", Kind.NO_CLASS,
+        (f"fake.yaml:{line_of('torch.optim.One:')}:5", DifferenceKind.NO_CLASS,
          "torch.optim.One: the table has a section; torch 1.5.0 has no such class")
     ]  # fmt: skip
 
@@ -161,7 +166,7 @@ NEWCOMERS: list[tuple[str, str, list[str]]] = [
 def test_what_no_table_knows(monkeypatch: pytest.MonkeyPatch, optim: str, mixed: str, expected: list[str]) -> None:
     found = audited(monkeypatch, OPTIM + optim, MIXED + mixed)
     assert [item.api for item in found] == expected
-    assert {item.kind for item in found} <= {Kind.NEW_CLASS}
+    assert {item.kind for item in found} <= {DifferenceKind.NEW_CLASS}
     for item in found:
         assert item.at.line == line_of(f"  {'.'.join(item.api.split('.')[:2])}:")
 
@@ -223,7 +228,7 @@ def test_signatures_behind_decorators(monkeypatch: pytest.MonkeyPatch, lines: st
     decorated = (WRAPPERS + MIXED).replace(DEFINITION, f"    {lines}\n{DEFINITION}")
     assert audited(monkeypatch, mixed=decorated) == []
     found = audited(monkeypatch, mixed=decorated.replace("lr=1)", "lr=2)"))
-    assert [item.kind for item in found] == [Kind.DEFAULT]
+    assert [item.kind for item in found] == [DifferenceKind.DEFAULT]
 
 
 def test_a_signature_that_no_way_leads_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,4 +249,4 @@ def test_a_constructor_that_hands_everything_on(monkeypatch: pytest.MonkeyPatch)
 def test_a_function_can_have_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
     assert audited(monkeypatch, mixed=MIXED.replace(TWO, "def Two(params, lr=1): ...\n")) == []
     found = audited(monkeypatch, mixed=MIXED.replace(TWO, "def Two(params, lr=2): ...\n"))
-    assert [item.kind for item in found] == [Kind.DEFAULT]
+    assert [item.kind for item in found] == [DifferenceKind.DEFAULT]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from optmap.audit.results import Audit, Difference, FrameworkAudit, Kind, Unverified
+from optmap.audit.results import Audit, Difference, DifferenceKind, FrameworkAudit, Unverified
 from optmap.cli.audit import Request
 from optmap.commands.audit import run
 from optmap.mapping.framework import Framework
@@ -177,7 +177,7 @@ def report() -> Audit:
         (
             FrameworkAudit(
                 Framework("torch"), "2.0.0", 2,
-                (Difference(at, Kind.DEFAULT, "torch.optim.One", "lr", "the table has 50%", "torch 2.0.0 has 1"),),
+                (Difference(at, DifferenceKind.DEFAULT, "torch.optim.One", "lr", "the table has 50%", "torch 2.0.0 has 1"),),
                 (Unverified("torch", "1.9.0", "2.0.0", 1),), ("mylib.optim is not audited: mylib is not installed",),
             ),
             FrameworkAudit(Framework("tensorflow"), failure="the worker ended\n    last words"),

@@ -10,7 +10,7 @@ import pytest
 
 from optmap.api import translate_source
 from optmap.diagnostics import CODES, Severity
-from optmap.mapping.around import ANY, OPTIMIZER, Foreign, Pattern, Template, build, load_around, load_words, words
+from optmap.mapping.around import ANY, OPTIMIZER, Foreign, Pattern, Replacement, build, load_around, load_words, words
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.mapping.stored import MappingError
@@ -19,7 +19,7 @@ PATTERNS = load_around().patterns
 IDS = [f"{pattern.framework}.{pattern.name}" for pattern in PATTERNS]
 
 
-def templates(pattern: Pattern) -> Iterator[Template]:
+def templates(pattern: Pattern) -> Iterator[Replacement]:
     for items in pattern.to.values():
         yield from items
 

@@ -10,7 +10,7 @@ from optmap.mapping.derive import candidates, plan
 from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_files
 from optmap.mapping.model import MappingSet
-from optmap.mapping.plan import Cause, Constant, FromArgument, Given, Inferred, Loss, Plan, Prefer, choose
+from optmap.mapping.plan import BoundArgument, Cause, Constant, FromArgument, Inferred, Obstacle, Plan, Prefer, choose
 from optmap.mapping.sections import Api
 from optmap.mapping.values import Conversion, read_value
 from optmap.mapping.vocabulary import Effect
@@ -98,10 +98,10 @@ def small() -> MappingSet:
     return load_files([("small.yaml", SMALL.encode())])
 
 
-def arguments(api: Api, texts: dict[str, str]) -> list[Given]:
+def arguments(api: Api, texts: dict[str, str]) -> list[BoundArgument]:
     """Bind source texts to parameters by name; the index is the place in the call."""
     return [
-        Given(api.by_name[name], read_value(ast.parse(text, mode="eval").body), index)
+        BoundArgument(api.by_name[name], read_value(ast.parse(text, mode="eval").body), index)
         for index, (name, text) in enumerate(texts.items())
     ]
 
@@ -173,7 +173,7 @@ def test_a_name_is_split_by_subscripts(small: MappingSet) -> None:
 @pytest.mark.parametrize("text", ["get()", "self.betas", "(0.9, *rest)", "b[0]"])
 def test_an_expression_is_not_evaluated_twice(small: MappingSet, text: str) -> None:
     found = derive(small, A, SPLIT, params="p", betas=text)
-    assert {problem.loss for problem in found.problems} == {Loss.INSEPARABLE}
+    assert {problem.loss for problem in found.problems} == {Obstacle.INSEPARABLE}
     assert {problem.index for problem in found.problems} == {1}
     assert "name" in str(found.problems[0].remedy)
     assert shown(derive(small, A, SAME, params="p", betas=text))["betas"] == "$1"
@@ -229,7 +229,7 @@ def test_a_neutral_value_is_dropped_silently(small: MappingSet) -> None:
 def test_a_value_that_is_not_provably_neutral_is_a_problem(small: MappingSet, text: str) -> None:
     found = derive(small, A, SPLIT, params="p", flag=text)
     first = found.problems[0]
-    assert (first.loss, first.hyperparameter, first.index) == (Loss.MISSING, "flag", 1)
+    assert (first.loss, first.hyperparameter, first.index) == (Obstacle.MISSING, "flag", 1)
 
 
 def test_what_is_inert_is_dropped(small: MappingSet) -> None:
@@ -240,7 +240,7 @@ def test_what_is_inert_is_dropped(small: MappingSet) -> None:
     assert not derive(lacking, A, SAME, params="p", boost="5").problems
     for flag in ("True", "f"):
         lost = derive(lacking, A, SAME, params="p", boost="5", flag=flag)
-        assert [(item.loss, item.hyperparameter) for item in lost.problems] == [(Loss.MISSING, "boost")]
+        assert [(item.loss, item.hyperparameter) for item in lost.problems] == [(Obstacle.MISSING, "boost")]
 
 
 def test_execution_arguments_are_dropped(small: MappingSet) -> None:
@@ -267,12 +267,12 @@ def test_a_problem_carries_the_remedy(small: MappingSet) -> None:
 )
 def test_ranges(small: MappingSet, text: str, inside: bool) -> None:
     found = derive(small, A, SPLIT, params="p", betas=f"({text}, 0.5)")
-    assert [(item.loss, item.index) for item in found.problems] == ([] if inside else [(Loss.REJECTED_VALUE, 1)])
+    assert [(item.loss, item.index) for item in found.problems] == ([] if inside else [(Obstacle.REJECTED_VALUE, 1)])
 
 
 def test_a_closed_end_of_a_range(small: MappingSet) -> None:
     assert not derive(small, A, SPLIT, params="p", wd="0").problems
-    assert [item.loss for item in derive(small, A, SPLIT, params="p", wd="-1e-9").problems] == [Loss.REJECTED_VALUE]
+    assert [item.loss for item in derive(small, A, SPLIT, params="p", wd="-1e-9").problems] == [Obstacle.REJECTED_VALUE]
 
 
 # Constants
@@ -286,7 +286,9 @@ def test_a_constant_that_equals_the_value(small: MappingSet) -> None:
 def test_a_constant_that_contradicts_an_argument(small: MappingSet) -> None:
     for text in ("0.1", "x"):
         found = derive(small, A, FIXED, params="p", wd=text)
-        assert [(item.loss, item.hyperparameter, item.index) for item in found.problems] == [(Loss.MISSING, "l2", 1)]
+        assert [(item.loss, item.hyperparameter, item.index) for item in found.problems] == [
+            (Obstacle.MISSING, "l2", 1)
+        ]
     assert not derive(small, A, FIXED, params="p", wd="0.5").problems
 
 
@@ -318,7 +320,7 @@ def test_a_switch_off_on_and_unknown(small: MappingSet) -> None:
         "boost": 3,
     }
     unknown = derive(small, A, SAME, params="p", wd="0.1", switch="s")
-    assert [(item.loss, item.index) for item in unknown.problems] == [(Loss.UNKNOWN_SWITCH, 2)]
+    assert [(item.loss, item.index) for item in unknown.problems] == [(Obstacle.UNKNOWN_SWITCH, 2)]
     assert not derive(small, A, SAME, params="p", switch="s").problems, "nothing to switch"
     assert not derive(small, A, SAME, params="p", wd="0.0", switch="s").problems, "nothing to switch"
 
@@ -332,7 +334,7 @@ def test_the_switch_of_torch_adam(tables: MappingSet) -> None:
         "weight_decay": "$1",
     }
     lost = derive(tables, source, "mindspore.nn.Adam", texts)
-    assert [(item.loss, item.hyperparameter) for item in lost.problems] == [(Loss.MISSING, "decoupled_decay")]
+    assert [(item.loss, item.hyperparameter) for item in lost.problems] == [(Obstacle.MISSING, "decoupled_decay")]
 
 
 # Causes

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from optmap.source.bind import Bound, Fault, Problem, Unbound, bind, signature_of
+from optmap.source.bind import BindingProblem, Bound, Fault, Unbound, bind, signature_of
 from optmap.source.calls import Form, read_call
 from optmap.source.text import read_source
 
@@ -43,16 +43,20 @@ def test_what_a_call_gives_and_what_it_leaves_to_defaults() -> None:
 @pytest.mark.parametrize(
     ("signature", "text", "problems"),
     [
-        ("a", "f()", [Fault(Problem.MISSING, None, "a")]),
-        ("a, *, b", "f()", [Fault(Problem.MISSING, None, "a"), Fault(Problem.MISSING, None, "b")]),
-        ("a", "f(1, 2, 3)", [Fault(Problem.TOO_MANY, 1)]),
-        ("a", "f(1, b=2, c=3)", [Fault(Problem.UNKNOWN_NAME, 1, "b"), Fault(Problem.UNKNOWN_NAME, 2, "c")]),
-        ("a", "f(1, a=2)", [Fault(Problem.TWICE, 1, "a")]),
-        ("a, *, b=1", "f(1, 2)", [Fault(Problem.TOO_MANY, 1)]),
-        ("a, /", "f(a=1)", [Fault(Problem.UNKNOWN_NAME, 0, "a"), Fault(Problem.MISSING, None, "a")]),
-        ("a, b", "f(*x)", [Fault(Problem.HIDDEN_LIST, 0)]),
-        ("a, b", "f(**x)", [Fault(Problem.HIDDEN_MAPPING, 0)]),
-        ("a, b", "f(*x, c=1)", [Fault(Problem.HIDDEN_LIST, 0), Fault(Problem.UNKNOWN_NAME, 1, "c")]),
+        ("a", "f()", [Fault(BindingProblem.MISSING, None, "a")]),
+        ("a, *, b", "f()", [Fault(BindingProblem.MISSING, None, "a"), Fault(BindingProblem.MISSING, None, "b")]),
+        ("a", "f(1, 2, 3)", [Fault(BindingProblem.TOO_MANY, 1)]),
+        (
+            "a",
+            "f(1, b=2, c=3)",
+            [Fault(BindingProblem.UNKNOWN_NAME, 1, "b"), Fault(BindingProblem.UNKNOWN_NAME, 2, "c")],
+        ),
+        ("a", "f(1, a=2)", [Fault(BindingProblem.TWICE, 1, "a")]),
+        ("a, *, b=1", "f(1, 2)", [Fault(BindingProblem.TOO_MANY, 1)]),
+        ("a, /", "f(a=1)", [Fault(BindingProblem.UNKNOWN_NAME, 0, "a"), Fault(BindingProblem.MISSING, None, "a")]),
+        ("a, b", "f(*x)", [Fault(BindingProblem.HIDDEN_LIST, 0)]),
+        ("a, b", "f(**x)", [Fault(BindingProblem.HIDDEN_MAPPING, 0)]),
+        ("a, b", "f(*x, c=1)", [Fault(BindingProblem.HIDDEN_LIST, 0), Fault(BindingProblem.UNKNOWN_NAME, 1, "c")]),
     ],
 )
 def test_calls_that_cannot_be_bound(signature: str, text: str, problems: list[Fault]) -> None:
@@ -117,7 +121,7 @@ def test_parameters_of_a_table() -> None:
     ]
     twice = bind(signature, [(Form.POSITIONAL, None, 1), (Form.KEYWORD, "lr", 2), (Form.KEYWORD, "learning_rate", 3)])
     assert isinstance(twice, Unbound)
-    assert twice.problems == (Fault(Problem.TWICE, 2, "lr"),)
+    assert twice.problems == (Fault(BindingProblem.TWICE, 2, "lr"),)
 
 
 def test_as_python_binds() -> None:

@@ -12,7 +12,7 @@ from optmap.source.changes import Change, ConflictError, Delete, Insert, Rename,
 from optmap.source.compose import to_edits
 from optmap.source.edits import apply_edits
 from optmap.source.proof import VerificationError, verify
-from optmap.source.templates import CallTemplate, Given, Template, copied, template
+from optmap.source.templates import CallTemplate, NewArgument, Template, copied, template
 from optmap.source.text import Source, SourceError, read_source
 
 
@@ -123,9 +123,9 @@ def test_a_call_keeps_its_layout() -> None:
     new = CallTemplate(
         Template("m.B"),
         (
-            Given(None, copied(node.args[0]), 0),
-            Given("rate", template("float($x)", x=node.keywords[0].value), 1),
-            Given("z", Template("0")),
+            NewArgument(None, copied(node.args[0]), 0),
+            NewArgument("rate", template("float($x)", x=node.keywords[0].value), 1),
+            NewArgument("z", Template("0")),
         ),
     )
     inside = next(item for item in ast.walk(node) if isinstance(item, ast.Attribute))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optmap.source.magics import Kind, read_cell
+from optmap.source.magics import CellKind, read_cell
 
 PYTHON = [
     "x = 1\n",
@@ -61,13 +61,13 @@ BLANKED = [
 @pytest.mark.parametrize("text", PYTHON)
 def test_python_stays(text: str) -> None:
     found = read_cell(text)
-    assert (found.kind, found.text, found.words) == (Kind.PYTHON, text, frozenset())
+    assert (found.kind, found.text, found.words) == (CellKind.PYTHON, text, frozenset())
 
 
 @pytest.mark.parametrize(("text", "expected"), BLANKED)
 def test_what_is_not_python_is_blanked(text: str, expected: str) -> None:
     found = read_cell(text)
-    assert found.kind in (Kind.PYTHON, Kind.FUNCTION)
+    assert found.kind in (CellKind.PYTHON, CellKind.FUNCTION)
     assert found.text == expected
     assert len(found.text.encode()) == len(text.encode())
     ast.parse(found.lead + found.text)
@@ -75,15 +75,15 @@ def test_what_is_not_python_is_blanked(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("magic", ["bash", "html", "writefile a.py", "script perl", "javascript", "python2"])
 def test_bodies_that_are_no_python_of_the_notebook(magic: str) -> None:
-    assert read_cell(f"%%{magic}\nimport torch\n").kind is Kind.FOREIGN
+    assert read_cell(f"%%{magic}\nimport torch\n").kind is CellKind.FOREIGN
 
 
 def test_a_magic_that_nobody_knows_may_do_anything() -> None:
-    assert read_cell("%%backend torch\nimport torch\n").kind is Kind.UNKNOWN
+    assert read_cell("%%backend torch\nimport torch\n").kind is CellKind.UNKNOWN
 
 
 def test_a_timed_cell_runs_as_a_function() -> None:
-    assert read_cell("%%timeit\nx = 1\n").kind is Kind.FUNCTION
+    assert read_cell("%%timeit\nx = 1\n").kind is CellKind.FUNCTION
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_a_timed_cell_runs_as_a_function() -> None:
 )
 def test_a_broken_cell_says_where(text: str, line: int, column: int) -> None:
     found = read_cell(text)
-    assert (found.kind, found.line, found.column) == (Kind.BROKEN, line, column)
+    assert (found.kind, found.line, found.column) == (CellKind.BROKEN, line, column)
     assert found.message
 
 
 def test_an_indented_cell_parses_with_a_lead() -> None:
     found = read_cell("    x = 1\n    y = 2\n")
-    assert (found.kind, found.text) == (Kind.PYTHON, "    x = 1\n    y = 2\n")
+    assert (found.kind, found.text) == (CellKind.PYTHON, "    x = 1\n    y = 2\n")
     ast.parse(found.lead + found.text)
 
 
@@ -118,7 +118,7 @@ def test_words_of_magics_are_known() -> None:
 @given(st.text(alphabet="%!?x=' \"\n\r\\()[]{}#;/,é1f:", max_size=60))
 def test_any_text_is_read(text: str) -> None:
     found = read_cell(text)
-    if found.kind in (Kind.PYTHON, Kind.FUNCTION):
+    if found.kind in (CellKind.PYTHON, CellKind.FUNCTION):
         ast.parse(found.lead + found.text)
         assert len(found.text.encode()) == len(text.encode())
         assert [len(line) for line in found.text.encode().splitlines()] == [

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from optmap.conformance.rules.arithmetic import Array, power
-from optmap.conformance.rules.options import FLAG, NON_NEGATIVE, POSITIVE, UNIT_OPEN, Pair, Rate, Rates, Real, option
+from optmap.conformance.rules.options import FLAG, NON_NEGATIVE, POSITIVE, UNIT_OPEN, Rate, Rates, Real, Reals, option
 from optmap.conformance.rules.rule import At, NnRule, State
 
 SMALLEST = 1e-30
@@ -50,7 +50,7 @@ class AdaFactor(NnRule):
     filters_names: ClassVar[bool] = False
 
     learning_rate: Rates | None = option(Rate(each=Real(at_least=0.0, integers=True, optional=True)), None)  # type: ignore[assignment]
-    eps: tuple[float, float] = option(Pair(NON_NEGATIVE, NON_NEGATIVE), (1e-30, 1e-3))
+    eps: tuple[float, float] = option(Reals(NON_NEGATIVE, NON_NEGATIVE), (1e-30, 1e-3))
     clip_threshold: float = option(POSITIVE, 1.0)
     decay_rate: float = option(UNIT_OPEN, 0.8)
     beta1: float | None = option(Real(at_least=0.0, at_most=1.0, integers=True, optional=True), 0.9)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from optmap.conformance.rules.arithmetic import Array, Averaging, scalars
-from optmap.conformance.rules.options import BETA, NON_NEGATIVE, POSITIVE, UNIT_OPEN, Pair, Rate, Rates, option
+from optmap.conformance.rules.options import BETA, NON_NEGATIVE, POSITIVE, UNIT_OPEN, Rate, Rates, Reals, option
 from optmap.conformance.rules.rule import ExperimentalRule, NnRule, State
 
 
@@ -42,7 +42,7 @@ class ExperimentalBetas(ExperimentalRule):
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
     lr: Rates = option(Rate(), 0.001)
-    betas: tuple[float, float] = option(Pair(BETA, BETA), (0.9, 0.999))
+    betas: tuple[float, float] = option(Reals(BETA, BETA), (0.9, 0.999))
     eps: float = option(NON_NEGATIVE, 1e-8)
 
     def factors(self, weight: Array) -> Factors:

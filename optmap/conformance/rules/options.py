@@ -61,7 +61,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Pair:
+class Reals:
     """Two real numbers, each with its own bounds; `lists` says whether MindSpore accepts a list for a tuple."""
 
     first: Real
@@ -108,7 +108,7 @@ class Choice:
             raise ValueError(f"{name} must be one of {list(self.values)}, got {value!r}")
 
 
-Option: TypeAlias = Real | Flag | Pair | Rate | Choice
+Option: TypeAlias = Real | Flag | Reals | Rate | Choice
 
 
 def option(kind: Option, default: Any = dataclasses.MISSING) -> Any:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from optmap.conformance.rules.arithmetic import Array, flushed, scalars, sign
-from optmap.conformance.rules.options import RATE_ABOVE_ZERO, UNIT_OPEN, Pair, Rate, Rates, Real, option
+from optmap.conformance.rules.options import RATE_ABOVE_ZERO, UNIT_OPEN, Rate, Rates, Real, Reals, option
 from optmap.conformance.rules.rule import At, ExperimentalRule, NnRule, Rule, State
 
 
@@ -24,8 +24,8 @@ class ResilientFormula(Rule):
 
     slots: ClassVar[tuple[str, ...]] = ("previous",)
 
-    etas: tuple[float, float] = option(Pair(UNIT_OPEN, Real(above=1.0, integers=True)), (0.5, 1.2))
-    step_sizes: tuple[float, float] = option(Pair(Real(integers=True), Real(integers=True)), (1e-6, 50))
+    etas: tuple[float, float] = option(Reals(UNIT_OPEN, Real(above=1.0, integers=True)), (0.5, 1.2))
+    step_sizes: tuple[float, float] = option(Reals(Real(integers=True), Real(integers=True)), (1e-6, 50))
 
     def update(self, weight: Array, gradient: Array, state: State, at: At) -> Array:
         zero, one, shrunk, grown, smallest, largest = scalars(weight, 0, 1, *self.etas, *self.step_sizes)
@@ -44,8 +44,8 @@ class Rprop(ResilientFormula, NnRule):
     fixed: ClassVar[tuple[str, ...]] = ("loss_scale",)
 
     learning_rate: Rates = option(Rate(), 0.1)
-    etas: tuple[float, float] = option(Pair(UNIT_OPEN, Real(above=1.0), lists=False), (0.5, 1.2))
-    step_sizes: tuple[float, float] = option(Pair(Real(), Real(), lists=False), (1e-6, 50.0))
+    etas: tuple[float, float] = option(Reals(UNIT_OPEN, Real(above=1.0), lists=False), (0.5, 1.2))
+    step_sizes: tuple[float, float] = option(Reals(Real(), Real(), lists=False), (1e-6, 50.0))
 
     def __post_init__(self) -> None:
         """Check every hyperparameter, and that the bounds of the step size are in order."""

@@ -7,8 +7,8 @@ from typing import Final
 
 from optmap.diagnostics import BROKEN_CONFIGURATION, CONFIGURED_OPTIMIZER, CONFIGURED_UNKNOWN, Code, Diagnostic
 from optmap.mapping.model import MappingSet
-from optmap.translate.configs.entries import Entry, Identified, find_entries, identify
-from optmap.translate.configs.nodes import Broken, Node, read_json, read_toml, read_yaml
+from optmap.translate.configs.entries import ConfigEntry, Identified, find_entries, identify
+from optmap.translate.configs.nodes import Broken, ConfigNode, read_json, read_toml, read_yaml
 from optmap.translate.constructors.as_text import constructor
 from optmap.translate.findings import ignored_in
 from optmap.translate.options import Options
@@ -44,7 +44,7 @@ def _decode(data: bytes) -> str:
         raise Broken(f"not UTF-8: found byte 0x{data[error.start]:02x}", line, column) from None
 
 
-def _diagnostic(entry: Entry, tables: MappingSet, options: Options) -> Diagnostic:
+def _diagnostic(entry: ConfigEntry, tables: MappingSet, options: Options) -> Diagnostic:
     found = identify(entry, tables, options.sources)
     if not isinstance(found, Identified):
         return _say(CONFIGURED_UNKNOWN, f"{entry.key}: {found}", entry.at)
@@ -62,5 +62,7 @@ def _diagnostic(entry: Entry, tables: MappingSet, options: Options) -> Diagnosti
     return _say(CONFIGURED_OPTIMIZER, message, entry.at, str(found.api.at), made.text)
 
 
-def _say(code: Code, message: str, at: Node, table: str | None = None, replacement: str | None = None) -> Diagnostic:
+def _say(
+    code: Code, message: str, at: ConfigNode, table: str | None = None, replacement: str | None = None
+) -> Diagnostic:
     return Diagnostic(code, message, at.line, at.column, table, None, replacement)

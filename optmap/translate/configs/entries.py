@@ -11,7 +11,7 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.records import Literal
 from optmap.mapping.sections import Api
 from optmap.mapping.values import UNKNOWN, Value, literal_value, write_literal
-from optmap.translate.configs.nodes import Node, literal
+from optmap.translate.configs.nodes import ConfigNode, literal
 from optmap.translate.constructors.as_text import GivenArgument
 from optmap.values import NamedTuple
 
@@ -33,25 +33,25 @@ _INNER: Final = (
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
-class Entry(NamedTuple):
+class ConfigEntry(NamedTuple):
     """One optimizer: the key that it stands under, its name and where that is, and its hyperparameters.
 
-    `exact` says that `arguments` are all meant for the constructor; else some may be settings of the program. `keras`
-    marks the form that Keras itself writes. `beside` are scalars next to a bare name.
+    `exact` says that `arguments` are all meant for the constructor; else some may be settings of the program. `serialized`
+    marks the form that a framework itself writes. `beside` are scalars next to a bare name.
     """
 
     key: str
     name: str
-    at: Node
-    arguments: Mapping[str, Node]
+    at: ConfigNode
+    arguments: Mapping[str, ConfigNode]
     exact: bool
-    keras: bool = False
-    beside: Mapping[str, Node] = {}
+    serialized: bool = False
+    beside: Mapping[str, ConfigNode] = {}
 
 
-def find_entries(documents: Sequence[Node], tables: MappingSet) -> list[Entry]:
+def find_entries(documents: Sequence[ConfigNode], tables: MappingSet) -> list[ConfigEntry]:
     """Return every entry of the documents, each place once."""
-    found: dict[tuple[int, int], Entry] = {}
+    found: dict[tuple[int, int], ConfigEntry] = {}
     for document in documents:
         for entry in _Walk(tables).walk(document, ""):
             found.setdefault((entry.at.line, entry.at.column), entry)
@@ -64,7 +64,7 @@ class _Walk:
         self.seen: set[tuple[int, str]] = set()
         """Nodes that were looked at, by the key they stand under: YAML aliases may lead to one in many ways."""
 
-    def walk(self, node: Node, key: str) -> Iterator[Entry]:
+    def walk(self, node: ConfigNode, key: str) -> Iterator[ConfigEntry]:
         if (id(node), key) in self.seen:
             return
         self.seen.add((id(node), key))
@@ -85,7 +85,7 @@ class _Walk:
                 else:
                     yield from self.walk(item, name)
 
-    def _mapping(self, items: Mapping[str, Node], key: str) -> Entry | None:
+    def _mapping(self, items: Mapping[str, ConfigNode], key: str) -> ConfigEntry | None:
         """A mapping that names a class and may hold its arguments."""
         for form in ("_target_", "class_path"):
             name = _text(items.get(form))
@@ -101,20 +101,20 @@ class _Walk:
         if len(classes) == 1:
             inner = items[classes[0]]
             arguments = inner.value if isinstance(inner.value, dict) else {}
-            return Entry(key, classes[0], inner, arguments, True)
+            return ConfigEntry(key, classes[0], inner, arguments, True)
         return None
 
-    def _entry(self, items: Mapping[str, Node], form: str, name: str, key: str) -> Entry:
+    def _entry(self, items: Mapping[str, ConfigNode], form: str, name: str, key: str) -> ConfigEntry:
         inner = next((items[each] for each in _INNER if each in items and isinstance(items[each].value, dict)), None)
-        keras = form == "class_name"
+        serialized = form == "class_name"
         if inner is not None and isinstance(inner.value, dict):
-            return Entry(key, name, items[form], inner.value, True, keras)
-        if keras or form == "class_path":
-            return Entry(key, name, items[form], {}, True, keras)
+            return ConfigEntry(key, name, items[form], inner.value, True, serialized)
+        if serialized or form == "class_path":
+            return ConfigEntry(key, name, items[form], {}, True, serialized)
         rest = {each: item for each, item in items.items() if each != form and not _private(each)}
-        return Entry(key, name, items[form], rest, form == "_target_")
+        return ConfigEntry(key, name, items[form], rest, form == "_target_")
 
-    def _bare(self, key: str, node: Node, beside: Mapping[str, Node]) -> Entry | None:
+    def _bare(self, key: str, node: ConfigNode, beside: Mapping[str, ConfigNode]) -> ConfigEntry | None:
         """`optimizer: AdamW`; under a key that may mean other things only if the name is known."""
         name = _text(node)
         if name is None or not _KEY.fullmatch(key) or not re.fullmatch(r"[A-Za-z][\w.-]*", name):
@@ -122,7 +122,7 @@ class _Walk:
         if not (self.known(name) or key.lower() in ("optimizer", "optimiser")):
             return None
         others = {each: item for each, item in beside.items() if each != key}
-        return Entry(key, name, node, {}, True, beside=others)
+        return ConfigEntry(key, name, node, {}, True, beside=others)
 
     def known(self, name: str) -> bool:
         """Tell whether any table has a class of this name."""
@@ -143,7 +143,7 @@ def named(tables: MappingSet, name: str) -> list[str]:
     return [api.name for api in tables.apis.values() if api.class_name.lower() in (plain, f"{plain}optimizer")]
 
 
-def _text(node: Node | None) -> str | None:
+def _text(node: ConfigNode | None) -> str | None:
     return node.value if node is not None and isinstance(node.value, str) else None
 
 
@@ -160,7 +160,7 @@ class Identified(NamedTuple):
     beside: tuple[str, ...] = ()
 
 
-def identify(entry: Entry, tables: MappingSet, sources: Collection[Framework]) -> Identified | str:
+def identify(entry: ConfigEntry, tables: MappingSet, sources: Collection[Framework]) -> Identified | str:
     """Find the class that the entry means, or say why none or several could be meant."""
     every = [tables.apis[name] for name in named(tables, entry.name)]
     apis = [api for api in every if api.framework in sources]
@@ -168,7 +168,7 @@ def identify(entry: Entry, tables: MappingSet, sources: Collection[Framework]) -
         if every:
             return f"{entry.name} is {every[0].name} already, which is not among the frameworks to translate from"
         return f"no table describes {entry.name}"
-    if entry.keras and len(_frameworks(apis)) > 1:
+    if entry.serialized and len(_frameworks(apis)) > 1:
         apis = [api for api in apis if api.framework.facts.serialized] or apis
     fitting = [api for api in apis if _takes(api, entry)] if len(apis) > 1 else apis
     chosen = fitting or apis
@@ -190,7 +190,7 @@ def _frameworks(apis: Sequence[Api]) -> set[Framework]:
     return {api.framework for api in apis}
 
 
-def _takes(api: Api, entry: Entry) -> bool:
+def _takes(api: Api, entry: ConfigEntry) -> bool:
     """Tell whether the class of today takes the arguments: all of them, or those that any class takes."""
     current = {parameter.name for parameter in api.current}
     return (
@@ -200,12 +200,12 @@ def _takes(api: Api, entry: Entry) -> bool:
     )
 
 
-def _looks_meant(api: Api, name: str, entry: Entry) -> bool:
+def _looks_meant(api: Api, name: str, entry: ConfigEntry) -> bool:
     """What stands beside a bare name is mentioned only if the class has such an argument."""
     return name != "name" and (name in api.by_name or name in entry.arguments)
 
 
-def _odd(node: Node) -> str | None:
+def _odd(node: ConfigNode) -> str | None:
     """What a value is that no hyperparameter can be."""
     try:
         literal(node)
@@ -214,7 +214,7 @@ def _odd(node: Node) -> str | None:
     return None
 
 
-def _written(name: str, node: Node) -> GivenArgument:
+def _written(name: str, node: ConfigNode) -> GivenArgument:
     plain = literal(node)
     if isinstance(plain, str) and ("${" in plain or "{{" in plain):
         return GivenArgument(name, plain, Value())

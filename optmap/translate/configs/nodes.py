@@ -23,10 +23,10 @@ class Broken(Exception):
         self.column = column
 
 
-class Node(NamedTuple):
+class ConfigNode(NamedTuple):
     """A value: a scalar, a list of nodes, or a dict of nodes by key; where it begins, line and column from 1."""
 
-    value: Scalar | list[Node] | dict[str, Node]
+    value: Scalar | list[ConfigNode] | dict[str, ConfigNode]
     line: int
     column: int
 
@@ -35,7 +35,7 @@ _NESTED: Final = "nested too deeply"
 _DEEPEST: Final = 200
 
 
-def read_yaml(text: str) -> list[Node]:
+def read_yaml(text: str) -> list[ConfigNode]:
     """Read every document of a YAML file. Raises Broken."""
     import yaml
 
@@ -60,20 +60,20 @@ class _Copy:
 
     def __init__(self) -> None:
         self.open: set[int] = set()
-        self.done: dict[int, Node] = {}
+        self.done: dict[int, ConfigNode] = {}
 
-    def node(self, node: Any, depth: int) -> Node:
+    def node(self, node: Any, depth: int) -> ConfigNode:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
         if id(node) in self.done:
             return self.done[id(node)]
         if id(node) in self.open or depth > _DEEPEST:
-            return Node(None, line, column)
+            return ConfigNode(None, line, column)
         self.open.add(id(node))
-        copied = self.done[id(node)] = Node(self._value(node, depth), line, column)
+        copied = self.done[id(node)] = ConfigNode(self._value(node, depth), line, column)
         self.open.discard(id(node))
         return copied
 
-    def _value(self, node: Any, depth: int) -> Scalar | list[Node] | dict[str, Node]:
+    def _value(self, node: Any, depth: int) -> Scalar | list[ConfigNode] | dict[str, ConfigNode]:
         from optmap.mapping.yamlnodes import scalar
 
         if node.id == "sequence":
@@ -84,7 +84,7 @@ class _Copy:
             except (ValueError, OverflowError):
                 return str(node.value)
             return value if isinstance(value, Scalar) else None
-        pairs: dict[str, Node] = {}
+        pairs: dict[str, ConfigNode] = {}
         for key, value in node.value:
             if key.id == "scalar" and key.value == "<<":
                 pairs = {**self._merged(value, depth), **pairs}
@@ -92,16 +92,16 @@ class _Copy:
                 pairs[key.value] = self.node(value, depth + 1)
         return pairs
 
-    def _merged(self, node: Any, depth: int) -> dict[str, Node]:
+    def _merged(self, node: Any, depth: int) -> dict[str, ConfigNode]:
         """What `<<: *base` or `<<: [*one, *two]` adds; the first one that has a key gives it."""
-        pairs: dict[str, Node] = {}
+        pairs: dict[str, ConfigNode] = {}
         for base in node.value if node.id == "sequence" else [node]:
             copied = self.node(base, depth + 1)
             pairs = {**(copied.value if isinstance(copied.value, dict) else {}), **pairs}
         return pairs
 
 
-def read_json(text: str) -> list[Node]:
+def read_json(text: str) -> list[ConfigNode]:
     """Read a JSON file. Raises Broken."""
     try:
         json.loads(text)
@@ -124,22 +124,22 @@ class _Json:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def value(self, at: int) -> tuple[Node, int]:
+    def value(self, at: int) -> tuple[ConfigNode, int]:
         """Return the value that begins at or behind an offset, and the offset behind it."""
         at = self._skip(at)
         line, column = _place(self.text, at)
         if self.text[at] == '"':
             found, end = scanstring(self.text, at + 1)
-            return Node(found, line, column), end
+            return ConfigNode(found, line, column), end
         if self.text[at] in "{[":
             return self._container(at, line, column)
         match = _PLAIN.match(self.text, at)
         assert match is not None
-        return Node(json.loads(match[0]), line, column), match.end()
+        return ConfigNode(json.loads(match[0]), line, column), match.end()
 
-    def _container(self, at: int, line: int, column: int) -> tuple[Node, int]:
-        items: list[Node] = []
-        pairs: dict[str, Node] = {}
+    def _container(self, at: int, line: int, column: int) -> tuple[ConfigNode, int]:
+        items: list[ConfigNode] = []
+        pairs: dict[str, ConfigNode] = {}
         close = "}" if self.text[at] == "{" else "]"
         at = self._skip(at + 1)
         while self.text[at] != close:
@@ -153,7 +153,7 @@ class _Json:
             at = self._skip(at)
             if self.text[at] == ",":
                 at = self._skip(at + 1)
-        return Node(pairs if close == "}" else items, line, column), at + 1
+        return ConfigNode(pairs if close == "}" else items, line, column), at + 1
 
     def _skip(self, at: int) -> int:
         match = _BLANK.match(self.text, at)
@@ -165,7 +165,7 @@ def _place(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-def read_toml(text: str) -> list[Node]:
+def read_toml(text: str) -> list[ConfigNode]:
     """Read a TOML file. Raises Broken. A value's place is that of its key where it stands in an inline table."""
     import tomllib
 
@@ -184,16 +184,16 @@ def read_toml(text: str) -> list[Node]:
 
 def _from_toml(
     value: Any, path: tuple[str | int, ...], known: dict[tuple[str | int, ...], tuple[int, int]], at: tuple[int, int]
-) -> Node:
+) -> ConfigNode:
     at = known.get(path, at)
     if isinstance(value, dict):
-        return Node({key: _from_toml(item, (*path, key), known, at) for key, item in value.items()}, *at)
+        return ConfigNode({key: _from_toml(item, (*path, key), known, at) for key, item in value.items()}, *at)
     if isinstance(value, list):
-        return Node([_from_toml(item, (*path, place), known, at) for place, item in enumerate(value)], *at)
-    return Node(value if isinstance(value, Scalar) else str(value), *at)
+        return ConfigNode([_from_toml(item, (*path, place), known, at) for place, item in enumerate(value)], *at)
+    return ConfigNode(value if isinstance(value, Scalar) else str(value), *at)
 
 
-def literal(node: Node) -> Literal:
+def literal(node: ConfigNode) -> Literal:
     """A scalar or a list of scalars as a literal. Raises ValueError for anything else: no hyperparameter is."""
     if isinstance(node.value, dict):
         raise ValueError("a mapping")

@@ -13,7 +13,7 @@ from optmap.source.calls import Argument, CallText, Form
 from optmap.source.changes import Change, Replace
 from optmap.source.model import Module
 from optmap.source.syntax import inner
-from optmap.source.templates import CallTemplate, Given, Template
+from optmap.source.templates import CallTemplate, NewArgument, Template
 from optmap.source.text import Source
 from optmap.translate.constructors.arguments import Refusal
 from optmap.translate.constructors.learning_rate import learning_rate_object
@@ -70,7 +70,7 @@ class Left:
             if mine:
                 given[mine[0]] = given[mine[0]]._replace(value=OPEN, element=None)
             else:
-                given.insert(behind, Given(name, OPEN, place))
+                given.insert(behind, NewArgument(name, OPEN, place))
         return made._replace(arguments=tuple(given))
 
 

@@ -57,7 +57,7 @@ class Remedy(NamedTuple):
         return self.text.partition("\n")[2] or None
 
 
-class Reason(NamedTuple):
+class CallReason(NamedTuple):
     """Something to say about a call: a statement and perhaps a remedy.
 
     `index` is the argument that it is about, None for the whole call; `cause` the difference of the update rules. `detail` is for
@@ -87,7 +87,7 @@ class Reason(NamedTuple):
         return f"{self.message}: {' '.join(self.replacement.split())}" if self.replacement else self.message
 
 
-def at_changing_rate(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+def at_changing_rate(reasons: Sequence[CallReason]) -> tuple[CallReason, ...]:
     """The reasons for a call whose learning rate is known to change: what only shows then does show."""
     return tuple(
         reason._replace(code=NUMERIC_DIFFERENCE)

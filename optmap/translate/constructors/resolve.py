@@ -24,20 +24,20 @@ from optmap.diagnostics import (
 from optmap.mapping.derive import candidates, plans
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
-from optmap.mapping.plan import Constant, Loss, Plan, Prefer, choose
+from optmap.mapping.plan import Constant, Obstacle, Plan, Prefer, choose
 from optmap.mapping.sections import Api
 from optmap.mapping.values import write_literal
 from optmap.mapping.vocabulary import Need
 from optmap.translate.constructors.arguments import CallArgument, Refusal, bind_call
-from optmap.translate.constructors.reasons import SUBJECTS, Reason, Remedy, RemedyKind, Subject
+from optmap.translate.constructors.reasons import SUBJECTS, CallReason, Remedy, RemedyKind, Subject
 from optmap.values import NamedTuple
 
 _PROBLEM_CODES = {
-    Loss.MISSING: UNSUPPORTED_ARGUMENT,
-    Loss.REJECTED_VALUE: UNSAFE_VALUE,
-    Loss.INSEPARABLE: INSEPARABLE_VALUE,
-    Loss.UNKNOWN_SWITCH: UNSUPPORTED_ARGUMENT,
-    Loss.GROUP_KEY: GROUP_KEY,
+    Obstacle.MISSING: UNSUPPORTED_ARGUMENT,
+    Obstacle.REJECTED_VALUE: UNSAFE_VALUE,
+    Obstacle.INSEPARABLE: INSEPARABLE_VALUE,
+    Obstacle.UNKNOWN_SWITCH: UNSUPPORTED_ARGUMENT,
+    Obstacle.GROUP_KEY: GROUP_KEY,
 }
 
 
@@ -45,7 +45,7 @@ class Rewrite(NamedTuple):
     """The call can be expressed: how, and what to say about it."""
 
     plan: Plan
-    reasons: tuple[Reason, ...]
+    reasons: tuple[CallReason, ...]
 
 
 class Groups(NamedTuple):
@@ -114,7 +114,7 @@ def _resolve(
     dtypes: frozenset[str],
 ) -> Rewrite | Refusal:
     if not api.exists:
-        return Refusal((Reason(INVALID_CALL, Subject.CALL, api.absence, table=str(api.at)),))
+        return Refusal((CallReason(INVALID_CALL, Subject.CALL, api.absence, table=str(api.at)),))
     bound = bind_call(api, arguments)
     if isinstance(bound, Refusal):
         return bound
@@ -122,12 +122,14 @@ def _resolve(
     if not classes:
         advice, _, more = (tables.instead(api, target) or "").partition("\n")
         message = f"{api.name} has no counterpart in {target}" + (f"; {advice}" if advice else "")
-        return Refusal((Reason(NO_COUNTERPART, Subject.COUNTERPART, message, None, str(api.at), detail=more or None),))
+        return Refusal(
+            (CallReason(NO_COUNTERPART, Subject.COUNTERPART, message, None, str(api.at), detail=more or None),)
+        )
     if serving is not None:
         usual, every, classes = classes[0], classes, tuple(each for each in classes if serving.serves(each))
         if not classes:
             message = _unserved(api, every, serving)
-            return Refusal((Reason(SCHEDULE_ARGUMENT, Subject.COUNTERPART, message, table=str(api.at)),))
+            return Refusal((CallReason(SCHEDULE_ARGUMENT, Subject.COUNTERPART, message, table=str(api.at)),))
     keys = None if groups is None else groups.keys
     question = (plans, api.name, api.version, target, serving, keys, repr(arguments))
     found = tables.once(question, lambda: plans(tables, api, bound, classes, keys))  # whoever trains with them
@@ -137,7 +139,7 @@ def _resolve(
             kinds = " and ".join(sorted(dtypes.intersection(idle.target.unmoved)))
             what = f"{idle.target.name} leaves {kinds} weights as they are"
             message = f"{what}, which this file speaks of; no other class takes the call"
-            return Refusal((Reason(NO_COUNTERPART, Subject.COUNTERPART, message, None, str(idle.target.at)),))
+            return Refusal((CallReason(NO_COUNTERPART, Subject.COUNTERPART, message, None, str(idle.target.at)),))
         found = moving
     chosen = choose(found, prefer, trainer and trainer.modules)
     if chosen is None:
@@ -145,29 +147,31 @@ def _resolve(
     reasons = _reasons(found, chosen, trainer)
     if serving is not None and usual not in classes and chosen is found[0]:
         message = f"{chosen.target.name} chosen over {usual.name}: {serving.why}"
-        reasons.insert(0, Reason(RETARGETED, Subject.CHOICE, message, None, str(chosen.target.at)))
+        reasons.insert(0, CallReason(RETARGETED, Subject.CHOICE, message, None, str(chosen.target.at)))
     return Rewrite(chosen, tuple(reasons))
 
 
-def _problem_reasons(plans: Sequence[Plan]) -> list[Reason]:
+def _problem_reasons(plans: Sequence[Plan]) -> list[CallReason]:
     """Report what the preferred class cannot express; the others failed too."""
     preferred = plans[0]
-    reasons: dict[Reason, None] = {}
+    reasons: dict[CallReason, None] = {}
     for problem in preferred.problems:
         remedy = Remedy(RemedyKind.VALUE, problem.remedy) if problem.remedy else None
         at = problem.parameter.at if problem.parameter else preferred.source.at
         code = _PROBLEM_CODES[problem.loss]
-        reasons[Reason(code, Subject.VALUE, problem.message, problem.index, str(at), remedy)] = None
+        reasons[CallReason(code, Subject.VALUE, problem.message, problem.index, str(at), remedy)] = None
     return list(reasons)
 
 
-def _reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> list[Reason]:
+def _reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> list[CallReason]:
     source, target = chosen.source, chosen.target
     reasons = []
     for item in chosen.dropped:
         if item.execution:
             message = f"{item.parameter.name} was dropped: it changes how, not what, {source.name} computes"
-            reasons.append(Reason(EXECUTION_DROPPED, Subject.EXECUTION, message, item.index, str(item.parameter.at)))
+            reasons.append(
+                CallReason(EXECUTION_DROPPED, Subject.EXECUTION, message, item.index, str(item.parameter.at))
+            )
     for argument in chosen.arguments:
         if argument.filled:
             literals = tuple(piece.literal for piece in argument.pieces if isinstance(piece, Constant))
@@ -175,12 +179,12 @@ def _reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> li
             default = argument.parameter.default
             own = "needs it" if argument.parameter.required else f"defaults to {write_literal(default)}"  # type: ignore[arg-type]
             message = f"{argument.parameter.name}={text} added ({target.name} {own})"
-            reasons.append(Reason(DEFAULT_FILLED, Subject.DEFAULT, message, None, str(argument.parameter.at)))
+            reasons.append(CallReason(DEFAULT_FILLED, Subject.DEFAULT, message, None, str(argument.parameter.at)))
     if chosen is not plans[0]:
         reasons.append(_choice(plans, chosen))
     reasons += _cause_reasons(plans, chosen, trainer)
     reasons += [
-        Reason(code, Subject.TARGET, message, None, str(target.at))
+        CallReason(code, Subject.TARGET, message, None, str(target.at))
         for code, given, message in (
             (UNMEASURED, target.not_run, f"{target.name} {target.not_run}"),
             (DEPRECATED_TARGET, target.deprecated, f"{target.name} is deprecated {target.deprecated}"),
@@ -191,7 +195,7 @@ def _reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> li
     return reasons
 
 
-def _choice(plans: Sequence[Plan], chosen: Plan) -> Reason:
+def _choice(plans: Sequence[Plan], chosen: Plan) -> CallReason:
     """Why another class than the documented one was chosen."""
     documented, target = plans[0], chosen.target
     kept = {cause.trait for cause in chosen.causes}
@@ -205,10 +209,10 @@ def _choice(plans: Sequence[Plan], chosen: Plan) -> Reason:
         details.append(f"--prefer documented chooses {name}{limit}")
     detail = ". ".join(details) or None
     message = f"{target.name} chosen: {why[0]}"
-    return Reason(RETARGETED, Subject.CHOICE, message, None, str(target.at), detail=detail)
+    return CallReason(RETARGETED, Subject.CHOICE, message, None, str(target.at), detail=detail)
 
 
-def _cause_reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> list[Reason]:
+def _cause_reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None) -> list[CallReason]:
     better = choose(plans, Prefer.FAITHFUL)
     reasons = []
     for cause in chosen.causes:
@@ -226,7 +230,7 @@ def _cause_reasons(plans: Sequence[Plan], chosen: Plan, trainer: Trainer | None)
         seen = cause.diverges() and cause.needs not in (Need.CHANGING_RATE, Need.LONG_RUN)
         code = NUMERIC_DIFFERENCE if seen else SMALL_DIFFERENCE
         subject = SUBJECTS.get(cause.trait, Subject.DIFFERENCE)
-        reasons.append(Reason(code, subject, statement, None, cause.table, remedy, cause, detail))
+        reasons.append(CallReason(code, subject, statement, None, cause.table, remedy, cause, detail))
     return reasons
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from optmap.mapping.plan import Constant, FromArgument, Piece, Plan, TargetArgument
 from optmap.mapping.values import Conversion, Value, convert, write_literal
 from optmap.source.calls import CallText, Form
-from optmap.source.templates import CallTemplate, Given, Template, copied, template
+from optmap.source.templates import CallTemplate, NewArgument, Template, copied, template
 from optmap.source.text import Source
 
 if TYPE_CHECKING:
@@ -46,22 +46,22 @@ class _Arguments:
         self.call = call
         self.values = values
 
-    def given(self, target: TargetArgument, inferred: str | None) -> tuple[int, Given]:
+    def given(self, target: TargetArgument, inferred: str | None) -> tuple[int, NewArgument]:
         """An argument, and where it stands among the others."""
         name = target.parameter.name
         indices = [piece.index for piece in target.pieces if isinstance(piece, FromArgument)]
         if not indices:
             if all(isinstance(piece, Constant) for piece in target.pieces):
-                return _LAST, Given(name, self._value(target))
+                return _LAST, NewArgument(name, self._value(target))
             assert inferred is not None
-            return -1, Given(None, Template(inferred))
+            return -1, NewArgument(None, Template(inferred))
         index = min(indices)
         keeps_place = self.call.arguments[index].form is Form.POSITIONAL and index == 0 and target.parameter.leads
         first = target.pieces[0]
         element = first.element if isinstance(first, FromArgument) and not target.compound else None
         leads = keeps_place and not target.compound and element is None
         element = element if self._is_shown(index) else None
-        return index, Given(None if leads else name, self._value(target), index, element)
+        return index, NewArgument(None if leads else name, self._value(target), index, element)
 
     def _is_shown(self, index: int) -> bool:
         """Tell whether an argument is a display whose elements can be told apart."""

@@ -14,7 +14,7 @@ from optmap.source.templates import CallTemplate
 from optmap.source.text import Source
 from optmap.translate.constructors.call import SiteCall
 from optmap.translate.constructors.open import Left
-from optmap.translate.constructors.reasons import Reason, Subject
+from optmap.translate.constructors.reasons import CallReason, Subject
 from optmap.translate.constructors.safety import unsafe_edit
 from optmap.translate.constructors.spelling import spell
 from optmap.translate.constructors.template import call_template
@@ -59,7 +59,7 @@ class Decision(NamedTuple):
     call: SiteCall
     values: Sequence[Value]
     plan: Plan
-    reasons: tuple[Reason, ...]
+    reasons: tuple[CallReason, ...]
     parameters: ParametersArgument | None
     attached: Attached | None
     scaled: Unscaled | None
@@ -67,7 +67,7 @@ class Decision(NamedTuple):
     left: Left
 
 
-def reported(call: SiteCall, reasons: Iterable[Reason]) -> tuple[Finding, ...]:
+def reported(call: SiteCall, reasons: Iterable[CallReason]) -> tuple[Finding, ...]:
     """The reasons as findings, each at its argument."""
     return tuple(
         Finding(item.code, item.message, call.place(item.index), item.table, item.replacement, detail=item.detail)
@@ -144,7 +144,9 @@ def _parameter_findings(source: Source, options: Options, made: Decision) -> Ite
     return (left_out(source, argument.node, argument.span, made.site.api, made.plan.target),)
 
 
-def _exact_reasons(unit: Unit, made: Decision, inside: Sequence[Change], inferred: str | None) -> tuple[Reason, ...]:
+def _exact_reasons(
+    unit: Unit, made: Decision, inside: Sequence[Change], inferred: str | None
+) -> tuple[CallReason, ...]:
     """The reasons with advice on the decay filter in the words of the call, or none where it filters nothing."""
     reasons = made.reasons
     if all(reason.subject is not Subject.DECAY_FILTER for reason in reasons):
@@ -167,15 +169,15 @@ def _inferred(source: Source, options: Options, site: CallSite, plan: Plan) -> s
     """The text of the parameters where the source's constructor takes none, and the target's needs them."""
     if not any(isinstance(piece, Inferred) for argument in plan.arguments for piece in argument.pieces):
         return None
-    from optmap.translate.parameters.inferred import Failure, infer_parameters
+    from optmap.translate.parameters.inferred import NotInferred, infer_parameters
 
     found = infer_parameters(source, site, options.target)
-    if isinstance(found, Failure) and options.rewrite_step and b".minimize" in source.body:
+    if isinstance(found, NotInferred) and options.rewrite_step and b".minimize" in source.body:
         from optmap.translate.steps.write.graph import graph_parameters
 
         found = graph_parameters(source, site) or found
-    if not isinstance(found, Failure) or options.params is not None:
-        return options.params if isinstance(found, Failure) else found
+    if not isinstance(found, NotInferred) or options.params is not None:
+        return options.params if isinstance(found, NotInferred) else found
     remedy = found.remedy or site.api.framework.facts.parameters.shown_by
     known = options.target.facts.parameters.trainable
     given = f"--params 'model.{known}()'" if known else "--params EXPR"

@@ -12,7 +12,7 @@ from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, read_value
-from optmap.source.bind import Plain, Problem, Signature, Unbound, arguments_of, bind, signature_of
+from optmap.source.bind import BindingProblem, Plain, Signature, Unbound, arguments_of, bind, signature_of
 from optmap.source.model import Reference
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of, imported
@@ -239,7 +239,9 @@ def _read(text: str) -> Value:
 def _keywords(source: Source, call: ast.Call, api: Api) -> tuple[GivenArgument, ...] | None:
     """The arguments of a constructor call by keyword; None where * or ** hides some."""
     found = bind_to(api, call)
-    if isinstance(found, Unbound) and (found.hidden or any(item.kind is Problem.TOO_MANY for item in found.problems)):
+    if isinstance(found, Unbound) and (
+        found.hidden or any(item.kind is BindingProblem.TOO_MANY for item in found.problems)
+    ):
         return None
     names = {item.index: item.parameter.name for item in found.given.values()}
     arguments = enumerate(arguments_of(call))

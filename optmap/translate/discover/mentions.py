@@ -43,7 +43,7 @@ _STORES: Final = (ast.Assign, ast.AnnAssign, ast.Dict, ast.NamedExpr, ast.IfExp,
 _CHOICES: Final = (ast.IfExp, ast.Dict, ast.Subscript, ast.List, ast.Tuple, ast.BoolOp)
 
 
-class Member(NamedTuple):
+class ModuleMember(NamedTuple):
     """What an import path means: the API of a table, another member of an optimizer module, or that module (no `rest`).
 
     `through` is the path of the module that leads there.
@@ -89,16 +89,16 @@ class Member(NamedTuple):
         return self.home.exclusive or self.through.rpartition(".")[2].startswith("optim")
 
 
-def find_member(tables: MappingSet, path: str | None) -> Member | None:
+def find_member(tables: MappingSet, path: str | None) -> ModuleMember | None:
     """What a path below an optimizer module means; None for any other."""
     found = tables.find(path) if path else None
     if found is None or path is None:
         return None
     home, rest = found
-    return Member(home, path.removesuffix(f".{rest}"), rest, tables.api_at(path))
+    return ModuleMember(home, path.removesuffix(f".{rest}"), rest, tables.api_at(path))
 
 
-def mention_of(module: Module, reference: Reference, member: Member) -> Finding:
+def mention_of(module: Module, reference: Reference, member: ModuleMember) -> Finding:
     """A known class, or what else a table names, that is not called to construct an optimizer."""
     node = reference.node
     if _is_chosen_at_run_time(module, node):
@@ -107,7 +107,7 @@ def mention_of(module: Module, reference: Reference, member: Member) -> Finding:
     return Finding(code, f"{member.text} {use}", node)
 
 
-def mention_of_other(module: Module, tables: MappingSet, reference: Reference, member: Member) -> Finding | None:
+def mention_of_other(module: Module, tables: MappingSet, reference: Reference, member: ModuleMember) -> Finding | None:
     """A member of an optimizer module that no table names, or the module itself; None for what is no optimizer."""
     node, text, home = reference.node, ".".join(reference.chain), member.home
     if member.first in ("__dict__", "get", "deserialize"):
@@ -145,7 +145,7 @@ def mention_of_string(node: ast.Constant, tables: MappingSet, sources: Collectio
     return None
 
 
-def _nearest(tables: MappingSet, member: Member) -> str:
+def _nearest(tables: MappingSet, member: ModuleMember) -> str:
     """A hint where the class is known under a similar name, such as AdaMax for Adamax."""
     from difflib import get_close_matches
 

@@ -13,7 +13,13 @@ from optmap.mapping.sections import Api
 from optmap.source.bind import Bound, Signature, Unbound, bind
 from optmap.source.model import Module, Reference
 from optmap.source.text import Source
-from optmap.translate.discover.mentions import Member, find_member, mention_of, mention_of_other, mention_of_string
+from optmap.translate.discover.mentions import (
+    ModuleMember,
+    find_member,
+    mention_of,
+    mention_of_other,
+    mention_of_string,
+)
 from optmap.translate.findings import Finding
 from optmap.translate.prefilter import spells_modules
 from optmap.values import NamedTuple
@@ -124,11 +130,11 @@ class _Finder:
         finding = mention_of_string(node, self.tables, self.sources)
         self.mentions += [finding] if finding is not None else []
 
-    def _member(self, path: str | None) -> Member | None:
+    def _member(self, path: str | None) -> ModuleMember | None:
         found = find_member(self.tables, path)
         return found if found is not None and found.home.framework in self.sources | {self.target} else None
 
-    def _call(self, reference: Reference, member: Member, found: list[CallSite]) -> bool:
+    def _call(self, reference: Reference, member: ModuleMember, found: list[CallSite]) -> bool:
         call = self.module.call_of(reference.node)
         if call is None or member.api is None:
             return False
@@ -138,7 +144,7 @@ class _Finder:
             found.append(CallSite(call, reference.node, member.api, self.module))
         return True
 
-    def _ambiguous(self, reference: Reference, paths: frozenset[str | None], known: list[Member]) -> None:
+    def _ambiguous(self, reference: Reference, paths: frozenset[str | None], known: list[ModuleMember]) -> None:
         if self.module.call_of(reference.node) is not None and any(member.api for member in known):
             meanings = sorted(path or "something that is not an import" for path in paths)
             name = ".".join(reference.chain)
@@ -158,7 +164,7 @@ class _Finder:
             message = f"{name} looks like {member.api.name}, but nothing in the file binds {first!r}"
             self._add(reference, MISSING_IMPORT, message, call=True)
 
-    def _starred(self, reference: Reference, member: Member) -> None:
+    def _starred(self, reference: Reference, member: ModuleMember) -> None:
         """A name that nothing but `from m import *` may bind."""
         others = [path for path in self.module.stars() if self.tables.find(path) != (member.home, "")]
         foreign = [
@@ -172,11 +178,11 @@ class _Finder:
         elif not self._call(reference, member, self.calls):
             self._mention(reference, member)
 
-    def _mention(self, reference: Reference, member: Member) -> None:
+    def _mention(self, reference: Reference, member: ModuleMember) -> None:
         finding = mention_of(self.module, reference, member)
         self._add(reference, finding.code, finding.message, call=finding.code is UNEDITABLE)
 
-    def _other(self, reference: Reference, member: Member) -> None:
+    def _other(self, reference: Reference, member: ModuleMember) -> None:
         """A member of an optimizer module that no table describes, or the module itself."""
         if member.is_schedule:
             if member.rest != "lr_scheduler":

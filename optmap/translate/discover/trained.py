@@ -12,8 +12,6 @@ from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.reader import read_parameters
 
 Chain = tuple[str, ...]
-_SAME = ("to", "cuda", "cpu", "float", "double", "train", "eval", "requires_grad_")
-"""Methods of models that give back the model itself."""
 
 
 def constructed_with(site: CallSite) -> ast.expr | None:
@@ -77,11 +75,12 @@ def whole_model(module: Module, node: ast.expr | None, site: CallSite) -> Chain 
 
 def models_seen(module: Module, variable: Variable, site: CallSite) -> tuple[Chain, ...] | None:
     """The models that a constructor trains, by names that mean the same wherever the variable can be used."""
-    models = [_seen(module, variable.scope, node) for node in trained(module, site) or ()]
+    models = [_seen(site, variable.scope, node) for node in trained(module, site) or ()]
     return tuple(item for item in models if item is not None) if models and None not in models else None
 
 
-def _seen(module: Module, place: ast.AST, model: ast.expr) -> Chain | None:
+def _seen(site: CallSite, place: ast.AST, model: ast.expr) -> Chain | None:
+    module = site.module
     chain, root = chain_of(model), root_of(model)
     variable = module.variable(root) if root is not None else None
     if chain is None or root is None or variable is None:
@@ -91,18 +90,19 @@ def _seen(module: Module, place: ast.AST, model: ast.expr) -> Chain | None:
     if module.self_class(root) is not None:
         return chain if module.self_class(root) is place else None
     within = variable.scope is place or any(node is place for node in module.ancestors(variable.scope))
-    return _kept(module, place, chain, variable) if within else chain
+    return _kept(site, place, chain, variable) if within else chain
 
 
-def _kept(module: Module, place: ast.ClassDef, model: Chain, variable: Variable) -> Chain | None:
+def _kept(site: CallSite, place: ast.ClassDef, model: Chain, variable: Variable) -> Chain | None:
     """The attribute of self that a class assigns the variable of a method to, and nothing else."""
+    module, same = site.module, site.api.framework.facts.models.same
     for use in variable.uses:
         value: ast.expr = use
         while isinstance(outer := module.parent(value), ast.Attribute) and outer.attr in model[1:]:
             value = outer
         if chain_of(value) != model:
             continue
-        while isinstance(outer := module.parent(value), ast.Attribute) and outer.attr in _SAME:
+        while isinstance(outer := module.parent(value), ast.Attribute) and outer.attr in same:
             call = module.parent(outer)
             if not isinstance(call, ast.Call):
                 break

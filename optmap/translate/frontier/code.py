@@ -11,7 +11,7 @@ from optmap.source.changes import Change, Insert, Replace
 from optmap.source.syntax import Function, argument_values, inner, is_alias
 from optmap.source.templates import Template
 from optmap.translate.frontier.listing import Item, short
-from optmap.translate.frontier.origins import Origin, Origins, Value
+from optmap.translate.frontier.origins import Origin, Origins, Provenance
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.steps.reasons import Reason, Why, because
 from optmap.translate.unit import Rewritten
@@ -22,7 +22,7 @@ _COMPUTED: Final = (Sort.TENSOR, Sort.LOSS)
 """What rewritten code computes with; a whole model that it only calls is to be translated next, and reported."""
 
 
-class Code:
+class RewrittenCode:
     """The code that is rewritten: forward parts of steps, classes of models, and the functions of the file that they call."""
 
     def __init__(self, origins: Origins, steps: Sequence[Rewritten]) -> None:
@@ -203,7 +203,7 @@ class Code:
     def _is_model(self, node: ast.expr) -> bool:
         return Origin.TARGET in self.origins.of(node).origins
 
-    def _part(self, value: Value, owner: str, target: ast.Attribute | None) -> Iterator[Reason]:
+    def _part(self, value: Provenance, owner: str, target: ast.Attribute | None) -> Iterator[Reason]:
         yield from (self._foreign(item) for item in value.sources)
         for node in value.imports:
             if isinstance(node, ast.expr) and (

@@ -8,16 +8,16 @@ from collections.abc import Collection, Iterator, Sequence
 from optmap.source.changes import Change, Replace
 from optmap.source.syntax import argument_values
 from optmap.source.templates import Template
-from optmap.translate.frontier.code import Code
+from optmap.translate.frontier.code import RewrittenCode
 from optmap.translate.frontier.contexts import callers_contexts
 from optmap.translate.frontier.listing import short
-from optmap.translate.frontier.origins import Origin, Origins, Value
+from optmap.translate.frontier.origins import Origin, Origins, Provenance
 from optmap.translate.frontier.sorts import Sort
 from optmap.translate.steps.reasons import Reason, Why, because
 from optmap.translate.unit import STEPS, Rewritten, Unit, Veto, Vetoes, alone
 
 
-def refusals(unit: Unit, steps: Sequence[Rewritten], code: Code) -> Vetoes:
+def refusals(unit: Unit, steps: Sequence[Rewritten], code: RewrittenCode) -> Vetoes:
     """What must not be rewritten: all steps of the file, or single names and calls beside them."""
     changes, origins = [change for item in steps for change in item.changes], code.origins
     reason = next(_contexts(code), None) or code.mixture()
@@ -31,7 +31,7 @@ def refusals(unit: Unit, steps: Sequence[Rewritten], code: Code) -> Vetoes:
     return {alone(node): Veto(f"it works on values of {titles}") for node in beside}
 
 
-def _contexts(code: Code) -> Iterator[Reason]:
+def _contexts(code: RewrittenCode) -> Iterator[Reason]:
     """The contexts of the source that steps run under, and what the file sets for all of its code."""
     for node in code.places:
         for item in callers_contexts(code.origins, node):
@@ -54,7 +54,7 @@ def _meets_source(origins: Origins, node: ast.expr) -> bool:
     return taking is not None and _is_source(origins.of(taking.func))
 
 
-def _is_source(value: Value) -> bool:
+def _is_source(value: Provenance) -> bool:
     return Origin.SOURCE in value.origins and Origin.TARGET not in value.origins
 
 

@@ -51,7 +51,7 @@ class Origin(Enum):
     UNKNOWN = auto()
 
 
-class Value(NamedTuple):
+class Provenance(NamedTuple):
     """Where the value of an expression may belong. `sources` are the references that make it one of the source.
 
     `imports` are those to other files and packages of which nothing is known.
@@ -62,11 +62,11 @@ class Value(NamedTuple):
     imports: tuple[ast.AST, ...] = ()
 
 
-_NOTHING: Final = Value()
-_PLAIN: Final = Value(frozenset({Origin.PLAIN}))
-_UNKNOWN: Final = Value(frozenset({Origin.UNKNOWN}))
-_TARGET: Final = Value(frozenset({Origin.TARGET}))
-_GIVEN: Final = {Sort.PLAIN: _PLAIN, Sort.DATA: Value(frozenset({Origin.DATA}))}
+_NOTHING: Final = Provenance()
+_PLAIN: Final = Provenance(frozenset({Origin.PLAIN}))
+_UNKNOWN: Final = Provenance(frozenset({Origin.UNKNOWN}))
+_TARGET: Final = Provenance(frozenset({Origin.TARGET}))
+_GIVEN: Final = {Sort.PLAIN: _PLAIN, Sort.DATA: Provenance(frozenset({Origin.DATA}))}
 
 
 class Origins:
@@ -88,7 +88,7 @@ class Origins:
         self.renames = target.facts.steps.renames
         self.target = frozenset(roots_of(tables, target))
         self.members = frozenset(name for item in (*sources, target) for name in item.facts.frontier.members)
-        self._known: dict[int, Value] = {}
+        self._known: dict[int, Provenance] = {}
         self._deep = 0
 
     def sort(self, node: ast.expr) -> tuple[Framework, Sort] | None:
@@ -99,7 +99,7 @@ class Origins:
             (framework, sort_of(framework.facts.frontier, path)) if framework is not None and path is not None else None
         )
 
-    def of(self, node: ast.expr) -> Value:
+    def of(self, node: ast.expr) -> Provenance:
         """Where the value of an expression belongs."""
         found = self._known.get(id(node))
         if found is None:
@@ -111,12 +111,12 @@ class Origins:
             self._deep -= 1
         return found
 
-    def any_of(self, nodes: Iterable[ast.expr]) -> Value:
+    def any_of(self, nodes: Iterable[ast.expr]) -> Provenance:
         """Where the value of one of some expressions may belong."""
         values = [self.of(node) for node in nodes]
         return _joined(values)
 
-    def _find(self, node: ast.expr) -> Value:
+    def _find(self, node: ast.expr) -> Provenance:
         if isinstance(node, ast.Name | ast.Attribute):
             return self._named(node)
         if isinstance(node, ast.Call):
@@ -139,7 +139,7 @@ class Origins:
             return self.of(node.value)
         return self.of(node.operand) if isinstance(node, ast.UnaryOp) else _PLAIN
 
-    def _named(self, node: ast.Name | ast.Attribute) -> Value:
+    def _named(self, node: ast.Name | ast.Attribute) -> Provenance:
         reference = self._reference(node)
         if reference is not None:
             return reference
@@ -150,7 +150,7 @@ class Origins:
             return _PLAIN if self.module.is_builtin(node.id, node) else self._self(node) or _UNKNOWN
         return _PLAIN if node.attr in self.members else self.of(node.value)
 
-    def _reference(self, node: ast.expr) -> Value | None:
+    def _reference(self, node: ast.expr) -> Provenance | None:
         """A name or chain that stands for an import alone."""
         if id(node) in self.gone:
             return _PLAIN if id(node) in self.made else _TARGET
@@ -159,21 +159,21 @@ class Origins:
             return None
         return _joined([self._path(node, str(path)) for path in paths])
 
-    def _path(self, node: ast.AST, path: str) -> Value:
+    def _path(self, node: ast.AST, path: str) -> Provenance:
         root = path.partition(".")[0]
         framework = self.by_root.get(root)
         if framework is not None:
             given = _GIVEN.get(sort_of(framework.facts.frontier, path))
-            return given or Value(frozenset({Origin.SOURCE}), (node,))
+            return given or Provenance(frozenset({Origin.SOURCE}), (node,))
         if root in self.target:
             return _TARGET
-        return _PLAIN if root in _PLAIN_PACKAGES else Value(frozenset({Origin.UNKNOWN}), (), (node,))
+        return _PLAIN if root in _PLAIN_PACKAGES else Provenance(frozenset({Origin.UNKNOWN}), (), (node,))
 
-    def _self(self, node: ast.Name) -> Value | None:
+    def _self(self, node: ast.Name) -> Provenance | None:
         owner = self.module.self_class(node)
         return self.of_class(owner) if owner is not None else None
 
-    def _variable(self, variable: Variable, node: ast.expr) -> Value:
+    def _variable(self, variable: Variable, node: ast.expr) -> Provenance:
         own = self._self(node) if isinstance(node, ast.Name) else None
         if own is not None:
             return own
@@ -191,7 +191,7 @@ class Origins:
             if call is not None:
                 yield from argument_values(call)
 
-    def _binding(self, binding: Binding) -> Value:
+    def _binding(self, binding: Binding) -> Provenance:
         how, value = binding.how, binding.value
         if id(binding.target) in self.bridged:
             return _TARGET
@@ -210,13 +210,13 @@ class Origins:
             return self.of(value.elts[binding.element]) if whole and binding.element < len(value.elts) else _UNKNOWN
         return self.of(value)
 
-    def _annotated(self, parameter: ast.arg) -> Value:
+    def _annotated(self, parameter: ast.arg) -> Provenance:
         """What a parameter is that nobody in the file gives a value: `net: nn.Module` is a model."""
         kind = parameter.annotation
         found = self.sort(kind) if kind is not None else None
         return self.of(kind) if kind is not None and found is not None and found[1] is Sort.MODEL else _UNKNOWN
 
-    def _call(self, node: ast.Call) -> Value:
+    def _call(self, node: ast.Call) -> Provenance:
         function = self.module.function(node)
         if function is not None:
             returns = self.module.returns(function)
@@ -230,7 +230,7 @@ class Origins:
             return _UNKNOWN
         return self.of(func)
 
-    def of_class(self, owner: ast.ClassDef) -> Value:
+    def of_class(self, owner: ast.ClassDef) -> Provenance:
         """Where objects of a class of the file belong: where its bases do; one without bases is Python's."""
         found = self._known.get(id(owner))
         if found is None:
@@ -239,11 +239,11 @@ class Origins:
         return found
 
 
-def _joined(values: Sequence[Value]) -> Value:
+def _joined(values: Sequence[Provenance]) -> Provenance:
     """A value that may be any of several."""
     if len(values) == 1:
         return values[0]
     origins = frozenset[Origin]().union(*(item.origins for item in values))
     sources = {id(node): node for item in values for node in item.sources}
     imports = {id(node): node for item in values for node in item.imports}
-    return Value(origins, tuple(sources.values()), tuple(imports.values()))
+    return Provenance(origins, tuple(sources.values()), tuple(imports.values()))

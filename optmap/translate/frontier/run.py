@@ -22,10 +22,10 @@ def run(unit: Unit, before: Outcome) -> Outcome:
     origins = _origins(unit, before)
     unknown: list[Item] = []
     if before.steps:
-        from optmap.translate.frontier.code import Code
+        from optmap.translate.frontier.code import RewrittenCode
         from optmap.translate.frontier.mixed import refusals
 
-        code = Code(origins, before.steps)
+        code = RewrittenCode(origins, before.steps)
         vetoes = refusals(unit, before.steps, code)
         if any(member not in before.vetoes for member in vetoes):
             return before._replace(found={**before.found, **vetoes})

@@ -21,7 +21,7 @@ from optmap.source.changes import Change
 from optmap.source.compose import edited_text
 from optmap.source.syntax import chain_of
 from optmap.source.text import Source
-from optmap.translate.constructors.reasons import Reason, Remedy, RemedyKind, Subject
+from optmap.translate.constructors.reasons import CallReason, Remedy, RemedyKind, Subject
 from optmap.translate.findings import Finding, Place
 from optmap.translate.parameters.groups import ParametersArgument
 
@@ -38,7 +38,7 @@ def parameters_text(source: Source, call: CallText, index: int, changes: Sequenc
     return text if len(text) <= _LONGEST_ADVICE and len(text.splitlines()) == 1 else None
 
 
-def exact_advice(reason: Reason, plan: Plan, parameters: str | None, weight_decay: str | None) -> Reason:
+def exact_advice(reason: CallReason, plan: Plan, parameters: str | None, weight_decay: str | None) -> CallReason:
     """Replace the general advice on MindSpore's decay filter by the code that reproduces the source's decay."""
     if reason.subject is not Subject.DECAY_FILTER:
         return reason
@@ -101,7 +101,7 @@ def _is_whole_model(node: ast.expr, api: Api) -> bool:
     return len(model) <= 1
 
 
-def in_own_words(reasons: tuple[Reason, ...], parameters: ParametersArgument | None) -> tuple[Reason, ...]:
+def in_own_words(reasons: tuple[CallReason, ...], parameters: ParametersArgument | None) -> tuple[CallReason, ...]:
     """Advice speaks of `model.parameters()`; where the call shows which one model that is, it is named."""
     calls = parameters.accessors if parameters is not None else ()
     models = {ast.unparse(call.func.value) for call in calls if isinstance(call.func, ast.Attribute)}

@@ -14,7 +14,7 @@ from optmap.mapping.frameworks import Variables
 from optmap.source.bindings import position
 from optmap.source.model import Module, Variable
 from optmap.source.syntax import argument_values
-from optmap.translate.parameters.variables import Kind, Part
+from optmap.translate.parameters.variables import Trained, TrainedKind
 
 _BUILTINS: Final = frozenset(
     ("abs", "dict", "enumerate", "list", "max", "min", "reversed", "sorted", "sum", "tuple", "zip")
@@ -35,7 +35,7 @@ _SHARING: Final = (b"reuse", b"custom_getter", b"partitioner", b"creator_scope")
 """Words of files in which a call may give another variable than a new one, or several."""
 
 
-def collected(module: Module, loss: ast.expr, names: Variables) -> Sequence[Part] | ast.expr:
+def collected(module: Module, loss: ast.expr, names: Variables) -> Sequence[Trained] | ast.expr:
     """The variables of the file that a loss depends on, in the order of the file, or what may bring in others."""
     try:
         return _Slice(module, names).of(loss)
@@ -86,9 +86,9 @@ class _Slice:
         self.roots = {package.partition(".")[0] for package in names.computing}
         self.seen: set[int] = set()
         self.todo: list[ast.expr] = []
-        self.found: dict[Variable, Part] = {}
+        self.found: dict[Variable, Trained] = {}
 
-    def of(self, loss: ast.expr) -> Sequence[Part]:
+    def of(self, loss: ast.expr) -> Sequence[Trained]:
         self.todo.append(loss)
         while self.todo:
             node = self.todo.pop()
@@ -209,7 +209,7 @@ class _Slice:
         """Keep the name of a variable, or of the dictionary that holds it with others."""
         if not self._is_trained(made):
             return
-        outer, holder, kind = self.module.parent(node), self.module.holder(node), Kind.SINGLE
+        outer, holder, kind = self.module.parent(node), self.module.holder(node), TrainedKind.SINGLE
         if isinstance(outer, ast.Dict):
             items = [
                 self._made(value) if key is not None else ()
@@ -217,7 +217,7 @@ class _Slice:
             ]
             if not all(items) or not all(map(self._is_trained, items)):
                 raise _HiddenError(node)
-            holder, kind = self.module.holder(outer), Kind.EACH
+            holder, kind = self.module.holder(outer), TrainedKind.EACH
         target = holder.bindings[0].target if holder is not None and len(holder.bindings) == 1 else None
         if holder is None or not isinstance(target, ast.Name | ast.Attribute):
             raise _HiddenError(node)
@@ -225,4 +225,4 @@ class _Slice:
         repeated = _LOOPS if len(holder.chain) > 1 else (*_LOOPS, *_FUNCTIONS)
         if any(isinstance(item, repeated) for item in around):  # one name for several variables
             raise _HiddenError(node)
-        self.found[holder] = Part(target, kind)
+        self.found[holder] = Trained(target, kind)

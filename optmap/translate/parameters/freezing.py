@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from optmap.source.model import How, Module
 from optmap.source.paths import root_of
@@ -29,19 +29,19 @@ def freezing(site: CallSite) -> Freezing:
         return Freezing()
     before: list[int] = []
     later: list[int] = []
-    for node in _changes(site.module, flag):
+    for node in _changes(site.module, flag, (*site.api.framework.facts.packages, "np", "numpy")):
         times = _runs_before(site.module, node, site.node, _DEPTH)
         before += [node.lineno] * (True in times)
         later += [node.lineno] * (False in times)
     return Freezing(min(before, default=None), min(later, default=None))
 
 
-def _changes(module: Module, flag: str) -> Iterator[ast.expr]:
+def _changes(module: Module, flag: str, packages: Collection[str]) -> Iterator[ast.expr]:
     """Every place that sets the flag of what may be a parameter, or calls the method that does."""
     stores = (node for node in module.attributes(flag) if isinstance(node.ctx, ast.Store))
     calls = (node for node in module.attributes(f"{flag}_") if isinstance(module.parent(node), ast.Call))
     for node in (*stores, *calls):
-        if not _is_data(module, node.value):
+        if not _is_data(module, node.value, packages):
             yield node
     for name in module.names("setattr"):
         call = module.parent(name)
@@ -51,25 +51,25 @@ def _changes(module: Module, flag: str) -> Iterator[ast.expr]:
             yield call
 
 
-def _is_data(module: Module, node: ast.expr) -> bool:
+def _is_data(module: Module, node: ast.expr, packages: Collection[str]) -> bool:
     """Tell whether a value is a variable that is given results or batches, and no parameter: `images.requires_grad = True`."""
     variable = module.variable(node) if isinstance(node, ast.Name) else None
     if isinstance(node, ast.Call) or variable is None:
-        return isinstance(node, ast.Call) and _gives_tensor(node)
+        return isinstance(node, ast.Call) and _gives_tensor(node, packages)
     for binding in variable.bindings:
         if binding.how is How.PARAMETER or binding.value is None:
             return False
         words = {item.attr for item in inner(binding.value) if isinstance(item, ast.Attribute)}
-        calls = isinstance(binding.value, ast.Call) and _gives_tensor(binding.value)
+        calls = isinstance(binding.value, ast.Call) and _gives_tensor(binding.value, packages)
         if words & set(_GIVING) or (binding.loop is None and not calls):
             return False
     return True
 
 
-def _gives_tensor(call: ast.Call) -> bool:
+def _gives_tensor(call: ast.Call, packages: Collection[str]) -> bool:
     """`torch.randn(...)`, `x.clone().detach()`."""
     root, last = root_of(call.func), getattr(call.func, "attr", "")
-    made = root is not None and root.id in ("torch", "np", "numpy") and last != "load"
+    made = root is not None and root.id in packages and last != "load"
     return made or last in ("clone", "detach", "to", "cuda", "float")
 
 

@@ -6,6 +6,7 @@ import ast
 from enum import Enum, auto
 from typing import Final
 
+from optmap.mapping.framework import Framework
 from optmap.source.syntax import called, chain_of
 from optmap.translate.constructors.resolve import Groups
 from optmap.values import NamedTuple
@@ -80,10 +81,10 @@ class ParametersArgument:
         return Groups(tuple(keys)) if self.entries else None
 
 
-def makes_tensor(call: ast.Call) -> bool:
+def makes_tensor(call: ast.Call, framework: Framework) -> bool:
     """`torch.zeros(3)`, `nn.Parameter(w)`: one tensor, rather than a function that may yield parameters."""
     chain = chain_of(call.func) or ("",)
-    return chain[0] == "torch" or chain[-1][:1].isupper()
+    return chain[0] in framework.facts.packages or chain[-1][:1].isupper()
 
 
 def is_lazy(node: ast.expr) -> bool:

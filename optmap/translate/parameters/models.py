@@ -16,7 +16,7 @@ from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import called, chain_of
 from optmap.translate.parameters.groups import LOOP_ONLY, PASS_ON
-from optmap.translate.parameters.together import Part, together
+from optmap.translate.parameters.together import Combination, together
 from optmap.translate.parameters.uses import FEW, added, changing_uses, is_sum
 from optmap.values import NamedTuple
 
@@ -57,14 +57,14 @@ class _Graph:
         self.module = module
         self.accessors = {id(item) for item in accessors}
         self.around = {id(item) for item in module.ancestors(optimizer)}
-        self.root = Part()
-        self.todo: list[tuple[ast.expr, _Frame | None, Part, ast.expr | None]] = []
-        self.known: dict[tuple[object, ...], Part] = {}
+        self.root = Combination()
+        self.todo: list[tuple[ast.expr, _Frame | None, Combination, ast.expr | None]] = []
+        self.known: dict[tuple[object, ...], Combination] = {}
 
-    def _all(self, nodes: Iterable[ast.expr], frame: _Frame | None, part: Part) -> None:
+    def _all(self, nodes: Iterable[ast.expr], frame: _Frame | None, part: Combination) -> None:
         self.todo += [(node, frame, part.add(), None) for node in nodes]
 
-    def fill(self, node: ast.expr, frame: _Frame | None, part: Part, at: ast.expr | None) -> None:
+    def fill(self, node: ast.expr, frame: _Frame | None, part: Combination, at: ast.expr | None) -> None:
         """Find the parts of an expression; those that have parts themselves are left for later.
 
         `at` is where the value is read, if that is not where the expression stands.
@@ -88,7 +88,7 @@ class _Graph:
         elif isinstance(node, ast.Name | ast.Attribute) and (variable := self.module.variable(node)) is not None:
             self._variable(variable, node, frame, part, at or node)
 
-    def _call(self, call: ast.Call, element: int | None, frame: _Frame | None, part: Part) -> None:
+    def _call(self, call: ast.Call, element: int | None, frame: _Frame | None, part: Combination) -> None:
         if id(call) in self.accessors and isinstance(call.func, ast.Attribute):
             self._model(call.func.value, frame, part)
         elif (function := self.module.function(call)) is not None:
@@ -105,7 +105,7 @@ class _Graph:
             self._all([*call.args, *groups], frame, part)
 
     def _element(
-        self, value: ast.expr, element: int | None, frame: _Frame | None, part: Part, at: ast.expr | None = None
+        self, value: ast.expr, element: int | None, frame: _Frame | None, part: Combination, at: ast.expr | None = None
     ) -> None:
         """A value, or the element of it that a variable gets, which is read at a place."""
         if element is None:
@@ -115,14 +115,16 @@ class _Graph:
         elif isinstance(value, ast.Call):
             self._call(value, element, frame, part)
 
-    def _variable(self, variable: Variable, place: ast.expr, frame: _Frame | None, part: Part, at: ast.expr) -> None:
+    def _variable(
+        self, variable: Variable, place: ast.expr, frame: _Frame | None, part: Combination, at: ast.expr
+    ) -> None:
         """One of the definitions in force at a place, with what is added to the value before it is read."""
         bindings = self.module.in_force(variable, place)
         many = len(bindings) > FEW and any(is_sum(self.module, item) for item in bindings)
         if many or (at is not place and variable.grows):
             key: tuple[object, ...] = (variable, id(at), frame)
             if key not in self.known:
-                self.known[key] = Part()
+                self.known[key] = Combination()
                 self._whole(variable, at, frame, self.known[key])
             part.parts.append(self.known[key])
             return
@@ -130,13 +132,13 @@ class _Graph:
         for binding in bindings:
             key = (id(binding.target), id(at), frame)
             if key not in self.known:
-                self.known[key] = Part()
+                self.known[key] = Combination()
                 self._definition(variable, binding, at, frame, self.known[key])
             part.parts.append(self.known[key])
 
-    def _whole(self, variable: Variable, at: ast.expr, frame: _Frame | None, part: Part) -> None:
+    def _whole(self, variable: Variable, at: ast.expr, frame: _Frame | None, part: Combination) -> None:
         """Everything that a variable may hold at a place, without a look at what comes first."""
-        first, branches = part.add(), dict[object, Part]()
+        first, branches = part.add(), dict[object, Combination]()
         first.either = True
         for binding in variable.bindings:
             value, outer = self._given(variable, binding, frame)
@@ -146,7 +148,9 @@ class _Graph:
                 self._element(value, None if binding.loop else binding.element, outer, inner.add())
         self._additions(variable, None, at, frame, part, branches)
 
-    def _definition(self, variable: Variable, binding: Binding, at: ast.expr, frame: _Frame | None, part: Part) -> None:
+    def _definition(
+        self, variable: Variable, binding: Binding, at: ast.expr, frame: _Frame | None, part: Combination
+    ) -> None:
         value, outer = self._given(variable, binding, frame)
         if is_sum(self.module, binding) and isinstance(binding.target, ast.expr):
             self.todo.append((binding.target, frame, part.add(), None))  # what it held before
@@ -157,8 +161,8 @@ class _Graph:
         self._additions(variable, binding, at, frame, part, {})
 
     def _additions(
-        self, variable: Variable, binding: Binding | None, at: ast.expr, frame: _Frame | None, part: Part,
-        branches: dict[object, Part],
+        self, variable: Variable, binding: Binding | None, at: ast.expr, frame: _Frame | None, part: Combination,
+        branches: dict[object, Combination],
     ) -> None:  # fmt: skip
         for use in changing_uses(self.module, variable, binding):
             more = [] if use is at or self._is_later(variable, use, at) else added(self.module, use)
@@ -188,7 +192,7 @@ class _Graph:
         loops = {id(item) for item in self.module.ancestors(place) if isinstance(item, _LOOPS)}
         return not loops or all(id(item) not in loops for item in self.module.ancestors(use))
 
-    def _branch(self, use: ast.AST, part: Part, branches: dict[object, Part]) -> Part:
+    def _branch(self, use: ast.AST, part: Combination, branches: dict[object, Combination]) -> Combination:
         """The part to which a use adds: of the branches of an if statement, only one runs."""
         arms: list[tuple[int, int]] = []
         inner, scope = self.module.statement(use), self.module.scope(use)
@@ -205,7 +209,7 @@ class _Graph:
             part = branches[arm]
         return part
 
-    def _model(self, node: ast.expr, frame: _Frame | None, part: Part, text: str = "", depth: int = 0) -> None:
+    def _model(self, node: ast.expr, frame: _Frame | None, part: Combination, text: str = "", depth: int = 0) -> None:
         """The outermost model that the parameters of an expression are named from, if that can be told."""
         part.either = True
         if isinstance(node, ast.IfExp):
@@ -225,12 +229,12 @@ class _Graph:
         for binding in self.module.in_force(variable, root):
             key = (id(binding.target), text, frame)
             if key not in self.known and not binding.is_none:
-                self.known[key] = Part()
+                self.known[key] = Combination()
                 self._named(variable, binding, frame, self.known[key], text, depth + 1)
             part.parts += [self.known[key]] if key in self.known else []
 
     def _named(
-        self, variable: Variable, binding: Binding, frame: _Frame | None, part: Part, text: str, depth: int
+        self, variable: Variable, binding: Binding, frame: _Frame | None, part: Combination, text: str, depth: int
     ) -> None:
         """The model that a binding names: its own, that of another name or of a caller, or each of a list."""
         value, outer = self._given(variable, binding, frame)

@@ -248,7 +248,7 @@ class Reader:
         before = len(self.found.opaque)
         self._group_parameters(entry.value)
         unknown = any(item is entry.value for item in self.found.opaque[before:])
-        if unknown and isinstance(entry.value, ast.Call) and not makes_tensor(entry.value):
+        if unknown and isinstance(entry.value, ast.Call) and not makes_tensor(entry.value, self.framework):
             self.found.lazy.append(entry.value)
 
     def _group_parameters(self, node: ast.expr) -> None:

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 
-class Part:
+class Combination:
     """All of `parts`, or `either` of them. A leaf is something that is told from others by `identity` and shown as `text`."""
 
     __slots__ = ("either", "identity", "parts", "text")
 
     def __init__(self) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[Combination] = []
         self.either = False
         self.identity: object = None
         self.text = ""
 
-    def add(self) -> Part:
-        self.parts.append(Part())
+    def add(self) -> Combination:
+        self.parts.append(Combination())
         return self.parts[-1]
 
 
-def together(root: Part) -> list[str]:
+def together(root: Combination) -> list[str]:
     """The texts of leaves below sums of which several parts have different ones, in order; empty if there are none."""
     parts = list(_below([root]))
     leaves = {id(item): {item.identity} - {None} for item in parts}  # of each part two at most, which is enough
-    outer: dict[int, list[Part]] = {}
+    outer: dict[int, list[Combination]] = {}
     for item in parts:
         for inner in item.parts:
             outer.setdefault(id(inner), []).append(item)
@@ -43,7 +43,7 @@ def together(root: Part) -> list[str]:
     return texts if len(texts) > 1 else []
 
 
-def _below(parts: Iterable[Part]) -> Iterator[Part]:
+def _below(parts: Iterable[Combination]) -> Iterator[Combination]:
     """The parts and all inside them, in order, each once."""
     seen: set[int] = set()
     stack = list(parts)[::-1]

@@ -6,27 +6,29 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from optmap.mapping.frameworks import Kind
 from optmap.source.model import Module, Variable
 from optmap.source.paths import root_of
 from optmap.source.syntax import chain_of
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.uses import binding_at, defined
-from optmap.translate.parameters.variables import Kind, Part, holding, parts_of
+from optmap.translate.parameters.variables import Trained, TrainedKind, holding, parts_of
 
-_STEPS: Final = ("apply_gradients", "apply", "minimize")
-"""Methods of an optimizer that train."""
+_STEPS: Final = (Kind.APPLY_GRADIENTS, Kind.MINIMIZE)
+"""What methods of an optimizer do that train."""
 
 
 def models_in_use(module: Module, site: CallSite) -> list[ast.expr]:
     """The models that the file trains with an optimizer whose constructor takes no parameters, as far as they are seen."""
-    users = training_calls(module, site.node)
+    users = training_calls(site)
     found = [trained_by(module, user, node, site) for user, node in users]
     return [holding(part.node) for parts in found if isinstance(parts, Sequence) for part in parts]
 
 
-def training_calls(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:
+def training_calls(site: CallSite) -> Iterator[tuple[ast.Call, ast.expr]]:
     """The calls that train with the optimizer, each with how it stands there: constructed in place, or by its name."""
+    module, call, facts = site.module, site.node, site.api.framework.facts.steps
     user = user_of(module, call)
     if (
         user is not None
@@ -42,13 +44,13 @@ def training_calls(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, a
     passed = [place for place, _ in places if id(place) not in seen]
     for reference in (*references, *passed):
         user = user_of(module, reference)
-        called = getattr(user.func, "attr", "") if user is not None else ""
-        steps = user is not None and user.func is module.parent(reference)
-        if (
-            user is not None
-            and called in (_STEPS if steps else ("compile",))
-            and (steps or not _is_of_file(module, user))
-        ):
+        if user is None or not isinstance(user.func, ast.Attribute):
+            continue
+        if user.func is module.parent(reference):
+            trains = facts.methods.get(user.func.attr) in _STEPS
+        else:
+            trains = facts.given.get(f".{user.func.attr}") is Kind.COMPILE and not _is_of_file(module, user)
+        if trains:
             yield user, reference
 
 
@@ -103,7 +105,7 @@ def _shared_uses(module: Module, variable: Variable, target: ast.expr) -> Iterat
                 queue += new
 
 
-def trained_by(module: Module, call: ast.Call, optimizer: ast.expr, site: CallSite) -> Sequence[Part] | ast.expr:
+def trained_by(module: Module, call: ast.Call, optimizer: ast.expr, site: CallSite) -> Sequence[Trained] | ast.expr:
     """What a call trains, several parts where their variables are added up; none, or what hides them, where that is not seen."""
     names, collects = site.api.framework.facts.parameters, site.api.module.collects
     variables_of = site.api.framework.facts.variables
@@ -113,7 +115,7 @@ def trained_by(module: Module, call: ast.Call, optimizer: ast.expr, site: CallSi
         usual = _argument(call, 0, "optimizer") is optimizer and "compile" not in defined(
             module
         )  # one that takes several
-        return [Part(call.func.value, Kind.MODEL)] if usual and chain_of(call.func.value) is not None else []
+        return [Trained(call.func.value, TrainedKind.MODEL)] if usual and chain_of(call.func.value) is not None else []
     pairs, place = applied(module, call), 2 if collects else 1
     computed = _computed(module, call) if method == "apply_gradients" and pairs is None else None
     if computed is not None:

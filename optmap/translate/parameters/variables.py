@@ -17,7 +17,7 @@ _MANY: Final = 20_000
 """Terms after which a sum is given up."""
 
 
-class Kind(Enum):
+class TrainedKind(Enum):
     """How a part gives variables."""
 
     MODEL = auto()
@@ -26,20 +26,20 @@ class Kind(Enum):
     EACH = auto()
 
 
-class Part(NamedTuple):
+class Trained(NamedTuple):
     """A part of what is trained: the model, the variable, the list, or the dictionary whose values are variables."""
 
     node: ast.expr
-    kind: Kind
+    kind: TrainedKind
 
     @property
     def text(self) -> str:
         return ast.unparse(self.node)
 
 
-def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence[Part]:
+def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence[Trained]:
     """The parts of `X.trainable_variables`, `[W, b]`, `list(weights.values())`, sums of those, or a name that holds one."""
-    found: list[Part] = []
+    found: list[Trained] = []
     stack = [node]
     for _ in range(_MANY):
         if not stack:
@@ -49,15 +49,15 @@ def parts_of(module: Module, node: ast.expr, given: Collection[str]) -> Sequence
         if inner is not None:
             stack += reversed(inner)
         elif isinstance(item, ast.Attribute) and item.attr in given and chain_of(item) is not None:
-            found.append(Part(item.value, Kind.MODEL))
+            found.append(Trained(item.value, TrainedKind.MODEL))
         elif isinstance(item, ast.Call) and (values := values_of(item)) is not None and chain_of(values):
-            found.append(Part(values, Kind.EACH))
+            found.append(Trained(values, TrainedKind.EACH))
         elif isinstance(module.parent(item), ast.List | ast.Tuple) and chain_of(holding(item)) is not None:
-            found.append(Part(item, Kind.SINGLE))
+            found.append(Trained(item, TrainedKind.SINGLE))
         elif isinstance(item, ast.Name | ast.Attribute) and module.variable(item) is not None:
             value = _only_value(module, item)
             if value is None or _is_opaque(module, value):
-                found.append(Part(item, Kind.LIST))
+                found.append(Trained(item, TrainedKind.LIST))
             else:
                 stack.append(value)
         else:
@@ -113,15 +113,15 @@ def changed(module: Module, variable: Variable) -> ast.expr | None:
 CHANGING: Final = ("append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "popitem")
 
 
-def text_of(parts: Sequence[Part], names: Parameters) -> str:
+def text_of(parts: Sequence[Trained], names: Parameters) -> str:
     """The parameters that the parts stand for, as the target's optimizers take them."""
-    written = [f"{part.text}.{names.trainable}()" if part.kind is Kind.MODEL else part.text for part in parts]
+    written = [f"{part.text}.{names.trainable}()" if part.kind is TrainedKind.MODEL else part.text for part in parts]
     written = [
-        f"{text}.values()" if part.kind is Kind.EACH else text for text, part in zip(written, parts, strict=True)
+        f"{text}.values()" if part.kind is TrainedKind.EACH else text for text, part in zip(written, parts, strict=True)
     ]
-    if len(parts) == 1 and parts[0].kind in (Kind.MODEL, Kind.LIST):
+    if len(parts) == 1 and parts[0].kind in (TrainedKind.MODEL, TrainedKind.LIST):
         return written[0]
-    if not names.one_pass and all(part.kind is Kind.MODEL for part in parts):
+    if not names.one_pass and all(part.kind is TrainedKind.MODEL for part in parts):
         return " + ".join(written)
-    stars = (text if part.kind is Kind.SINGLE else f"*{text}" for text, part in zip(written, parts, strict=True))
+    stars = (text if part.kind is TrainedKind.SINGLE else f"*{text}" for text, part in zip(written, parts, strict=True))
     return f"[{', '.join(stars)}]"

@@ -27,7 +27,7 @@ from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
 
-class Place(NamedTuple):
+class SchedulePlace(NamedTuple):
     """Where a schedule is attached: behind this statement, which binds the optimizer to a name or an attribute of self."""
 
     statement: ast.stmt
@@ -90,8 +90,10 @@ def _math(module: Module, optimizers: tuple[CallSite, ...]) -> list[NewImport] |
     return [NewImport("math", "math")]
 
 
-def _places(source: Source, module: Module, optimizers: tuple[CallSite, ...], taken: Taken) -> list[Place] | str:
-    found: list[Place] = []
+def _places(
+    source: Source, module: Module, optimizers: tuple[CallSite, ...], taken: Taken
+) -> list[SchedulePlace] | str:
+    found: list[SchedulePlace] = []
     given = dict(taken)
     for site in optimizers:
         place = place_of(source, module, site, given)
@@ -102,7 +104,9 @@ def _places(source: Source, module: Module, optimizers: tuple[CallSite, ...], ta
     return found
 
 
-def place_of(source: Source, module: Module, site: CallSite, taken: Taken, name: str = "scheduler") -> Place | str:
+def place_of(
+    source: Source, module: Module, site: CallSite, taken: Taken, name: str = "scheduler"
+) -> SchedulePlace | str:
     """Where a schedule of an optimizer goes, or what else has a new name; a clause that says why there is no place."""
     statement = module.parent(site.node)
     variable = module.holder(site.node)
@@ -119,10 +123,10 @@ def place_of(source: Source, module: Module, site: CallSite, taken: Taken, name:
     names = [f"{lead}{name}", f"{text}_{name}"]
     free = (each for each in names if taken.get((id(scope), each), text) == text)
     found = next((each for each in free if not source.mentions(each.rpartition(".")[2])), None)
-    return Place(statement, scope, text, found) if found else f"the file already has {' and '.join(names)}"
+    return SchedulePlace(statement, scope, text, found) if found else f"the file already has {' and '.join(names)}"
 
 
-def _finding(ownership: Ownership, api: Api, site: CallSite, place: Place) -> Finding:
+def _finding(ownership: Ownership, api: Api, site: CallSite, place: SchedulePlace) -> Finding:
     message = f"call {place.scheduler}.step() after every step of {place.optimizer}"
     lines = ownership.counters.lines(site)
     if lines:

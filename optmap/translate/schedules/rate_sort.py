@@ -16,7 +16,7 @@ _SAME: Final = ("array", "asarray", "Tensor", "tensor", "Parameter", "list", "tu
 """Functions that hold what they are given: a number, or one for each step."""
 
 
-class Sort(Enum):
+class RateSort(Enum):
     """What an expression gives, as far as can be seen."""
 
     NUMBER = auto()
@@ -26,21 +26,21 @@ class Sort(Enum):
 
 
 _KINDS: Final = {
-    RateKind.ARRAY: Sort.RATES,
-    RateKind.RETURNED: Sort.RATES,
-    RateKind.OBJECT: Sort.SCHEDULE,
-    RateKind.OWN_SCHEDULE: Sort.SCHEDULE,
+    RateKind.ARRAY: RateSort.RATES,
+    RateKind.RETURNED: RateSort.RATES,
+    RateKind.OBJECT: RateSort.SCHEDULE,
+    RateKind.OWN_SCHEDULE: RateSort.SCHEDULE,
 }
 
 
-def _joined(sorts: set[Sort | None]) -> Sort | None:
+def _joined(sorts: set[RateSort | None]) -> RateSort | None:
     """What one of several values is."""
     if len(sorts) == 1:
         return next(iter(sorts))
-    return Sort.EITHER if sorts and sorts <= {Sort.NUMBER, Sort.RATES, Sort.EITHER} else None
+    return RateSort.EITHER if sorts and sorts <= {RateSort.NUMBER, RateSort.RATES, RateSort.EITHER} else None
 
 
-class Sorts:
+class RateSorts:
     """Tells what expressions give that may be the learning rate of a call."""
 
     def __init__(self, site: CallSite, tables: MappingSet) -> None:
@@ -56,44 +56,44 @@ class Sorts:
         tensor = any(path in self.tables.rate_objects for path in self.module.paths(node.func) if path is not None)
         return node.args[0] if tensor else None
 
-    def sort(self, node: ast.expr) -> Sort | None:
+    def sort(self, node: ast.expr) -> RateSort | None:
         """What all values of an expression are."""
         reaching = self.module.reaching(node, calls=False)
         values = (item for item in reaching.values if not (isinstance(item, ast.Constant) and item.value is None))
         found = {self._of(value) for value in values if id(value) not in self.seen}
-        return _joined(found | (set() if reaching.complete else {Sort.EITHER}))
+        return _joined(found | (set() if reaching.complete else {RateSort.EITHER}))
 
-    def _of(self, node: ast.expr) -> Sort | None:
+    def _of(self, node: ast.expr) -> RateSort | None:
         self.seen.add(id(node))
         found = self._value(node)
         self.seen.discard(id(node))
         return found
 
-    def _value(self, node: ast.expr) -> Sort | None:
+    def _value(self, node: ast.expr) -> RateSort | None:
         if isinstance(node, ast.Constant):
-            return Sort.NUMBER if isinstance(node.value, int | float) else None
+            return RateSort.NUMBER if isinstance(node.value, int | float) else None
         if isinstance(node, ast.List | ast.Tuple | ast.ListComp):
-            return Sort.RATES
+            return RateSort.RATES
         if isinstance(node, ast.BinOp):
             sides = {self.sort(node.left), self.sort(node.right)}
-            if sides <= {Sort.NUMBER, Sort.RATES, Sort.EITHER}:
-                return Sort.RATES if Sort.RATES in sides else _joined(sides)
+            if sides <= {RateSort.NUMBER, RateSort.RATES, RateSort.EITHER}:
+                return RateSort.RATES if RateSort.RATES in sides else _joined(sides)
             return None
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
             return self.sort(node.value)
         if isinstance(node, ast.Call):
             return self._call(node)
-        return Sort.EITHER if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else None
+        return RateSort.EITHER if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else None
 
-    def _call(self, node: ast.Call) -> Sort | None:
+    def _call(self, node: ast.Call) -> RateSort | None:
         name, held = called(node), self.held(node)
         if self.module.builtin(node.func) in _NUMBERS:
-            return Sort.NUMBER
+            return RateSort.NUMBER
         if held is not None or (name in _SAME and node.args):
             found = self.sort(node.args[0])
             made = self.module.reaching(node.args[0], calls=False).values  # tensors are made of what functions give
             if found is None and held is not None:
-                return Sort.RATES if made and all(map(self._is_function, made)) else Sort.EITHER
+                return RateSort.RATES if made and all(map(self._is_function, made)) else RateSort.EITHER
             return found
         function = self.module.function(node)
         returned = self.module.returns(function) if function is not None else ()

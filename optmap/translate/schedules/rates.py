@@ -7,10 +7,12 @@ indexing them raises TypeError as soon as the LambdaLR is made: no other meaning
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from optmap.diagnostics import SCHEDULE_STEPS
+from optmap.mapping.frameworks import fill
 from optmap.source.calls import comments_in
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.edits import has_own_lines
@@ -22,9 +24,9 @@ from optmap.translate.constructors.learning_rate import RateKind, learning_rate_
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.findings import Finding
-from optmap.translate.schedules.attach import Place, place_of
+from optmap.translate.schedules.attach import SchedulePlace, place_of
 from optmap.translate.schedules.owners import rate_node
-from optmap.translate.schedules.rate_sort import Sort, Sorts
+from optmap.translate.schedules.rate_sort import RateSort, RateSorts
 from optmap.translate.schedules.stability import Stability
 from optmap.translate.schedules.translate import Taken, shadowed
 from optmap.translate.unit import Unit
@@ -52,7 +54,7 @@ class Attached(NamedTuple):
     names: Mapping[tuple[int, str], str] = {}
 
 
-def unmovable(source: Source, node: ast.expr, place: Place) -> str | None:
+def unmovable(source: Source, node: ast.expr, place: SchedulePlace) -> str | None:
     """Why an argument must not be evaluated behind the optimizer's statement rather than in it."""
     inside = list(ast.walk(node))
     moved = any(isinstance(item, _EFFECTS) for item in inside)
@@ -78,15 +80,16 @@ class _Rates:
         self.module: Module = site.module
         self.tables = unit.tables
         self.target = unit.options.target
+        self.facts = site.api.framework.facts.rates
         self.others = frozenset(id(rate_node(other)) for other in unit.sites.calls)
-        self.sorts = Sorts(site, unit.tables)
+        self.sorts = RateSorts(site, unit.tables)
 
     def attached(self, node: ast.expr, taken: Taken) -> Attached | str | None:
         held = self.sorts.held(node)
         sort = self.sorts.sort(node)
-        if sort is Sort.NUMBER and held is not None:
+        if sort is RateSort.NUMBER and held is not None:
             return Attached(copied(held), (), self._around(node))
-        if sort in (None, Sort.NUMBER) or self.target.facts.schedules.only != "attached":
+        if sort in (None, RateSort.NUMBER) or self.target.facts.schedules.only != "attached":
             return None
         place = place_of(self.source, self.module, self.site, taken)
         reason = place if isinstance(place, str) else unmovable(self.source, node, place)
@@ -109,16 +112,15 @@ class _Rates:
         return spelling.text
 
     def _written(
-        self, node: ast.expr, sort: Sort | None, held: ast.expr | None, place: Place, path: str,
+        self, node: ast.expr, sort: RateSort | None, held: ast.expr | None, place: SchedulePlace, path: str,
         needed: dict[NewImport, None],
     ) -> Attached:  # fmt: skip
         rates = node if held is None else held
         freed, gone = self._freed(node)
         head, name = self._head(rates, sort, freed, needed)
         value = f"{name}[min(step, len({name}) - 1)]"
-        if sort is Sort.SCHEDULE:
-            made, kind = (self._spelled(f"mindspore.{each}", node, needed) for each in ("Tensor", "int32"))
-            value = f"{name}({made}([step], {kind}))"
+        if sort is RateSort.SCHEDULE:
+            value = f"{name}({self._step(node, needed)})"
         own = f"{place.scheduler} = {self._spelled(path, node, needed)}"
         room = len(ast.unparse(rates)) - len("$rates") if "$rates" in head else 0
         inside = f"{place.optimizer}, {head}: float({value})"
@@ -134,19 +136,26 @@ class _Rates:
         )
 
     def _head(
-        self, rates: ast.expr, sort: Sort | None, freed: tuple[Change, ...], needed: dict[NewImport, None]
+        self, rates: ast.expr, sort: RateSort | None, freed: tuple[Change, ...], needed: dict[NewImport, None]
     ) -> tuple[str, str]:
         """How the function of the step begins, and what it calls the rates: a name of the file where that lasts."""
         what = learning_rate_object(self.site, rates, self.tables) if not freed else None
         tensor = what is not None and what.kind is RateKind.FRAMEWORK_VALUE
-        if sort is Sort.EITHER:
+        if sort is RateSort.EITHER:
             return f"lambda step, rates={self._spelled('numpy.ravel', rates, needed)}($rates)", "rates"
         unstable = Stability(self.module).unstable(self.site, [rates], [self.site])
         if isinstance(rates, ast.Name) and unstable is None and not tensor:
             return "lambda step", rates.id
-        name = "rates" if sort is Sort.RATES else "rate"
-        slot = "$rates" if not tensor else "$rates.asnumpy()" if isinstance(rates, _ATOMS) else "($rates).asnumpy()"
+        name = "rates" if sort is RateSort.RATES else "rate"
+        array = self.facts.array if tensor else None
+        slot = fill(array, tensor="$rates" if isinstance(rates, _ATOMS) else "($rates)") if array else "$rates"
         return f"lambda step, {name}={slot}", name
+
+    def _step(self, node: ast.expr, needed: dict[NewImport, None]) -> str:
+        """The step as a schedule of the user's own is called with it."""
+        paths = re.compile(rf"\b(?:{'|'.join(self.site.api.framework.facts.packages)})(?:\.\w+)+")
+        spelled = paths.sub(lambda path: self._spelled(path[0], node, needed), self.facts.called)
+        return fill(spelled, step="step")
 
     # The tensor that nothing needs any more
 

@@ -11,7 +11,7 @@ from optmap.mapping.derive import candidates, plans
 from optmap.mapping.formula import Formula, Op, context, literal, plus
 from optmap.mapping.frameworks import fill
 from optmap.mapping.model import MappingSet
-from optmap.mapping.plan import Constant, FromArgument, Given, Plan, Prefer, choose
+from optmap.mapping.plan import BoundArgument, Constant, FromArgument, Plan, Prefer, choose
 from optmap.mapping.rate import LAST, STEP, RateError, rate_formula
 from optmap.mapping.values import Value, converted, literal_value, read_value, write_literal
 from optmap.mapping.vocabulary import OPTIMIZER
@@ -20,7 +20,7 @@ from optmap.translate.constructors.arguments import Refusal, bind_call
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.schedules.formula_text import RateText, rate_text, write_formula
 from optmap.translate.schedules.owners import optimizer_node, rate_node
-from optmap.translate.schedules.translate import Bound, context_of, read_schedule
+from optmap.translate.schedules.translate import BoundSchedule, context_of, read_schedule
 from optmap.translate.unit import Unit
 from optmap.values import NamedTuple
 
@@ -54,7 +54,9 @@ def read_call_of(unit: Unit, schedule: CallSite, optimizer: CallSite | None) -> 
 class ScheduleCall:
     """Writes the call of one schedule in other ways."""
 
-    def __init__(self, unit: Unit, bound: Bound, given: Sequence[Given], optimizer: CallSite | None) -> None:
+    def __init__(
+        self, unit: Unit, bound: BoundSchedule, given: Sequence[BoundArgument], optimizer: CallSite | None
+    ) -> None:
         self.source: Source = unit.source
         self.tables: MappingSet = unit.tables
         self.target = unit.options.target

@@ -52,7 +52,7 @@ class TranslatedSchedule(NamedTuple):
     names: Taken = {}
 
 
-class Bound(NamedTuple):
+class BoundSchedule(NamedTuple):
     """A schedule call with what is known of its arguments."""
 
     site: CallSite
@@ -66,7 +66,7 @@ def context_of(options: Options) -> Context:
     return Context({name: literal_value(number) for name, number in options.quantities})
 
 
-def read_schedule(source: Source, site: CallSite) -> Bound | str:
+def read_schedule(source: Source, site: CallSite) -> BoundSchedule | str:
     """Read a schedule call; a clause that says why where it cannot be."""
     try:
         call = read_call(source, site.node)
@@ -79,11 +79,11 @@ def read_schedule(source: Source, site: CallSite) -> Bound | str:
         CallArgument(Form.EMPTY if item.name in gone else item.form, item.name, value)
         for item, value in zip(call.arguments, values, strict=True)
     ]
-    bound = Bound(site, call, values, arguments)
+    bound = BoundSchedule(site, call, values, arguments)
     return _whole_rate(bound) or bound
 
 
-def _whole_rate(bound: Bound) -> str | None:
+def _whole_rate(bound: BoundSchedule) -> str | None:
     """Say which argument is an int where that makes a framework compute with integers, or stop; None where none is."""
     found = bind_to(bound.site.api, bound.call.arguments).given.values()
     for item in found:
@@ -155,7 +155,7 @@ def uncounted(ownership: Ownership, site: CallSite) -> Miscount | None:
     return ownership.counters.miscounted(counter, ownership.find(site).optimizers) if counter is not None else None
 
 
-def _unsafe(source: Source, module: Module, bound: Bound, plan: Plan) -> str | None:
+def _unsafe(source: Source, module: Module, bound: BoundSchedule, plan: Plan) -> str | None:
     """Refuse edits that would lose a comment, an effect, or the meaning of a builtin."""
     if comments_in(source, bound.call.callee.start, bound.call.callee.end):
         return "there is a comment inside the name of the schedule"
@@ -167,7 +167,7 @@ def _unsafe(source: Source, module: Module, bound: Bound, plan: Plan) -> str | N
     return shadowed(module, ", ".join(f"{name}(0)" for name in called), [bound.site]) if called else None
 
 
-def _called(bound: Bound, plan: Plan) -> set[str]:
+def _called(bound: BoundSchedule, plan: Plan) -> set[str]:
     """The functions that new arguments call, to convert what is not known."""
     pieces = [piece for argument in plan.arguments for piece in argument.pieces if not isinstance(piece, Inferred)]
     formulas = [piece.formula for piece in pieces if piece.formula is not None]
@@ -176,7 +176,7 @@ def _called(bound: Bound, plan: Plan) -> set[str]:
     return found | {str(piece.conversion) for piece in copied}
 
 
-def _findings(module: Module, bound: Bound, plan: Plan) -> list[Finding]:
+def _findings(module: Module, bound: BoundSchedule, plan: Plan) -> list[Finding]:
     target, call = plan.target, bound.site.node
     found = []
     if target.deprecated:

@@ -17,7 +17,7 @@ _NOT_USED = (ast.arg, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef, ast.
 """Nodes around a name that only speaks of a class: annotations, comparisons."""
 
 
-class Use(NamedTuple):
+class PackageUse(NamedTuple):
     """A reference to a member of a package, and the call that it is called by."""
 
     package: Foreign
@@ -26,7 +26,7 @@ class Use(NamedTuple):
     call: ast.Call | None = None
 
 
-def uses(unit: Unit) -> Iterator[Use]:
+def uses(unit: Unit) -> Iterator[PackageUse]:
     """The uses of other packages in a file, in the order of the text."""
     module = unit.sites.module
     packages = [item for item in load_around(unit.tables.extra).foreign if item.framework in unit.options.sources]
@@ -37,7 +37,7 @@ def uses(unit: Unit) -> Iterator[Use]:
             continue
         call = module.call_of(reference.node)
         if call is not None or not isinstance(module.parent(reference.node), _NOT_USED):
-            yield Use(found[0][0], reference.node, found[0][1].rpartition(".")[2], call)
+            yield PackageUse(found[0][0], reference.node, found[0][1].rpartition(".")[2], call)
     yield from _defined(module, packages)
 
 
@@ -48,14 +48,14 @@ def _home(homes: Mapping[str, Foreign], path: str) -> Foreign | None:
     return homes.get(path)
 
 
-def _defined(module: Module, packages: Sequence[Foreign]) -> Iterator[Use]:
+def _defined(module: Module, packages: Sequence[Foreign]) -> Iterator[PackageUse]:
     """Methods that a package calls, in files that import it."""
     imports = {path for node in module.nodes(ast.Import, ast.ImportFrom) for _, _, path in imported(node)}
     for item in packages:
         roots = {each.partition(".")[0] for each in item.paths}
         if item.methods and any(path.partition(".")[0] in roots for path in imports):
             found = (node for node in module.nodes(ast.FunctionDef) if node.name in item.methods)
-            yield from (Use(item, node, node.name) for node in found)
+            yield from (PackageUse(item, node, node.name) for node in found)
 
 
 def foreign_findings(unit: Unit, told: Set[int]) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def foreign_findings(unit: Unit, told: Set[int]) -> Iterator[Finding]:
     yield from said.values()
 
 
-def _constructs(use: Use) -> bool:
+def _constructs(use: PackageUse) -> bool:
     """Tell whether an optimizer is constructed: by its class, or by a function that makes one."""
     makes = use.member[:1].isupper() or use.member.startswith(("create", "build", "get"))
     return use.call is not None and use.package.role == "optimizer" and makes

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from optmap.mapping.around import Pattern, Template
+from optmap.mapping.around import Pattern, Replacement
 from optmap.mapping.sections import Api
 from optmap.mapping.values import Value, read_value
 from optmap.mapping.vocabulary import same_value
@@ -115,7 +115,7 @@ def _texts(
     return texts
 
 
-def _fits(template: Template, pattern: Pattern, given: dict[str, ast.expr]) -> bool:
+def _fits(template: Replacement, pattern: Pattern, given: dict[str, ast.expr]) -> bool:
     defaults = dict(pattern.takes)
     for name, wanted in template.when.items():
         default = defaults.get(name)

@@ -14,7 +14,7 @@ from optmap.source.syntax import chain_of
 from optmap.values import NamedTuple
 
 
-class Role(NamedTuple):
+class ObjectRole(NamedTuple):
     """What an object is: `optimizer`, or the name of the pattern of its class; `target` names a translated optimizer's class."""
 
     kind: str
@@ -24,7 +24,7 @@ class Role(NamedTuple):
 class KnownObject(NamedTuple):
     """What an expression surely holds, one role for each object that it may be, and what to call the optimizer in code."""
 
-    roles: tuple[Role, ...]
+    roles: tuple[ObjectRole, ...]
     text: str
     assumed: bool = False
     """Only its name says that it is an optimizer: it comes from another file, or from a model that is not seen."""
@@ -40,9 +40,9 @@ class Objects:
     def __init__(
         self,
         module: Module,
-        calls: Mapping[int, Role],
-        places: Mapping[int, tuple[Role, ...]],
-        assumed: tuple[Role, ...],
+        calls: Mapping[int, ObjectRole],
+        places: Mapping[int, tuple[ObjectRole, ...]],
+        assumed: tuple[ObjectRole, ...],
     ) -> None:
         self.module = module
         self.calls = calls
@@ -73,7 +73,7 @@ class Objects:
         values, complete, _ = self.module.reaching(node)
         return not complete and not values
 
-    def _roles(self, node: ast.expr) -> tuple[Role, ...]:
+    def _roles(self, node: ast.expr) -> tuple[ObjectRole, ...]:
         """The roles of what an expression may hold; none as soon as one of its values is unknown."""
         values, complete, _ = self.module.reaching(node)
         objects = [item for item in values if not (isinstance(item, ast.Constant) and item.value is None)]

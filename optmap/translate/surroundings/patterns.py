@@ -14,7 +14,7 @@ from optmap.translate.findings import Finding
 from optmap.translate.parameters.training import target_of
 from optmap.translate.surroundings.gradients import is_gradient
 from optmap.translate.surroundings.messages import CodeNames, advice, arguments_of
-from optmap.translate.surroundings.objects import KnownObject, MemberUse, Objects, Role, uses_of
+from optmap.translate.surroundings.objects import KnownObject, MemberUse, ObjectRole, Objects, uses_of
 from optmap.translate.unit import Translation, Unit
 
 Places: TypeAlias = Mapping[int, tuple[ast.expr, tuple[ast.Call, ...]]]
@@ -56,11 +56,11 @@ class Matcher:
         roots = {root for pattern in patterns for root in self.tables.roots[pattern.framework]}
         paths = [path for path in self.by_path if path.partition(".")[0] in roots]
         self.references = [(item, *self._path(item)) for item in self.module.references(paths).references]
-        calls = {id(site.node): Role(_REFUSED) for site in unit.sites.calls}
-        calls |= {id(item.site.node): Role(OPTIMIZER, item.target.name) for item in done}
-        calls |= {id(call): Role(pattern.name) for _, pattern, call in self.references if pattern and call}
+        calls = {id(site.node): ObjectRole(_REFUSED) for site in unit.sites.calls}
+        calls |= {id(item.site.node): ObjectRole(OPTIMIZER, item.target.name) for item in done}
+        calls |= {id(call): ObjectRole(pattern.name) for _, pattern, call in self.references if pattern and call}
         roles = {key: tuple(dict.fromkeys(calls[id(call)] for call in made)) for key, (_, made) in places.items()}
-        assumed = tuple(dict.fromkeys(Role(OPTIMIZER, item.target.name) for item in done))
+        assumed = tuple(dict.fromkeys(ObjectRole(OPTIMIZER, item.target.name) for item in done))
         self.objects = Objects(self.module, calls, roles, assumed)
         self.known: set[int] = set()
         self.taken: set[int] = set()

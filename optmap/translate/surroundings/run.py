@@ -10,7 +10,7 @@ from optmap.mapping.around import load_around
 from optmap.translate.discover.flow import places_of
 from optmap.translate.findings import Finding
 from optmap.translate.prefilter import has_surroundings, looks_up_optimizers, names_packages
-from optmap.translate.surroundings.unknown import Place, unknown_uses
+from optmap.translate.surroundings.unknown import OptimizerUse, unknown_uses
 from optmap.translate.unit import Outcome, Unit
 
 
@@ -61,9 +61,9 @@ def _around(unit: Unit, before: Outcome, found: Sequence[Finding]) -> Iterator[F
         yield from matcher.findings()
         known |= matcher.known
     made = {id(item.site.node): item for item in done}
-    reads: list[Place] = []
+    reads: list[OptimizerUse] = []
     for node, calls in places.values():
         first = next((made[id(call)] for call in calls if id(call) in made), None)
         if first is not None and not isinstance(module.parent(node), ast.Expr):
-            reads.append(Place(node, first))
+            reads.append(OptimizerUse(node, first))
     yield from unknown_uses(module, reads, known)

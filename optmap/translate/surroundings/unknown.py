@@ -15,14 +15,14 @@ from optmap.translate.unit import Translation
 from optmap.values import NamedTuple
 
 
-class Place(NamedTuple):
+class OptimizerUse(NamedTuple):
     """A place that reads a translated optimizer."""
 
     node: ast.expr
     made: Translation
 
 
-def unknown_uses(module: Module, places: Collection[Place], known: Collection[int]) -> Iterator[Finding]:
+def unknown_uses(module: Module, places: Collection[OptimizerUse], known: Collection[int]) -> Iterator[Finding]:
     """Yield a finding for each attribute that nothing else speaks of.
 
     `known` are the ids of attributes and calls that the tables or other passes understand.
@@ -33,7 +33,7 @@ def unknown_uses(module: Module, places: Collection[Place], known: Collection[in
             yield finding
 
 
-def _finding(module: Module, place: Place, known: Collection[int]) -> Finding | None:
+def _finding(module: Module, place: OptimizerUse, known: Collection[int]) -> Finding | None:
     node, made = place
     parent = module.parent(node)
     call = module.call_of(node) or module.call_with(node)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
 from optmap.translate.configs import config_diagnostics
-from optmap.translate.configs.nodes import Broken, Node, read_json, read_toml, read_yaml
+from optmap.translate.configs.nodes import Broken, ConfigNode, read_json, read_toml, read_yaml
 from optmap.translate.options import Options
 
 EVERY = frozenset(Framework) - {Framework("mindspore")}
@@ -183,7 +183,7 @@ def test_aliases_of_aliases_and_into_themselves(tables: MappingSet) -> None:
     assert [item[2] for item in say(tables, "a.yaml", text)] == ["OM324"]
 
 
-def plain(node: Node) -> Any:
+def plain(node: ConfigNode) -> Any:
     if isinstance(node.value, dict):
         return {key: plain(item) for key, item in node.value.items()}
     return [plain(item) for item in node.value] if isinstance(node.value, list) else node.value
@@ -214,7 +214,7 @@ def test_toml_places_are_those_of_the_values(value: Any) -> None:
     assert (node.value["last"].line, node.value["last"].column) == (len(lines) - 1, 8)
 
 
-def _check_places(node: Node, lines: list[str]) -> None:
+def _check_places(node: ConfigNode, lines: list[str]) -> None:
     if isinstance(node.value, dict):
         for item in node.value.values():
             _check_places(item, lines)

@@ -9,7 +9,7 @@ from typing import Final
 from optmap.mapping.steps import Pair, Parameter
 from optmap.mapping.values import read_value, write_literal
 from optmap.source.calls import Argument, CallText, Form, comments_in, read_call
-from optmap.source.templates import CallTemplate, Given, Template, copied
+from optmap.source.templates import CallTemplate, NewArgument, Template, copied
 from optmap.source.text import Source, SourceError
 from optmap.values import NamedTuple
 
@@ -106,8 +106,8 @@ class _Arguments:
         self.others = (pair.other.parameters or ())[callee.first is not None :]
         self.given: dict[str, Argument] = {}
         self.gone: list[int] = []
-        self.kept: list[tuple[str, Given]] = []
-        self.added: list[Given] = []
+        self.kept: list[tuple[str, NewArgument]] = []
+        self.added: list[NewArgument] = []
         self.by_call = any(parameter.mark == "call" for parameter in self.others)
 
     def rewrite(self) -> CallRewrite:
@@ -120,8 +120,8 @@ class _Arguments:
             raise Stays("there is a comment inside its name")
         if self.by_call and not self.kept and not self.added:
             return self._reference()
-        lead = [Given(None, callee.text)] if self.by_call else []
-        lead += [Given(None, copied(callee.first))] if callee.first is not None else []
+        lead = [NewArgument(None, callee.text)] if self.by_call else []
+        lead += [NewArgument(None, copied(callee.first))] if callee.first is not None else []
         given = (*lead, *(item for _, item in self.kept), *self.added)
         new = CallTemplate(Template(callee.partial) if self.by_call else callee.text, given, beside=True)
         kept = [(name, call.arguments[item.place or 0].node) for name, item in self.kept]
@@ -187,7 +187,7 @@ class _Arguments:
         whole = same_ints(argument.node) if self.pair.row.only.get(name) == "int" else None
         if whole is not None:
             text = Template(str(whole))
-        self.kept.append((target.name, Given(None if stays else target.name, text, index)))
+        self.kept.append((target.name, NewArgument(None if stays else target.name, text, index)))
 
     def _fill(self) -> None:
         """Write out defaults that differ, and what the table says is always written."""
@@ -197,11 +197,11 @@ class _Arguments:
                 continue
             parameter = next((item for item in self.own if item.tie == target.tie and item.tie), None)
             if target.name in written:
-                self.added.append(Given(target.name, Template(written[target.name])))
+                self.added.append(NewArgument(target.name, Template(written[target.name])))
             elif parameter is None and target.required:
                 raise Stays(f"{self.pair.other.path} needs {target.name}")
             elif parameter is not None and (parameter.default != target.default or target.required):
-                self.added.append(Given(target.name, self._default(parameter)))
+                self.added.append(NewArgument(target.name, self._default(parameter)))
 
     def _default(self, parameter: Parameter) -> Template:
         same = self.pair.row.same_as.get(parameter.name)

@@ -14,7 +14,7 @@ from optmap.mapping.values import read_value
 from optmap.source.calls import comments_in
 from optmap.source.model import Variable
 from optmap.source.syntax import Function, inner, is_alias
-from optmap.source.templates import CallTemplate, Given, Template, copied
+from optmap.source.templates import CallTemplate, NewArgument, Template, copied
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell_path
 from optmap.translate.discover.events import Training, model_uses
@@ -362,7 +362,7 @@ class NameRewriter:
             self.changes.rename_to(function, self._counterpart(call, word))
             self.done.update(id(item) for item in inner(call) if bare)
             if word == "eval":
-                self.changes.replace(call, CallTemplate(copied(function), (Given(None, Template("False")),)))
+                self.changes.replace(call, CallTemplate(copied(function), (NewArgument(None, Template("False")),)))
 
     def _may_keep(self, model: ast.expr) -> bool:
         """Tell whether the target may count statistics, which are no parameters, among a model's parameters."""

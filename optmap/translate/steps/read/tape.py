@@ -19,7 +19,7 @@ from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain
 from optmap.translate.parameters.inferred import infer_parameters
 from optmap.translate.parameters.training import applied
-from optmap.translate.parameters.variables import Kind, Part, parts_of, text_of
+from optmap.translate.parameters.variables import Trained, TrainedKind, parts_of, text_of
 from optmap.translate.steps.read.clipping import assigned_clips
 from optmap.translate.steps.read.isolation import check_harmless, check_layout
 from optmap.translate.steps.read.plan import PlainStep
@@ -41,7 +41,7 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     parts = _trained(step, pairs[1]) if pairs is not None else ()
     if pairs is None or not parts or any(word.arg != "grads_and_vars" for word in step.event.call.keywords):
         raise NotPlain(Why.NOT_ZIPPED)
-    chains = [chain_of(part.node) for part in parts if part.kind is Kind.MODEL]
+    chains = [chain_of(part.node) for part in parts if part.kind is TrainedKind.MODEL]
     models = tuple(chain for chain in chains if chain is not None)
     recorded = target.facts.steps.gradients is Gradients.RECORDED
     if len(models) < len(parts) and not recorded:  # whether variables get gradients in every step is not looked at
@@ -70,7 +70,7 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     return step, tuple(dict.fromkeys(_training_models(step)))
 
 
-def _shared(step: Step, parts: Sequence[Part], target: Framework) -> tuple[Step, Sequence[ast.stmt]]:
+def _shared(step: Step, parts: Sequence[Trained], target: Framework) -> tuple[Step, Sequence[ast.stmt]]:
     """A step whose forward part others have, too, and the statements that take gradients there. Raises NotPlain."""
     head = step.head
     assert head is not None
@@ -118,7 +118,7 @@ def _taken(step: Step, gradients: ast.expr, variables: ast.expr) -> tuple[Step, 
     return step, found, found.value
 
 
-def _differentiated(step: Step, call: ast.Call, parts: Sequence[Part]) -> tuple[str, str]:
+def _differentiated(step: Step, call: ast.Call, parts: Sequence[Trained]) -> tuple[str, str]:
     """The tape and the loss in `tape.gradient(loss, model.trainable_variables)`. Raises NotPlain."""
     chain, (loss, variables) = chain_of(call.func), _given(call)
     plain = chain is not None and len(chain) == 2 and chain[1] == "gradient"
@@ -180,7 +180,7 @@ def _check_head(step: Step, head: ast.With) -> None:
         raise NotPlain(Why.SHARED_LINE, line=head.lineno)
 
 
-def _check_trained(step: Step, parts: Sequence[Part], target: Framework) -> None:
+def _check_trained(step: Step, parts: Sequence[Trained], target: Framework) -> None:
     """The new optimizer must hold what the old one was given."""
     text = text_of(parts, target.facts.parameters)
     for site in step.holder.sites:
@@ -269,10 +269,10 @@ def _may_be_model(module: Module, call: ast.Call) -> bool:
     return not any(path is not None and path.startswith(_KNOWN) for path in paths)
 
 
-def _trained(step: Step, node: ast.expr | None) -> Sequence[Part]:
+def _trained(step: Step, node: ast.expr | None) -> Sequence[Trained]:
     """The models, or variables, that are trained by `a.trainable_variables + b.trainable_variables`, or a name for them."""
     return parts_of(step.module, node, VARIABLES) if node is not None else ()
 
 
-def _texts(parts: Sequence[Part]) -> list[tuple[object, str]]:
+def _texts(parts: Sequence[Trained]) -> list[tuple[object, str]]:
     return [(part.kind, part.text) for part in parts]

@@ -9,7 +9,7 @@ from typing import Final
 from optmap.diagnostics import NAME_DIFFERS
 from optmap.mapping.frameworks import Facts, Saving, fill
 from optmap.source.syntax import chain_of
-from optmap.source.templates import CallTemplate, Given, Template, copied
+from optmap.source.templates import CallTemplate, NewArgument, Template, copied
 from optmap.translate.discover.events import Training, model_uses
 from optmap.translate.findings import Finding
 from optmap.translate.steps.names.kinds import Kind
@@ -77,8 +77,8 @@ def _write(names: NameRewriter, use: _Use, target: Saving, path: str) -> bool:
         callee = names.spelled(target.load if use.loads else target.save, use.whole)
         if callee is None:
             return False
-        state = [] if use.loads else [Given(None, copied(use.asked), 0)]
-        given = (*state, Given(None, Template(path), len(state)))
+        state = [] if use.loads else [NewArgument(None, copied(use.asked), 0)]
+        given = (*state, NewArgument(None, Template(path), len(state)))
         changes.replace(use.file, CallTemplate(Template(callee), given))
     changes.stays[:] = [item for item in changes.stays if item[0] is not use.file.func]
     changes.gone.append(use.file.func)

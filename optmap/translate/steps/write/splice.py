@@ -13,7 +13,7 @@ from optmap.source.calls import Form, read_call
 from optmap.source.changes import Change, Delete, Insert, Replace, Where
 from optmap.source.model import Module
 from optmap.source.syntax import inner
-from optmap.source.templates import CallTemplate, Given, Template, copied, template
+from optmap.source.templates import CallTemplate, NewArgument, Template, copied, template
 from optmap.source.text import Source
 from optmap.translate.steps.read.detached import records_nothing
 from optmap.translate.steps.read.plan import Clip, PlainStep
@@ -138,8 +138,10 @@ class Splicer:
         stars = {Form.UNPACKED_LIST: "*", Form.UNPACKED_MAPPING: "**"}
         for call in calls:
             arguments = enumerate(read_call(self.source, call).arguments)
-            given = [Given(stars.get(item.form, item.name), copied(item.node), index) for index, item in arguments]
-            flag = Given("training", Template("True"))
+            given = [
+                NewArgument(stars.get(item.form, item.name), copied(item.node), index) for index, item in arguments
+            ]
+            flag = NewArgument("training", Template("True"))
             self.changes.append(Replace(call, CallTemplate(copied(call.func), (*given, flag), beside=True)))
 
     def _update(self, statement: ast.stmt, gradients: str) -> None:
