@@ -5,18 +5,28 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from optmap.conformance.engines import ENGINES, all_rates, load_engine
 from optmap.conformance.scenario import WIRED, Job, Outcome, Rates, ScheduleJob, Trace
 from optmap.processes import Worker, WorkerError
 
+T = TypeVar("T")
 START_LIMIT: Final = 120.0
 """Seconds that an interpreter may take to import its framework."""
 WORK_LIMIT: Final = 300.0
 """Seconds that a worker may take for one batch of jobs."""
+
+
+def _key(job: Job) -> str:
+    """A key that is equal for equal free runs; empty for a run that replays gradients, or starts in the middle."""
+    if job.gradients is not None or job.middle is not None:
+        return ""
+    scenario = job.scenario
+    return repr((job.api, sorted(job.arguments.items()), scenario.name, scenario.scale, job.steps, job.dtype,
+                 job.rate_argument, job.rates, job.groups, job.slots, job.kept))  # fmt: skip
 
 
 class Session:
@@ -40,6 +50,7 @@ class Session:
         self._begun = time.monotonic()
         self._lock = threading.Lock()
         self._version = ""
+        self._known: dict[str, Any] = {}
         self._worker: Worker | None = None
         if interpreter is not None or not ENGINES[engine].in_process:
             interpreter = interpreter or sys.executable
@@ -80,9 +91,10 @@ class Session:
             self._hello()
             begun = time.monotonic()
             if self._worker is None:
-                found = [self._run_here(job) for job in jobs]
+                found = self._once(jobs, _key, lambda new: [self._run_here(job) for job in new])
             else:
-                found = self._answers(self._worker, jobs, rates=False) if jobs else []
+                worker = self._worker
+                found = self._once(jobs, _key, lambda new: self._answers(worker, new, rates=False))
             share = (time.monotonic() - begun) / max(len(jobs), 1)
             return [replace(item, seconds=share) if isinstance(item, Trace) else item for item in found]
 
@@ -96,7 +108,16 @@ class Session:
             self._hello()
             if self._worker is None:
                 return all_rates(load_engine(self.engine), jobs)
-            return self._answers(self._worker, jobs, rates=True)
+            worker = self._worker
+            return self._once(jobs, repr, lambda new: self._answers(worker, new, rates=True))
+
+    def _once(self, jobs: Sequence[T], key: Callable[[T], str], ask: Callable[[list[T]], list[Any]]) -> list[Any]:
+        """The answers to jobs; those that have a key are asked once in a session."""
+        keys = [key(job) or str(index) for index, job in enumerate(jobs)]
+        known, new = self._known, {name: job for name, job in zip(keys, jobs, strict=True) if name not in self._known}
+        found = dict(zip(new, ask(list(new.values())), strict=True)) if new else {}
+        known |= {name: answer for name, answer in found.items() if not name.isdigit()}
+        return [known[name] if name in known else found[name] for name in keys]
 
     def _answers(self, worker: Worker, jobs: Sequence[Job] | Sequence[ScheduleJob], *, rates: bool) -> list[Any]:
         purpose = f"for {len(jobs)} {'schedules' if rates else 'runs'}"

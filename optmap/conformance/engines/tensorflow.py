@@ -21,6 +21,7 @@ from optmap.conformance.engines import described, each
 from optmap.conformance.engines.tensorflow_program import Program
 from optmap.conformance.scenario import Failure, Job, Outcome, ScheduleJob, Trace
 
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # it takes longer than a run
 with suppress(RuntimeError):  # a process that has used TensorFlow keeps the threads with which it began
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -49,14 +50,17 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
 
 
 def rates(job: ScheduleJob) -> list[float]:
-    """See `Engine`. Keras' objects are called with the step, TensorFlow 1's functions in eager mode."""
+    """See `Engine`. Keras' objects and TensorFlow 1's functions are traced once and called with each step."""
     module, _, name = job.api.rpartition(".")
+    dtype = tf.int64
     if module == "tf.keras.optimizers.schedules":
         schedule = getattr(tf.keras.optimizers.schedules, name)(**job.arguments)
-        return [float(schedule(tf.constant(step, tf.int64))) for step in job.wanted]
-    function = getattr(tf.compat.v1.train, name)
-    counter = "x" if name.startswith("piecewise") else "global_step"
-    return [float(function(**{counter: tf.constant(step)}, **job.arguments)()) for step in job.wanted]
+    else:
+        function, dtype = getattr(tf.compat.v1.train, name), tf.int32
+        counter = "x" if name.startswith("piecewise") else "global_step"
+        schedule = lambda step: function(**{counter: step}, **job.arguments)  # noqa: E731
+    traced = tf.function(schedule, autograph=False, input_signature=[tf.TensorSpec([], dtype)])
+    return [float(traced(tf.constant(step, dtype))) for step in job.wanted]
 
 
 def _made(job: Job) -> Trace:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 
-from optmap.conformance.engines import each
 from optmap.conformance.engines.recorder import record
+from optmap.conformance.engines.sharing import together
 from optmap.conformance.engines.torch_state import get, put
 from optmap.conformance.scenario import Job, Loss, Model, Outcome, Scenario, ScheduleJob, Trace, metric_of
 
 torch.set_num_threads(1)
+
+ELEMENTWISE: Final = tuple(
+    f"torch.optim.{name}"
+    for name in ("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD")
+)
+"""Classes in which the update of an element depends on nothing else."""
 
 
 def version() -> str:
@@ -24,7 +30,7 @@ def version() -> str:
 
 def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
     """See `Engine`."""
-    return each(jobs, _run)
+    return together(jobs, ELEMENTWISE, _run)
 
 
 def rates(job: ScheduleJob) -> list[float]:
