@@ -74,6 +74,8 @@ class TensorRewriter:
         receiver = self.kinds.of(node.value)
         parent = self.module.parent(node)
         call = parent if isinstance(parent, ast.Call) and parent.func is node else None
+        if receiver.kind is Kind.UNKNOWN and call is not None and self.module.function(call) is not None:
+            return  # a method of a class of the file
         if receiver.kind is Kind.MODEL:
             self._of_model(node, call, receiver)
         elif receiver.kind in (Kind.UNKNOWN, Kind.TENSOR, Kind.PARAMETER) and node.attr in self.table.tensor_names:
