@@ -12,7 +12,7 @@ from optmap.values import NamedTuple
 _MARKS = ("own", "execution", "call", "inplace")
 """What an annotation says of a parameter that is tied to nothing."""
 _GIVES = ("float", "int", "bool", "same", "tensor", "tensors", "parameter", "number", "array")
-_KINDS = ("int", "float", "number", "dtype", "float_dtype", "device", "items", "literal", "parameter", "size")
+_KINDS = ("int", "float", "number", "dtype", "float_dtype", "device", "items", "literal", "parameter", "size", "tensor")
 
 
 class Parameter(NamedTuple):
@@ -67,6 +67,7 @@ class Row(Record):
     only: dict[str, str] = key("parameter -> what it must be", default={}, choices=_KINDS)
     attributes: tuple[dict[Framework, str], ...] = key("attributes of a class's objects", default=())
     outside: dict[Framework, str] = key("what it becomes where no gradients are recorded", default={})
+    passes: bool = key("the class's objects may give the very tensor that they are given", default=False)
     sequence: bool = key("the class's objects hold the models that they are given", default=False)
     statistics: bool = key("the target's objects hold statistics among their parameters", default=False)
     notes: dict[Framework, str] = key("something to know when the framework is the target", default={})

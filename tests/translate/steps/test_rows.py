@@ -48,6 +48,7 @@ LAYERS = {
     "celu": ["nn.CELU()", "nn.CELU(alpha=0.5)"], "hardtanh": ["nn.Hardtanh()", "nn.Hardtanh(-0.5, 0.5)"],
     "upsample": ["nn.Upsample(scale_factor=2)", "nn.Upsample(scale_factor=2, mode='bilinear')", "nn.Upsample(scale_factor=3, mode='bilinear', align_corners=True)"],
     "upsample_to": ["nn.Upsample((8, 6))", "nn.Upsample(size=(5, 7), mode='bilinear', align_corners=False)"],
+    "batch_norm1d_momentum": ["nn.BatchNorm1d(4, momentum=0.3)"], "batch_norm2d_momentum": ["nn.BatchNorm2d(3, 1e-3, 0.01)"],
     "prelu": ["nn.PReLU()", "nn.PReLU(3, init=0.1)"], "softplus": ["nn.Softplus()"],
     "max_pool1d": ["nn.MaxPool1d(2)", "nn.MaxPool1d(2, stride=1)"],
     "adaptive_avg_pool1d": ["nn.AdaptiveAvgPool1d(2)"], "zero_pad2d": ["nn.ZeroPad2d((1, 0, 2, 1))", "nn.ZeroPad2d(1)"], "reflection_pad2d": ["nn.ReflectionPad2d(2)"],
@@ -60,6 +61,7 @@ LOSSES = {
     "f_l1_loss": ["F.l1_loss", "x, y"], "f_mse_loss": ["F.mse_loss", "x, y"], "huber_loss": ["F.huber_loss", "x, y"],
     "f_kl_div": ["F.kl_div", "F.log_softmax(x, -1), F.softmax(y, -1)"], "kl_div": ["nn.KLDivLoss", "F.log_softmax(x, -1), F.softmax(y, -1)"], "f_smooth_l1": ["F.smooth_l1_loss", "x, y"],
     "f_bce_logits": ["F.binary_cross_entropy_with_logits", "x, p"], "f_bce": ["F.binary_cross_entropy", "p, q"],
+    "margin_ranking": ["nn.MarginRankingLoss", "x, y, q * 2 - 1"], "cosine_embedding": ["nn.CosineEmbeddingLoss", "x, y, q[:, 0] * 2 - 1"],  "bce_logits_weighted": ["nn.BCEWithLogitsLoss", "x, q"],
     "f_cross_entropy": ["F.cross_entropy", "x, k"], "f_nll_loss": ["F.nll_loss", "x, k"],
 }  # fmt: skip
 FUNCTIONS = {
@@ -81,7 +83,16 @@ FUNCTIONS = {
     "t_add": ["torch.add(x, y)", "torch.add(x, 1.0)"], "t_sub": ["torch.sub(x, y)"], "t_mul": ["torch.mul(x, 0.5)"], "t_div": ["torch.div(x, p)"],
     "t_minimum": ["torch.minimum(x, y)"], "t_maximum": ["torch.maximum(x, y)"], "t_cosh": ["torch.cosh(x)"], "t_neg": ["torch.neg(x)"],
     "t_sign": ["torch.sign(x)"], "t_floor": ["torch.floor(x)"], "t_isnan": ["torch.isnan(x)"], "norm_p": ["torch.norm(x, 2)", "torch.norm(x, 1)"],
-    "f_linear": ["F.linear(x, y)"],
+    "f_linear": ["F.linear(x, y)"], "min": ["torch.min(x)"], "min_of": ["torch.min(x, 1)[0]", "torch.min(x, dim=-1)[1]"],
+    "max_of_two": ["torch.max(torch.relu(x), torch.relu(y))", "torch.max(torch.exp(x), torch.exp(x))"], "min_of_two": ["torch.min(torch.relu(x), torch.relu(y))"], "t_round": ["torch.round(x)"], "t_t": ["torch.t(x)"],
+    "t_tril": ["torch.tril(x)", "torch.tril(x, diagonal=-1)"], "t_triu": ["torch.triu(x, 1)"],
+    "t_std": ["torch.std(x)"], "t_std_of": ["torch.std(x, 0)", "torch.std(x, dim=1, keepdim=True)"],
+    "t_var": ["torch.var(x)"], "t_var_of": ["torch.var(x, 1)", "torch.var(x, dim=0, keepdim=True)"],
+    "t_chunk": ["torch.chunk(x, 2)[0]", "torch.chunk(x, 2, dim=1)[1]"], "t_split": ["torch.split(x, 2)[0]", "torch.split(x, [1, 2], dim=1)[1]"],
+    "t_cumsum": ["torch.cumsum(x, 0)", "torch.cumsum(x, dim=1)"], "linspace": ["torch.linspace(0, 1, 5)"], "outer": ["torch.outer(x, y)"],
+    "f_normalize": ["F.normalize(x)", "F.normalize(x, dim=-1)", "F.normalize(x * 0)"],
+    "arange_typed": ["torch.arange(4, dtype=torch.float32)", "torch.arange(x.size(0), dtype=torch.long)"],
+    "arange_from": ["torch.arange(1, 4)", "torch.arange(0, 6, 2)", "torch.arange(0, 4, dtype=torch.float)"],
     "mean": ["torch.mean(x)", "torch.mean(x, 1)", "torch.mean(x, dim=-1, keepdim=True)"],
     "sum": ["torch.sum(x)", "torch.sum(x, 1)", "torch.sum(x, dim=-1, keepdim=True)"],
     "max": ["torch.max(x)"], "max_of": ["torch.max(x, 1)[0]", "torch.max(x, dim=-1)[1]"],
@@ -120,6 +131,7 @@ METHODS = {
     "sum": ["x.sum()", "x.sum(1)", "x.sum(dim=-1, keepdim=True)", "x.sum((0, 1))", "x.sum(axis=1)"], "prod": ["x.prod()"],
     "std": ["x.std()"], "std_of": ["x.std(0)", "x.std(dim=1, keepdim=True)"], "var": ["x.var()"], "var_of": ["x.var(1)", "x.var(dim=0)"],
     "norm": ["x.norm()"], "norm_p": ["x.norm(2)", "x.norm(1)", "x.norm(p=2)"], "norm_of": ["x.norm(2, 1)", "x.norm(1, dim=1)", "x.norm(p=2, dim=0, keepdim=True)"],
+    "maximum": ["x.maximum(y)"], "minimum": ["x.minimum(y)"],
     "max_of": ["x.max(1)[0]", "x.max(dim=0)[1]"], "min_of": ["x.min(1)[0]", "x.min(dim=0)[1]"],
     "clamp": ["x.clamp(-1, 1)", "x.clamp(min=0.0)"], "clip": ["x.clip(0, 1)"], "pow": ["x.pow(2)", "p.pow(0.5)"],
     "argmax": ["x.argmax()", "x.argmax(1)", "x.argmax(dim=-1, keepdim=True)"],
@@ -210,6 +222,7 @@ def losses(name: str) -> Iterator[str]:
         mean_alone = "bce_logits" in name
         for more in ("", *(() if mean_alone else ("reduction='sum'", "reduction='none'"))):
             own = function.startswith("nn.")
+            more = "pos_weight=torch.tensor(2.5)" if name == "bce_logits_weighted" else more
             yield f"{function}({more})({given})" if own else f"{function}({given}{', ' * bool(more)}{more})"
 
 

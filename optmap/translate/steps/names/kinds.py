@@ -311,14 +311,31 @@ class Kinds:
     def _is_inplace(self, node: ast.Call, pair: Pair) -> bool:
         """Tell whether a model that a call makes may change what it is given."""
         if pair.row.sequence:
-            first = [self.of(item) for item in node.args[:1]]
-            rest = [self.of(item) for item in node.args[1:] if isinstance(item, ast.Starred)]
-            passes = first and first[0].row is not None and first[0].row.row.gives == "same"
-            second = [self.of(item) for item in node.args[1:]] if passes else []
-            return any(
-                item.inplace or (item.item is not None and item.item.inplace) for item in (*first, *rest, *second)
-            )
+            first = self.of(self._first(node.args[0])) if node.args else PLAIN
+            row = first.row.row if first.row is not None else None
+            whole = row is None or row.passes or row.sequence
+            found = [first, *map(self.of, node.args if whole else [])]
+            return any(item.inplace or (item.item is not None and item.item.inplace) for item in found)
         return given_inplace(node, pair) is not None
+
+    def _first(self, node: ast.expr) -> ast.expr:
+        """The first of the layers of a sequence, where they are plainly a list that only grows at its end."""
+        if not isinstance(node, ast.Starred):
+            return node
+        function = self.module.function(node.value) if isinstance(node.value, ast.Call) else None
+        returns = self.module.returns(function) if function is not None else [node.value]
+        held = self.module.variable(returns[0]) if len(returns) == 1 else None
+        made = returns[0] if held is None and len(returns) == 1 else None
+        if held is not None and len(held.bindings) == 1 and not any(map(self._reorders, held.uses)):
+            made = held.bindings[0].value
+        first = made.elts[0] if isinstance(made, ast.List) and made.elts else node
+        return node if isinstance(first, ast.Starred) else first
+
+    def _reorders(self, use: ast.expr) -> bool:
+        """Tell whether a list may become another one than it was with more behind it."""
+        outer = self.module.parent(use)
+        grown = isinstance(outer, ast.Attribute) and outer.attr in ("append", "extend")
+        return not grown and not isinstance(outer, ast.Return | ast.Starred)
 
     def called(self, function: Value, node: ast.Call) -> Value:
         """What an object gives when it is called."""

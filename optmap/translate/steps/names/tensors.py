@@ -353,6 +353,8 @@ class TensorRewriter:
             return self._is_device(node)
         if wanted == "parameter":
             return self.kinds.of(node).kind is Kind.PARAMETER and chain_of(node) is not None
+        if wanted == "tensor":
+            return self.kinds.of(node).kind in (Kind.TENSOR, Kind.PARAMETER)
         if wanted == "size":
             call = self.module.parent(node)
             return isinstance(call, ast.Call) and len(call.args) > 1
