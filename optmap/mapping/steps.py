@@ -12,7 +12,20 @@ from optmap.values import NamedTuple
 _MARKS = ("own", "execution", "call", "inplace")
 """What an annotation says of a parameter that is tied to nothing."""
 _GIVES = ("float", "int", "bool", "same", "tensor", "tensors", "parameter", "number", "array")
-_KINDS = ("int", "float", "number", "dtype", "float_dtype", "device", "items", "literal", "parameter", "size", "tensor")
+_KINDS = (
+    "int",
+    "float",
+    "number",
+    "dtype",
+    "float_dtype",
+    "device",
+    "items",
+    "literal",
+    "parameter",
+    "size",
+    "tensor",
+    "true",
+)
 
 
 class Parameter(NamedTuple):

@@ -149,8 +149,12 @@ class _Arguments:
             if wanted == "int" and same_ints(argument.node) is not None:
                 wanted = None
             if wanted is not None and not self.fits(wanted, argument.node):
-                raise Stays(f"{name} is not known to be {_ARTICLES.get(wanted, 'a')} {wanted}")
+                what = "True" if wanted == "true" else f"{_ARTICLES.get(wanted, 'a')} {wanted}"
+                raise Stays(f"{name} is not known to be {what}")
             self.given[str(name)] = argument
+        untold = [item for item, kind in self.pair.row.only.items() if kind == "true" and item not in self.given]
+        if untold:
+            raise Stays(f"{untold[0]} is not True")
         missing = [item.name for item in self.own if item.required and item.name not in self.given]
         if missing:
             raise Stays(f"{missing[0]} is not given")

@@ -256,7 +256,9 @@ class NameRewriter:
         """A call becomes other code. Raises Stays."""
         given = bound(self.source, call, pair, self.fits)
         named = {name: values for name, values in given.items() if f"${name}" in pair.other.text}
-        lost = given.keys() - named.keys() - _neutral(given, pair)
+        idle = {item.name for item in pair.one.parameters or () if item.mark == "execution"}
+        idle |= {name for name, wanted in pair.row.only.items() if wanted == "true"}
+        lost = given.keys() - named.keys() - _neutral(given, pair) - idle
         missing = [item.tie for item in pair.one.parameters or () if item.tie and item.tie not in given]
         code = completed(pair.other.text, given, pair)
         if any(f"${name}" in code for name in missing):

@@ -372,6 +372,8 @@ class TensorRewriter:
             named = isinstance(node, ast.Name | ast.Attribute)
             values = self.module.reaching(node, calls=False).values if named else ()
             return not any(isinstance(item, ast.Constant) and type(item.value) is not float for item in values)
+        if wanted == "true":
+            return isinstance(node, ast.Constant) and node.value is True
         if wanted == "literal" and not isinstance(node, ast.Constant | ast.UnaryOp):
             return False
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

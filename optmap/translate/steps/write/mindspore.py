@@ -67,7 +67,7 @@ def rewrite_steps(
         if plan.head is not None:
             drop_flags(plan, changes)
     if heads:
-        report_rest(training.module, changes, names.done, unit.options.target)
+        report_rest(names, framework, unit.options.target)
     saved = list(saved_states(names, training, framework.facts, unit.options.target.facts))
     findings += (said for said, _ in saved if said is not None)
     rewritten = without_leftovers(names, framework.facts)

@@ -29,7 +29,7 @@ from optmap.translate.steps.read.tape import untold_models
 from optmap.translate.steps.read.targets import Retargeted, computing, keep_company, model_calls
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled, spelled_clips
-from optmap.translate.steps.write.flags import drop_flags
+from optmap.translate.steps.write.flags import asks, drop_flags
 from optmap.translate.steps.write.fresh_names import UsedNames, free, report
 from optmap.translate.steps.write.splice import Splicer, Words, paused
 from optmap.translate.unit import Unit
@@ -296,7 +296,7 @@ class _Retarget:
             if isinstance(node, ast.Attribute):
                 parent = self.module.parent(node)
                 called = isinstance(parent, ast.Call) and parent.func is node
-                if node.attr in words and not called and isinstance(node.ctx, ast.Load):
+                if not called and asks(self.module, node, words):
                     yield node, f".{node.attr}: {words[node.attr]}"
             elif "deepcopy" in words and self._copies_model(node):
                 yield node, f"deepcopy(): {words['deepcopy']}"
