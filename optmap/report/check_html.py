@@ -19,7 +19,6 @@ from optmap.report import plots
 from optmap.report.check_summary import (
     Summary,
     call_text,
-    number,
     outcome,
     refused_text,
     severity,
@@ -216,4 +215,4 @@ def _run(result: Result) -> dict[str, Any]:
 
 
 def _amount(value: float) -> str:
-    return number(value) if math.isfinite(value) else "not finite"
+    return f"{value:.2g}" if math.isfinite(value) else "not finite"
