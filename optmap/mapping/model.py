@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from optmap.mapping import versions
 from optmap.mapping.framework import Framework, check_version, frameworks, named
@@ -18,6 +18,8 @@ from optmap.mapping.vocabulary import (
 )
 
 T = TypeVar("T")
+_REMEMBERED: Final = 5_000
+"""So many answers are kept: a tree has few calls that differ, and what runs on and on must not grow."""
 
 
 class MappingSet(Record):
@@ -41,9 +43,11 @@ class MappingSet(Record):
         return {}
 
     def once(self, question: object, answer: Callable[[], T]) -> T:
-        """The answer to a question that nothing but the tables and the question itself decide; it is looked for once."""
+        """The answer to a question that nothing but the tables and the question itself decide; it is kept for the next."""
         found: T | None = self._answers.get(question)
         if found is None:
+            if len(self._answers) >= _REMEMBERED:
+                self._answers.clear()
             found = self._answers[question] = answer()
         return found
 
