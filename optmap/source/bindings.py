@@ -116,6 +116,7 @@ class Symbols:
     def __init__(self, index: Index) -> None:
         self.index = index
         self._scopes: dict[int, Scope] = {}
+        self._named_by: dict[int, Variable | None] = {}
         self._variables: dict[tuple[int, str], Variable] = {}
         self._reads: dict[str, dict[int, list[ast.Name]]] = {}
 
@@ -171,10 +172,14 @@ class Symbols:
 
     def named(self, node: ast.AST) -> Variable | None:
         """The variable of a Name, or of what binds one: a parameter, definition, import, except clause or pattern."""
-        if isinstance(node, ast.Name):
-            return self.bound(node.id, node)
-        name: str | None
         parent = self.index.parents.get(id(node))
+        if isinstance(node, ast.Name):
+            if parent is None:  # a node that was made
+                return self.bound(node.id, node)
+            if id(node) not in self._named_by:
+                self._named_by[id(node)] = self.bound(node.id, node)
+            return self._named_by[id(node)]
+        name: str | None
         if isinstance(node, ast.alias) and isinstance(parent, (ast.Import, ast.ImportFrom)):
             name = imported_name(parent, node)[0]
         elif isinstance(node, ast.arg):
@@ -254,8 +259,7 @@ class Symbols:
 
     def self_class(self, node: ast.AST) -> ast.ClassDef | None:
         """The class whose method has this name as its first parameter, which nothing else binds: `self`, or `cls`."""
-        scope = self.scope(node) if isinstance(node, ast.Name) else None
-        owner = scope.owner(node.id) if scope is not None and isinstance(node, ast.Name) else None
+        owner = self.scope(node).owner(node.id) if isinstance(node, ast.Name) else None
         if owner is None or not isinstance(owner.node, Function) or not isinstance(node, ast.Name):
             return None
         around = next(item for item in owner.enclosing() if item is not owner and item.kind is not ScopeKind.TYPES)

@@ -35,6 +35,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, TypeVar, overload
 from weakref import ref
 
@@ -51,6 +52,7 @@ from optmap.source.text import Source
 
 Node = TypeVar("Node", bound=ast.AST)
 _STATEMENTS = (ast.stmt, ast.Module)
+_BEGINNING, _END = attrgetter("lineno", "col_offset"), attrgetter("end_lineno", "end_col_offset")
 
 __all__ = [
     "Bases", "Binding", "How", "Mentions", "Module", "Passed", "Reaching", "Reference", "Variable",
@@ -68,6 +70,7 @@ class Module:
         self.tree = source.tree
         self._mentions: dict[tuple[frozenset[str], frozenset[str], str], Mentions] = {}
         self._sorted: dict[tuple[object, ...], tuple[Any, ...]] = {}
+        self._paths: dict[tuple[int, int], frozenset[str | None]] = {}
 
     @property
     def source(self) -> Source:
@@ -190,8 +193,9 @@ class Module:
         """
         found = self._sorted.get(kinds)
         if found is None:
-            every = [node for kind in kinds for node in self._index.kinds.get(kind, ())]
-            found = self._sorted[kinds] = tuple(sorted(every, key=_extent))
+            first = sorted(kinds, key=_is_expression) if len(kinds) > 1 else kinds
+            every = [node for kind in first for node in self._index.kinds.get(kind, ())]
+            found = self._sorted[kinds] = tuple(_sorted(every))
         return found
 
     def names(self, name: str) -> tuple[ast.Name, ...]:
@@ -210,7 +214,7 @@ class Module:
         """The nodes of a spelling; what nobody asks for is never sorted."""
         found = self._sorted.get(key)
         if found is None:
-            found = self._sorted[key] = tuple(sorted(groups.get(key[1], ()), key=_extent))
+            found = self._sorted[key] = tuple(_sorted(groups.get(key[1], ())))
         return found
 
     def references(self, prefixes: Collection[str], *, unbound: Collection[str] = (), hint: str = "") -> Mentions:
@@ -282,7 +286,13 @@ class Module:
         None stands for something that is no import; the set is empty where nothing binds the name, or only None. Relative
         paths begin with dots. Anything but a name or a chain has no paths.
         """
-        return paths(self._symbols, self._order, node, at)
+        key = (id(node), id(at))
+        found = self._paths.get(key)
+        if found is None:
+            found = paths(self._symbols, self._order, node, at)
+            if id(node) in self._index.parents and (at is None or id(at) in self._index.parents):  # none that was made
+                self._paths[key] = found
+        return found
 
     def path(self, node: ast.expr) -> str | None:
         """The import path that a name or a chain of attributes stands for, where it can be nothing else."""
@@ -391,12 +401,23 @@ class Module:
         return self._classes.subclasses(owner)
 
 
-def _extent(node: Any) -> tuple[int, int, int, int, bool]:
-    """Sort by beginning; of nodes that begin together the longest first, and statements before their expressions."""
+def _is_expression(kind: type[ast.AST]) -> bool:
+    return not issubclass(kind, ast.stmt)
+
+
+def _sorted(nodes: Sequence[Any]) -> list[Any]:
+    """Sort by beginning; of nodes that begin together the longest first, else as they are given."""
     try:
-        return node.lineno, node.col_offset, -node.end_lineno, -node.end_col_offset, not isinstance(node, ast.stmt)
+        return sorted(sorted(nodes, key=_END, reverse=True), key=_BEGINNING)
     except (AttributeError, TypeError):  # some kinds have no places, and made nodes no ends
-        return *position(node), 0, 0, True
+        return sorted(nodes, key=_extent)
+
+
+def _extent(node: Any) -> tuple[int, int, int, int]:
+    try:
+        return node.lineno, node.col_offset, -node.end_lineno, -node.end_col_offset
+    except (AttributeError, TypeError):
+        return *position(node), 0, 0
 
 
 def _base(node: ast.ImportFrom) -> str:

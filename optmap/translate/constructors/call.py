@@ -17,7 +17,8 @@ from optmap.translate.options import Options
 from optmap.translate.unit import Tied, Unit, Vetoes
 from optmap.values import NamedTuple
 
-_DTYPES: Final = {"float16": rb"float16|\bhalf\b", "float64": rb"float64|\bdouble\b"}
+_DTYPES: Final = {"float16": b"half", "float64": b"double"}
+"""What a file writes for a dtype beside its name, as a word of its own."""
 
 
 class SiteCall(NamedTuple):
@@ -71,6 +72,9 @@ def split_finding(code: Code, text: str, at: Place) -> Finding:
 
 def spoken_dtypes(source: Source) -> frozenset[str]:
     """The dtypes other than float32 that the text of a file speaks of, so that its weights may be of them."""
-    return source.once(
-        spoken_dtypes, lambda: frozenset(name for name, words in _DTYPES.items() if re.search(words, source.body))
-    )
+
+    def spoken(name: str, word: bytes) -> bool:
+        body = source.body
+        return name.encode() in body or (word in body and re.search(rb"\b%b\b" % word, body) is not None)
+
+    return source.once(spoken_dtypes, lambda: frozenset(name for name, word in _DTYPES.items() if spoken(name, word)))

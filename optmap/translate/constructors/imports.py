@@ -119,13 +119,17 @@ def _is_removable(source: Source, module: Module, variable: Variable) -> bool:
 
 def _is_in_string(source: Source, module: Module, name: str) -> bool:
     """Tell whether a string that is not a docstring holds the name as a word (`__all__`, annotations, getattr)."""
-    if re.search(rb"['\"][^'\"\r\n]*\b" + name.encode() + rb"\b", source.body) is None:
+    texts = source.once(_is_in_string, lambda: "\n".join(_strings(module)))
+    if name not in texts or re.search(rf"\b{re.escape(name)}\b", texts) is None:
         return False
-    word = re.compile(rf"\b{re.escape(name)}\b")
-    return any(
-        isinstance(node.value, str) and word.search(node.value) and not isinstance(module.parent(node), ast.Expr)
-        for node in module.nodes(ast.Constant)
-    )
+    return re.search(rb"['\"][^'\"\r\n]*\b" + name.encode() + rb"\b", source.body) is not None
+
+
+def _strings(module: Module) -> Iterator[str]:
+    """The strings of a file but its docstrings."""
+    for node in module.nodes(ast.Constant):
+        if isinstance(node.value, str) and not isinstance(module.parent(node), ast.Expr):
+            yield node.value
 
 
 def _is_plain(source: Source, module: Module, statement: ast.stmt) -> bool:

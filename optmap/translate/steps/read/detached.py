@@ -10,6 +10,7 @@ from typing import Final
 from optmap.mapping.frameworks import Recording
 from optmap.source.flow import effect_of
 from optmap.source.model import Module
+from optmap.source.syntax import children
 
 DATA_METHODS: Final = frozenset(
     {"to", "cuda", "cpu", "float", "double", "half", "int", "long", "bool", "type", "type_as", "view", "reshape", "flatten",
@@ -28,8 +29,9 @@ def needed_with_gradients(module: Module, facts: Recording, statement: ast.stmt)
     for node in differentiable(module, facts, statement) if wants else ():
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             rest.add(node.target.id)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and not is_data(module, facts, node):
-            rest.add(node.id)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if node.id in wants and node.id not in rest and not is_data(module, facts, node):
+                rest.add(node.id)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             rest.add(f"{node.value.id}.{node.attr}")
     return wants & rest
@@ -39,7 +41,7 @@ def differentiable(module: Module, facts: Recording, node: ast.AST) -> list[ast.
     """A node and those below it but for what gradients cannot flow through."""
     found = [node] if not _is_detached(module, facts, node) else []
     for item in found:  # grows while it is walked
-        found += (child for child in ast.iter_child_nodes(item) if not _is_detached(module, facts, child))
+        found += (child for child in children(item) if not _is_detached(module, facts, child))
     return found
 
 

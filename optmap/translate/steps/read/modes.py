@@ -85,14 +85,14 @@ def _check_grown(step: Step, model: Chain, ready: ast.stmt, *, once: bool) -> No
 def _parts(step: Step, model: Chain) -> Iterator[ast.expr]:
     """The model wherever it may be given another part: `model.head = ...`, `model.layers.append(...)`, `setattr(model, ...)`."""
     for node in step.module.nodes(ast.Attribute, ast.Subscript):
-        call = step.module.parent(node)
-        grows = (
-            isinstance(node, ast.Attribute) and node.attr in _GROWS and isinstance(call, ast.Call) and call.func is node
-        )
-        owner = node.value if grows or isinstance(node.ctx, ast.Store) else None
+        if node.ctx.__class__ is not ast.Store:
+            call = step.module.parent(node) if getattr(node, "attr", "") in _GROWS else None
+            if not isinstance(call, ast.Call) or call.func is not node:
+                continue
+        owner = node.value
         while isinstance(owner, ast.Attribute | ast.Subscript) and chain_of(owner) != model:
             owner = owner.value
-        if owner is not None and chain_of(owner) == model and step.chain(owner) is not None:
+        if chain_of(owner) == model and step.chain(owner) is not None:
             yield owner
     for name in step.module.names("setattr"):
         call = step.module.parent(name)
