@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from optmap.mapping.frameworks import Recording
@@ -53,7 +53,7 @@ def _is_detached(module: Module, facts: Recording, node: ast.AST) -> bool:
     bare = not node.args and not node.keywords
     if bare and isinstance(node.func, ast.Attribute) and node.func.attr in facts.stops:
         return True
-    return _leads(module, node.func, (_ARRAYS, *map(re.escape, facts.fresh))) and _asks_none(node)
+    return _leads(module, node.func, _fresh(facts.fresh)) and _asks_none(node)
 
 
 def records_nothing(module: Module, facts: Recording, statement: ast.With) -> bool:
@@ -116,11 +116,12 @@ def is_data(module: Module, facts: Recording, node: ast.expr, deep: int = _DEEP)
 
 def _computes(module: Module, facts: Recording, call: ast.Call) -> bool:
     """Tell whether a call runs a function of the framework, `FloatTensor(x)` under a name of the file as well."""
-    if _leads(module, call.func, facts.computes):
+    pattern = _pattern(facts.computes)
+    if _leads(module, call.func, pattern):
         return True
     found = module.reaching(call.func, calls=False)
     return isinstance(call.func, ast.Name) and bool(found.values) and all(
-        _leads(module, item, facts.computes) for item in found.values
+        _leads(module, item, pattern) for item in found.values
     )  # fmt: skip
 
 
@@ -130,7 +131,16 @@ def _asks_none(call: ast.Call) -> bool:
     return all(isinstance(item, ast.Constant) and not item.value for item in asked)
 
 
-def _leads(module: Module, node: ast.expr, patterns: Iterable[str]) -> bool:
+@cache
+def _pattern(parts: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(parts))
+
+
+@cache
+def _fresh(paths: tuple[str, ...]) -> re.Pattern[str]:
+    return _pattern((_ARRAYS, *map(re.escape, paths)))
+
+
+def _leads(module: Module, node: ast.expr, pattern: re.Pattern[str]) -> bool:
     paths = module.paths(node)
-    pattern = "|".join(patterns)
-    return bool(paths) and all(path is not None and re.fullmatch(pattern, path) for path in paths)
+    return bool(paths) and all(path is not None and pattern.fullmatch(path) for path in paths)
