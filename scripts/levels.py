@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from optmap.conformance.catalog import SILENT
 from optmap.mapping.measured import NAME
 from optmap.mapping.stored import default_directory
 
@@ -23,7 +24,8 @@ def levels(check: dict[str, Any]) -> dict[str, Any]:
     """The measured levels of all pairs, at the defaults or else at the sample arguments, from the JSON of a check."""
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for result in check["results"]:
-        if result["mode"] == "forced" and result["row"] is None and result["level"] is not None:
+        counts = result["mode"] == "forced" and result["scenario"] != SILENT
+        if counts and result["row"] is None and result["level"] is not None:
             pair = found.setdefault((result["source"], result["target"]), {"float32": {}, "float64": {}})
             pair[result["dtype"]][result["scenario"]] = result["level"]
     return {

@@ -70,7 +70,8 @@ def check(
         steps: training steps, at least 1; by default 100, and 40 for calls that set one hyperparameter off its default.
         seed: seed of the scenarios' weights and data, at least 0.
         dtypes: "float32", "float64" or both; BETTER needs float64.
-        scenarios: names from `optmap.conformance.catalog.catalog()`; all but the rare ones by default.
+        scenarios: names from `optmap.conformance.catalog.catalog()`; by default all but the rare ones, of which `everything`
+            adds missing gradients.
         hyperparameters: values by name, for the named optimizers, or for arguments whose value a file does not show.
         require: engines that must be usable ("torch", "tensorflow", "mindspore", "mindspore-real").
         interpreters: Python interpreters by engine, for frameworks that are installed in other environments.
@@ -102,7 +103,7 @@ def check(
 
         tables = load()
     wanted = directions(tables, several("sources", sources, str) if sources is not None else None, to, everything)
-    chosen = choose_scenarios(several("scenarios", scenarios, str) if scenarios is not None else None, seed)
+    chosen = choose_scenarios(several("scenarios", scenarios, str) if scenarios is not None else None, seed, everything)
     fails = read_fail_on(fail_on)
     options = replace(run_options(steps, dtypes), courses=courses)
     wishes = Wishes(tuple(optimizers), tuple(schedules), tuple(map(Path, paths)), everything, tuple(wanted), options.steps,

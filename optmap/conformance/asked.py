@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from optmap.conformance.calls import Call, default_call
-from optmap.conformance.catalog import catalog
+from optmap.conformance.catalog import SILENT, catalog
 from optmap.conformance.filecalls import file_calls
 from optmap.conformance.results import FailOn, Refused
 from optmap.conformance.run import RunOptions
@@ -42,11 +42,13 @@ def _framework(tables: MappingSet, name: str) -> Framework:
     return tables.frameworks[name]
 
 
-def choose_scenarios(names: Iterable[str] | None, seed: int) -> dict[str, Scenario]:
+def choose_scenarios(names: Iterable[str] | None, seed: int, everything: bool = False) -> dict[str, Scenario]:
+    """The named scenarios; by default those of ordinary training, and with `everything` missing gradients, too."""
     if seed < 0:
         raise CheckError(f"found seed {seed}, expected 0 or more")
     known = catalog(seed)
-    wanted = [name for name in known if not known[name].rare] if names is None else list(names)
+    usual = [name for name in known if not known[name].rare or (everything and name == SILENT)]
+    wanted = usual if names is None else list(names)
     for name in wanted:
         if name not in known:
             raise CheckError(f"unknown scenario {name!r}{nearest(name, known)}")

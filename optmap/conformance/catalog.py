@@ -10,6 +10,7 @@ from optmap.conformance.scenario import Array, GroupChange, Loss, Model, Scenari
 
 BATCHES: Final = 5
 SAMPLES: Final = 4
+SILENT: Final = "missing-gradients"
 
 HALF_RATE: Final = (GroupChange(("weight",)), GroupChange(("bias",), rate_factor=0.5, weight_decay=0.05))
 
@@ -32,7 +33,7 @@ _SCENARIOS: Final[tuple[tuple[str, str, tuple[int, int], dict[str, Any]], ...]] 
      {"resumed": True}),
     ("tiny-parameters", "Dense(2, 3) with a factor without dimensions and an offset of one element", (2, 3),
      {"model": Model.TINY}),
-    ("missing-gradients", "Dense(3, 4) whose bias has no gradient in every third step", (3, 4),
+    (SILENT, "Dense(3, 4) whose bias has no gradient in every third step", (3, 4),
      {"silent": ("bias",), "rare": True}),
     ("float16", "Dense(3, 4) in half precision", (3, 4), {"dtype": "float16", "rare": True}),
     ("bfloat16", "Dense(3, 4) in bfloat16, between PyTorch and TensorFlow, which rounds beta2=0.999 to 1: its Nadam gives NaN, "

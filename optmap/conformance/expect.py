@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from optmap.conformance.catalog import SILENT
 from optmap.conformance.engines import ENGINES
 from optmap.conformance.explain import NOTHING, Explanation
 from optmap.conformance.results import Divergence, FailOn, Level, Mode, Result, Verdict
@@ -117,8 +118,9 @@ ENOUGH: Final = 20
 
 def _shows_nothing(results: Sequence[Result]) -> bool:
     judged = [
-        result for result in results if result.mode is Mode.FORCED and result.dtype == "float64" and result.causes
-    ]
+        result for result in results
+        if result.mode is Mode.FORCED and result.dtype == "float64" and result.causes and result.scenario != SILENT
+    ]  # fmt: skip
     levels = [result.divergence.level for result in judged if result.divergence is not None]
     if any(result.steps < ENOUGH for result in judged):
         return False

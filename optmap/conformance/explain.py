@@ -14,6 +14,7 @@ import numpy as np
 
 from optmap.conformance.calls import Call, arguments_of
 from optmap.conformance.compare import compare
+from optmap.conformance.engines import ENGINES, ZEROS
 from optmap.conformance.formulas import FORMULAS
 from optmap.conformance.formulas.by import Formula
 from optmap.conformance.replay import COMMON, FILTER, PLACE, Stated, replayed
@@ -100,27 +101,30 @@ class Explainer:
         if not all(np.isfinite(values[-1]).all() for run in (source, target) for values in run.parameters.values()):
             return NOTHING
         changed = switched(rule, plan)
+        zeros = [bool(scenario.silent) and ENGINES[api.framework].silent == ZEROS for api in (plan.source, plan.target)]
         if changed.unknown:
             return Explanation(fault=f"unexplained: no formula of {rule.algorithm} knows {changed.unknown}")
         key = id(source), scenario.name
         if key not in self._own:
-            self._own[key] = _distance(rule, scenario, source, source)
+            self._own[key] = _distance(rule, scenario, source, source, zeros[0])
         own = self._own[key]
         if own.level.rank > Level.EQUIVALENT.rank:
             return Explanation(
                 own, _told(plan.source.name, "the hyperparameters and traits that the tables state", own)
             )
-        if not plan.causes:
+        if not plan.causes and zeros[0] is zeros[1]:
             return NOTHING
-        rest = _distance(changed, scenario, source, target)
+        rest = _distance(changed, scenario, source, target, zeros[1])
         if rest.level.rank <= Level.EQUIVALENT.rank:
             return Explanation(rest)
-        causes = listed([named(cause.trait) for cause in plan.causes])
+        missing = ["missing gradients"] if zeros[0] is not zeros[1] else []
+        causes = listed([*missing, *(named(cause.trait) for cause in plan.causes)])
         return Explanation(rest, _told(plan.target.name, f"{causes} alone", rest))
 
 
-def _distance(rule: Stated, scenario: Scenario, source: Trace, real: Trace) -> Divergence:
-    return compare(real, replayed(rule, scenario, source.gradients, len(source.loss)), scenario.start, DTYPE)
+def _distance(rule: Stated, scenario: Scenario, source: Trace, real: Trace, zeros: bool) -> Divergence:
+    run = replayed(rule, scenario, source.gradients, len(source.loss), zeros=zeros)
+    return compare(real, run, scenario.start, DTYPE)
 
 
 def _told(api: str, what: str, measured: Divergence) -> str:

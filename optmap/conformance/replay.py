@@ -34,10 +34,17 @@ class Stated(NamedTuple):
     unknown: str = ""
 
 
-def replayed(rule: Stated, scenario: Scenario, gradients: Gradients, steps: int, dtype: str = "float64") -> Trace:
-    """The run of a rule on these gradients. Where a formula works element by element, all parameters are one vector."""
+def replayed(
+    rule: Stated, scenario: Scenario, gradients: Gradients, steps: int, dtype: str = "float64", *, zeros: bool = False
+) -> Trace:
+    """The run of a rule on these gradients. Where a formula works element by element, all parameters are one vector.
+
+    `zeros` says that a missing gradient is one of zeros; else the parameter, its state and its count of steps stay.
+    """
     formula = FORMULAS[rule.algorithm]
-    apart = formula.coupled or rule.traits.get(PLACE) == "mixed" or scenario.groups or scenario.sparse
+    apart = (
+        formula.coupled or rule.traits.get(PLACE) == "mixed" or scenario.groups or scenario.sparse or scenario.silent
+    )
     parts = [(name,) for name in scenario.start] if apart else [tuple(scenario.start)]
     found: dict[str, Array] = {}
     with np.errstate(all="ignore"):
@@ -47,7 +54,10 @@ def replayed(rule: Stated, scenario: Scenario, gradients: Gradients, steps: int,
             weight = _joined([scenario.start[name].astype(dtype) for name in names], 0)
             given: list[Any] = [gradients[name] for name in names]
             rates = scenario.rates(rate, steps) or (rate,) * steps
-            history = _history(formula, weight, given[0] if apart else _joined(given, 1), by, rates)
+            missing = [scenario.is_silent(names[0], step) for step in range(steps)] if apart else [False] * steps
+            if zeros and any(missing):
+                given, missing = [np.where(np.reshape(missing, (-1, *[1] * weight.ndim)), 0, given[0])], [False] * steps
+            history = _history(formula, weight, given[0] if apart else _joined(given, 1), by, rates, missing)
             ends = np.cumsum([scenario.start[name].size for name in names])[:-1]
             pieces = [history] if apart else np.split(history, ends, axis=1)
             found |= {
@@ -63,13 +73,17 @@ def _joined(arrays: Sequence[Array], leading: int) -> Array:
     return np.concatenate([each.reshape(*each.shape[:leading], -1) for each in arrays], axis=leading)
 
 
-def _history(formula: Formula, weight: Array, gradients: Array | Rows, by: By, rates: Sequence[float]) -> Array:
-    """The weights after every step."""
+def _history(
+    formula: Formula, weight: Array, gradients: Array | Rows, by: By, rates: Sequence[float], missing: Sequence[bool]
+) -> Array:
+    """The weights after every step, of which those with a missing gradient do nothing."""
     state: State = {}
     history = np.empty((len(rates), *weight.shape), weight.dtype)
     for index, rate in enumerate(rates):
-        at = by._replace(step=index + 1, rate=rate)
-        if isinstance(gradients, Rows):
+        at = by._replace(step=index + 1 - sum(missing[:index]), rate=rate)
+        if missing[index]:
+            pass
+        elif isinstance(gradients, Rows):
             weight = _rows(formula, weight, gradients.indices[index], gradients.values[index], state, at)
         else:
             weight = _step(formula, weight, gradients[index].reshape(weight.shape), state, at)

@@ -230,7 +230,7 @@ class _Batch:
             made = replace(made, course=course(source, outcome, start, dtype))
         if made.mode is Mode.FORCED:
             explanation = NOTHING
-            if trial.rule is not None and dtype == DTYPE and not trial.scenario.silent:
+            if trial.rule is not None and dtype == DTYPE:
                 explanation = self.explainer.explain(trial.rule, trial.plan, trial.scenario, source, outcome)
             verdict, reason = _not_finite(source, outcome) or judge(measured, expected, explanation)
             return replace(made, divergence=measured, verdict=verdict, reason=reason, remainder=explanation.remainder)

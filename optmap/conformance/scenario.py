@@ -72,7 +72,7 @@ class Scenario:
         resumed: the target of a forced run starts halfway, from the source's parameters and state.
         dtype: the only dtype that it is run in; empty for any.
         silent: parameters without a gradient in every third step.
-        rare: run only where it is named.
+        rare: no part of ordinary training; run where it is named.
     """
 
     name: str

@@ -49,6 +49,9 @@ def test_a_parameter_without_gradient_is_left_alone_by_torch_alone() -> None:
     assert report.passed
     assert {item.divergence and item.divergence.level for item in report.forced} == {Level.DIVERGENT}
     assert all(any("missing gradients: torch leaves" in cause for cause in item.causes) for item in report.forced)
+    explained = [item.remainder for item in report.forced if item.dtype == "float64"]
+    assert explained
+    assert all(rest is not None and rest.max_abs < 1e-14 for rest in explained)
     plain = check(SGD, hyperparameters={"lr": 0.1}, scenarios=["missing-gradients"], steps=20)
     assert {item.divergence and item.divergence.level for item in plain.forced} <= {Level.IDENTICAL, Level.EQUIVALENT}
 
