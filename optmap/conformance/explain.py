@@ -17,8 +17,9 @@ from optmap.conformance.compare import compare
 from optmap.conformance.engines import ENGINES, ZEROS
 from optmap.conformance.formulas import FORMULAS
 from optmap.conformance.formulas.by import Formula
-from optmap.conformance.replay import COMMON, FILTER, PLACE, Stated, replayed
+from optmap.conformance.replay import COMMON, FILTER, PLACE, Stated, Then, replayed
 from optmap.conformance.results import Divergence, Level, named
+from optmap.conformance.resumed import second_half
 from optmap.conformance.scenario import Scenario, Trace
 from optmap.mapping.canonical import Canonical
 from optmap.mapping.losses import traits_of
@@ -96,8 +97,13 @@ class Explainer:
     def __init__(self) -> None:
         self._own: dict[tuple[int, str], Divergence] = {}
 
-    def explain(self, rule: Stated, plan: Plan, scenario: Scenario, source: Trace, target: Trace) -> Explanation:
-        """Hold both runs against the tables; `source` has the gradients of both. Runs that overflow are not explained."""
+    def explain(
+        self, rule: Stated, plan: Plan, scenario: Scenario, source: Trace, target: Trace, halfway: int = 0
+    ) -> Explanation:
+        """Hold both runs against the tables; `source` has the gradients of both. Runs that overflow are not explained.
+
+        The target may start from the source's state, halfway.
+        """
         if not all(np.isfinite(values[-1]).all() for run in (source, target) for values in run.parameters.values()):
             return NOTHING
         changed = switched(rule, plan)
@@ -106,7 +112,7 @@ class Explainer:
             return Explanation(fault=f"unexplained: no formula of {rule.algorithm} knows {changed.unknown}")
         key = id(source), scenario.name
         if key not in self._own:
-            self._own[key] = _distance(rule, scenario, source, source, zeros[0])
+            self._own[key] = compare(source, _replayed(rule, scenario, source, zeros[0]), scenario.start, DTYPE)
         own = self._own[key]
         if own.level.rank > Level.EQUIVALENT.rank:
             return Explanation(
@@ -114,7 +120,11 @@ class Explainer:
             )
         if not plan.causes and zeros[0] is zeros[1]:
             return NOTHING
-        rest = _distance(changed, scenario, source, target, zeros[1])
+        then = Then(halfway, changed) if halfway else None
+        run, start = _replayed(rule if then else changed, scenario, source, zeros[1], then), scenario.start
+        if halfway:
+            start, run = second_half(source, halfway)[1], second_half(run, halfway)[0]
+        rest = compare(target, run, start, DTYPE)
         if rest.level.rank <= Level.EQUIVALENT.rank:
             return Explanation(rest)
         missing = ["missing gradients"] if zeros[0] is not zeros[1] else []
@@ -122,9 +132,8 @@ class Explainer:
         return Explanation(rest, _told(plan.target.name, f"{causes} alone", rest))
 
 
-def _distance(rule: Stated, scenario: Scenario, source: Trace, real: Trace, zeros: bool) -> Divergence:
-    run = replayed(rule, scenario, source.gradients, len(source.loss), zeros=zeros)
-    return compare(real, run, scenario.start, DTYPE)
+def _replayed(rule: Stated, scenario: Scenario, source: Trace, zeros: bool, then: Then | None = None) -> Trace:
+    return replayed(rule, scenario, source.gradients, len(source.loss), zeros=zeros, then=then)
 
 
 def _told(api: str, what: str, measured: Divergence) -> str:

@@ -34,30 +34,41 @@ class Stated(NamedTuple):
     unknown: str = ""
 
 
+class Then(NamedTuple):
+    """The rule that takes over after some steps, with what the first one holds then."""
+
+    steps: int
+    rule: Stated
+
+
 def replayed(
-    rule: Stated, scenario: Scenario, gradients: Gradients, steps: int, dtype: str = "float64", *, zeros: bool = False
-) -> Trace:
+    rule: Stated, scenario: Scenario, gradients: Gradients, steps: int, dtype: str = "float64", *, zeros: bool = False,
+    then: Then | None = None,
+) -> Trace:  # fmt: skip
     """The run of a rule on these gradients. Where a formula works element by element, all parameters are one vector.
 
     `zeros` says that a missing gradient is one of zeros; else the parameter, its state and its count of steps stay.
     """
     formula = FORMULAS[rule.algorithm]
-    apart = (
-        formula.coupled or rule.traits.get(PLACE) == "mixed" or scenario.groups or scenario.sparse or scenario.silent
-    )
+    mixed = "mixed" in {each.traits.get(PLACE) for each in (rule, then.rule if then else rule)}
+    apart = formula.coupled or mixed or scenario.groups or scenario.sparse or scenario.silent
     parts = [(name,) for name in scenario.start] if apart else [tuple(scenario.start)]
     found: dict[str, Array] = {}
     with np.errstate(all="ignore"):
         for names in parts:
             values, rate = _values(rule, scenario, names)
             by = By(values, rule.traits, 0, rate, bool(scenario.rate_factors))
+            later = then and (
+                then.steps,
+                by._replace(values=_values(then.rule, scenario, names)[0], traits=then.rule.traits),
+            )
             weight = _joined([scenario.start[name].astype(dtype) for name in names], 0)
             given: list[Any] = [gradients[name] for name in names]
             rates = scenario.rates(rate, steps) or (rate,) * steps
             missing = [scenario.is_silent(names[0], step) for step in range(steps)] if apart else [False] * steps
             if zeros and any(missing):
                 given, missing = [np.where(np.reshape(missing, (-1, *[1] * weight.ndim)), 0, given[0])], [False] * steps
-            history = _history(formula, weight, given[0] if apart else _joined(given, 1), by, rates, missing)
+            history = _history(formula, weight, given[0] if apart else _joined(given, 1), by, rates, missing, later)
             ends = np.cumsum([scenario.start[name].size for name in names])[:-1]
             pieces = [history] if apart else np.split(history, ends, axis=1)
             found |= {
@@ -74,12 +85,19 @@ def _joined(arrays: Sequence[Array], leading: int) -> Array:
 
 
 def _history(
-    formula: Formula, weight: Array, gradients: Array | Rows, by: By, rates: Sequence[float], missing: Sequence[bool]
-) -> Array:
-    """The weights after every step, of which those with a missing gradient do nothing."""
+    formula: Formula, weight: Array, gradients: Array | Rows, by: By, rates: Sequence[float], missing: Sequence[bool],
+    later: tuple[int, By] | None = None,
+) -> Array:  # fmt: skip
+    """The weights after every step, of which those with a missing gradient do nothing.
+
+    `later` is by what the steps are made after some.
+    """
     state: State = {}
     history = np.empty((len(rates), *weight.shape), weight.dtype)
     for index, rate in enumerate(rates):
+        if later is not None and index == later[0]:
+            _hand_over(state, by, later[1], rate)
+            by = later[1]
         at = by._replace(step=index + 1 - sum(missing[:index]), rate=rate)
         if missing[index]:
             pass
@@ -89,6 +107,13 @@ def _history(
             weight = _step(formula, weight, gradients[index].reshape(weight.shape), state, at)
         history[index] = weight
     return history
+
+
+def _hand_over(state: State, old: By, new: By, rate: float) -> None:
+    """Change the measure of a momentum that holds the learning rate on one side only."""
+    held = [by.has("momentum_learning_rate", "inside") for by in (old, new)]
+    if "velocity" in state and held[0] is not held[1]:
+        state["velocity"] = state["velocity"] * rate if held[1] else state["velocity"] / rate
 
 
 def _values(rule: Stated, scenario: Scenario, names: Sequence[str]) -> tuple[dict[str, Any], float]:

@@ -222,7 +222,7 @@ class _Batch:
         made = replace(made, seconds=outcome.seconds)
         source = self.sources[self._key(trial, dtype)]
         assert isinstance(source, Trace)
-        start = trial.scenario.start
+        start, whole = trial.scenario.start, source
         if halfway := trial.halfway(unmade.steps):
             source, start = second_half(source, halfway)
         measured = compare(source, outcome, start, dtype)
@@ -231,7 +231,7 @@ class _Batch:
         if made.mode is Mode.FORCED:
             explanation = NOTHING
             if trial.rule is not None and dtype == DTYPE:
-                explanation = self.explainer.explain(trial.rule, trial.plan, trial.scenario, source, outcome)
+                explanation = self.explainer.explain(trial.rule, trial.plan, trial.scenario, whole, outcome, halfway)
             verdict, reason = _not_finite(source, outcome) or judge(measured, expected, explanation)
             return replace(made, divergence=measured, verdict=verdict, reason=reason, remainder=explanation.remainder)
         forced = self.found[id(trial)][-1]

@@ -174,7 +174,7 @@ class Trials:
     def _trial(self, call: Call, pair: Pair, plan: Plan, scenario: Scenario, rule: Stated | None) -> Trial | None:
         if scenario.resumed:
             carry = carried(self.tables, call, plan, pair)
-            resumed = Trial(call, pair, plan, scenario, carry=carry)
+            resumed = Trial(call, pair, plan, scenario, rule, carry)
             return resumed if carry and _fits(resumed) else None
         if call.row and scenario.name not in ROW_SCENARIOS and not scenario.sparse:
             return None
