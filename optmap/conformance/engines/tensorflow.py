@@ -21,7 +21,6 @@ from optmap.conformance.engines import described, each
 from optmap.conformance.engines.tensorflow_program import Program
 from optmap.conformance.scenario import Failure, Job, Outcome, ScheduleJob, Trace
 
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # it takes longer than a run
 with suppress(RuntimeError):  # a process that has used TensorFlow keeps the threads with which it began
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
