@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _COMMANDS: Final = ("::", "##[")
 """How GitHub's workflow commands begin, behind any white space."""
+_FEW: Final = 6
+"""How many lines or cells a list of them names."""
 
 
 def shown(text: object) -> str:
@@ -33,3 +35,13 @@ def listed(items: Sequence[str]) -> str:
 
 def _letter(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+
+
+def lines_named(names: Iterable[str]) -> str:
+    """`line 3`, `lines 3, 5 and 8` of the names of lines; in a notebook `lines 1 and 4 of cell 7`, `cells 4 and 7`."""
+    places = [name.removeprefix("line ").partition(" of cell ") for name in dict.fromkeys(names)]
+    cells = list(dict.fromkeys(cell for _, _, cell in places))
+    word, numbers = ("line", [line for line, _, _ in places]) if len(cells) == 1 else ("cell", cells)
+    more = [f"{len(numbers) - _FEW} more"] if len(numbers) > _FEW else []
+    text = f"{word}{'s' * (len(numbers) > 1)} {listed([*numbers[:_FEW], *more])}"
+    return f"{text} of cell {cells[0]}" if len(cells) == 1 and cells[0] else text

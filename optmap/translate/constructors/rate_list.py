@@ -17,7 +17,7 @@ def rate_list_advice(source: Source, what: RateObject, node: ast.expr, framework
     """A clause that begins with a semicolon, and code below it; empty where nothing is certain. `what` is the learning rate."""
     target = api.framework
     if what.kind is RateKind.SCHEDULE:
-        return "; written at the call, or bound to a name with no other value, it is translated with the optimizer"
+        return "; write it at the call, or bind it to a name of its own"
     if what.kind in (RateKind.OWN_SCHEDULE, RateKind.OBJECT):
         return _class_advice(source, what.name, node, framework, api)
     if not framework.facts.rates.lists or what.kind is RateKind.FUNCTION:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
+from optmap.shown import lines_named
 from optmap.source.bindings import position
 from optmap.source.text import Source
 from optmap.values import NamedTuple
 
 _SHOWN: Final = 6
-"""How many things, and how many lines of each, a message names."""
+"""How many things a message names."""
 
 
 class Item(NamedTuple):
@@ -30,7 +31,7 @@ def listed(source: Source, items: Iterable[Item]) -> str:
     groups: dict[str, dict[str, None]] = {}
     for item in sorted(items, key=lambda item: position(item.node)):
         groups.setdefault(item.text, {})[source.line_name(item.line)] = None
-    shown = [f"{text} ({_lines(list(lines))})" for text, lines in groups.items()]
+    shown = [f"{text} ({lines_named(list(lines))})" for text, lines in groups.items()]
     return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
 
 
@@ -39,17 +40,6 @@ def foremost(items: Iterable[Item]) -> ast.expr | ast.stmt:
     first = min(items, key=lambda item: item.line).node
     assert isinstance(first, ast.expr | ast.stmt)
     return first
-
-
-def _lines(names: Sequence[str]) -> str:
-    """`line 3`, `lines 3, 5 and 8`."""
-    if len(names) == 1:
-        return names[0]
-    plain = all(name.removeprefix("line ").isdecimal() for name in names)
-    texts = [name.removeprefix("line ") if plain else name for name in names]
-    if len(texts) > _SHOWN:
-        texts = [*texts[:_SHOWN], f"{len(texts) - _SHOWN} more"]
-    return "lines " * plain + f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def short(node: ast.expr) -> str:

@@ -25,8 +25,7 @@ def carried_over(
     if opaque:
         shown = _shown(source, opaque[0], constructed_with(site))
         why = f" ({parameters.lost[0].reason})" if parameters.lost else ""
-        text = f"make sure that it holds {target.facts.title}'s parameters"
-        yield Finding(PARAMETERS_KEPT, f"{shown} was left as written{why}: {text}", at)
+        yield Finding(PARAMETERS_KEPT, f"make sure that {shown} holds {target.facts.title}'s parameters{why}", at)
     if uses_names(parameters, site.api.framework):
         from optmap.translate.parameters.checks import names_message
 

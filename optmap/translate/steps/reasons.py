@@ -85,7 +85,9 @@ class Why(Enum):
     MAY_COMPUTE = "{call} (line {line}) may compute with a model: it would be recorded, too"
     MODEL_COMPUTES = "{model} computes on line {line}: it would be recorded, too"
     # Which parameters get gradients
-    UNREACHED = "{layer} (line {line}) may get no gradients in some steps, where only one framework goes on with decay"
+    UNREACHED = (
+        "{layer} (line {line}) may get no gradient in some steps: one framework skips it then, the other updates it"
+    )
     FROZEN = "line {line} changes which parameters are trained: the step would not notice"
     # Gradient tapes
     NOT_ZIPPED = "apply_gradients is not given zip(gradients, model.trainable_variables)"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from optmap.diagnostics import NAME_DIFFERS, NAME_NOTE, REMAINS
+from optmap.shown import lines_named
 from optmap.source.model import Module
 from optmap.translate.findings import Finding
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 _ROOM: Final = 150
 """Characters that a message has for reasons."""
-_LINES: Final = 6
-"""Lines that a message names."""
 
 
 class UsedNames:
@@ -81,15 +80,13 @@ def report(
     uses = "use" if len(nodes) == 1 else "uses"
     remain = "remains" if len(nodes) == 1 else "remain"
     short = [reason for place, reason in enumerate(reasons) if len("; ".join(reasons[: place + 1])) <= _ROOM]
-    said_here = f" ({'; '.join(short)})" if short else ""
-    message = f"{len(nodes)} other {uses} of {framework} {remain}: {lines_of(nodes)}{said_here}"
+    where = f"{lines_of(nodes)} ({'; '.join(short)})" if short else lines_of(nodes)
+    if len(short) == len(reasons) and all(reason is not None for _, reason in stays):
+        where = "; ".join(short)
+    message = f"{len(nodes)} other {uses} of {framework} {remain}: {where}"
     findings.append(Finding(REMAINS, message, nodes[0], detail="; ".join(reasons[len(short) :]) or None))
 
 
 def lines_of(nodes: Sequence[ast.expr]) -> str:
     """`line 3` or `lines 3, 5 and 8`, with only the first ones where there are many."""
-    lines = sorted({node.lineno for node in nodes})
-    shown = [str(line) for line in lines[:_LINES]]
-    if len(lines) > _LINES:
-        shown.append(f"{len(lines) - _LINES} more")
-    return f"line {shown[0]}" if len(shown) == 1 else f"lines {', '.join(shown[:-1])} and {shown[-1]}"
+    return lines_named([f"line {line}" for line in sorted({node.lineno for node in nodes})])
