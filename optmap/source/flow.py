@@ -188,10 +188,10 @@ class Flow(NamedTuple):
     sure: frozenset[str]
 
 
-def flow(body: Sequence[ast.stmt]) -> Flow:
-    """Follow statements in order."""
+def flow(body: Sequence[ast.stmt], *, once: bool = False) -> Flow:
+    """Follow statements in order; loops are taken to run at least `once` where names without a value are errors anyway."""
     needed: list[Use] = []
-    after = _follow(body, frozenset(), needed)
+    after = _follow(body, frozenset(), needed, once=once)
     return Flow(tuple(needed), after)
 
 
@@ -203,13 +203,15 @@ def certain(body: Sequence[ast.stmt], sure: frozenset[str] = frozenset()) -> fro
     return _follow(body, sure, None)
 
 
-def _follow(body: Sequence[ast.stmt], sure: frozenset[str], needed: list[Use] | None) -> frozenset[str]:
+def _follow(
+    body: Sequence[ast.stmt], sure: frozenset[str], needed: list[Use] | None, *, once: bool = False
+) -> frozenset[str]:
     for statement in body:
-        sure = _after(statement, sure, needed)
+        sure = _after(statement, sure, needed, once=once)
     return sure
 
 
-def _after(node: ast.stmt, sure: frozenset[str], needed: list[Use] | None) -> frozenset[str]:
+def _after(node: ast.stmt, sure: frozenset[str], needed: list[Use] | None, *, once: bool) -> frozenset[str]:
     """What is surely bound behind a statement; what it reads without that is added to `needed`."""
 
     def note(*parts: ast.AST) -> None:
@@ -218,14 +220,15 @@ def _after(node: ast.stmt, sure: frozenset[str], needed: list[Use] | None) -> fr
 
     if isinstance(node, ast.If):
         note(node.test)
-        return _follow(node.body, sure, needed) & _follow(node.orelse, sure, needed)
+        return _follow(node.body, sure, needed, once=once) & _follow(node.orelse, sure, needed, once=once)
     if isinstance(node, ast.For):
         note(node.iter, node.target)
-        body = _follow(node.body, sure | targets(node.target), needed)
-        return sure & body & _follow(node.orelse, sure, needed)
+        body = _follow(node.body, sure | targets(node.target), needed, once=once)
+        rest = _follow(node.orelse, sure, needed, once=once)
+        return body if once and not node.orelse else sure & body & rest
     if isinstance(node, ast.With):
         note(*node.items)
-        return _follow(node.body, sure | heads(node), needed)
+        return _follow(node.body, sure | heads(node), needed, once=once)
     note(node)
     if isinstance(node, ast.Delete):
         return sure.difference(*map(targets, node.targets))

@@ -162,10 +162,16 @@ class TensorRewriter:
         if "$to" in other.text:
             self._assign(node, call, other.text, given, pair)
             return
-        if sure or (other.text == "$x" and node.attr in ("to", "cuda")):
+        if sure or (other.text == "$x" and node.attr in ("to", "cuda")) or self._asks_axis(node, given):
             self._text(call, node, other.text, given, pair)
         elif node.attr == "size":
             self.changes.stay(call, f"{ast.unparse(call)[:40]}: a tensor of MindSpore has .shape")
+
+    def _asks_axis(self, node: ast.Attribute, given: Mapping[str, Sequence[ast.expr]]) -> bool:
+        """`x.size(0)`, which tensors of every framework answer as `x.shape[0]`."""
+        values = [item for one in given.values() for item in one]
+        axis = len(values) == 1 and isinstance(values[0], ast.Constant | ast.UnaryOp)
+        return node.attr == "size" and axis and self.module.instance(node.value) is None
 
     def _attribute(self, node: ast.Attribute, other: Side, *, sure: bool) -> None:
         if not sure or other.path == f"x.{node.attr}":

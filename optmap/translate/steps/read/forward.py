@@ -29,7 +29,7 @@ def find_clearing(step: Step) -> Step:
     found = []
     for statement in step.block:
         call = statement.value if isinstance(statement, ast.Expr) else None
-        if isinstance(call, ast.Call) and (id(call) in calls or _clears_model(step, call)):
+        if isinstance(call, ast.Call) and (id(call) in calls or clears_model(step, call)):
             if any(not isinstance(item.value, ast.Constant) for item in call.keywords) or call.args:
                 step = step.refuse(Why.CLEARING_ARGUMENTS, line=call.lineno)
             found.append(statement)
@@ -50,7 +50,7 @@ def _concerns(step: Step, zero: Event) -> bool:
     return there is step.function or not any(item.kind in _STEPS and item.holder is zero.holder for item in beside)
 
 
-def _clears_model(step: Step, call: ast.Call) -> bool:
+def clears_model(step: Step, call: ast.Call) -> bool:
     function = call.func
     clears = isinstance(function, ast.Attribute) and function.attr == "zero_grad" and len(step.models) == 1
     return clears and isinstance(function, ast.Attribute) and step.names_model(function.value)

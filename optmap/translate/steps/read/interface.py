@@ -46,7 +46,7 @@ def check_interface(step: Step) -> Step:
 def _choose(step: Step, arguments: list[str], returned: list[str]) -> ast.stmt:
     """Fill in the lists and return the statement that the forward function goes before. Raises NotPlain."""
     assert step.backward is not None
-    needed, sure = flow([*step.region, *([] if step.loss else [step.backward])])
+    needed, sure = flow([*step.region, *([] if step.loss else [step.backward])], once=True)
     bound = {name for item in step.region for name in step.effects.binds(item)}
     for name in sorted(bound):
         if not step.is_local(name):

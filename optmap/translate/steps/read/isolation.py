@@ -8,8 +8,10 @@ from typing import Final, TypeAlias
 
 from optmap.mapping.frameworks import Kind
 from optmap.source.edits import rest_of_line, starts_line
-from optmap.source.syntax import chain_of
+from optmap.source.model import How
+from optmap.source.syntax import chain_of, inner, parameters
 from optmap.source.text import Source
+from optmap.translate.steps.read.detached import is_off
 from optmap.translate.steps.read.region import GROUND, is_autocast
 from optmap.translate.steps.read.step import Step, is_backward, shown, within
 from optmap.translate.steps.reasons import NotPlain, Why, because
@@ -171,9 +173,41 @@ def _is_held(step: Step, node: ast.AST, chain: tuple[str, ...]) -> bool:
     return chain[: len(held)] == held and step.chain(node) is not None
 
 
+def _is_own_harmless(step: Step, name: ast.Name) -> bool:
+    """Tell whether a function of the file only computes with what it is given: `accuracy(output, target)`."""
+    module, found = step.module, step.module.definition(name)
+    if not isinstance(found, ast.FunctionDef) or found.decorator_list or module.yields(found):
+        return False
+    own = {item.arg for item in parameters(found.args)} | set().union(*map(step.effects.binds, found.body))
+    for node in (node for item in found.body for node in inner(item)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in own:
+            variable = module.variable(node)
+            if variable is not None and any(item.how is not How.IMPORT for item in variable.bindings):
+                return False
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not step.is_harmless(node.func):
+            return False
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            return False
+        if isinstance(node, ast.Attribute) and not is_off(module, step.recording, node):
+            changes = node.attr.endswith("_") and not _is_summed(step, node.value)
+            if changes or any(word in node.attr for word in _FLOW_WORDS):
+                return False
+    return True
+
+
+def _is_summed(step: Step, node: ast.expr) -> bool:
+    """Tell whether a variable holds a sum or a mean, and so a tensor of its own."""
+    variable = step.module.variable(node) if isinstance(node, ast.Name) else None
+    values = [item.value for item in variable.bindings] if variable is not None else []
+    made = [item.func for item in values if isinstance(item, ast.Call)]
+    return bool(values) and len(made) == len(values) and all(
+        isinstance(item, ast.Attribute) and item.attr in ("sum", "mean") for item in made
+    )  # fmt: skip
+
+
 def _is_harmless_call(step: Step, function: ast.expr) -> bool:
     if isinstance(function, ast.Name):
-        return step.is_harmless(function)
+        return step.is_harmless(function) or _is_own_harmless(step, function)
     chain = chain_of(function)
     last = function.attr if isinstance(function, ast.Attribute) else ""
     own = chain is not None and chain[0] == "self"

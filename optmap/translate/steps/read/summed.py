@@ -9,7 +9,7 @@ from optmap.source.flow import Loop
 from optmap.source.model import Module
 from optmap.source.syntax import Comprehension
 from optmap.translate.steps.read.clipping import find_clips
-from optmap.translate.steps.read.forward import check_loss, with_forward
+from optmap.translate.steps.read.forward import check_loss, clears_model, with_forward
 from optmap.translate.steps.read.isolation import check_gradient_words, check_harmless
 from optmap.translate.steps.read.step import Step, is_backward, receiver, within
 from optmap.translate.steps.reasons import NotPlain, Reason, Why
@@ -19,6 +19,8 @@ def find_summed(step: Step) -> Step:
     """Find the one backward pass, what computes its loss, and where the sum is cleared. Raises NotPlain."""
     module, own = step.module, step.training.by_place[id(step.function)]
     zeros = [event.call for event in own if event.kind is Kind.ZERO_GRAD and event.holder is step.event.holder]
+    calls = (module.parent(node) for node in module.attributes("zero_grad") if step.home(node) is step.function)
+    zeros += (call for call in calls if isinstance(call, ast.Call) and clears_model(step, call) and not call.args)
     if step.event.kind is Kind.SCALED_STEP:
         raise NotPlain(Why.SCALER_STEPS)
     if not zeros:
