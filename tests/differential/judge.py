@@ -70,6 +70,8 @@ def translated(program: Program, direction: Direction) -> FileResult:
 
 def judge(program: Program, direction: Direction, pool: Pool, before: Outcome | None = None) -> Judgement:
     """Translate a program, and run both sides unless it was refused. `before` is what the source did, if known."""
+    if is_wrong(program.text):
+        return Judgement(Verdict.INVALID, "no Python")
     try:
         result = translated(program, direction)
     except Exception as error:
@@ -86,8 +88,6 @@ def judge(program: Program, direction: Direction, pool: Pool, before: Outcome | 
     try:
         compile(output, "output", "exec")
     except SyntaxError as error:
-        if is_wrong(program.text):
-            return Judgement(Verdict.INVALID, str(error), "", output, codes)
         return Judgement(Verdict.FAILED, "syntax error", str(error), output, codes)
     if direction.rewrite and "OM403" not in codes:
         verdict = Verdict.REFUSED if said else Verdict.FAILED
