@@ -170,7 +170,7 @@ class Taker:
         if not found.is_leaf or not _copied(found):
             return FromArgument(index, None, Conversion.NONE, found)
         how = conversion(found.value, parameter.accepts)
-        if name == "learning_rate" and not found.known and not is_schedule(self.target):
+        if name == "learning_rate" and not (found.known or found.value.is_scalar or is_schedule(self.target)):
             how = Conversion.NONE  # it may be a schedule
         return FromArgument(index, found.element, how)
 

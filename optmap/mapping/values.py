@@ -27,7 +27,8 @@ class Value(NamedTuple):
 
     `literal` is UNKNOWN unless the expression is made of literals; `elements` are the items of a tuple or list display;
     `is_name` says that reading the expression twice is harmless; `is_list`, `is_float` and `is_bool` that it can only be one,
-    `is_fraction` that it may be no whole number, as far as one can see.
+    `is_fraction` that it may be no whole number, as far as one can see, `is_scalar` that it is a float of numpy's, which is no
+    float to most frameworks.
     `text` is how a name, an attribute or an item is written, for messages.
     """
 
@@ -38,6 +39,7 @@ class Value(NamedTuple):
     is_float: bool = False
     is_bool: bool = False
     is_fraction: bool = False
+    is_scalar: bool = False
     text: str | None = None
 
     @property
@@ -52,6 +54,7 @@ def literal_value(literal: Literal) -> Value:
     return Value(literal, elements, is_float=is_float, is_fraction=is_float and not literal.is_integer())  # type: ignore[union-attr]
 
 
+_SCALARS: Final = ("float16", "float32", "float64", "single", "half")
 _LONGEST: Final = 20
 """How many attributes and subscripts a quoted value may have."""
 _MANY_BITS: Final = 1024
@@ -73,7 +76,14 @@ Follow: TypeAlias = Callable[[ast.expr], Iterable[ast.expr]]
 def read_value(node: ast.expr, follow: Follow = lambda node: ()) -> Value:
     """Learn what the expression tells about its value, without evaluating calls; `follow` may tell what names hold."""
     found = _read(node, follow)
+    if is_scalar(node):
+        return found._replace(is_scalar=True)
     return found if found.known or not may_be_fraction(node, follow) else found._replace(is_fraction=True)
+
+
+def is_scalar(node: ast.expr) -> bool:
+    """`np.float32(0.1)`."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SCALARS
 
 
 def may_be_fraction(node: ast.expr, follow: Follow = lambda node: (), depth: int = 5) -> bool:
@@ -183,6 +193,8 @@ class Conversion(StrEnum):
 
 def conversion(value: Value, accepts: Accepts) -> Conversion:
     """Choose the conversion that makes the value acceptable."""
+    if value.is_scalar and accepts in (Accepts.ANY, Accepts.FLOAT, Accepts.NOT_INT):
+        return Conversion.FLOAT
     if accepts is Accepts.NOT_INT and value.known and type(value.literal) is int:
         return Conversion.FLOAT
     if accepts is Accepts.FLOAT and not value.is_float and not isinstance(value.literal, float):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Sequence
 
 from optmap.diagnostics import (
@@ -11,8 +12,9 @@ from optmap.diagnostics import (
     UNEDITABLE,
 )
 from optmap.mapping.plan import Plan
-from optmap.mapping.values import read_value
+from optmap.mapping.values import Value, is_scalar, read_value
 from optmap.mapping.vocabulary import PARAMETERS
+from optmap.source.model import Module
 from optmap.source.text import SourceError
 from optmap.translate.constructors.arguments import Refusal
 from optmap.translate.constructors.call import CallContext, read_site, split_finding
@@ -38,6 +40,12 @@ class CallTranslation:
         self.left = Left(self.source, self.site.api.framework.facts.packages)
         """What --todo leaves open."""
 
+    def _value(self, node: ast.expr) -> Value:
+        """What is known of an argument; a variable may hold a scalar of numpy's."""
+        held = Module.of(self.context.unit.source).reaching(node).values if isinstance(node, ast.Name) else ()
+        found = read_value(node)
+        return found._replace(is_scalar=True) if held and all(map(is_scalar, held)) else found
+
     def run(self) -> CallOutcome:
         """Translate the call, or say why not."""
         try:
@@ -45,7 +53,7 @@ class CallTranslation:
         except SourceError as error:
             message = f"{self.site.api.name}: {error.message}"
             return CallOutcome((Finding(UNEDITABLE, message, self.site.node),))
-        values = [read_value(argument.node) for argument in self.call.text.arguments]
+        values = [self._value(argument.node) for argument in self.call.text.arguments]
         given = self.call.argument(PARAMETERS)
         self.parameters = self.sharing.parameters(self.site, given.node) if given is not None else None
         rate = CallRate(self.context, self.call, self.left)
