@@ -25,6 +25,7 @@ _KINDS = (
     "size",
     "tensor",
     "true",
+    "mean",
 )
 
 

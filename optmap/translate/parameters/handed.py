@@ -29,7 +29,7 @@ _PLAIN: Final = (
 
 
 def outside(module: Module, node: ast.expr, optimizer: ast.Call, through: Collection[str]) -> ast.expr | None:
-    """What a function of the file is given as a parameter by the one call that also gives it the optimizer.
+    """What a function of the file is given as a parameter by the one call that also gives it the optimizer, or by all calls.
 
     The expression itself where it is no parameter; None where that cannot be told. `through` are decorators that compile.
     """
@@ -49,8 +49,10 @@ def outside(module: Module, node: ast.expr, optimizer: ast.Call, through: Collec
             return None
         taken = [module.arguments(call, function).given for call in module.callers(function, through) or ()]
         giving = [given for given in taken if any(_holds(module, item.value, optimizer) for item in given.values())]
-        values = [given[node.id].value for given in giving if node.id in given]
-        if len(values) != 1 or len(giving) != 1 or chain_of(values[0]) is None:
+        values = [given[node.id].value for given in giving or taken if node.id in given]
+        known = {module.variable(value) if isinstance(value, ast.Name) else None for value in values}
+        one = len(values) == 1 or (not giving and len(known) == 1 and None not in known)
+        if not one or len(values) != len(giving or taken) or chain_of(values[0]) is None:
             return None
         node = values[0]
     return None

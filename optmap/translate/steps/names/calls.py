@@ -18,6 +18,8 @@ Fits = Callable[[str, ast.expr], bool]
 
 
 _ARTICLES: Final = {"int": "an", "items": "a list of"}
+SETTLED: Final[Mapping[str, object]] = {"true": True, "mean": "mean"}
+"""What must be given, and be exactly this."""
 
 
 class Stays(Exception):
@@ -149,12 +151,12 @@ class _Arguments:
             if wanted == "int" and same_ints(argument.node) is not None:
                 wanted = None
             if wanted is not None and not self.fits(wanted, argument.node):
-                what = "True" if wanted == "true" else f"{_ARTICLES.get(wanted, 'a')} {wanted}"
+                what = repr(SETTLED[wanted]) if wanted in SETTLED else f"{_ARTICLES.get(wanted, 'a')} {wanted}"
                 raise Stays(f"{name} is not known to be {what}")
             self.given[str(name)] = argument
-        untold = [item for item, kind in self.pair.row.only.items() if kind == "true" and item not in self.given]
-        if untold:
-            raise Stays(f"{untold[0]} is not True")
+        for item, kind in self.pair.row.only.items():
+            if kind in SETTLED and item not in self.given:
+                raise Stays(f"{item} is not {SETTLED[kind]!r}")
         missing = [item.name for item in self.own if item.required and item.name not in self.given]
         if missing:
             raise Stays(f"{missing[0]} is not given")

@@ -20,7 +20,7 @@ from optmap.translate.constructors.spelling import spell_path
 from optmap.translate.discover.events import Training, model_uses
 from optmap.translate.discover.trained import constructed_with
 from optmap.translate.parameters.reader import read_parameters
-from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
+from optmap.translate.steps.names.calls import SETTLED, Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.classes import Classes
 from optmap.translate.steps.names.kinds import Kind, Kinds
@@ -257,7 +257,7 @@ class NameRewriter:
         given = bound(self.source, call, pair, self.fits)
         named = {name: values for name, values in given.items() if f"${name}" in pair.other.text}
         idle = {item.name for item in pair.one.parameters or () if item.mark == "execution"}
-        idle |= {name for name, wanted in pair.row.only.items() if wanted == "true"}
+        idle |= {name for name, wanted in pair.row.only.items() if wanted in SETTLED}
         lost = given.keys() - named.keys() - _neutral(given, pair) - idle
         missing = [item.tie for item in pair.one.parameters or () if item.tie and item.tie not in given]
         code = completed(pair.other.text, given, pair)

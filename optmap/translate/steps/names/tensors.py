@@ -15,7 +15,7 @@ from optmap.source.model import How, Module
 from optmap.source.syntax import chain_of
 from optmap.source.templates import CallTemplate, Template, copied, template
 from optmap.source.text import Source
-from optmap.translate.steps.names.calls import Callee, Stays, bound, rewrite_call
+from optmap.translate.steps.names.calls import SETTLED, Callee, Stays, bound, rewrite_call
 from optmap.translate.steps.names.changes import NameChanges
 from optmap.translate.steps.names.classes import Classes
 from optmap.translate.steps.names.kinds import Kind, Kinds, Value
@@ -378,8 +378,8 @@ class TensorRewriter:
             named = isinstance(node, ast.Name | ast.Attribute)
             values = self.module.reaching(node, calls=False).values if named else ()
             return not any(isinstance(item, ast.Constant) and type(item.value) is not float for item in values)
-        if wanted == "true":
-            return isinstance(node, ast.Constant) and node.value is True
+        if wanted in SETTLED:
+            return isinstance(node, ast.Constant) and repr(node.value) == repr(SETTLED[wanted])
         if wanted == "literal" and not isinstance(node, ast.Constant | ast.UnaryOp):
             return False
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
