@@ -22,9 +22,13 @@ class Freezing(NamedTuple):
     later: int | None = None
 
 
-def freezing(site: CallSite) -> Freezing:
-    """What the file does with the attribute that says whether a parameter is trained."""
-    flag = site.api.framework.facts.parameters.flag
+def freezing(site: CallSite, *, steps: bool = False) -> Freezing:
+    """What the file does with the attribute that says whether a parameter is trained.
+
+    Of a framework that looks at it where optimizers are made, that matters for `steps` alone.
+    """
+    names = site.api.framework.facts.parameters
+    flag = names.flag or (names.trained if steps else None)
     if flag is None or not site.module.source.holds(flag.encode()):
         return Freezing()
     before: list[int] = []

@@ -68,7 +68,7 @@ def check_cell_reached(step: Step, network: ast.expr) -> Step:
 
 def check_frozen(step: Step) -> Step:
     """Refuse to rewrite a step where the file changes which parameters are trained once its optimizer is there."""
-    lines = [line for site in step.holder.sites if (line := freezing(site).later) is not None]
+    lines = [line for site in step.holder.sites if (line := freezing(site, steps=True).later) is not None]
     return step.refuse(Why.FROZEN, line=lines[0]) if lines else step
 
 

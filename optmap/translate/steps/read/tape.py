@@ -17,6 +17,7 @@ from optmap.source.edits import rest_of_line
 from optmap.source.model import Module
 from optmap.source.syntax import chain_of, inner
 from optmap.translate.discover.trained import Chain
+from optmap.translate.parameters.handed import outside
 from optmap.translate.parameters.inferred import infer_parameters
 from optmap.translate.parameters.training import applied
 from optmap.translate.parameters.variables import Trained, TrainedKind, parts_of, text_of
@@ -30,7 +31,7 @@ from optmap.translate.steps.reasons import NotPlain, Why
 
 VARIABLES: Final = ("trainable_variables", "trainable_weights")
 _GRADIENT: Final = signature_of("target, sources")
-_KNOWN: Final = ("tensorflow.", "keras.", "numpy.", "math.")
+_KNOWN: Final = ("tensorflow.", "keras.", "mindspore.", "numpy.", "math.")
 _MODELS: Final = re.compile(r"(?:^|\.)keras\.(?:.*\.)?(?:Sequential$|Model$|applications\.|layers\.)")
 
 
@@ -182,8 +183,14 @@ def _check_head(step: Step, head: ast.With) -> None:
 
 def _check_trained(step: Step, parts: Sequence[Trained], target: Framework) -> None:
     """The new optimizer must hold what the old one was given."""
-    text = text_of(parts, target.facts.parameters)
+    recorded, through = (
+        target.facts.steps.gradients is Gradients.RECORDED,
+        step.event.site.api.framework.facts.steps.compiles,
+    )
     for site in step.holder.sites:
+        named = [outside(step.module, part.node, site.node, through) if recorded else part.node for part in parts]
+        told = [part._replace(node=node) for part, node in zip(parts, named, strict=True) if node is not None]
+        text = text_of(told, target.facts.parameters) if len(told) == len(parts) else None
         if infer_parameters(step.source, site, target) != text:
             raise NotPlain(Why.TRAINS_OTHER, model=" and ".join(part.text for part in parts))
 
@@ -256,6 +263,30 @@ def _is_model(module: Module, node: ast.expr, chain: Chain) -> bool:
     owners = [module.definition(item) for item in made]
     own = any(isinstance(owner, ast.ClassDef) and module.method(owner, "call") is not None for owner in owners)
     return own or any(path is not None and _MODELS.search(path) for item in made for path in module.paths(item))
+
+
+def untold_in_functions(module: Module, plan: PlainStep) -> tuple[Chain, ...]:
+    """What the functions of the file that a forward part calls call without `training`, and may be a model."""
+    queue: list[ast.AST] = list(plan.region)
+    for item in queue:  # grows while it is walked
+        calls = (node for node in inner(item) if isinstance(node, ast.Call))
+        made = (function for call in calls if (function := module.function(call)) is not None)
+        queue += (function for function in made if not any(function is other for other in queue))
+    found: dict[Chain, None] = {}
+    for node in (node for item in queue[len(plan.region) :] for node in inner(item) if isinstance(node, ast.Call)):
+        chain = chain_of(node.func) if _flag(node) is None else None
+        if chain is not None and (_is_model(module, node.func, chain) or _may_be_model(module, node)):
+            found[chain] = None
+    return tuple(found)
+
+
+def untrained_models(module: Module, function: ast.FunctionDef | None) -> Iterator[Chain]:
+    """What a forward function calls, may be a model, and is not put into training mode anywhere in the file."""
+    calls = [node for node in inner(function) if isinstance(node, ast.Call)] if function is not None else []
+    told = {chain_of(node.value) for node in module.attributes("set_train")}
+    for chain, call in {chain_of(call.func): call for call in calls}.items():
+        if chain is not None and chain not in told and _may_be_model(module, call):
+            yield chain
 
 
 def _may_be_model(module: Module, call: ast.Call) -> bool:

@@ -113,12 +113,14 @@ def read_step(step: Step, target: Framework) -> Retargeted:
         from optmap.translate.steps.read.cells import read_step_cell
 
         step, cell = read_step_cell(step, recorded=gradients is Gradients.RECORDED)
+        step = check_frozen(step)
         model = _one_model(step) if gradients is Gradients.TAPE else ()
         return Retargeted(step.event, model, refusals=step.refusals, cell=cell)
     if step.event.kind is Kind.CALL:
         from optmap.translate.steps.read.value_and_grad import read_gradient_call
 
         step, called = read_gradient_call(step, target)
+        step = check_frozen(step)
         if called.cell is not None:
             step = check_cell_reached(step, called.cell.model)
         step = check_function_reached(step, called.function) if called.function is not None else step

@@ -25,7 +25,7 @@ from optmap.translate.steps.outcome import StepOutcome
 from optmap.translate.steps.read.cells import LossCell
 from optmap.translate.steps.read.compiled import callee, no_longer_compiled
 from optmap.translate.steps.read.plan import PlainStep
-from optmap.translate.steps.read.tape import untold_models
+from optmap.translate.steps.read.tape import untold_in_functions, untold_models, untrained_models
 from optmap.translate.steps.read.targets import Retargeted, computing, keep_company, model_calls
 from optmap.translate.steps.reasons import NotPlain, Reason, Why, because
 from optmap.translate.steps.write.clips import called_in, calls_of, spelled, spelled_clips
@@ -217,7 +217,15 @@ class _Retarget:
         if step.plan is None and not any(map(self._trains, self.module.attributes("set_train"))):
             said = f"the file never calls set_train(), so that it trains in inference mode, while {start}"
             self.findings.append(Finding(MODE_DIFFERS, said, step.event.call))
-        for model in untold_models(self.module, step.plan, sure=False) if step.plan is not None else ():
+        elif step.called is not None:
+            for model in untrained_models(self.module, step.called.function):
+                said = (
+                    f"if {'.'.join(model)} is a model, it computes in inference mode without set_train(), while {start}"
+                )
+                self.findings.append(Finding(MODE_DIFFERS, said, step.event.call))
+        if step.plan is None or step.plan.head is None:
+            return
+        for model in (*untold_models(self.module, step.plan, sure=False), *untold_in_functions(self.module, step.plan)):
             said = f"if {'.'.join(model)} is a model, it is called in inference mode under the tape, while {start}"
             self.findings.append(Finding(MODE_DIFFERS, said, step.event.call))
 
