@@ -54,7 +54,7 @@ else:
         """Makes a named tuple of the body of a class."""
 
         def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
-            fields = tuple(body.pop("__annotations__", {}))
+            fields = tuple(body.pop("__annotations__", None) or _fields(body))
             defaults = {field: body.pop(field) for field in fields if field in body}
             code = _new_of(len(fields)).replace(co_varnames=("_cls", *fields), co_name="__new__")
             new = FunctionType(code, {"_new": tuple.__new__}, "__new__", tuple(defaults.values()))
@@ -67,5 +67,14 @@ else:
                 "__new__": new,
             }
             return type(name, (_Named,), {**own, **getters, **body})
+
+    def _fields(body: dict[str, Any]) -> dict[str, Any]:
+        """The annotations of a class body that Python 3.14 leaves unevaluated."""
+        try:
+            from annotationlib import Format, call_annotate_function, get_annotate_from_class_namespace
+        except ImportError:
+            return {}
+        annotate = get_annotate_from_class_namespace(body)
+        return {} if annotate is None else call_annotate_function(annotate, Format.FORWARDREF)
 
     NamedTuple = type.__new__(_Maker, "NamedTuple", (), {})
