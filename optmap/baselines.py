@@ -26,6 +26,6 @@ def parse(text: str, command: str, read: Callable[[Any], _Found]) -> _Found:
         version = content["version"]
         if version == VERSION:
             return read(content)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BaselineError(f"expected a baseline that optmap {command} has written") from None
     raise BaselineError(f"found version {version!r}, expected {VERSION}")

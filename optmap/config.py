@@ -10,7 +10,7 @@ from optmap.files import is_pattern
 from optmap.mapping.framework import Framework, check_version, frameworks
 from optmap.mapping.plan import Prefer
 from optmap.nearest import nearest
-from optmap.reading import TEXT_BYTES, read_regular
+from optmap.reading import TEXT_BYTES, parse_toml, read_regular
 from optmap.selection import Selection, parse_codes
 from optmap.translate.options import check_quantities
 from optmap.values import NamedTuple
@@ -107,11 +107,9 @@ def _section(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from None
     if "optmap" not in text and "\\" not in text:  # a key may be written with escapes
         return {}
-    import tomllib
-
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None

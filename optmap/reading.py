@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 """Larger files are reported and left alone: Python needs some 50 times a file's size to parse it."""
 TEXT_BYTES: Final = 4 * 1024 * 1024
 """The limit of tables, settings and ignore files, which are parsed more slowly."""
+
+_LONG_KEY: Final = re.compile(r"""(?<![\w'"-])(?:[\w'"-]+[ \t]*\.[ \t]*){200}""")
 
 
 def read_source_file(path: Path) -> bytes:
@@ -34,6 +37,18 @@ def read_regular(path: Path, limit: int) -> bytes:
         if len(data) > status.st_size:
             raise OSError(errno.EBUSY, "it grew while it was read", str(path))
         return data
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A TOML document. Raises ValueError, and RecursionError where it is nested too deeply.
+
+    The time that tomllib takes for a key grows with the square of its parts.
+    """
+    import tomllib
+
+    if _LONG_KEY.search(text):
+        raise RecursionError
+    return tomllib.loads(text)
 
 
 def _require_regular(path: Path, status: os.stat_result) -> None:

@@ -137,6 +137,28 @@ def test_results_stay_in_their_directory(here: Path) -> None:
     assert os.listdir(away) == []
 
 
+def test_results_are_files_of_their_own(here: Path) -> None:
+    """Whatever names a file in the directory of results has elsewhere, there or outside."""
+    put(here, d__a=GOOD, d__b=GOOD.replace(b"0.1", b"0.7"), precious=PLAIN)
+    (here / "out").mkdir()
+    for name in ("a", "b"):
+        os.link(here / "precious.py", here / f"out/{name}.py")
+    assert run("translate", "d", "--output", "out", cwd=here).code == 0
+    assert contents(here / "out") == {"a.py": GOOD_AFTER, "b.py": GOOD_AFTER.replace(b"0.1", b"0.7")}
+    assert (here / "precious.py").read_bytes() == PLAIN
+
+
+def test_names_that_are_one_file_hold_one_result(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a file system does not tell A.py from a.py; a link stands in for that, which nothing resolves."""
+    put(here, d__A__x=GOOD, d__a__x=GOOD.replace(b"0.1", b"0.7"))
+    (here / "out/A").mkdir(parents=True)
+    (here / "out/a").symlink_to("A")
+    monkeypatch.setattr("os.path.realpath", lambda path, strict=False: os.path.abspath(path))
+    done = run("translate", "d", "--output", "out", cwd=here)
+    assert (done.code, "already holds the result of d/A/x.py" in done.err) == (2, True)
+    assert (here / "out/A/x.py").read_bytes() == GOOD_AFTER
+
+
 def test_nothing_is_written_through_links_in_a_tree(here: Path) -> None:
     put(here, away__a=GOOD, d__b=GOOD)
     (here / "d/a.py").symlink_to(here / "away/a.py")

@@ -49,7 +49,7 @@ class OutcomeHandler:
         self.mode = "--check" if request.write_baseline else chosen
         self.reporting = request.format in REPORTS
         self.kept: list[TranslatedFile] = []
-        self.written: dict[str, Path] = {}
+        self.written: dict[tuple[int, int], Path] = {}
         self.failed = self.refused = self.warned = self.changed = self.marked = False
 
     def run(self, outcomes: Iterable[TranslatedFile]) -> int:
@@ -127,10 +127,11 @@ class OutcomeHandler:
             elif self.mode == "--output" and not _unread(outcome):
                 destination = self._destination(outcome)
                 self._require_own(destination)
-                first = self.written.setdefault(os.path.realpath(destination), outcome.path)
+                first = self.written.get(_identity(destination), outcome.path)
                 if first != outcome.path:
                     raise WriteError(f"{destination} already holds the result of {first}")
                 write_new(destination, _content(outcome), like=outcome.path)
+                self.written[_identity(destination)] = outcome.path
         except WriteError as error:
             message = f"cannot be written: {error}"
             diagnostics = (*outcome.result.diagnostics, Diagnostic(UNREADABLE, message, 1, 1))
@@ -181,6 +182,15 @@ class OutcomeHandler:
 
 def _unread(outcome: TranslatedFile) -> bool:
     return outcome.result.error is not None and not outcome.before
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The file that a name stands for: names that differ by case alone may be one file's."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1, -1
+    return status.st_dev, status.st_ino
 
 
 def _content(outcome: TranslatedFile) -> bytes:

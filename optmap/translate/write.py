@@ -32,7 +32,10 @@ def replace_file(path: Path, before: bytes, after: bytes) -> None:
 
 
 def write_new(path: Path, content: bytes, like: Path | None = None) -> None:
-    """Write a file that need not exist yet, with the mode of another. Raises WriteError."""
+    """Write a file that need not exist yet, with the mode of another. Raises WriteError.
+
+    What other names a file there has keep its old content.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -41,7 +44,7 @@ def write_new(path: Path, content: bytes, like: Path | None = None) -> None:
         with interruption.held():
             if real.exists():
                 _require_writable(real)
-                return _replace(real, read_regular(real, real.stat().st_size), content)
+                return _replace(real, read_regular(real, real.stat().st_size), content, linked=False)
             mode = stat.S_IMODE(like.stat().st_mode) if like is not None and like.exists() else 0o666 & ~_umask()
             made = _beside(real, content, lasting=False)  # there is nothing yet that a crash of the machine could lose
             try:
@@ -54,11 +57,13 @@ def write_new(path: Path, content: bytes, like: Path | None = None) -> None:
         raise WriteError(error.strerror or str(error)) from None
 
 
-def _replace(real: Path, before: bytes, after: bytes) -> None:
+def _replace(real: Path, before: bytes, after: bytes, *, linked: bool = True) -> None:
     status = _require_writable(real)
     _require(real, before)
     made = _beside(real, after)
     try:
+        if linked and status.st_nlink > 1:
+            raise _Unlike
         _make_like(made, real, status)
         _swap(made, real, before)
     except _Unlike:
@@ -104,9 +109,7 @@ def _remove(path: Path) -> None:
 
 
 def _make_like(made: Path, real: Path, status: os.stat_result) -> None:
-    """Give a file owner, extended attributes and mode of another, which has no second name. Raises _Unlike."""
-    if status.st_nlink > 1:
-        raise _Unlike
+    """Give a file owner, extended attributes and mode of another. Raises _Unlike."""
     own = os.stat(made)
     try:
         if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):

@@ -8,6 +8,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final
 
 from optmap.mapping.records import Literal
+from optmap.reading import parse_toml
 from optmap.values import NamedTuple
 
 Scalar = str | int | float | bool | None
@@ -167,11 +168,9 @@ def _place(text: str, offset: int) -> tuple[int, int]:
 
 def read_toml(text: str) -> list[ConfigNode]:
     """Read a TOML file. Raises Broken. A value's place is that of its key where it stands in an inline table."""
-    import tomllib
-
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         match = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         line, column = (int(match[1]), int(match[2])) if match else (text.count("\n") + 1, 1)
         raise Broken(f"not valid TOML: {str(error).partition(' (at')[0]}", line, column) from None

@@ -168,6 +168,9 @@ def test_nothing_is_said(tables: MappingSet, text: str) -> None:
         ("a.json", b"[" * 100_000, 1, "nested too deeply"),
         ("a.yaml", b"[" * 100_000, 1, "nested too deeply"),
         ("a.toml", b"a = " + b"[" * 100_000, 1, "nested too deeply"),
+        ("a.toml", b"a" + b" . 'a'" * 100_000 + b" = 1", 1, "nested too deeply"),
+        ("a.toml", b"[a" + b".a" * 100_000 + b"]", 1, "nested too deeply"),
+        ("a.toml", b"a = " + b"9" * 5000, 1, "not valid TOML: Exceeds the limit"),
     ],
 )
 def test_broken_files(tables: MappingSet, name: str, data: bytes, line: int, fragment: str) -> None:
