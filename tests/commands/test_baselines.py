@@ -105,7 +105,10 @@ def test_a_new_call_that_would_be_translated_fails_the_check(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("command", ["translate", "check"])
-@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), ("{}", "expected a baseline"), ("[" * 100_000, "expected a baseline")])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read"), ("{}", "expected a baseline"), ("[" * 100_000, "expected a baseline")],
+)
 def test_a_baseline_that_cannot_be_used(tmp_path: Path, command: str, content: str | None, said: str) -> None:
     (tmp_path / "train.py").write_text("import torch\n" if command == "translate" else SOURCE)
     if content is not None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from optmap.mapping.records import Literal
 from optmap.reading import parse_toml
+from optmap.translate.configs.tomlplaces import Places, places
 from optmap.values import NamedTuple
 
 Scalar = str | int | float | bool | None
@@ -51,7 +52,7 @@ def read_yaml(text: str) -> list[ConfigNode]:
         raise Broken(f"not valid YAML: {error.problem or error.context}", line, column) from None
     except yaml.reader.ReaderError as error:
         message = f"not valid YAML: character #x{error.character:04x} is not allowed"
-        raise Broken(message, *_place(text, error.position)) from None
+        raise Broken(message, *Places(text)(error.position)) from None
     except (RecursionError, ValueError):
         raise Broken(_NESTED) from None
 
@@ -124,11 +125,12 @@ class _Json:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.place = Places(text)
 
     def value(self, at: int) -> tuple[ConfigNode, int]:
         """Return the value that begins at or behind an offset, and the offset behind it."""
         at = self._skip(at)
-        line, column = _place(self.text, at)
+        line, column = self.place(at)
         if self.text[at] == '"':
             found, end = scanstring(self.text, at + 1)
             return ConfigNode(found, line, column), end
@@ -162,10 +164,6 @@ class _Json:
         return match.end()
 
 
-def _place(text: str, offset: int) -> tuple[int, int]:
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
-
-
 def read_toml(text: str) -> list[ConfigNode]:
     """Read a TOML file. Raises Broken. A value's place is that of its key where it stands in an inline table."""
     try:
@@ -176,8 +174,6 @@ def read_toml(text: str) -> list[ConfigNode]:
         raise Broken(f"not valid TOML: {str(error).partition(' (at')[0]}", line, column) from None
     except RecursionError:
         raise Broken(_NESTED) from None
-    from optmap.translate.configs.tomlplaces import places
-
     return [_from_toml(document, (), places(text), (1, 1))]
 
 

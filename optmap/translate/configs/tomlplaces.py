@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,11 +18,23 @@ _STRING: Final = re.compile(
 )
 
 
+class Places:
+    """Offsets into a text to lines and columns from 1: the lines are counted once, whatever the number of offsets."""
+
+    def __init__(self, text: str) -> None:
+        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def __call__(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self.starts, offset)
+        return line, offset - self.starts[line - 1] + 1
+
+
 def places(text: str) -> dict[Path, tuple[int, int]]:
     """Map the path of each value of a valid TOML file to line and column from 1.
 
     Values of lists have the place of the list, but tables of [[lists]] have their own.
     """
+    place = Places(text)
     found: dict[Path, tuple[int, int]] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
@@ -30,12 +43,12 @@ def places(text: str) -> dict[Path, tuple[int, int]]:
         header, pair = _HEADER.match(text, at), _PAIR.match(text, at)
         if header:
             table = _resolve(tuple(_keys(header[2])), counts, header[1] == "[[")
-            found[table] = _place(text, header.start(1))
+            found[table] = place(header.start(1))
             at = _skip_line(text, header.end())
         elif pair:
             path = (*table, *_keys(pair[1]))
-            found[path] = _place(text, pair.end())
-            at = _value(text, pair.end(), path, found)
+            found[path] = place(pair.end())
+            at = _value(text, pair.end(), path, found, place)
         else:
             at = _skip_line(text, at)
     return found
@@ -50,16 +63,16 @@ def _keys(text: str) -> Iterator[str]:
 def _resolve(path: Path, counts: dict[Path, int], new: bool) -> Path:
     """Put the number of the current table behind each name of a [[list]]."""
     result: Path = ()
-    for place, key in enumerate(path):
+    for number, key in enumerate(path):
         result = (*result, key)
-        if new and place == len(path) - 1:
+        if new and number == len(path) - 1:
             counts[result] = counts.get(result, -1) + 1
         if result in counts:
             result = (*result, counts[result])
     return result
 
 
-def _value(text: str, at: int, path: Path, found: dict[Path, tuple[int, int]]) -> int:
+def _value(text: str, at: int, path: Path, found: dict[Path, tuple[int, int]], place: Places) -> int:
     """Note the keys of inline tables, and return the offset of the line behind the value."""
     open_: list[Path] = []
     current = path
@@ -68,7 +81,7 @@ def _value(text: str, at: int, path: Path, found: dict[Path, tuple[int, int]]) -
         key = _INNER.match(text, at) if open_ and open_[-1] == current else None
         if key:
             current = (*open_[-1], *_keys(key[1]))
-            found[current] = _place(text, key.end())
+            found[current] = place(key.end())
             at = key.end()
         elif string:
             at = string.end()
@@ -108,7 +121,3 @@ def _list_end(text: str, at: int) -> int:
 def _skip_line(text: str, at: int) -> int:
     end = text.find("\n", at)
     return len(text) if end < 0 else end + 1
-
-
-def _place(text: str, offset: int) -> tuple[int, int]:
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
