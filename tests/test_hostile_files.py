@@ -25,6 +25,8 @@ def odd(path: Path, kind: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "pipe":
         os.mkfifo(path)
+    elif kind == "socket":
+        os.mknod(path, stat.S_IFSOCK | 0o600)
     elif kind == "device":
         path.symlink_to("/dev/zero")
     else:
@@ -32,7 +34,7 @@ def odd(path: Path, kind: str) -> None:
             file.truncate(1 << 40)
 
 
-KINDS = ["pipe", "device", "a terabyte"]
+KINDS = ["pipe", "socket", "device", "a terabyte"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
