@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -61,6 +61,16 @@ def modules_in(*rooms: str) -> list[Path]:
     return [path for path in MODULES if name_of(path).split("/")[0] in rooms]
 
 
+def offenders(paths: Iterable[Path], found: Callable[[Path], Iterable[object]]) -> dict[str, list[object]]:
+    """By its name, each module in which something is found that should not be there."""
+    return {name_of(path): wrong for path in paths if (wrong := list(found(path)))}
+
+
+def imported(paths: Iterable[Path], *prefixes: str) -> dict[str, list[object]]:
+    """By its name, each module that imports something below one of some names."""
+    return offenders(paths, lambda path: [name for name in imports(path) if under(name, *prefixes)])
+
+
 def under(name: str, *prefixes: str) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
@@ -77,20 +87,18 @@ def test_the_rooms_are_there() -> None:
     }
 
 
-@pytest.mark.parametrize("path", modules_in("translate", "source", "mapping"), ids=name_of)
-def test_translation_knows_nothing_of_conformance(path: Path) -> None:
-    assert not [name for name in imports(path) if under(name, "optmap.conformance", "optmap.audit", "optmap.processes")]
+def test_translation_knows_nothing_of_conformance() -> None:
+    lower = modules_in("translate", "source", "mapping")
+    assert imported(lower, "optmap.conformance", "optmap.audit", "optmap.processes") == {}
 
 
-@pytest.mark.parametrize("path", modules_in("source", "mapping"), ids=name_of)
-def test_the_lower_rooms_know_nothing_of_the_upper_ones(path: Path) -> None:
-    upper = ["optmap.translate", "optmap.report", "optmap.commands", "optmap.cli", "optmap.config"]
-    upper.append("optmap.mapping" if name_of(path).startswith("source") else "optmap.source")
-    assert not [name for name in imports(path) if under(name, *upper)]
+@pytest.mark.parametrize(("room", "other"), [("source", "optmap.mapping"), ("mapping", "optmap.source")])
+def test_the_lower_rooms_know_nothing_of_the_upper_ones(room: str, other: str) -> None:
+    upper = ("optmap.translate", "optmap.report", "optmap.commands", "optmap.cli", "optmap.config")
+    assert imported(modules_in(room), other, *upper) == {}
 
 
-@pytest.mark.parametrize("path", modules_in("report"), ids=name_of)
-def test_reports_import_result_types_only(path: Path) -> None:
+def test_reports_import_result_types_only() -> None:
     values = ("optmap.conformance.results", "optmap.mapping.values.write_literal", "optmap.mapping.values")
     allowed = (
         "optmap.diagnostics",
@@ -104,31 +112,31 @@ def test_reports_import_result_types_only(path: Path) -> None:
         "jinja2",
         "markupsafe",
     )
-    outside = [
-        name
-        for name in imports(path)
-        if not under(name, *allowed)
-        and name not in ("optmap", "optmap.__version__")
-        and name.split(".")[0] not in sys.stdlib_module_names
-    ]
-    assert not outside
+
+    def outside(path: Path) -> list[str]:
+        return [
+            name
+            for name in imports(path)
+            if not under(name, *allowed)
+            and name not in ("optmap", "optmap.__version__")
+            and name.split(".")[0] not in sys.stdlib_module_names
+        ]
+
+    assert offenders(modules_in("report"), outside) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_frameworks_are_imported_by_engines_only(path: Path) -> None:
-    if not name_of(path).startswith("conformance/engines/"):
-        assert not [name for name in imports(path) if under(name, *FRAMEWORKS)]
-        text = path.read_text(encoding="utf-8")
-        assert "__import__(" not in text
+def test_frameworks_are_imported_by_engines_only() -> None:
+    others = [path for path in MODULES if not name_of(path).startswith("conformance/engines/")]
+    assert imported(others, *FRAMEWORKS) == {}
+    assert [name_of(path) for path in others if "__import__(" in path.read_text(encoding="utf-8")] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_the_audit_meets_frameworks_in_its_worker_only(path: Path) -> None:
-    if name_of(path) not in ("audit/live.py", "audit/worker.py"):
-        assert not [name for name in imports(path) if under(name, "optmap.audit.live", "optmap.audit.worker")]
-    if name_of(path).startswith("audit/") and name_of(path) not in ("audit/live.py", "audit/worker.py"):
-        assert not [name for name in imports(path) if under(name, "importlib.import_module", "runpy")]
-        assert "import_module" not in path.read_text(encoding="utf-8")
+def test_the_audit_meets_frameworks_in_its_worker_only() -> None:
+    others = [path for path in MODULES if name_of(path) not in ("audit/live.py", "audit/worker.py")]
+    assert imported(others, "optmap.audit.live", "optmap.audit.worker") == {}
+    own = [path for path in others if name_of(path).startswith("audit/")]
+    assert imported(own, "importlib.import_module", "runpy") == {}
+    assert [name_of(path) for path in own if "import_module" in path.read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize("name", ["worker", "live", "signature", "results"])
@@ -152,59 +160,64 @@ def test_the_comparison_runs_nothing() -> None:
     assert not [name for name in imports(PACKAGE / "audit" / "compare.py") if not under(name, *allowed)]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_commands_and_reports_print(path: Path) -> None:
-    if name_of(path).split("/")[0] in ("commands", "cli", "report"):
-        return
-    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
-    assert not [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
-    streams = [
-        node
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")
-    ]
-    assert not [node.lineno for node in streams if isinstance(node.value, ast.Name) and node.value.id == "sys"]
+def printing(path: Path) -> Iterator[int]:
+    """The lines that call print() or name a stream of sys."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call):
+            prints = isinstance(node.func, ast.Name) and node.func.id == "print"
+        else:
+            prints = isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.stderr")
+        if prints:
+            yield node.lineno
+
+
+def test_only_commands_and_reports_print() -> None:
+    printers = modules_in("commands", "cli", "report")
+    assert offenders([path for path in MODULES if path not in printers], printing) == {}
 
 
 WRITERS = {"open", "write_text", "write_bytes", "mkstemp", "unlink", "rename", "replace", "rmtree", "mkdir", "touch"}
 
 
-@pytest.mark.parametrize(
-    "path",
-    modules_in("translate", "source", "mapping", "commands", "report", "cli", "config.py", "files.py", "api.py"),
-    ids=name_of,
-)
-def test_only_one_module_writes_users_files(path: Path) -> None:
-    if name_of(path) in ("translate/write.py", "mapping/stored.py"):  # the latter keeps what it has read, in a checkout
-        return
-    found = []
+def writing(path: Path) -> Iterator[int]:
+    """The lines that write to a file, or do away with one."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
             if node.func.attr in WRITERS - {"replace", "open"} or (
                 owner == "os" and node.func.attr in ("replace", "write")
             ):
-                found.append(node.lineno)
+                yield node.lineno
         elif (
             isinstance(node, ast.Call)
             and ast.unparse(node.func) == "open"
             and ast.unparse(node.args[0]) != "os.devnull"
         ):
-            found.append(node.lineno)
-    assert not found
+            yield node.lineno
 
 
-@pytest.mark.parametrize("path", modules_in("cli"), ids=name_of)
-def test_the_command_line_imports_inside_its_commands(path: Path) -> None:
-    top = [node for node in tree_of(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {alias.name if isinstance(node, ast.Import) else str(node.module) for node in top for alias in node.names}
+def test_only_one_module_writes_users_files() -> None:
+    rooms = modules_in("translate", "source", "mapping", "commands", "report", "cli", "config.py", "files.py", "api.py")
+    # mapping/stored.py keeps what it has read, in a checkout.
+    writers = {"translate/write.py", "mapping/stored.py"}
+    assert offenders(rooms, writing).keys() == writers
+
+
+def test_the_command_line_imports_inside_its_commands() -> None:
     standard = {"gc", "sys", "pathlib", "typing", "os", "collections.abc", "importlib", "inspect"}
-    assert names <= standard | {"typer", "optmap.cli.options"}
+
+    def beside(path: Path) -> set[str]:
+        top = [node for node in tree_of(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {
+            alias.name if isinstance(node, ast.Import) else str(node.module) for node in top for alias in node.names
+        }
+        return names - standard - {"typer", "optmap.cli.options"}
+
+    assert offenders(modules_in("cli"), beside) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_every_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(tree_of(path))
+def test_every_module_says_what_it_is_for() -> None:
+    assert [name_of(path) for path in MODULES if not ast.get_docstring(tree_of(path))] == []
 
 
 # Circles of imports

@@ -8,9 +8,10 @@ import pytest
 
 from optmap.conformance.api import check
 from optmap.conformance.results import Level, Verdict
+from tests.later import needs
 
 pytestmark = pytest.mark.usefixtures("shared_workers")
-pytest.importorskip("torch", reason="torch is not installed")
+pytestmark = needs("torch")
 
 SGD = ["torch.optim.SGD"]
 

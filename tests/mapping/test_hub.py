@@ -86,6 +86,14 @@ def test_there_and_back() -> None:
     assert "opt = torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.8, 0.99))\n" in back
 
 
+def test_a_call_alone_is_seen() -> None:
+    """Nothing else in the file is a word that the others' files have."""
+    text = "import optax\ntx = optax.adam(1e-3, b1=0.5)\n"
+    there = translate(text, "torch", params="net.parameters()").output.decode()
+    assert "tx = torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999))\n" in there
+    assert messages(translate(text, "mindspore"))[0].startswith("OM204 the file does not show which model it trains")
+
+
 def test_what_stands_around_the_call_is_told() -> None:
     found = translate(TORCH_STEP, "optax")
     still, parameters, clip, step = messages(found)

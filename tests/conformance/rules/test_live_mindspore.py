@@ -11,10 +11,11 @@ import pytest
 
 from optmap.conformance.rules import RULES, SparseRows
 from optmap.conformance.simulate import Group, simulate
+from tests.later import needs
 
 SCRIPTS = str(Path(__file__).parents[3] / "scripts")
 
-pytest.importorskip("mindspore", reason="MindSpore is not installed, so there is nothing to compare with")
+pytestmark = needs("mindspore")
 
 
 @dataclass(frozen=True)

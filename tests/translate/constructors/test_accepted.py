@@ -13,8 +13,9 @@ from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
 from optmap.translate.results import Status
+from tests.later import later
 
-mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
+mindspore = later("mindspore")
 
 TORCH = {
     "Adam": ["lr=0.1", "betas=(0.5, 0.9)", "betas=(0, 0.9)", "eps=1e-3", "weight_decay=0", "weight_decay=0.1", "amsgrad=True",

@@ -15,9 +15,10 @@ from optmap.mapping.model import MappingSet
 from optmap.mapping.plan import Prefer
 from optmap.translate.options import Options
 from optmap.translate.pipeline import translate_bytes
+from tests.later import later
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
-mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
+torch = later("torch")
+mindspore = later("mindspore")
 
 OPTIONS = Options(Framework("mindspore"), frozenset({Framework("torch")}))
 END = "optimizer = torch.optim.SGD(groups, lr=0.25, weight_decay=0.5)\n"

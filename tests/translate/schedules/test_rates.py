@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import optmap
+from tests.later import later
 
-torch = pytest.importorskip("torch")
+torch = later("torch")
 RATES = [0.5, 0.25, 0.125]
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.later import later
 from tests.translate.surroundings.replacements import GRADIENTS, Replacement, claimed, clipped_by_torch, replacements
 
-mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
-torch = pytest.importorskip("torch", reason="torch is not installed")
+mindspore = later("mindspore")
+torch = later("torch")
 
 NN, EXPERIMENTAL = "mindspore.nn", "mindspore.experimental.optim"
 CASES = list(replacements("mindspore", NN, EXPERIMENTAL))

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.later import later
 from tests.translate.surroundings.replacements import GRADIENTS, Replacement, claimed, clipped_by_torch, replacements
 
-tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-torch = pytest.importorskip("torch", reason="torch is not installed")
+tf = later("tensorflow")
+torch = later("torch")
 
 CASES = list(replacements("tensorflow"))
 Space = dict[str, Any]

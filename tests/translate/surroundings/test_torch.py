@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.later import later
 from tests.translate.surroundings.replacements import Replacement, claimed, replacements
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
+torch = later("torch")
 
 CASES = list(replacements("torch"))
 Space = dict[str, Any]
