@@ -25,6 +25,18 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(path)))
+
+
+def named(node: ast.AST) -> str:
+    """A name, or an attribute of one, as it is written; nothing else has one."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+@cache
 def imports(path: Path, *, typing: bool = True) -> tuple[str, ...]:
     """Every module that a file imports, anywhere in it, by its absolute name; `from a import b` gives a and a.b.
 
@@ -35,8 +47,8 @@ def imports(path: Path, *, typing: bool = True) -> tuple[str, ...]:
 
 def _imports(path: Path, typing: bool) -> Iterator[str]:
     package = ["optmap", *path.relative_to(PACKAGE).parts[:-1]]
-    unreal = set() if typing else {id(node) for node in _for_typing(tree_of(path))}
-    for node in ast.walk(tree_of(path)):
+    unreal = set() if typing else {id(node) for node in _for_typing(nodes_of(path))}
+    for node in nodes_of(path):
         if id(node) in unreal:
             continue
         if isinstance(node, ast.Import):
@@ -51,9 +63,9 @@ def _imports(path: Path, typing: bool) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _for_typing(tree: ast.Module) -> Iterator[ast.AST]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+def _for_typing(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    for node in nodes:
+        if isinstance(node, ast.If) and named(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             yield from (inner for statement in node.body for inner in ast.walk(statement))
 
 
@@ -162,12 +174,8 @@ def test_the_comparison_runs_nothing() -> None:
 
 def printing(path: Path) -> Iterator[int]:
     """The lines that call print() or name a stream of sys."""
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Call):
-            prints = isinstance(node.func, ast.Name) and node.func.id == "print"
-        else:
-            prints = isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.stderr")
-        if prints:
+    for node in nodes_of(path):
+        if isinstance(node, ast.Name | ast.Attribute) and named(node) in ("print", "sys.stdout", "sys.stderr"):
             yield node.lineno
 
 
@@ -181,18 +189,14 @@ WRITERS = {"open", "write_text", "write_bytes", "mkstemp", "unlink", "rename", "
 
 def writing(path: Path) -> Iterator[int]:
     """The lines that write to a file, or do away with one."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
             if node.func.attr in WRITERS - {"replace", "open"} or (
                 owner == "os" and node.func.attr in ("replace", "write")
             ):
                 yield node.lineno
-        elif (
-            isinstance(node, ast.Call)
-            and ast.unparse(node.func) == "open"
-            and ast.unparse(node.args[0]) != "os.devnull"
-        ):
+        elif isinstance(node, ast.Call) and named(node.func) == "open" and ast.unparse(node.args[0]) != "os.devnull":
             yield node.lineno
 
 
@@ -235,7 +239,7 @@ def import_graph() -> dict[str, set[str]]:
     for name, path in known.items():
         found = set(imports(path, typing=False)) & known.keys()
         # `from optmap.a import b` is an import of the module a.b where there is one, and of the package's own names elsewhere.
-        taken = {item.module for item in ast.walk(tree_of(path)) if isinstance(item, ast.ImportFrom)}
+        taken = {item.module for item in nodes_of(path) if isinstance(item, ast.ImportFrom)}
         packages = {each for each in found if known[each].name == "__init__.py"}
         only_inside = {each for each in packages & taken if not _takes_names(path, each, known)}
         graph[name] = found - only_inside - {name}
@@ -246,7 +250,7 @@ def _takes_names(path: Path, package: str, known: Mapping[str, Path]) -> bool:
     """Whether a file takes a name from a package that is not one of its modules."""
     return any(
         f"{package}.{alias.name}" not in known
-        for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom) and node.module == package
+        for node in nodes_of(path) if isinstance(node, ast.ImportFrom) and node.module == package
         for alias in node.names
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ Changes compose: those inside a slot are made wherever the slot goes, and equal 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -75,6 +76,18 @@ def wraps(change: Change) -> bool:
     """Tell whether a node stays as a part of what takes its place: such changes of one node are made one around another."""
     template = change.template if isinstance(change, Replace) else None
     return isinstance(template, Template) and any(slot is change.node for _, slot in template.slots)  # type: ignore[union-attr]
+
+
+def place_of(change: Change) -> ast.AST:
+    """The node at which a change is made: the first of several."""
+    node = change.anchor if isinstance(change, Insert) else change.node
+    return node[0] if isinstance(node, tuple) else node
+
+
+def texts_of(changes: Iterable[Change]) -> Iterator[str]:
+    """The text that changes write, without the nodes of the file that it takes along."""
+    templates = (change.template for change in changes if isinstance(change, Insert | Replace))
+    return (piece for template in templates for piece in template.pieces if isinstance(piece, str))
 
 
 def extent(source: Source, change: Change) -> Span:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from optmap.source.calls import LONE_RETURN
-from optmap.source.changes import Change, ConflictError, Insert
+from optmap.source.changes import Change, ConflictError, place_of
 from optmap.source.edits import Edit, line_indent, rest_of_line, start_of_line, starts_line
 from optmap.source.layout import first_offset
 from optmap.source.model import Module
@@ -36,7 +36,7 @@ def with_comments(source: Source, edits: Sequence[tuple[Edit, Change]]) -> list[
         for text in _taken(source, edit):
             count[text] += 1
             if written.count(text) < count[text]:
-                lost.setdefault(_above(source, found, change, _place(change)), []).append(text)
+                lost.setdefault(_above(source, found, change, place_of(change)), []).append(text)
     if not lost:
         return found
     for at, texts in lost.items():
@@ -46,11 +46,6 @@ def with_comments(source: Source, edits: Sequence[tuple[Edit, Change]]) -> list[
         found = [edit for edit in found if edit not in same]
         found.append(Edit(at, at, "".join((*lines, *(edit.text for edit in same)))))
     return sorted(found, key=lambda edit: (edit.start, edit.end))
-
-
-def _place(change: Change) -> ast.AST:
-    node = change.anchor if isinstance(change, Insert) else change.node
-    return node[0] if isinstance(node, tuple) else node
 
 
 def _taken(source: Source, edit: Edit) -> Iterator[str]:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from optmap.source.changes import Change, Delete, Insert, Replace, Where, extent
+from optmap.source.changes import Change, Delete, Insert, Where, extent, texts_of
 from optmap.source.edits import has_own_lines
 from optmap.source.layout import first_offset
 from optmap.source.model import How, Module, Variable
@@ -85,9 +85,7 @@ def _kept(source: Source, offset: int) -> bool:
 
 def written_names(changes: Iterable[Change]) -> frozenset[str]:
     """The names that new code may use."""
-    templates = (change.template for change in changes if isinstance(change, Insert | Replace))
-    pieces = (piece for template in templates for piece in template.pieces if isinstance(piece, str))
-    return frozenset(name for piece in pieces for name in _NAME.findall(piece))
+    return frozenset(name for text in texts_of(changes) for name in _NAME.findall(text))
 
 
 def _lost(source: Source, left: Iterable[ast.expr], written: Collection[str]) -> list[Variable]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from optmap.mapping.framework import Framework
 from optmap.mapping.model import MappingSet
-from optmap.source.changes import Change, Insert, Replace
+from optmap.source.changes import Change, place_of, texts_of
 from optmap.source.model import Module
 from optmap.translate.constructors.spelling import NewImport, paths_of
 
@@ -29,7 +28,7 @@ def changes_again(
             if chain[-1] not in names:
                 continue
             new = imported.get(chain[0])
-            paths = {new} if new is not None else paths_of(module, chain[0], _place(change))
+            paths = {new} if new is not None else paths_of(module, chain[0], place_of(change))
             apis = [tables.api_at(".".join((path, *chain[1:]))) for path in paths if path is not None]
             if any(api is not None and api.framework in sources for api in apis):
                 found.append(change)
@@ -43,13 +42,4 @@ def _class_names(tables: MappingSet, sources: frozenset[Framework]) -> frozenset
 
 def _called(change: Change) -> Iterator[tuple[str, ...]]:
     """What the text of a change calls by name."""
-    if isinstance(change, Insert | Replace):
-        for piece in change.template.pieces:
-            if isinstance(piece, str):
-                yield from (tuple(match[1].split(".")) for match in _CALLED.finditer(piece))
-
-
-def _place(change: Change) -> ast.AST:
-    """The node at which the new code stands."""
-    node = change.anchor if isinstance(change, Insert) else change.node
-    return node[0] if isinstance(node, tuple) else node
+    return (tuple(match[1].split(".")) for text in texts_of([change]) for match in _CALLED.finditer(text))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from optmap.mapping.framework import Framework
-from optmap.source.changes import Change, Insert, Replace
+from optmap.source.changes import Change, Insert, Replace, place_of, texts_of
 from optmap.source.model import Module, Variable
 from optmap.source.templates import Template
 from optmap.translate.constructors.spelling import NewImport
@@ -28,7 +28,7 @@ def shortened(module: Module, target: Framework, before: Outcome, freed: Collect
 
     def spelled(item: Rewritten) -> Rewritten:
         changes = tuple(_respelled(change, pattern) for change in item.changes)
-        whole = any(map(named.search, _texts(changes)))
+        whole = any(map(named.search, texts_of(changes)))
         needed = [new for new in item.needed if new.path != root or whole]
         return item._replace(changes=changes, needed=(*needed, *short) if item.needed else ())
 
@@ -49,7 +49,7 @@ def _chosen(
     if root is None or not facts.imports or module.stars() or _imports_from(module, root):
         return []
     changes = [change for item in rewritten for change in item.changes]
-    text = "\n".join(_texts(changes))
+    text = "\n".join(texts_of(changes))
     wanted: dict[str, bool] = {}
     for name in facts.imports:
         used = set(re.findall(rf"(?<![\w.\"']){root}\.{name}\.(\w+)", text))
@@ -60,7 +60,7 @@ def _chosen(
 
 def _is_free(module: Module, name: str, changes: Iterable[Change], freed: Collection[Variable]) -> bool | None:
     """Tell whether a name is one that goes, and so becomes free, or was never bound; None where it stays another's."""
-    variables = {module.bound(name, _at(change)) for change in changes}
+    variables = {module.bound(name, place_of(change)) for change in changes}
     if variables and variables <= set(freed):
         return True
     return False if variables == {None} and not module.names(name) and module.bound(name, module.tree) is None else None
@@ -69,17 +69,6 @@ def _is_free(module: Module, name: str, changes: Iterable[Change], freed: Collec
 def _imports_from(module: Module, root: str) -> bool:
     """Tell whether the file has names from a package already; a sorter of imports would join ours to them."""
     return any(node.module == root for node in module.nodes(ast.ImportFrom))
-
-
-def _at(change: Change) -> ast.AST:
-    node = change.anchor if isinstance(change, Insert) else change.node
-    return node[0] if isinstance(node, tuple) else node
-
-
-def _texts(changes: Iterable[Change]) -> Iterator[str]:
-    """The new code of changes."""
-    templates = (change.template for change in changes if isinstance(change, Insert | Replace))
-    return (piece for template in templates for piece in template.pieces if isinstance(piece, str))
 
 
 def _respelled(change: Change, pattern: re.Pattern[str]) -> Change:
