@@ -21,7 +21,10 @@ class ConfigError(Exception):
 
 
 class Settings(NamedTuple):
-    """Defaults for the command line. `mappings` is resolved against the directory of the pyproject.toml."""
+    """Defaults for the command line. `mappings` is resolved against the directory of the pyproject.toml.
+
+    `line_length` is that of the formatter whose settings stand beside ours.
+    """
 
     source: str | None = None
     to: Framework | None = None
@@ -38,6 +41,7 @@ class Settings(NamedTuple):
     verbose: bool = False
     quiet: bool = False
     statistics: bool = False
+    line_length: int = 0
 
 
 KEYS: Final[dict[str, type[Any]]] = {
@@ -47,6 +51,8 @@ KEYS: Final[dict[str, type[Any]]] = {
 }  # fmt: skip
 _AS_WRITTEN: Final = ("strict", "params", "rewrite-step", "todo", "verbose", "quiet", "statistics")
 """The keys whose values need no more than their type."""
+_WIDEST: Final = 320
+"""The longest line that ruff takes for a limit."""
 _EXPECTED: Final = {
     str: "a string",
     bool: "true or false",
@@ -70,9 +76,13 @@ def find_settings(start: Path) -> Settings:
 
 def read_settings(path: Path) -> Settings:
     """Read the settings of one pyproject.toml. Raises ConfigError."""
-    section = _section(path)
+    tool = _tools(path)
+    section: Any = tool.get("optmap", {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: [tool.optmap]: found {section!r}, expected a table")
+    line_length = _line_length(tool)
     if not section:
-        return Settings()
+        return Settings(line_length=line_length)
     for key, value in section.items():
         _check(path, key, value)
     for pattern in section.get("exclude", ()):
@@ -93,31 +103,37 @@ def read_settings(path: Path) -> Settings:
         versions=dict(section.get("versions", {})),
         selection=_selection(path, section),
         set=_quantities(path, section.get("set", {})),
+        line_length=line_length,
         **{key.replace("-", "_"): section[key] for key in _AS_WRITTEN if key in section},
     )
 
 
-def _section(path: Path) -> dict[str, Any]:
-    """What a file says of optmap; it is not parsed where that is nothing."""
+def _tools(path: Path) -> dict[str, Any]:
+    """What a file says of tools; it is not parsed where that is nothing of optmap, and nothing of the length of lines."""
     try:
         text = read_regular(path, TEXT_BYTES).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
-    if "optmap" not in text and "\\" not in text:  # a key may be written with escapes
+    ours = "optmap" in text or "\\" in text  # a key may be written with escapes
+    if not ours and "line-length" not in text:
         return {}
     try:
-        document = parse_toml(text)
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply") from None
-    tool = document.get("tool", {})
-    section: Any = tool.get("optmap", {}) if isinstance(tool, dict) else {}
-    if not isinstance(section, dict):
-        raise ConfigError(f"{path}: [tool.optmap]: found {section!r}, expected a table")
-    return section
+        tool = parse_toml(text).get("tool", {})
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        if not ours:
+            return {}
+        raise ConfigError(f"{path}: {why}") from None
+    return tool if isinstance(tool, dict) else {}
+
+
+def _line_length(tool: Mapping[str, Any]) -> int:
+    """The length of lines that a formatter keeps; 0 where none says so."""
+    tables = (tool.get(name) for name in ("ruff", "black"))
+    lengths = (table.get("line-length") for table in tables if isinstance(table, dict))
+    return next((number for number in lengths if type(number) is int and 0 < number <= _WIDEST), 0)
 
 
 def _check(path: Path, key: str, value: Any) -> None:

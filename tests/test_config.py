@@ -209,3 +209,19 @@ def test_directories_are_relative_to_the_file_that_names_them(tmp_path: Path) ->
 )
 def test_wrong_versions(tmp_path: Path, text: str, found: str) -> None:
     assert found in failure(write(tmp_path, f"[tool.optmap.versions]\n{text}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[tool.ruff]\nline-length = 100\n", 100),
+        ("[tool.black]\nline-length = 79\n\n[tool.optmap]\nstrict = true\n", 79),
+        ("[tool.ruff]\nline-length = 100\n[tool.black]\nline-length = 79\n", 100),
+        ("[tool.ruff]\nline-length = '100'\n", 0),
+        ("[tool.ruff]\nline-length = 5000\n", 0),
+        ("tool = 3\nline-length = 3\n", 0),
+        ("[tool.ruff\nline-length = 100\n", 0),
+    ],
+)
+def test_the_length_of_lines_is_the_formatters(tmp_path: Path, text: str, expected: int) -> None:
+    assert read_settings(write(tmp_path, text)).line_length == expected

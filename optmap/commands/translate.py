@@ -118,6 +118,7 @@ def _options(request: Request, configured: Settings) -> Options:
         target, sources, _prefer(request, configured), params, prove=not checking, versions=tuple(versions.items()),
         quantities=tuple(sorted({**configured.set, **dict(quantities(request.set))}.items())),
         rewrite_step=request.rewrite_step or configured.rewrite_step, todo=request.todo or configured.todo,
+        line_length=configured.line_length,
     )  # fmt: skip
 
 

@@ -120,7 +120,9 @@ def _wishes(settings: Settings, chosen: dict[str, str]) -> tuple[MappingSet, Opt
     to, sources, versions = direction(chosen.get("from"), chosen.get("to"), settings, known, ("from", "to"))
     prefer = Prefer(choice(chosen.get("prefer") or settings.prefer, "prefer", tuple(Prefer)))
     tables = tables_of(settings.mappings).at(versions)
-    return tables, Options(to, sources - {to}, prefer, settings.params, versions=tuple(versions.items()))
+    return tables, Options(
+        to, sources - {to}, prefer, settings.params, versions=tuple(versions.items()), line_length=settings.line_length
+    )
 
 
 server: Final = Editor("optmap", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Full)

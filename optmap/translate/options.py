@@ -23,6 +23,7 @@ class Options(NamedTuple):
     such as the steps per epoch. With `rewrite_step` plain training steps, and what a table knows of models and losses, are
     rewritten, too. With `line` only what begins on that line is translated; 0 stands for every line.
     With `todo` what is left to do is written into the result, and a call that wants for one fact is translated with `...`.
+    `line_length` is the longest line to write; 0 stands for what the file's own lines are.
     """
 
     target: Framework
@@ -35,6 +36,7 @@ class Options(NamedTuple):
     rewrite_step: bool = False
     line: int = 0
     todo: bool = False
+    line_length: int = 0
 
 
 def check_quantities(given: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -11,6 +11,7 @@ from optmap.source.calls import Span
 from optmap.source.changes import ConflictError
 from optmap.source.compose import to_edits
 from optmap.source.edits import Edit, apply_edits
+from optmap.source.layout import line_limit
 from optmap.source.model import Module
 from optmap.source.proof import VerificationError, verify, verify_bytes
 from optmap.source.text import Source, SourceError, read_source
@@ -55,6 +56,8 @@ def _translate_bytes(data: bytes, tables: MappingSet, options: Options, declares
 
 def translate_parsed(data: bytes, source: Source, tables: MappingSet, options: Options) -> FileResult:
     """Translate a source; `data` are its bytes."""
+    if options.line_length:
+        source.once(line_limit, lambda: options.line_length)
     try:
         result = _translated(data, unit_of(source, tables, options))
         if options.todo and result.error is None:

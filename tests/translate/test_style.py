@@ -108,3 +108,11 @@ def test_a_wide_line_is_spread_and_means_the_same(line: str, prefix: str, newlin
     whole = len((prefix.rpartition("\n")[2] + long).expandtabs())
     assert max(len(item.expandtabs()) for item in body.splitlines()) < whole
     assert edit.text.count(newline) == edit.text.count("\n")
+
+
+@pytest.mark.parametrize(("limit", "lines"), [(0, 3), (79, 3), (100, 1)])
+def test_a_formatters_limit_stands_above_the_files_own_lines(limit: int, lines: int, tables: MappingSet) -> None:
+    call = b"optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95))\n"
+    options = Options(Framework("mindspore"), frozenset([Framework("torch")]), line_length=limit)
+    result = translate_bytes(b"import torch\n\n" + call, tables, options)
+    assert len(result.output.split(b"optimizer = ")[1].splitlines()) == lines
