@@ -142,6 +142,7 @@ def applied(module: Module, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
     pairs = _argument(call, 0, "grads_and_vars") if method == "apply_gradients" else None
     if _is_called(module, pairs, "list") and isinstance(pairs, ast.Call) and len(pairs.args) == 1:
         pairs = pairs.args[0]
+    pairs = filtered(pairs) or pairs
     if (
         not isinstance(pairs, ast.Call)
         or not _is_called(module, pairs, "zip")
@@ -150,6 +151,18 @@ def applied(module: Module, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
     ):
         return None
     return pairs.args[0], pairs.args[1]
+
+
+def filtered(pairs: ast.expr | None) -> ast.expr | None:
+    """`zip(...)` in `[(g, v) for g, v in zip(...) if g is not None]`; None for anything else."""
+    if not isinstance(pairs, ast.ListComp | ast.GeneratorExp) or len(pairs.generators) != 1:
+        return None
+    each, names = (
+        pairs.generators[0],
+        [item.id for item in getattr(pairs.elt, "elts", ()) if isinstance(item, ast.Name)],
+    )
+    same = len(names) == 2 and ast.unparse(pairs.elt).strip("()") == ast.unparse(each.target).strip("()")
+    return each.iter if same and all(ast.unparse(test) == f"{names[0]} is not None" for test in each.ifs) else None
 
 
 def _computed(module: Module, call: ast.Call) -> ast.Call | None:

@@ -91,6 +91,7 @@ class Why(Enum):
     FROZEN = "line {line} changes which parameters are trained: the step would not notice"
     # Gradient tapes
     NOT_ZIPPED = "apply_gradients is not given zip(gradients, model.trainable_variables)"
+    LEAVES_OUT = "variables without gradients are left out on line {line}: {framework} would give them zeros"
     NOT_OF_TAPE = "{name} is not plainly tape.gradient(loss, {variables}) in the same block"
     NO_TAPE = "{tape} is not plainly a tape that one `with` of the same block opens"
     SEVERAL_TAPES = "the tapes on line {line} share a forward part, which {framework} computes anew for each gradient"

@@ -45,6 +45,8 @@ def read_taped(step: Step, target: Framework) -> tuple[Step, tuple[Chain, ...]]:
     chains = [chain_of(part.node) for part in parts if part.kind is TrainedKind.MODEL]
     models = tuple(chain for chain in chains if chain is not None)
     recorded = target.facts.steps.gradients is Gradients.RECORDED
+    if not recorded and any(isinstance(node, ast.ListComp | ast.GeneratorExp) for node in inner(step.event.call)):
+        raise NotPlain(Why.LEAVES_OUT, line=step.event.call.lineno, framework=target.facts.title)
     if len(models) < len(parts) and not recorded:  # whether variables get gradients in every step is not looked at
         raise NotPlain(Why.NOT_ZIPPED)
     step, taken, gradient = _taken(step, *pairs)

@@ -56,9 +56,11 @@ class _Pieces:
         self.step = step
         self.words = words
         self.used = used
+        backward = step.plan.backward if step.plan is not None else None
+        kept = backward.targets[0] if isinstance(backward, ast.Assign) else None
         self.names = {
             "optimizer": step.holder, "model": ".".join(step.model), "tape": free("tape", used, keep=True),
-            "grads": free("grads", used, keep=True),
+            "grads": kept.id if isinstance(kept, ast.Name) else free("grads", used, keep=True),
         }  # fmt: skip
 
     def all(self) -> Iterator[Piece]:
