@@ -128,3 +128,13 @@ def test_tables_that_change_are_read_again(tmp_path: Path) -> None:
     table.write_text(text, encoding="utf-8")
     os.utime(table, (1, 1))
     assert [item.code.id for item in optmap.translate_source(source, mappings=tmp_path).diagnostics] == ["OM208"]
+
+
+def test_what_is_of_another_type_is_named() -> None:
+    with pytest.raises(TypeError, match="params: found 3"):
+        optmap.translate_source("import torch\n", params=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="parameters: found list, expected a mapping"):
+        optmap.simulate("mindspore.nn.Adam", {}, [[1.0]], [])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="gradients: found list, expected a mapping"):
+        optmap.simulate("mindspore.nn.Adam", {}, {}, [[1.0]])  # type: ignore[list-item]
+    assert not {"TYPE_CHECKING", "annotations"} & set(dir(optmap))

@@ -49,6 +49,7 @@ def simulate(
         and no two arrays share memory.
 
     Raises:
+        TypeError: parameters, or the gradients of a step, are no mapping.
         ValueError: unknown API, hyperparameter or dtype; a value that MindSpore rejects; a gradient that is missing, of
             another shape, or not a float array (integers and bools are rejected, not cast); a state that is incomplete, or has
             what the optimizer does not store; groups that leave out, repeat or invent a parameter; fewer learning rates than
@@ -56,6 +57,10 @@ def simulate(
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    for what, values in (("parameters", [parameters]), ("gradients", gradients)):
+        odd = next((item for item in values if not isinstance(item, Mapping)), None)
+        if odd is not None:
+            raise TypeError(f"{what}: found {type(odd).__name__}, expected a mapping from names to arrays")
     real = np.dtype(dtype)
     simulated = simulated_parameters(api, hyperparameters, parameters, groups, len(gradients), real)
     if state is not None:

@@ -50,7 +50,9 @@ def check_quantities(given: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
 
 
 def check_parameters(text: str) -> str:
-    """The text, if it is one argument of a call, on one line. Raises ValueError."""
+    """The text, if it is one argument of a call, on one line. Raises TypeError, ValueError."""
+    if not isinstance(text, str):
+        raise TypeError(f"params: found {text!r}, expected a string such as 'model.trainable_params()'")
     try:
         call = ast.parse(f"f({text}, x=1)", mode="eval").body
     except (SyntaxError, ValueError):
