@@ -71,7 +71,7 @@ MIXED = {
         "torch.special.erf", 19,
     ),
     "a context in the model": (
-        program(forward="with torch.no_grad():\n            x = x + 1"), "torch.no_grad", 15,
+        program(forward="with torch.autocast('cpu'):\n            x = x + 1"), "torch.autocast", 15,
     ),
     "a decorator of the model": (program(decorator="@torch.no_grad()"), "torch.no_grad", 13),
     "a decorator with arguments": (
