@@ -45,13 +45,25 @@ def _meets_source(origins: Origins, node: ast.expr) -> bool:
     """Tell whether what a name gives, or what it is called with, surely meets values that stay the source's."""
     module = origins.module
     if (call := module.call_of(node)) is not None:
-        if any(_is_source(origins.of(item)) for item in argument_values(call)):
+        if any(_is_source(origins.of(part)) for item in argument_values(call) for part in _parts(item)):
             return True
         node = call
-    parent, taking = module.parent(node), module.call_with(node)
-    if isinstance(parent, ast.BinOp):
-        return _is_source(origins.of(parent.right if parent.left is node else parent.left))
+    while isinstance(parent := module.parent(node), ast.BinOp | ast.List | ast.Tuple | ast.Set | ast.Starred):
+        if isinstance(parent, ast.BinOp) and _is_source(
+            origins.of(parent.right if parent.left is node else parent.left)
+        ):
+            return True
+        node = parent
+    taking = module.call_with(node)
     return taking is not None and _is_source(origins.of(taking.func))
+
+
+def _parts(node: ast.expr) -> Iterator[ast.expr]:
+    """An expression, and what it is computed of or holds for sure."""
+    yield node
+    inside = [node.left, node.right] if isinstance(node, ast.BinOp) else getattr(node, "elts", ())
+    for item in (node.value,) if isinstance(node, ast.Starred) else inside:
+        yield from _parts(item)
 
 
 def _is_source(value: Provenance) -> bool:
