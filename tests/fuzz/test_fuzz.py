@@ -32,6 +32,16 @@ def test_mutilated_files(seed: int) -> None:
     assert sum(judge_any(*mutated(Random(f"{seed}.{number}"))) for number in range(40))
 
 
+def test_a_flag_is_what_its_value_is_in_a_condition() -> None:
+    data = b"import tensorflow as tf\ntf.compat.v1.train.MomentumOptimizer(0.1, 0.5, use_nesterov=(w := 0.5)).minimize(net)\n"
+    options = generate(Random(0), 1).options._replace(
+        target=TABLES.framework("mindspore"),
+        sources=frozenset({TABLES.framework("tensorflow")}),
+        params="net.trainable_params()",
+    )
+    assert judge(File(data, b"\n", 1, options)) == {"translated": 1}
+
+
 @pytest.mark.parametrize("place", POSITIONS)
 def test_python_allows_every_place(place: str) -> None:
     assert ast.parse(place.replace("$call", "f(x)").replace("$flat", "f(x)").replace("$n", "1"))

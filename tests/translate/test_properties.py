@@ -308,7 +308,8 @@ def same_meaning(source: Api, before: ast.Call, target: Api, after: ast.Call, be
             continue
         else:
             both_asleep = asleep(name, old) and asleep(name, new)
-            equal = same_value(old[name], new[name]) or old[name] == new[name]
+            truth = new[name] is bool(old[name]) and "bool(" in ast.unparse(after)
+            equal = same_value(old[name], new[name]) or old[name] == new[name] or truth
             assert both_asleep or equal or moved_inside_root(source, target, name, old[name], new[name]), (
                 f"{name}: {old[name]!r} became {new[name]!r}"
             )

@@ -74,6 +74,9 @@ def _frozen(site: CallSite, target: Framework, node: ast.expr, at: Place) -> Fin
     if facts.flag is not None or not facts.trainable:
         return None
     found = freezing(site)
+    if found.between is not None:
+        message = f"line {found.between} changes which parameters are trained once they are listed: list them behind it"
+        return Finding(UNFROZEN_LATER, message, at)
     if found.before is not None and found.later is not None:
         message = f"line {found.before} changes which parameters are trained, and line {found.later} does so again: "
         return Finding(UNFROZEN_LATER, f"{message}{facts.trainable}() gives those that are trainable now", at)

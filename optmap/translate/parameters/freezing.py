@@ -9,6 +9,8 @@ from optmap.source.model import How, Module
 from optmap.source.paths import root_of
 from optmap.source.syntax import inner
 from optmap.translate.discover.sites import CallSite
+from optmap.translate.discover.trained import constructed_with
+from optmap.translate.parameters.reader import read_parameters
 from optmap.values import NamedTuple
 
 _DEPTH = 4
@@ -16,10 +18,14 @@ _GIVING = ("parameters", "named_parameters", "modules", "children", "named_child
 
 
 class Freezing(NamedTuple):
-    """The first lines that change what is trained before a constructor runs, and behind it or at any time; None without."""
+    """The first lines that change what is trained before a constructor runs, and behind it or at any time; None without.
+
+    Of those before it, `between` is the first that runs behind a place which lists the constructor's parameters.
+    """
 
     before: int | None = None
     later: int | None = None
+    between: int | None = None
 
 
 def freezing(site: CallSite, *, steps: bool = False) -> Freezing:
@@ -31,13 +37,39 @@ def freezing(site: CallSite, *, steps: bool = False) -> Freezing:
     flag = names.flag or (names.trained if steps else None)
     if flag is None or not site.module.source.holds(flag.encode()):
         return Freezing()
-    before: list[int] = []
-    later: list[int] = []
+    before, later, between = list[int](), list[int](), list[int]()
+    listed = _listed(site)
     for node in _changes(site.module, flag, (*site.api.framework.facts.packages, "np", "numpy")):
         times = _runs_before(site.module, node, site.node, _DEPTH)
         before += [node.lineno] * (True in times)
         later += [node.lineno] * (False in times)
-    return Freezing(min(before, default=None), min(later, default=None))
+        behind = any(
+            False in _runs_before(site.module, node, item, _DEPTH)
+            for item in listed
+            if not _trains_each(site.module, node, item)
+        )
+        between += [node.lineno] * (True in times and behind)
+    return Freezing(*(min(lines, default=None) for lines in (before, later, between)))
+
+
+def _listed(site: CallSite) -> list[ast.expr]:
+    """The places beside a constructor, in its function, that list the parameters which it is given."""
+    given = constructed_with(site)
+    found = read_parameters(site.module.source, given, site.api.framework) if given is not None else None
+    places = list[ast.expr]()
+    for call in (*found.accessors, *found.unnamed) if found is not None else ():
+        function = site.module.function_of(call)
+        places += [call] if function is None else [call, *(site.module.callers(function) or ())]
+    own = site.module.function_of(site.node)
+    return [place for place in places if site.module.function_of(place) is own]
+
+
+def _trains_each(module: Module, node: ast.expr, listed: ast.expr) -> bool:
+    """Tell whether a loop over all that is listed makes each of it trainable."""
+    statement, loop = module.parent(node), module.enclosing(node, ast.For)
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    always = isinstance(value, ast.Constant) and value.value is True and loop is not None and statement in loop.body
+    return always and loop is not None and any(item is listed for item in inner(loop.iter))
 
 
 def _changes(module: Module, flag: str, packages: Collection[str]) -> Iterator[ast.expr]:

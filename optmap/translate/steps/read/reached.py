@@ -68,7 +68,8 @@ def check_cell_reached(step: Step, network: ast.expr) -> Step:
 
 def check_frozen(step: Step) -> Step:
     """Refuse to rewrite a step where the file changes which parameters are trained once its optimizer is there."""
-    lines = [line for site in step.holder.sites if (line := freezing(site, steps=True).later) is not None]
+    found = [freezing(site, steps=True) for site in step.holder.sites]
+    lines = [line for item in found for line in (item.later, item.between) if line is not None]
     return step.refuse(Why.FROZEN, line=lines[0]) if lines else step
 
 
