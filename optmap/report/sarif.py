@@ -110,5 +110,9 @@ def uri(path: str) -> str:
     if path == "-":
         return "stdin"
     text = path.replace("\\", "/") if "\\" in path and "/" not in path else path
-    encoded = quote(text.encode("utf-8", "surrogateescape"), safe="/")
+    try:
+        name = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # no file system gave this name
+        name = text.encode("utf-8", "surrogatepass")
+    encoded = quote(name, safe="/")
     return f"file://{encoded}" if encoded.startswith("/") else encoded

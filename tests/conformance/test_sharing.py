@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,17 @@ TABLES, STEPS = load(), 6
 SCENARIOS = [catalog()[name] for name in ("dense-mse", "small-gradients", "norm-scale")]
 
 
+@pytest.fixture(autouse=True)
+def other_tests_keep_their_dtype() -> Iterator[None]:
+    """The engine sets torch's default, as it has a process of its own."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    kept = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(kept)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_classes_that_work_element_by_element(dtype: str) -> None:
-    pytest.importorskip("torch", reason="torch is not installed")
     from optmap.conformance.engines import each
     from optmap.conformance.engines import torch as engine
 
@@ -38,7 +48,6 @@ def test_classes_that_work_element_by_element(dtype: str) -> None:
 
 
 def test_a_run_that_fails_alone_fails_together() -> None:
-    pytest.importorskip("torch", reason="torch is not installed")
     from optmap.conformance.engines import torch as engine
 
     ones: Gradients = {name: np.ones((STEPS, *value.shape)) for name, value in SCENARIOS[0].start.items()}

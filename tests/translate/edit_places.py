@@ -11,7 +11,7 @@ import re
 import textwrap
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from optmap.mapping.framework import Framework
 from optmap.mapping.load import load_schedules
@@ -283,11 +283,14 @@ class Places:
 
     def _of_a_step(self, edit: Edit) -> bool:
         """Of the block of a rewritten step: its statements up to the last that takes part in it, and what is put before it."""
+        if edit.start == edit.end and re.fullmatch(r"\s*[\w.]+\.set_train\(\)\s*", edit.text) and self.steps:
+            return any(self.span(node)[1] == edit.start for node in self.nodes if isinstance(node, ast.Assign))
         for step in self.steps:
             if _within(edit, self.span(step)):
                 return True
             around = [step, *(node for node in self.ancestors(step) if isinstance(node, ast.stmt))]
-            for inner in around if self.sums else (step,):  # gradients that are added up are those of a block around
+            outer = list(takewhile(lambda node: not isinstance(node, ast.FunctionDef | ast.ClassDef), around))
+            for inner in outer if self.sums else (step,):  # gradients that are added up are those of a block around
                 block = self.block(inner)
                 last = max(index for index, node in enumerate(block) if node is inner or self._takes_part(node))
                 if (

@@ -49,17 +49,14 @@ def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
 
 
 def rates(job: ScheduleJob) -> list[float]:
-    """See `Engine`. Keras' objects and TensorFlow 1's functions are traced once and called with each step."""
+    """See `Engine`. Keras' objects are called with the step, TensorFlow 1's functions in eager mode."""
     module, _, name = job.api.rpartition(".")
-    dtype = tf.int64
     if module == "tf.keras.optimizers.schedules":
         schedule = getattr(tf.keras.optimizers.schedules, name)(**job.arguments)
-    else:
-        function, dtype = getattr(tf.compat.v1.train, name), tf.int32
-        counter = "x" if name.startswith("piecewise") else "global_step"
-        schedule = lambda step: function(**{counter: step}, **job.arguments)  # noqa: E731
-    traced = tf.function(schedule, autograph=False, input_signature=[tf.TensorSpec([], dtype)])
-    return [float(traced(tf.constant(step, dtype))) for step in job.wanted]
+        return [float(schedule(tf.constant(step, tf.int64))) for step in job.wanted]
+    function = getattr(tf.compat.v1.train, name)
+    counter = "x" if name.startswith("piecewise") else "global_step"
+    return [float(function(**{counter: tf.constant(step)}, **job.arguments)()) for step in job.wanted]
 
 
 def _made(job: Job) -> Trace:

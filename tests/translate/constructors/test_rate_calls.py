@@ -86,7 +86,7 @@ def test_a_schedule_of_mindspore_that_is_not_followed_is_no_class_of_the_file(ra
     )
     found = optmap.translate_source(text, to="torch", sources=["mindspore"])
     (message,) = (item.message for item in found.diagnostics if item.code.id == "OM205")
-    assert "bound to a name" in message
+    assert "bind it to a name" in message
     assert "construct" not in message
 
 

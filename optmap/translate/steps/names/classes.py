@@ -28,10 +28,13 @@ class Classes:
     def row(self, node: ast.expr) -> Pair | None:
         """The row of a class that is only named, where the target has one class for it, and for nothing else."""
         path = self.kinds.path(node) or ""
-        rows = self.table.callables.get(path, ())
+        every = self.table.callables.get(path, ())
+        rows = [pair for pair in every if not pair.other.text]
         if not rows or not all(pair.other.name[:1].isupper() and pair.makes_model for pair in rows):
             return None
         target = rows[0].other.path
+        if not all(pair in rows or pair.other.text.startswith(f"{target}(") for pair in every):
+            return None
         others = {key for key, pairs in self.table.callables.items() if any(one.other.path == target for one in pairs)}
         return rows[0] if others == {path} and all(one.other.path == target for one in rows) else None
 
