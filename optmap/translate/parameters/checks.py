@@ -70,7 +70,12 @@ def sum_message(node: ast.BinOp) -> str:
 
 def _frozen(site: CallSite, target: Framework, node: ast.expr, at: Place) -> Finding | None:
     """Say that other parameters are trainable when the target's optimizer is constructed than when it steps."""
-    facts = target.facts.parameters
+    facts, own = target.facts.parameters, site.api.framework.facts.parameters
+    counted = any(isinstance(item, ast.Subscript) for item in inner(node))
+    if facts.flag is not None and own.flag is None and own.trainable and counted:
+        line = freezing(site, steps=True).before
+        message = f"{ast.unparse(node)} leaves out frozen parameters (line {line}), which {facts.trainable}() counts"
+        return Finding(UNFROZEN_LATER, message, at) if line is not None else None
     if facts.flag is not None or not facts.trainable:
         return None
     found = freezing(site)
@@ -80,7 +85,7 @@ def _frozen(site: CallSite, target: Framework, node: ast.expr, at: Place) -> Fin
     if found.before is not None and found.later is not None:
         message = f"line {found.before} changes which parameters are trained, and line {found.later} does so again: "
         return Finding(UNFROZEN_LATER, f"{message}{facts.trainable}() gives those that are trainable now", at)
-    if found.before is not None and any(isinstance(item, ast.Subscript) for item in inner(node)):
+    if found.before is not None and counted:
         message = f"{ast.unparse(node)} counts frozen parameters, too (line {found.before}), which {facts.trainable}() leaves out"
         return Finding(UNFROZEN_LATER, message, at)
     return None
