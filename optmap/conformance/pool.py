@@ -90,13 +90,14 @@ class Session:
         with self._lock:
             self._hello()
             begun = time.monotonic()
-            if self._worker is None:
-                found = self._once(jobs, _key, lambda new: [self._run_here(job) for job in new])
-            else:
-                worker = self._worker
-                found = self._once(jobs, _key, lambda new: self._answers(worker, new, rates=False))
+            found = self._once(jobs, _key, self._run_new)
             share = (time.monotonic() - begun) / max(len(jobs), 1)
             return [replace(item, seconds=share) if isinstance(item, Trace) else item for item in found]
+
+    def _run_new(self, jobs: Sequence[Job]) -> list[Outcome]:
+        if self._worker is None:
+            return [self._run_here(job) for job in jobs]
+        return self._answers(self._worker, jobs, rates=False)
 
     def _run_here(self, job: Job) -> Outcome:
         self._left(0.0)

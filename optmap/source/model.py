@@ -17,6 +17,7 @@ What does it hold?
     module.holder(call)                 # the variable that `x = f()` binds
 Who calls it, with what?
     module.function(call), module.callers(function), module.returns(function), module.yields(function)
+    module.with_called(nodes)           # some code, and the functions that it calls
     module.class_of(node), module.method(owner, "step"), module.definition(node), module.instance(node)
     module.arguments(call, function)    # what each parameter gets; of other signatures: optmap.source.bind
 What stands around it?
@@ -33,7 +34,7 @@ used by another file is not considered, except that a parameter of a function wi
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar, overload
@@ -361,6 +362,18 @@ class Module:
     def passed(self, parameter: ast.arg) -> Passed:
         """What the calls of a function pass for a parameter, as far as they are seen."""
         return self._reach.functions.passed(parameter)
+
+    def with_called(self, roots: Iterable[ast.AST]) -> list[ast.AST]:
+        """Some code, and behind it the functions of the file that it calls, each once."""
+        found = list({id(root): root for root in roots}.values())
+        known = set(map(id, found))
+        for root in found:  # grows while it is walked
+            for node in inner(root):
+                function = self.function(node) if isinstance(node, ast.Call) else None
+                if function is not None and id(function) not in known:
+                    known.add(id(function))
+                    found.append(function)
+        return found
 
     def returns(self, function: ast.AST) -> tuple[ast.expr, ...]:
         """What a function's `return` statements give, in the order of the text; of a lambda its body."""

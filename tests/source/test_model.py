@@ -599,3 +599,12 @@ def test_answers_take_time_that_grows_with_the_file(line: str) -> None:
 
     small, large = (min(cost(count) for _ in range(3)) for count in (150, 600))
     assert large < max(10 * small, 0.1), (small, large)
+
+
+def test_code_is_followed_by_the_functions_that_it_calls() -> None:
+    text = "def f():\n    g()\n\ndef g():\n    f()\n\ndef h():\n    pass\n\nf()\ng()\n"
+    module = Module.of(read_source(text.encode()))
+    f, g, _ = module.nodes(ast.FunctionDef)
+    call = module.nodes(ast.Call)[-2]
+    assert module.with_called([call, call]) == [call, f, g]
+    assert module.with_called([g]) == [g, f]

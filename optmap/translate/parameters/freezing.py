@@ -38,16 +38,13 @@ def freezing(site: CallSite, *, steps: bool = False) -> Freezing:
     if flag is None or not site.module.source.holds(flag.encode()):
         return Freezing()
     before, later, between = list[int](), list[int](), list[int]()
-    listed = _listed(site)
-    for node in _changes(site.module, flag, (*site.api.framework.facts.packages, "np", "numpy")):
+    changes = list(_changes(site.module, flag, (*site.api.framework.facts.packages, "np", "numpy")))
+    listed = _listed(site) if changes else []
+    for node in changes:
         times = _runs_before(site.module, node, site.node, _DEPTH)
         before += [node.lineno] * (True in times)
         later += [node.lineno] * (False in times)
-        behind = any(
-            False in _runs_before(site.module, node, item, _DEPTH)
-            for item in listed
-            if not _trains_each(site.module, node, item)
-        )
+        behind = any(_follows(site.module, node, item) for item in listed)
         between += [node.lineno] * (True in times and behind)
     return Freezing(*(min(lines, default=None) for lines in (before, later, between)))
 
@@ -62,6 +59,11 @@ def _listed(site: CallSite) -> list[ast.expr]:
         places += [call] if function is None else [call, *(site.module.callers(function) or ())]
     own = site.module.function_of(site.node)
     return [place for place in places if site.module.function_of(place) is own]
+
+
+def _follows(module: Module, node: ast.expr, listed: ast.expr) -> bool:
+    """Tell whether a place changes what was listed before."""
+    return False in _runs_before(module, node, listed, _DEPTH) and not _trains_each(module, node, listed)
 
 
 def _trains_each(module: Module, node: ast.expr, listed: ast.expr) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 from optmap.source.bindings import position
 from optmap.source.model import Binding, How, Module, Variable
 from optmap.source.paths import root_of
-from optmap.source.syntax import chain_of
+from optmap.source.syntax import argument_values, chain_of
 from optmap.translate.discover.flow import places_of
 from optmap.translate.parameters.training import user_of
 from optmap.translate.parameters.variables import CHANGING
@@ -84,7 +84,7 @@ def _of_object(module: Module, node: ast.expr, owner: ast.ClassDef, optimizer: a
 
 def _takes(module: Module, call: ast.Call, place: ast.expr, owner: ast.ClassDef) -> bool:
     """Tell whether a call gives an optimizer to a method of a class, or constructs an object of the class with it."""
-    given = any(place is item for item in (*call.args, *(keyword.value for keyword in call.keywords)))
+    given = any(place is item for item in argument_values(call))
     function = module.function(call)
     own = function is not None and module.scope(function) is owner
     return given and (own or module.definition(call.func) is owner)

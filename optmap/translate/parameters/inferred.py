@@ -14,7 +14,7 @@ from optmap.source.text import Source
 from optmap.translate.discover.flow import places_of
 from optmap.translate.discover.sites import CallSite
 from optmap.translate.parameters.handed import grows_after, outside, when_run
-from optmap.translate.parameters.training import target_of, trained_by, training_calls, user_of
+from optmap.translate.parameters.training import is_of_file, target_of, trained_by, training_calls, user_of
 from optmap.translate.parameters.variables import Trained, TrainedKind, changed, holding, parts_of, text_of
 from optmap.values import NamedTuple
 
@@ -99,10 +99,9 @@ def _taken(source: Source, user: ast.Call) -> NotInferred:
 
 def _takes(module: Module, user: ast.Call, place: ast.expr, site: CallSite) -> bool:
     """Tell whether a call gives the optimizer to a function or class of another file, and not to what only keeps it."""
-    name = user.func.id if isinstance(user.func, ast.Name) else ""
     keeps = module.paths(user.func) & set(site.api.framework.facts.parameters.kept_by)
-    own = module.definition(user.func) is not None or module.function(user) is not None
-    return module.parent(place) is not user.func and not (keeps or own or module.is_builtin(name, user.func))
+    known = keeps or is_of_file(module, user) or module.builtin(user.func)
+    return module.parent(place) is not user.func and not known
 
 
 def _changing(module: Module, node: ast.expr, shown: str) -> NotInferred | None:

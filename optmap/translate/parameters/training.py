@@ -49,12 +49,12 @@ def training_calls(site: CallSite) -> Iterator[tuple[ast.Call, ast.expr]]:
         if user.func is module.parent(reference):
             trains = facts.methods.get(user.func.attr) in _STEPS
         else:
-            trains = facts.given.get(f".{user.func.attr}") is Kind.COMPILE and not _is_of_file(module, user)
+            trains = facts.given.get(f".{user.func.attr}") is Kind.COMPILE and not is_of_file(module, user)
         if trains:
             yield user, reference
 
 
-def _is_of_file(module: Module, call: ast.Call) -> bool:
+def is_of_file(module: Module, call: ast.Call) -> bool:
     """Tell whether a call runs a function or a method of the file, or makes an object of one of its classes."""
     return module.function(call) is not None or module.definition(call.func) is not None
 

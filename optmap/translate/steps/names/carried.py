@@ -13,12 +13,7 @@ from optmap.translate.steps.reasons import NotPlain, Why
 
 def carry(names: NameRewriter, parts: Iterable[ast.AST], paused: Sequence[ast.With] = ()) -> NameChanges:
     """What becomes of names in a forward part and the functions that it calls. Raises NotPlain where no row knows one."""
-    module = names.module
-    roots = list(parts)
-    for root in roots:  # grows while it is walked
-        calls = (node for node in inner(root) if isinstance(node, ast.Call))
-        found = (module.function(call) for call in calls)
-        roots += (item for item in found if item is not None and not any(item is other for other in roots))
+    roots = names.module.with_called(parts)
     losses = list(_losses(names, roots))
     changes = names.carry([*roots, *losses], paused)
     left = {id(node) for loss in losses for node in inner(loss)}  # a loss that no row takes stays, as models do

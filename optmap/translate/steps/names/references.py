@@ -13,7 +13,7 @@ from optmap.mapping.steps import Pair, load_table
 from optmap.mapping.values import read_value
 from optmap.source.calls import comments_in
 from optmap.source.model import Variable
-from optmap.source.syntax import Function, inner, is_alias
+from optmap.source.syntax import Function, argument_values, inner, is_alias
 from optmap.source.templates import CallTemplate, NewArgument, Template, copied
 from optmap.source.text import Source
 from optmap.translate.constructors.spelling import spell_path
@@ -179,10 +179,10 @@ class NameRewriter:
             return
         if id(node) in self.changes.touched or self.changes.leaves(node):
             return
-        called = isinstance(parent, ast.Call) and parent.func is node
-        if path in self.table.callables and isinstance(parent, ast.Call) and called:
-            self._call(node, parent, self.table.callables[path])
-        elif path in self.table.values and isinstance(getattr(node, "ctx", None), ast.Load) and not called:
+        call = self.module.call_of(node)
+        if path in self.table.callables and call is not None:
+            self._call(node, call, self.table.callables[path])
+        elif path in self.table.values and isinstance(getattr(node, "ctx", None), ast.Load) and call is None:
             if self._given_to_what_stays(node) or isinstance(parent, ast.IfExp):
                 self.changes.stay(node, None)
             else:
@@ -230,7 +230,7 @@ class NameRewriter:
 
     def _rewrite(self, node: ast.expr, call: ast.Call, pair: Pair) -> None:
         """A call becomes one of another function or class. Raises Stays."""
-        if pair.makes_model and any(self.kinds.of(item).kind is Kind.ARRAY for item in _given(call)):
+        if pair.makes_model and any(self.kinds.of(item).kind is Kind.ARRAY for item in argument_values(call)):
             raise Stays("it is given a numpy value; write int(...) or float(...)")
         before = len(self.changes.needed)
         if call.args and pair.row.takes != "any" and self.kinds.of(call.args[0]).type in ("int", "bool"):
@@ -418,10 +418,6 @@ class NameRewriter:
     def _is_settled(self, call: ast.Call) -> bool:
         """Tell whether a call, or what it calls, is changed or reported already."""
         return any(id(node) in self.done or id(node) in self.changes.touched for node in (call, call.func))
-
-
-def _given(call: ast.Call) -> list[ast.expr]:
-    return [*call.args, *(word.value for word in call.keywords)]
 
 
 def _neutral(given: Mapping[str, Sequence[ast.expr]], pair: Pair) -> set[str]:

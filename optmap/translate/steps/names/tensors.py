@@ -61,8 +61,7 @@ class TensorRewriter:
                 self._asked(node)
 
     def _is_settled(self, node: ast.Attribute) -> bool:
-        outer, path = self.module.parent(node), self.kinds.path(node)
-        call = outer if isinstance(outer, ast.Call) and outer.func is node else node
+        path, call = self.kinds.path(node), self.module.call_of(node) or node
         elsewhere = path is not None and path.partition(".")[0] not in self.kinds.roots
         return any(id(item) in self.done or id(item) in self.changes.touched for item in (node, call)) or (
             id(node) in self.module.annotations
@@ -72,8 +71,7 @@ class TensorRewriter:
 
     def _asked(self, node: ast.Attribute) -> None:
         receiver = self.kinds.of(node.value)
-        parent = self.module.parent(node)
-        call = parent if isinstance(parent, ast.Call) and parent.func is node else None
+        call = self.module.call_of(node)
         if receiver.kind is Kind.UNKNOWN and call is not None and self.module.function(call) is not None:
             return  # a method of a class of the file
         if receiver.kind is Kind.MODEL:

@@ -12,7 +12,7 @@ from typing import Final
 
 from optmap.mapping.steps import Table
 from optmap.source.model import How, Module
-from optmap.source.syntax import Function, inner
+from optmap.source.syntax import Function, argument_values, inner
 from optmap.translate.steps.names.kinds import PLAIN, Kind, Kinds, Value, given_inplace
 
 Refuse = Callable[[ast.AST, str], None]
@@ -147,7 +147,7 @@ class World:
 
     def _call(self, node: ast.Call, refuse: Refuse) -> None:
         path = self.kinds.path(node.func)
-        values = [self.kinds.of(item) for item in (*node.args, *(word.value for word in node.keywords))]
+        values = [self.kinds.of(item) for item in argument_values(node)]
         if path is not None:
             root = path.partition(".")[0]
             tensors = any(item.kind >= Kind.TENSOR for item in values)

@@ -16,7 +16,7 @@ from optmap.source.calls import comments_in
 from optmap.source.flow import Loop
 from optmap.source.model import Module, Variable
 from optmap.source.paths import root_of
-from optmap.source.syntax import chain_of
+from optmap.source.syntax import argument_values, chain_of
 from optmap.translate.steps.read.history import History
 from optmap.translate.steps.read.isolation import check_layout
 from optmap.translate.steps.read.reached import check_cell_reached
@@ -83,7 +83,7 @@ def read_step_cell(step: Step, *, recorded: bool) -> tuple[Step, StepCell]:
         check_steady(module, node, statement)
     for item in calls:
         history = History(step, (), recorded=recorded)
-        for argument in (*item.args, *(word.value for word in item.keywords)):
+        for argument in argument_values(item):
             history.check(argument)
     return check_cell_reached(step, loss.model), cell
 

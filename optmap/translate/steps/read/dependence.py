@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, TypeAlias
 
 from optmap.source.model import How, Module
-from optmap.source.syntax import chain_of, inner
+from optmap.source.syntax import argument_values, chain_of, inner
 from optmap.translate.discover.trained import Chain, values_of
 
 _STOPS: Final = ("detach", "stop_gradient", "no_grad")
@@ -122,7 +122,7 @@ class Body:
                 return set()
             own = self._own(node)
             found = own if own is not None else self._reads(node.func)
-            return found.union(*(self._reads(item) for item in (*node.args, *(word.value for word in node.keywords))))
+            return found.union(*(self._reads(item) for item in argument_values(node)))
         if isinstance(node, ast.IfExp):
             ways = self._reads(node.body), self._reads(node.orelse)
             return ways[0] | ways[1] if self._is_constant(node.test) else ways[0] & ways[1]

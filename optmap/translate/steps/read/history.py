@@ -41,7 +41,7 @@ class History:
         for item in inner(node):
             if isinstance(item, ast.Call):
                 self._call(item)
-            elif isinstance(item, ast.Name | ast.Attribute) and not self._is_called(item):
+            elif isinstance(item, ast.Name | ast.Attribute) and self.module.call_of(item) is None:
                 self._read(item)
 
     def body(self, statements: Sequence[ast.stmt], passed: Collection[str] = ()) -> None:
@@ -56,12 +56,8 @@ class History:
             if use.name not in passed and not (use.called and use.name in called | roots):
                 self._name(next(node for node in nodes if isinstance(node, ast.Name) and node.id == use.name))
         for node in nodes:
-            if isinstance(node, ast.Attribute) and not self._is_called(node):
+            if isinstance(node, ast.Attribute) and self.module.call_of(node) is None:
                 self._read(node)
-
-    def _is_called(self, node: ast.AST) -> bool:
-        call = self.module.parent(node)
-        return isinstance(call, ast.Call) and call.func is node
 
     def _read(self, node: ast.Name | ast.Attribute) -> None:
         if isinstance(node.ctx, ast.Load):

@@ -85,18 +85,17 @@ def _check_grown(step: Step, model: Chain, ready: ast.stmt, *, once: bool) -> No
 def _parts(step: Step, model: Chain) -> Iterator[ast.expr]:
     """The model wherever it may be given another part: `model.head = ...`, `model.layers.append(...)`, `setattr(model, ...)`."""
     for node in step.module.nodes(ast.Attribute, ast.Subscript):
-        if node.ctx.__class__ is not ast.Store:
-            call = step.module.parent(node) if getattr(node, "attr", "") in _GROWS else None
-            if not isinstance(call, ast.Call) or call.func is not node:
-                continue
+        grows = getattr(node, "attr", "") in _GROWS and step.module.call_of(node) is not None
+        if not grows and not isinstance(node.ctx, ast.Store):
+            continue
         owner = node.value
         while isinstance(owner, ast.Attribute | ast.Subscript) and chain_of(owner) != model:
             owner = owner.value
         if chain_of(owner) == model and step.chain(owner) is not None:
             yield owner
     for name in step.module.names("setattr"):
-        call = step.module.parent(name)
-        if isinstance(call, ast.Call) and call.func is name and call.args and step.chain(call.args[0]) == model:
+        call = step.module.call_of(name)
+        if call is not None and call.args and step.chain(call.args[0]) == model:
             yield call.args[0]
 
 
@@ -230,8 +229,7 @@ def evaluates(module: Module) -> bool:
 def _mode_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every `x.train(...)` and `x.eval()`, each with the mode that it sets."""
     for node in (*module.attributes("train"), *module.attributes("eval")):
-        call = module.parent(node)
-        if isinstance(call, ast.Call) and call.func is node:
+        if (call := module.call_of(node)) is not None:
             given = call.args[0] if call.args else None
             off = given is not None and not (isinstance(given, ast.Constant) and given.value is True)
             yield call, "eval" if off else node.attr

@@ -98,9 +98,7 @@ def _handles_data(step: Step, function: ast.expr, statement: ast.stmt, seen: fro
         return True
     # `x = x.to(device)` leaves x what it is
     others = [item for item in variable.bindings if not step.inside(item.target, [statement])]
-    called = any(
-        isinstance(call := step.module.parent(use), ast.Call) and call.func is use for use in variable.uses
-    )  # fmt: skip
+    called = any(step.module.call_of(use) is not None for use in variable.uses)
     made = [item for item in others if item.how is not How.PARAMETER]
     return bool(others) and not called and all(_is_data_made(step, item, seen | {statement}) for item in made)
 

@@ -70,8 +70,7 @@ def _check_memory(step: Step, nodes: Sequence[ast.AST]) -> None:
     for node in nodes:
         if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
             continue
-        outer = step.module.parent(node)
-        if isinstance(outer, ast.Attribute) or (isinstance(outer, ast.Call) and outer.func is node):
+        if isinstance(step.module.parent(node), ast.Attribute) or step.module.call_of(node) is not None:
             continue
         model, chain = step.model_of(node), chain_of(node)
         if model is not None and chain is not None and chain != model and not _is_fixed(step, node):

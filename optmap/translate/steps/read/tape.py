@@ -269,13 +269,9 @@ def _is_model(module: Module, node: ast.expr, chain: Chain) -> bool:
 
 def untold_in_functions(module: Module, plan: PlainStep) -> tuple[Chain, ...]:
     """What the functions of the file that a forward part calls call without `training`, and may be a model."""
-    queue: list[ast.AST] = list(plan.region)
-    for item in queue:  # grows while it is walked
-        calls = (node for node in inner(item) if isinstance(node, ast.Call))
-        made = (function for call in calls if (function := module.function(call)) is not None)
-        queue += (function for function in made if not any(function is other for other in queue))
+    functions = module.with_called(plan.region)[len(plan.region) :]
     found: dict[Chain, None] = {}
-    for node in (node for item in queue[len(plan.region) :] for node in inner(item) if isinstance(node, ast.Call)):
+    for node in (node for item in functions for node in inner(item) if isinstance(node, ast.Call)):
         chain = chain_of(node.func) if _flag(node) is None else None
         if chain is not None and (_is_model(module, node.func, chain) or _may_be_model(module, node)):
             found[chain] = None

@@ -44,7 +44,7 @@ class _Finder:
             for node in module.attributes(name)
         )
         for node in methods:
-            call = self._call(node)
+            call = self.module.call_of(node)
             if id(call) not in self.known and self._may_step(node, call):
                 yield call or node
         yield from (call for call in self._calls(steps.takes) if id(self._outermost(call)) not in self.seen)
@@ -55,13 +55,8 @@ class _Finder:
         """The calls of functions and methods with one of the names."""
         for name in names:
             for node in (*self.module.attributes(name), *self.module.names(name)):
-                call = self._call(node)
-                if call is not None:
+                if (call := self.module.call_of(node)) is not None:
                     yield call
-
-    def _call(self, node: ast.expr) -> ast.Call | None:
-        call = self.module.parent(node)
-        return call if isinstance(call, ast.Call) and call.func is node else None
 
     def _outermost(self, node: ast.AST) -> ast.AST:
         """The function or class of the module around a node, or the module."""

@@ -17,7 +17,7 @@ from optmap.source.calls import comments_in
 from optmap.source.flow import binds
 from optmap.source.model import How, Module
 from optmap.source.paths import root_of
-from optmap.source.syntax import inner, parameters
+from optmap.source.syntax import argument_values, inner, parameters
 from optmap.translate.discover.events import Event
 from optmap.translate.discover.trained import constructed_with, is_accessor
 from optmap.translate.steps.read.cells import LossCell, form_of, loss_cell
@@ -298,7 +298,7 @@ def _check_history(
     step: Step, call: ast.Call, function: ast.FunctionDef | None, targets: tuple[str, ...], *, recorded: bool
 ) -> None:
     history = History(step, targets, recorded=recorded)
-    for item in (*call.args, *(word.value for word in call.keywords)):
+    for item in argument_values(call):
         history.check(item)
     if recorded and function is not None:  # a tape records nothing that is computed before
         history.body(function.body, {item.arg for item in parameters(function.args)})

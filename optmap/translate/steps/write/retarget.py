@@ -13,7 +13,7 @@ from optmap.mapping.frameworks import fill
 from optmap.mapping.steps import Pair
 from optmap.source.changes import Change, Delete
 from optmap.source.flow import Effects
-from optmap.source.syntax import chain_of, inner, is_alias
+from optmap.source.syntax import argument_values, chain_of, inner, is_alias
 from optmap.translate.constructors.spelling import NewImport, spell_path
 from optmap.translate.discover.events import Event, Training, model_uses
 from optmap.translate.discover.trained import Chain
@@ -232,7 +232,7 @@ class _Retarget:
     def _trains(self, node: ast.Attribute) -> bool:
         """Tell whether `model.set_train` is called, and not to put the model into inference mode."""
         call = self.module.parent(node)
-        given = [*call.args, *(word.value for word in call.keywords)] if isinstance(call, ast.Call) else [node]
+        given = argument_values(call) if isinstance(call, ast.Call) else [node]
         return not any(isinstance(value, ast.Constant) and not value.value for value in given)
 
     def _used_elsewhere(self, plan: PlainStep, model: Chain) -> bool:
@@ -247,7 +247,8 @@ class _Retarget:
                 continue
             rest = parent.attr if isinstance(parent, ast.Attribute) else ""
             given = isinstance(parent, ast.Call | ast.keyword | ast.Starred)
-            told = isinstance(parent, ast.Call) and parent.func is node and _trains(parent)
+            call = self.module.call_of(node)
+            told = call is not None and _trains(call)
             if (rest and rest not in _SILENT) or (not rest and given and not told):
                 return True
         return False
@@ -302,9 +303,7 @@ class _Retarget:
             if id(node) in known or id(node) in self.touched or id(node) in gone:
                 continue
             if isinstance(node, ast.Attribute):
-                parent = self.module.parent(node)
-                called = isinstance(parent, ast.Call) and parent.func is node
-                if not called and asks(self.module, node, words):
+                if self.module.call_of(node) is None and asks(self.module, node, words):
                     yield node, f".{node.attr}: {words[node.attr]}"
             elif "deepcopy" in words and self._copies_model(node):
                 yield node, f"deepcopy(): {words['deepcopy']}"
